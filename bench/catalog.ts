@@ -46,7 +46,6 @@ function recordOf(n: number): RecordManifest {
       sizeBytes: 2000,
       edges: Array.from({ length: LAYERS }, (_, at) => layer(at)),
     },
-    contentClass: 'cached',
     tag: parseTag(`v${n}`),
     atMs: n,
   }
@@ -66,7 +65,7 @@ function pushOf(n: number, id: number): RecordPush {
     createdAtMs: atMs,
   } as const
   const tags = tag === undefined ? [] : [tag]
-  return { repository, manifest, contentClass: 'kept', tags, local: true, delivery, atMs }
+  return { repository, manifest, hold: 'undelivered', tags, delivery, atMs }
 }
 
 /** Does `each` for every number below `count`, by as many clients at once. */

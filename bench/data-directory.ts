@@ -20,6 +20,9 @@ const REPOSITORIES = 10
 /** Images recorded at once: the catalog makes one transaction of what waits. */
 const AT_ONCE = 400
 const HOST = 'localhost'
+const UPSTREAM = 'docker.io'
+/** Long enough for nobody to be using it. */
+const MONTH_MS = 30 * 24 * 3_600_000
 const NAME = 'bench/many'
 
 /** Of the n-th repository, as clients name it. */
@@ -39,25 +42,31 @@ export function plainBlobs(blobs: number): number {
   return Math.floor(blobs / PER_IMAGE) * BLOBS_OF_IMAGE
 }
 
+/** How it came there. */
+type Origin = 'pushed' | 'pulled'
+
+/** As an upstream gave it, a month ago: all of it may leave. */
+export const CACHED: Origin = 'pulled'
+
 /** Makes `directory` and `blobs` blobs in it, a tenth of them manifests, each with a tag. */
-export async function makeDataDirectory(directory: string, blobs: number): Promise<void> {
+export async function makeDataDirectory(
+  directory: string,
+  blobs: number,
+  origin: Origin = 'pushed',
+): Promise<void> {
   const layout = layoutUnder(directory)
   for (const prefix of prefixNames())
     mkdirSync(`${layout.blobs}/sha256/${prefix}`, { recursive: true, mode: 0o700 })
   const write = (bytes: Buffer) =>
     writeFileSync(blobPath(layout, digestOf(bytes)), bytes, { mode: WHOLE_MODE })
-  const catalog = await openSqliteCatalog({
-    directory,
-    clock: systemClock,
-    note: () => {},
-    epochs: createEpochs(),
-  })
+  const catalog = await openCatalog(directory)
   try {
     const images = Math.floor(blobs / PER_IMAGE)
     for (let first = 0; first < images; first += AT_ONCE) {
       const last = Math.min(images, first + AT_ONCE)
       const recorded: Promise<unknown>[] = []
-      for (let n = first; n < last; n += 1) recorded.push(addImage(catalog, n, write))
+      for (let n = first; n < last; n += 1)
+        recorded.push(addImage(catalog, { image: n, write, origin }))
       await Promise.all(recorded)
     }
   } finally {
@@ -65,17 +74,61 @@ export async function makeDataDirectory(directory: string, blobs: number): Promi
   }
 }
 
+/** Rows of so many blobs of images that were pulled are let go; their files stay. */
+export async function letImagesGo(directory: string, blobs: number): Promise<void> {
+  const catalog = await openCatalog(directory)
+  try {
+    const images = await catalog.listColdest({ limit: Math.floor(blobs / PER_IMAGE) })
+    const atMs = Date.now()
+    await Promise.all(
+      images.map(({ repository, digest }) =>
+        catalog.evictImage({ repository, digest, reason: 'evicted', atMs }),
+      ),
+    )
+  } finally {
+    await catalog.close({ inOrder: true })
+  }
+}
+
+/** Images of so many blobs, all from one repository, are deleted as of `atMs`; their files stay. */
+export async function deleteImages(
+  directory: string,
+  { blobs, atMs }: { blobs: number; atMs: number },
+): Promise<void> {
+  const catalog = await openCatalog(directory)
+  try {
+    const repository = parseRepositoryKey(repositoryName(0))
+    const tags = await catalog.listTags(repository, { limit: Math.floor(blobs / PER_IMAGE) })
+    await Promise.all(tags.map(({ digest }) => catalog.removeMember(repository, digest)))
+    await catalog.stampLoose(atMs)
+  } finally {
+    await catalog.close({ inOrder: true })
+  }
+}
+
+function openCatalog(directory: string): Promise<SqliteCatalog> {
+  const note = () => {}
+  return openSqliteCatalog({ directory, clock: systemClock, note, epochs: createEpochs() })
+}
+
 function contentOf(n: number): Buffer {
   return Buffer.from(`blob ${n} of a large catalog\n`)
 }
 
+interface AddedImage {
+  readonly image: number
+  readonly write: (bytes: Buffer) => void
+  readonly origin: Origin
+}
+
 async function addImage(
   catalog: SqliteCatalog,
-  image: number,
-  write: (bytes: Buffer) => void,
+  { image, write, origin }: AddedImage,
 ): Promise<void> {
-  const repository = parseRepositoryKey(repositoryName(image))
-  const atMs = Date.now()
+  const isPushed = origin === 'pushed'
+  const name = repositoryName(image)
+  const repository = parseRepositoryKey(isPushed ? name : name.replace(HOST, UPSTREAM))
+  const atMs = Date.now() - (isPushed ? 0 : MONTH_MS)
   const blobs = Array.from({ length: BLOBS_OF_IMAGE }, (_, at) => {
     const bytes = contentOf(image * BLOBS_OF_IMAGE + at)
     write(bytes)
@@ -105,15 +158,18 @@ async function addImage(
     }),
   )
   const { digest, mediaType, bytes } = manifest
+  const of = {
+    repository,
+    manifest: { digest, mediaType, sizeBytes: bytes.length, edges },
+    atMs,
+  } as const
+  const tag = parseTag(`v${image}`)
   await Promise.all([
-    ...blobs.map(blob => catalog.recordBlob({ repository, ...blob, contentClass: 'cached', atMs })),
-    catalog.recordPush({
-      repository,
-      manifest: { digest, mediaType, sizeBytes: bytes.length, edges },
-      contentClass: 'cached',
-      tags: [parseTag(`v${image}`)],
-      local: true,
-      atMs,
-    }),
+    ...blobs.map(blob =>
+      catalog.recordBlob({ repository, ...blob, hold: isPushed ? 'awaited' : 'nothing', atMs }),
+    ),
+    isPushed
+      ? catalog.recordPush({ ...of, hold: 'pushed', tags: [tag] })
+      : catalog.recordManifest({ ...of, tag }),
   ])
 }

@@ -1,6 +1,8 @@
 // Upstreams that are slow: at the far end of a shaped network, behind the link process, or limited
 // on each connection by themselves.
 import type { LinkCall, LinkSettings } from './link-process.ts'
+import { makeCertificate } from '../test/kit/certificate.ts'
+import { freePort } from '../test/kit/loopback.ts'
 import { type Network, openNetwork } from './network.ts'
 import { startUpstream, type Upstream } from './upstream.ts'
 import { forkWorker } from './worker.ts'
@@ -56,6 +58,33 @@ export async function startShapedUpstream(): Promise<ShapedUpstream> {
     stop: async () => {
       await Promise.all([link.stop(), upstream.stop()])
       network.remove()
+    },
+  }
+}
+
+export interface FarRegistry extends Upstream {
+  /** PEM: who signed for it and for its storage. */
+  readonly authority: string
+}
+
+/**
+ * An upstream as most registries are: it speaks TLS, wants tokens, and redirects blobs to storage
+ * on another host. Both are so far away; its token service is near.
+ */
+export async function startFarRegistry(roundTripMs: number): Promise<FarRegistry> {
+  const certificate = makeCertificate()
+  const storagePort = await freePort()
+  const toStorage = await startLink(storagePort)
+  const storage = { port: storagePort, url: `https://127.0.0.1:${toStorage.port}` }
+  const upstream = await startUpstream({ tokens: true, certificate, storage })
+  const toRegistry = await startLink(Number(new URL(upstream.url).port))
+  for (const link of [toRegistry, toStorage]) await link.set({ roundTripMs })
+  return {
+    ...upstream,
+    url: `https://127.0.0.1:${toRegistry.port}`,
+    authority: certificate.ca,
+    stop: async () => {
+      await Promise.all([toRegistry.stop(), toStorage.stop(), upstream.stop()])
     },
   }
 }

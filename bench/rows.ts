@@ -3,9 +3,12 @@ import type { Row } from './row.ts'
 import { ablations } from './rows/ablations.ts'
 import { alone } from './rows/alone.ts'
 import { cold } from './rows/cold.ts'
+import { collecting } from './rows/collecting.ts'
+import { evicting } from './rows/evicting.ts'
 import { eventLoop } from './rows/event-loop.ts'
 import { faults } from './rows/faults.ts'
 import { freshness } from './rows/freshness.ts'
+import { fullCache } from './rows/full-cache.ts'
 import { hotBlob } from './rows/hot-blob.ts'
 import { hotSmall } from './rows/hot-small.ts'
 import { largeCatalog } from './rows/large-catalog.ts'
@@ -16,18 +19,23 @@ import { stalled } from './rows/stalled.ts'
 import { start } from './rows/start.ts'
 import { threads } from './rows/threads.ts'
 import { tls } from './rows/tls.ts'
+import { uses } from './rows/uses.ts'
 
 export const ROWS: readonly Row[] = [
   hotBlob,
   tls,
   hotSmall,
   freshness,
+  uses,
   cold,
+  fullCache,
   alone,
   pulls,
   push,
   stalled,
   largeCatalog,
+  evicting,
+  collecting,
   eventLoop,
   start,
   faults,

@@ -1,12 +1,24 @@
 // The upstream of the bench in a process of its own: the stub registry of the test kit, told by
-// messages what to hold, what to do wrong and what to count. usage: forked by upstream.ts, with the
-// port and the scheme of its tokens as arguments.
+// messages what to hold, what to do wrong and what to count. usage: forked by upstream.ts, with
+// what it is to be as JSON.
 import { archiveImage } from './archive-image.ts'
+import type { Certificate } from '../test/kit/certificate.ts'
 import { bytesContent, patternBlob } from '../test/kit/content.ts'
 import { type Image, makeImage } from '../test/kit/image.ts'
 import type { Fault } from '../test/kit/stub-faults.ts'
 import { startStubRegistry } from '../test/kit/stub-registry.ts'
 import type { RequestMatch } from '../test/kit/stub-requests.ts'
+
+export interface StubKind {
+  /** 0 lets the kernel choose. */
+  readonly port: number
+  /** Asks for a token of each repository, and gives it to anybody. */
+  readonly tokens: boolean
+  /** Speaks TLS. */
+  readonly certificate?: Certificate
+  /** Blobs are redirected to a second host: where it listens, and as what it is known. */
+  readonly storage?: { readonly port: number; readonly url: string }
+}
 
 export interface AddImage {
   readonly repository: string
@@ -41,10 +53,13 @@ export interface Counts {
   readonly bytes: number
 }
 
-const [, , port = '0', scheme = 'none'] = process.argv
+const { port, tokens, certificate, storage } = JSON.parse(process.argv[2] ?? '') as StubKind
 const stub = await startStubRegistry({
-  port: Number(port),
-  auth: { scheme: scheme === 'bearer' ? 'bearer' : 'none' },
+  port,
+  auth: { scheme: tokens ? 'bearer' : 'none' },
+  behaviour: { blobs: storage === undefined ? 'direct' : 'redirect' },
+  ...(certificate === undefined ? {} : { tls: certificate }),
+  ...(storage === undefined ? {} : { storage }),
 })
 
 process.on('message', (message: { id: number } & UpstreamCall) => {

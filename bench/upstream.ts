@@ -2,7 +2,7 @@
 import type { RequestMatch } from '../test/kit/stub-requests.ts'
 import type { Fault } from '../test/kit/stub-faults.ts'
 import { forkWorker } from './worker.ts'
-import type { AddedImage, AddImage, Counts, UpstreamCall } from './upstream-process.ts'
+import type { AddedImage, AddImage, Counts, StubKind, UpstreamCall } from './upstream-process.ts'
 
 export interface Upstream {
   readonly url: string
@@ -18,20 +18,17 @@ export interface Upstream {
   stop(): Promise<void>
 }
 
-export interface UpstreamOptions {
-  /** 0, the default, lets the kernel choose. */
-  readonly port?: number
+/** Default: no tokens, no TLS, no second host, on a port that the kernel chooses. */
+export interface UpstreamOptions extends Partial<StubKind> {
   /** As forkWorker has it. */
   readonly enter?: readonly string[]
-  /** Asks for a token of each repository, and gives it to anybody. Default false. */
-  readonly tokens?: boolean
 }
 
 /** Listens on 127.0.0.1. */
 export async function startUpstream(options: UpstreamOptions = {}): Promise<Upstream> {
-  const { port = 0, enter = [], tokens = false } = options
-  const args = [String(port), tokens ? 'bearer' : 'none']
-  const worker = forkWorker('./upstream-process.ts', args, enter)
+  const { enter = [], port = 0, tokens = false, ...other } = options
+  const kind: StubKind = { port, tokens, ...other }
+  const worker = forkWorker('./upstream-process.ts', [JSON.stringify(kind)], enter)
   const url = (await worker.first) as string
   const call = (message: UpstreamCall) => worker.call(message)
   return {

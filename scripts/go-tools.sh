@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Builds clients and registries that distributions do not package, or package only in old versions, from their Go
-# modules at pinned versions. Needs Go 1.26 or newer and a Go module proxy; takes some minutes once, nothing after that.
+# Builds clients and registries that distributions do not package, or package only in old versions,
+# from their Go modules at pinned versions. Needs Go 1.26 or newer and a Go module proxy; takes some
+# minutes once, nothing after that.
 #
 #   scripts/go-tools.sh NAME...     builds what is missing and prints one path per name
 #   scripts/go-tools.sh --list      prints the names and the modules they come from
 #
-# Binaries are kept in $E2E_TOOLS, by default ~/.cache/entrepot-tools. A changed version below is built anew.
+# Binaries are kept in $E2E_TOOLS, by default ~/.cache/entrepot-tools. A changed version below is
+# built anew.
 set -euo pipefail
 
 cache=${E2E_TOOLS:-$HOME/.cache/entrepot-tools}
@@ -37,7 +39,8 @@ pin_of() {
   awk -v name="$1" '$1 == name { print $2, $3; found = 1 } END { exit !found }' <<<"$pins"
 }
 
-# `go install package@version` refuses a module that has replace directives; requiring it from an empty module does not.
+# `go install package@version` refuses a module that has replace directives; requiring it from an
+# empty module does not.
 build() {
   local name=$1 package=$2 version=$3 module
   module=$(mktemp -d "$cache/build.XXXXXX")

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Installs what the end-to-end tests, the fault tests and the benchmark drive: Debian's container clients, registry, web server, balancer
-# and forwarder, what they measure and shape networks with, and newer clients and registries built from Go modules.
-# Needs Debian or Ubuntu, root, and Go 1.26. Does nothing, in well under a second, when everything is there; else fails
-# with the names of what could not be had. No service is started: the tests run their own daemons in their own directories.
+# Installs what the end-to-end tests, the fault tests and the benchmark drive: Debian's container
+# clients, registry, web server, balancer and forwarder, what they measure and shape networks with,
+# and newer clients and registries built from Go modules. Needs Debian or Ubuntu, root, and Go 1.26.
+# Does nothing, in well under a second, when everything is there; else fails with the names of what
+# could not be had. No service is started: the tests run their own daemons in their own directories.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -40,7 +41,8 @@ die() {
   exit 1
 }
 
-# /usr/bin and not PATH: a newer docker or containerd elsewhere does not stand for the old one that is tested.
+# /usr/bin and not PATH: a newer docker or containerd elsewhere does not stand for the old one that
+# is tested.
 has() {
   [ -x "/usr/bin/$1" ] || [ -x "/usr/sbin/$1" ]
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs the Node that the install brought, where that starts on this machine; else the machine's own, where it is new enough; else says
-# what helps. Takes what node takes.
+# Runs the Node that the install brought, where that starts on this machine; else the machine's own,
+# where it is new enough; else says what helps. Takes what node takes.
 root=$(dirname "$(readlink -f "$0")")/..
 # As package.json says; src/main.ts has it, too.
 oldest='24.12'

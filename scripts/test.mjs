@@ -43,10 +43,11 @@ const SUITES = {
     env: { OVER_TLS: '1' },
   },
   fault: {
-    files: file => isHeavy(file) || /\/fault\/(lying-upstream|mutated-requests)/.test(file),
+    files: file =>
+      isHeavy(file) || /\/fault\/(lying-upstream|mutated-requests|space-model)/.test(file),
     timeoutSeconds: 900,
     atOnce: 1,
-    env: { FAULTS: '1000', MUTATIONS: '10000' },
+    env: { FAULTS: '1000', MUTATIONS: '10000', STEPS: '1000000' },
   },
   e2e: { files: file => file.startsWith('test/e2e/'), timeoutSeconds: 1800, atOnce: 1, env: {} },
 }

@@ -2,7 +2,7 @@
 // is read as text and held against the rules of kit/tidy-rules.ts; generated documents are written
 // again and compared. Each violation is printed; there are no exceptions but the rows of
 // kit/rooms.ts.
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { documents } from '../scripts/docs.ts'
@@ -54,6 +54,10 @@ t.test('only main.ts touches process', async t => {
   t.same(sources.flatMap(rules.touchesProcess), [])
 })
 
+t.test('content is stored and written down in one place', async t => {
+  t.same(sources.flatMap(rules.strayContent), [])
+})
+
 t.test('no file imports itself by way of others', async t => {
   t.same(rules.cycles(sources), [])
 })
@@ -73,6 +77,19 @@ t.test('functions fit on a screen', async t => {
 
 t.test('comments are no wider than code, beside src/ too', async t => {
   t.same([...sources, ...beside].flatMap(rules.wideComments), [])
+})
+
+t.test('nor are those of C and of the shell', async t => {
+  const places = ['native', 'scripts', 'test/kit', 'systemd', '.ci']
+  const paths = places.flatMap(place =>
+    readdirSync(new URL(`../${place}`, import.meta.url)).map(name => `${place}/${name}`),
+  )
+  const found = paths.filter(path => /\.(?:c|sh|service)$|^\.ci\//.test(path))
+  t.ok(found.includes('native/sender.c'))
+  t.same(
+    found.flatMap(path => rules.wideNotes({ path, text: read(path) })),
+    [],
+  )
 })
 
 t.test('words are those of the specification, and nothing is left to do', async t => {

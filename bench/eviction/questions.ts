@@ -6,6 +6,8 @@ import { leastByteMiss } from './least.ts'
 import { AGEINGS, CHOSEN, POLICIES } from './policies.ts'
 import { LRU } from './policies/lru.ts'
 import type { PolicyKind } from './policies/policy.ts'
+import { previousFirst } from './policies/previous-first.ts'
+import { S3_FIFO } from './policies/s3-fifo.ts'
 import { CACHE_SHARES, type Cell, type RunOptions, nameOf, percent, run } from './runs.ts'
 import { type Trace, footprint } from './trace.ts'
 import { DAY_MS, HOUR_MS, SCAN_DAYS, TRACE_KINDS, type TraceKind, makeTrace } from './traces.ts'
@@ -13,10 +15,17 @@ import { DAY_MS, HOUR_MS, SCAN_DAYS, TRACE_KINDS, type TraceKind, makeTrace } fr
 /** The decision, all of it. */
 const AS_CHOSEN: RunOptions = { policy: CHOSEN, previous: 'unless used since' }
 
-/** Lines of tables: each order by itself, and the decision. */
+/** Lines of tables: each order by itself, and the decision; two others with its rule as well. */
 const ORDERS: readonly (readonly [line: string, options: RunOptions])[] = [
   ...POLICIES.map(policy => [policy.name, { policy }] as const),
   [`${CHOSEN.name}, the previous first`, AS_CHOSEN],
+  ...[LRU, S3_FIFO].map(
+    policy =>
+      [
+        `${policy.name}, the previous first`,
+        { ...AS_CHOSEN, policy: previousFirst(policy) },
+      ] as const,
+  ),
 ]
 
 /** By the heading of its table. */

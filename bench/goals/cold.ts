@@ -3,10 +3,12 @@
 import { FOUND_OUT_BY_TRYING, STEPS_OF_A_FILL } from './reasons.ts'
 import { SHAPED as ALONE_SHAPED, UNSHAPED } from '../rows/alone.ts'
 import { CROWDS, SHAPED, TWENTY } from '../rows/cold.ts'
+import { IMAGE_IN_FULL, IN_FULL } from '../rows/full-cache.ts'
 import { LIMITED_DAEMONS, LIMITED_SKOPEO } from '../rows/pulls.ts'
 import { ownCount, type Target, words } from '../targets.ts'
 
 const cold = { row: 'cold', lines: [TWENTY, SHAPED] }
+const full = { row: 'full-cache', lines: [IN_FULL] }
 const alone = { row: 'alone', lines: [...UNSHAPED, ALONE_SHAPED] }
 const pulls = {
   row: 'pulls',
@@ -47,6 +49,25 @@ export const COLD_GOALS: readonly Target[] = [
       measure: 'toLone',
       what: 'last client, × a lone one that asks directly:',
       limit: { atMost: 1.3 },
+    },
+    2,
+  ),
+  ownCount(
+    {
+      ...full,
+      measure: 'toEmpty',
+      what: 'last client through a full cache, × through one with room:',
+      limit: { atMost: 1.1 },
+    },
+    2,
+  ),
+  ownCount(
+    {
+      ...full,
+      lines: [IMAGE_IN_FULL],
+      measure: 'toEmpty',
+      what: 'image through a full cache, × through one with room:',
+      limit: { atMost: 1.1 },
     },
     2,
   ),

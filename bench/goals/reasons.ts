@@ -50,3 +50,8 @@ export const MANY_STEPS =
 export const SWINGS =
   'resident memory swings by some 40 MiB with what the collector of garbage has not taken yet, and a line through seven minutes of that is ' +
   'mostly chance: look at the series beside it. Whether anything grows would take hours.'
+
+export const TURNS_BESIDE_CLIENTS =
+  'the thread pool unlinks some files in each turn of the event loop, and a commit, which many of them share, is waited for twice. Eight ' +
+  'clients that ask without a pause fill every turn, and go first; with the process that asks for them they leave the thread that writes the ' +
+  'catalog a part of two cores. It is not the disk that bounds it, which alone removes several times as many.'

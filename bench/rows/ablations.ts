@@ -1,5 +1,7 @@
 // Row: what each thing earns that is there to make Entrepot faster: all of it, and all but one,
 // side by side.
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import {
   ABLATIONS,
   ablated,
@@ -11,12 +13,13 @@ import {
   WITHOUT_RANGES,
   WITHOUT_WARM_SOCKETS,
 } from '../ablations.ts'
-import { coldPull, warmUp } from '../cold-pull.ts'
+import { AT_ONCE, measureBlobs, measureImages } from '../ablated-pulls.ts'
+import { warmUp } from '../cold-pull.ts'
 import type { Absence, Sample } from '../figures.ts'
 import { addHotImage, bringHere } from '../hot-image.ts'
 import { measureBlob, measureSmall } from '../hot-measures.ts'
 import { pullImage, TAG } from '../image-pull.ts'
-import { limitConnections, startLink } from '../link.ts'
+import { limitConnections, startFarRegistry, startLink } from '../link.ts'
 import {
   collectSamples,
   inRounds,
@@ -43,8 +46,6 @@ const HOT_IMAGE = {
   seed: 'ablations/hot',
   layerBytes: [BLOB_BYTES, MIDDLE_BYTES],
 }
-/** What a client of an image takes at a time. */
-const AT_ONCE = 3
 const TEN_LAYERS = Array.from({ length: 10 }, () => 9_800_000)
 const ONE_LAYER = [98_000_000]
 /** So small that round trips are what they cost. */
@@ -53,8 +54,12 @@ const SMALL_LAYERS = Array.from({ length: 10 }, () => 500_000)
 /** The token service is on another port. */
 const AT_LOOPBACK = { upstream: { privateaddresses: true } }
 
+/** A little longer than Entrepot keeps idle connections (`KEEP_ALIVE_MS`). */
+const PAUSE_MS = 11_500
+
 const NARROW = '10 MB/s each connection'
 const FAR = `tokens, ${ROUND_TRIP_MS} ms away`
+const AFTER_PAUSE = `image of 10 × 0.5 MB after a pause, TLS and storage, ${FAR}`
 
 export const ablations: Row = {
   id: 'ablations',
@@ -66,7 +71,8 @@ export const ablations: Row = {
     '(`bench/ablations.ts`); in each case those that it could matter to. An image is one manifest and then ten blobs, three at a time, by ' +
     'a client that only reads; each is in a repository that nobody has asked for before. Away means a relay in front of the upstream, ' +
     'which holds every byte back for half of the time there and back, and all of a connection until its handshake would be over; its ' +
-    'token service is near. "After a start" asks a process that has just started: for an image, or for ten blobs of one at once, without its manifest. ' +
+    'token service is near. "After a pause" the connections to the upstream are closed; it speaks TLS and redirects blobs to storage on another host, ' +
+    'as far away. "After a start" asks a process that has just started: for an image, or for ten blobs of one at once, without its manifest. ' +
     '"To all" is the time over that of Entrepot as it is, in the same round.',
   tables: [
     {
@@ -92,6 +98,7 @@ export const ablations: Row = {
         { measure: 'boxSecondsPerGB', heading: 'whole box, s per GB', digits: 3 },
         { measure: 'requestsPerSecond', heading: 'requests/s' },
         { measure: 'cpuMicroseconds', heading: 'CPU, µs per request', digits: 1 },
+        { measure: 'boxMicroseconds', heading: 'whole box, µs per request', digits: 1 },
         { measure: 'failures', heading: 'failures' },
       ],
     },
@@ -103,6 +110,7 @@ export const ablations: Row = {
       await measureNear(context, kindOf),
       await measureNarrow(context, kindOf),
       await measureFar(context, kindOf),
+      await measureAfterPause(context, kindOf),
     ])
   },
 }
@@ -112,7 +120,7 @@ type Kinds = (ablation: (typeof ABLATIONS)[number]) => ServerKind
 /** What is here, and one blob that is not, over loopback. */
 async function measureNear(context: RowContext, kindOf: Kinds): Promise<Seen> {
   const { samples, add } = collectSamples()
-  const matter = [WITHOUT_OPEN_FILES, WITHOUT_RANGES, WITHOUT_WARM_SOCKETS].map(kindOf)
+  const matter = [WITHOUT_OPEN_FILES, WITHOUT_RANGES].map(kindOf)
   await using servers = await startServers(context, [entrepot, ...matter])
   const { running, absences } = servers
   for (const started of running) await warmUp(context, started, REPOSITORY)
@@ -123,7 +131,8 @@ async function measureNear(context: RowContext, kindOf: Kinds): Promise<Seen> {
   const cold = running.filter(({ kind }) => kind.name !== WITHOUT_OPEN_FILES.name)
   for (const clients of [1, 20]) {
     const line = `blob of 100 MB, ${clients} at once`
-    add(...(await measureBlobs(context, cold, { line, clients })))
+    const blob = { line, repository: REPOSITORY, sizeBytes: BLOB_BYTES, clients }
+    add(...(await measureBlobs(context, cold, blob)))
   }
   return { samples, absences }
 }
@@ -173,7 +182,7 @@ async function measureNarrow(context: RowContext, kindOf: Kinds): Promise<Seen> 
   const { samples, add } = collectSamples()
   const upstream = await limitConnections(context.upstream, PER_CONNECTION)
   const narrow = { ...context, upstream }
-  const matter = [WITHOUT_RANGES, WITHOUT_PREFETCH, WITHOUT_BOTH, WITHOUT_WARM_SOCKETS]
+  const matter = [WITHOUT_RANGES, WITHOUT_PREFETCH, WITHOUT_BOTH]
   const images = [
     { line: `image of 1 × 98 MB, ${NARROW}`, layerBytes: ONE_LAYER },
     { line: `image of 10 × 9.8 MB, ${NARROW}`, layerBytes: TEN_LAYERS },
@@ -219,12 +228,33 @@ async function measureFar(context: RowContext, kindOf: Kinds): Promise<Seen> {
 }
 
 async function measureFarImages(context: RowContext, kindOf: Kinds): Promise<Seen> {
-  const matter = [WITHOUT_PREFETCH, WITHOUT_WARM_SOCKETS, WITHOUT_EXPECTED_CHALLENGES]
+  const matter = [WITHOUT_PREFETCH, WITHOUT_EXPECTED_CHALLENGES]
   const kinds = [entrepot, ...matter.map(kindOf)]
   await using servers = await startServers(context, kinds, AT_LOOPBACK)
   const images = { line: `image of 10 × 0.5 MB, ${FAR}`, layerBytes: SMALL_LAYERS }
   const samples = await measureImages(context, servers.running, images)
   return { samples, absences: servers.absences }
+}
+
+/**
+ * As most images are pulled: nothing else was for longer than idle connections are kept. All
+ * servers wait together and pull one after another.
+ */
+async function measureAfterPause(context: RowContext, kindOf: Kinds): Promise<Seen> {
+  const upstream = await startFarRegistry(ROUND_TRIP_MS)
+  const far = { ...context, upstream }
+  try {
+    const authority = join(context.directory, 'authority.pem')
+    writeFileSync(authority, upstream.authority)
+    const over = { ...AT_LOOPBACK.upstream, http: false, ca: authority }
+    const kinds = [entrepot, kindOf(WITHOUT_WARM_SOCKETS)]
+    await using servers = await startServers(far, kinds, { upstream: over })
+    const images = { line: AFTER_PAUSE, layerBytes: SMALL_LAYERS, pauseMs: PAUSE_MS }
+    const samples = await measureImages(far, servers.running, images)
+    return { samples, absences: servers.absences }
+  } finally {
+    await upstream.stop()
+  }
 }
 
 /** As the first thing that a process is asked for: no connection is open, no token there. */
@@ -257,61 +287,4 @@ async function measureStarts(
     }
   }
   return { samples, absences }
-}
-
-async function measureBlobs(
-  context: RowContext,
-  running: readonly Started[],
-  { line, clients }: { readonly line: string; readonly clients: number },
-): Promise<readonly Sample[]> {
-  return againstAll(context, running, line, async (started, seed) => {
-    const cold = { repository: REPOSITORY, seed, sizeBytes: BLOB_BYTES, clients }
-    const seen = await coldPull(context, started, cold)
-    return {
-      seconds: seen.seconds,
-      firstByteMs: Math.min(...seen.clients.map(({ firstByteMs }) => firstByteMs)),
-      cpuSeconds: seen.cpuSeconds,
-      requests: seen.counts.requests,
-      failures: seen.failures,
-    }
-  })
-}
-
-async function measureImages(
-  context: RowContext,
-  running: readonly Started[],
-  { line, layerBytes }: { readonly line: string; readonly layerBytes: readonly number[] },
-): Promise<readonly Sample[]> {
-  // The first image of a process is not counted: it is that of a compiler.
-  for (const started of running) {
-    const warm = { seed: `${line}/warm/${started.kind.name}`, tags: [TAG], layerBytes }
-    await pullImage(context, started, { ...warm, atOnce: AT_ONCE })
-  }
-  return againstAll(context, running, line, (started, seed) =>
-    pullImage(context, started, { seed, tags: [TAG], atOnce: AT_ONCE, layerBytes }),
-  )
-}
-
-/** Every server in each round, held against the first of them, which is that with all. */
-async function againstAll(
-  context: RowContext,
-  running: readonly Started[],
-  line: string,
-  measure: (
-    started: Started,
-    seed: string,
-  ) => Promise<{ readonly seconds: number } & Sample['measures']>,
-): Promise<readonly Sample[]> {
-  const { samples, add } = collectSamples()
-  for (const { round } of inRounds(context, [{ line }])) {
-    let all: number | undefined
-    for (const started of running) {
-      const server = started.kind.name
-      const seen = await measure(started, `${line}/${round}/${server}`)
-      all ??= seen.seconds
-      const measures = { ...seen, toAll: seen.seconds / all }
-      add({ table: 'ablations', line, server, round, measures })
-    }
-  }
-  return samples
 }

@@ -76,7 +76,7 @@ interface Scene {
 async function measureWith(context: RowContext, scene: Scene) {
   const { upstream, load, full } = context
   const { server, fills } = scene
-  const lanes = await addLanes(upstream, scene, full ? BLOBS.full : BLOBS.short)
+  const digestsOfFills = await addBlobs(upstream, scene, full ? BLOBS.full : BLOBS.short)
   const probe = startProbe(`${server.adminUrl}/livez`, PROBE_MS)
   // A look begins a new period.
   await metricsOf(server)
@@ -85,7 +85,7 @@ async function measureWith(context: RowContext, scene: Scene) {
   const pushing = pushUntil(scene, () => over)
   let failures = 0
   await Promise.all(
-    lanes.map(async digests => {
+    digestsOfFills.map(async digests => {
       for (const digest of digests) {
         const path = `/v2/${PULL_REPOSITORY}/blobs/${digest}`
         const [pulled] = await load.pull(server.url, [path])
@@ -98,27 +98,27 @@ async function measureWith(context: RowContext, scene: Scene) {
   const metrics = await metricsOf(server)
   const pushed = await pushing
   const probed = await probe()
-  for (const digests of lanes) await upstream.forget(PULL_REPOSITORY, digests)
+  for (const digests of digestsOfFills) await upstream.forget(PULL_REPOSITORY, digests)
   return {
     delayMs: readMetric(metrics, 'nodejs_eventloop_lag_p99_seconds') * 1000,
     mostMs: readMetric(metrics, 'nodejs_eventloop_lag_max_seconds') * 1000,
     livezMs: percentile(probed.waitsMs, 0.99),
-    filledMBps: (fills * (lanes[0]?.length ?? 0) * BLOB_BYTES) / 1e6 / seconds,
+    filledMBps: (fills * (digestsOfFills[0]?.length ?? 0) * BLOB_BYTES) / 1e6 / seconds,
     pushes: pushed.blobs,
     failures: failures + pushed.failures + probed.failures,
   }
 }
 
 /** Digests of blobs that nobody has asked for, a list for each fill. */
-async function addLanes(upstream: Upstream, { fills, seed }: Scene, blobs: number) {
-  const lanes: (readonly string[])[] = []
-  for (let lane = 0; lane < fills; lane += 1) {
+async function addBlobs(upstream: Upstream, { fills, seed }: Scene, blobs: number) {
+  const digestsOfFills: (readonly string[])[] = []
+  for (let fill = 0; fill < fills; fill += 1) {
     const layerBytes = Array.from({ length: blobs }, () => BLOB_BYTES)
-    const image = { repository: PULL_REPOSITORY, tag: `lane-${lane}`, layerBytes }
-    const added = await upstream.addImage({ ...image, seed: `${seed}/${fills}/${lane}` })
-    lanes.push(added.layers)
+    const image = { repository: PULL_REPOSITORY, tag: `fill-${fill}`, layerBytes }
+    const added = await upstream.addImage({ ...image, seed: `${seed}/${fills}/${fill}` })
+    digestsOfFills.push(added.layers)
   }
-  return lanes
+  return digestsOfFills
 }
 
 /** One file of blobs after the other. */

@@ -17,7 +17,7 @@ const HOT_BYTES = 50_000_000
 const COLD_BYTES = 5_000_000
 const HOT_CLIENTS = 4
 const SMALL_CLIENTS = 8
-/** Asked for before the lane looks at the clock again. */
+/** Asked for before its clients look at the clock again. */
 const SMALL_BATCH = 200
 const COLD_CLIENTS = 4
 const PUSH = { sizeBytes: MEBIBYTE, blobs: 4, atOnce: 2 } as const
@@ -79,7 +79,7 @@ export const mixed: Row = {
   },
 }
 
-/** What the lanes have done so far. */
+/** What each kind of client has done so far. */
 interface Tally {
   answers: number
   bytes: number

@@ -38,7 +38,7 @@ export async function startEntrepot(
   checkout: string,
   options: ServerOptions,
 ): Promise<RunningServer> {
-  const { upstreamUrl, directory, ttl, threads, upstream } = options
+  const { upstreamUrl, directory, ttl, threads, upstream, storage } = options
   const files = writeCertificate(options)
   if (files !== undefined && !isBuilt('http.tls')) throw new Error('http.tls is not built yet')
   const adminPort = await freePort()
@@ -54,7 +54,7 @@ export async function startEntrepot(
           ...(files === undefined ? {} : { tls: files }),
         },
         admin: { addr: `127.0.0.1:${adminPort}`, socket: join(directory, 'admin.sock') },
-        storage: { rootdirectory: join(directory, 'data') },
+        storage: { rootdirectory: join(directory, 'data'), ...storage },
         upstreams: {
           'docker.io': {
             url: upstreamUrl,

@@ -15,6 +15,8 @@ export interface ServerOptions {
   readonly ttl?: string
   /** For Entrepot and nginx: threads or processes that serve. Default: their own, and 2. */
   readonly threads?: number
+  /** For Entrepot: further keys of its storage. */
+  readonly storage?: Readonly<Record<string, unknown>>
   /** For Entrepot: further keys of its upstream. */
   readonly upstream?: Readonly<Record<string, unknown>>
   /** Speaks TLS with this certificate, TLS 1.3 where that can be set. */

@@ -46,11 +46,15 @@ function isLeaf(schema: KeySchema): boolean {
 
 /** A list of groups takes a row for itself and one for each key of a group. */
 function rowsOf(path: readonly string[], schema: KeySchema): string[] {
+  if (schema.properties !== undefined)
+    return Object.entries(schema.properties).flatMap(([key, child]) =>
+      rowsOf([...path, key], child),
+    )
   const inner = Object.entries(schema.items?.properties ?? {})
   const name = path.at(-1) ?? ''
   return [
     row(path, schema),
-    ...inner.map(([key, child]) => row([...path.slice(0, -1), `${name}[]`, key], child)),
+    ...inner.flatMap(([key, child]) => rowsOf([...path.slice(0, -1), `${name}[]`, key], child)),
   ]
 }
 
@@ -148,6 +152,9 @@ does not go stale. \`"*:latest"\`, \`"*@release-*"\`, \`library/**:1.*\`. YAML w
 **Repository patterns** are over canonical repositories, \`host/name\`: \`docker.io/library/**\`, \`localhost/**\`, \`registry.example.com:5000/*\`.
 A host has one name here: \`docker.io\`, not \`index.docker.io\`, and \`localhost\` without a port, also for the own names of the edge.
 A pattern that is \`*\` alone means everything.
+
+**Pin patterns** are what \`entrepot pin\` and \`entrepot purge\` take, too: a repository pattern, for all that is in them;
+with a colon and a tag pattern behind it, \`docker.io/library/*:3.*\`; with \`@\` and a digest; or a digest alone.
 
 **Paths** that are relative start at the working directory of the process.`
 

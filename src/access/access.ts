@@ -1,8 +1,8 @@
 // Who may do what, asked before any look-up that could reveal whether something exists (appendix of
-// error precedence: 403 before 404). Until there are accounts everybody but web pages may pull and
-// list, and programs of this machine may push and delete (local-access.ts); accounts and rules come
-// in behind this one interface.
-import type { Repository } from '../oci/reference.ts'
+// error precedence: 403 before 404). Rules say it (rulebook.ts); where there are none everybody but
+// web pages may pull and list, and programs of this machine may push and delete (local-access.ts).
+// Accounts come in behind this one interface.
+import type { Repository, RepositoryKey, Tag } from '../oci/reference.ts'
 
 /**
  * Who asks. `anonymous`: nobody is known by name here. The rest is what tells programs from web
@@ -37,6 +37,12 @@ export type Owner =
  */
 export type Action = 'pull' | 'list' | 'push' | 'delete'
 
+/**
+ * The tags that a push or a delete moves or takes away. `any`: it may be each that there is.
+ * Undefined: it is neither, or moves none.
+ */
+export type MovedTags = readonly Tag[] | 'any' | undefined
+
 export interface AccessRequest {
   readonly principal: Principal
   /**
@@ -45,15 +51,18 @@ export interface AccessRequest {
    */
   readonly resource: Repository | 'catalog' | 'unrouted'
   readonly action: Action
+  readonly moves?: MovedTags
 }
 
 /**
- * `anonymously`: readable without credentials too, so that a shared cache in front may keep it
- * (R11). `reason` is for the client: which rule it was, and what to do.
+ * `anonymously`: readable without credentials too, from anywhere, so that a shared cache in front
+ * may keep it (R11). `denied`: may be told; `reason` is for the client: which rule it was, and what
+ * to do. `hidden`: is told that there is nothing. `by`, for the log: what decided.
  */
 export type Decision =
   | { readonly kind: 'allowed'; readonly anonymously: boolean }
-  | { readonly kind: 'denied'; readonly reason: string }
+  | { readonly kind: 'denied'; readonly reason: string; readonly by?: string }
+  | { readonly kind: 'hidden'; readonly by: string }
 
 /** `unauthorized`: by credentials that are nobody's. */
 export interface Refusal {
@@ -74,15 +83,23 @@ export interface Access {
    */
   judgeCredentials(principal: Principal): Refusal | undefined
   /**
-   * Finds out what `decide` goes by and no request tells. MUST be awaited before a push or a delete
-   * is decided.
+   * Finds out what `decide` goes by and no request tells. MUST be awaited before anything is
+   * decided that it is said to be for. Undefined: there is nothing to find out.
    */
-  meet(principal: Principal): Promise<void>
+  meet(principal: Principal, about: 'pull' | 'pull or push'): Promise<void> | undefined
   decide(request: AccessRequest): Decision
   /**
-   * A short text that is the same for principals of whom the same is decided: for `pull` alone, or
-   * `pull or push`. Only a reload of the configuration may decide anew for a class. Undefined: that
-   * takes `meet`.
+   * May who asks do this there, as far as that is known without `meet`? Asked for each answer from
+   * memory, so it MUST be cheap. Undefined: it is not known.
    */
-  classOf(principal: Principal, about: 'pull' | 'pull or push'): string | undefined
+  decideNow(
+    principal: Principal,
+    repository: Repository,
+    action: 'pull' | 'push',
+  ): boolean | undefined
+  /**
+   * Behind a repository that is not shown to who asks, in the order of keys: the text behind which
+   * the next one may be that is. Undefined: there is none. To be asked after `meet`.
+   */
+  nextShown(principal: Principal, key: RepositoryKey): string | undefined
 }

@@ -1,13 +1,18 @@
-// The rules of a registry without accounts. Everybody may pull and list, but not by way of a web
-// page. Credentials are refused where a login would try them, lest they be taken for good. Pushes
-// and deletes are for programs of this machine (local-program.ts), unless that is off.
-import type { Access, Decision, Owner, Principal } from './access.ts'
+// Access to a registry without accounts. Web pages get nothing, and credentials are refused where a
+// login would try them, lest they be taken for good. What is left is the operator's rules to say
+// (rulebook.ts). Without any, everybody may pull and list; pushes and deletes are for programs of
+// this machine (local-program.ts), unless that is off.
+import { repositoryKey } from '../oci/reference.ts'
+import type { Access, AccessRequest, Decision, Owner, Principal, Refusal } from './access.ts'
 import { browserMark, hasCredentials } from './marks.ts'
 import { isLoopbackName } from './loopback.ts'
 import { whyNoLocalProgram, whyNotOwner } from './local-program.ts'
+import type { AccessRule } from './rule.ts'
+import { asMet, decideByRules } from './decide-by-rules.ts'
+import { type Caller, Rulebook } from './rulebook.ts'
 
 /** Values, so that each thread can be given them. */
-export interface AccessRules {
+export interface AccessSettings {
   /** The user that this server runs as; undefined where systems have no such numbers. */
   readonly serverUid: number | undefined
   /**
@@ -20,6 +25,8 @@ export interface AccessRules {
    * loopback names. Undefined: by any.
    */
   readonly hosts: readonly string[] | undefined
+  /** The first that is about a request decides. Empty: there are none. */
+  readonly rules: readonly AccessRule[]
 }
 
 /** Why a program that calls from loopback may be what forwards others. */
@@ -32,63 +39,103 @@ export type SharedLoopback = 'user namespace' | 'pod'
 export function whyLocalPushOff(
   said: 'on' | 'unsaid' | keyof typeof OFF,
   surroundings: SharedLoopback | undefined,
-): AccessRules['localPushOff'] {
+): AccessSettings['localPushOff'] {
   if (said === 'unsaid') return surroundings
   return said === 'on' ? undefined : said
 }
 
-/** @param rules are asked for at each question: a reload changes them */
-export function createLocalAccess(rules: () => AccessRules): Access {
-  const allowed: Decision = { kind: 'allowed', anonymously: true }
+/** @param settings are asked for at each question: a reload changes them */
+export function createLocalAccess(settings: () => AccessSettings): Access {
+  const bookOf = createBookOf()
+
+  /** Undefined without rules. */
+  const findBook = () => bookOf(settings().rules)
 
   /** Without a look at whom it belongs to. */
   function whyNotBySigns(principal: Principal): string | undefined {
-    const { localPushOff } = rules()
+    const { localPushOff } = settings()
     return localPushOff === undefined ? whyNoLocalProgram(principal) : OFF[localPushOff]
   }
 
   /** For whom the signs speak already. */
-  const whyNotByOwner = (owner: Owner) => whyNotOwner(owner, rules().serverUid)
+  const whyNotByOwner = (owner: Owner) => whyNotOwner(owner, settings().serverUid)
+
+  /** Undefined before `meet`. */
+  function isLocal(principal: Principal): boolean | undefined {
+    if (whyNotBySigns(principal) !== undefined) return false
+    return principal.owner && whyNotByOwner(principal.owner) === undefined
+  }
+
+  const callerOf = (principal: Principal): Caller => ({
+    address: principal.address,
+    isLocal: () => isLocal(principal),
+  })
+
+  function decideWithoutRules({ principal, action }: AccessRequest): Decision {
+    if (action === 'pull' || action === 'list') return ALLOWED
+    const reason = whyNotBySigns(principal) ?? whyNotByOwner(principal.owner ?? NOT_ASKED)
+    return reason === undefined
+      ? ALLOWED
+      : { kind: 'denied', reason: `${UNRULED[action]}: ${reason}` }
+  }
 
   return {
-    admit(principal) {
-      const mark = browserMark(principal.rawHeaders)
-      if (mark !== undefined) {
-        const reason = `this registry answers no web pages (${mark} says that a browser asks): use a registry client, or curl`
-        return { kind: 'denied', reason }
-      }
-      const { hosts } = rules()
-      if (hosts !== undefined && !isAllowedHost(principal.host ?? '', hosts)) {
-        const reason =
-          'this registry is not called by this name: its operator lists those that it answers to (http.hosts)'
-        return { kind: 'denied', reason }
-      }
-      return undefined
-    },
+    admit: principal => refuseAtTheDoor(principal, settings().hosts),
     judgeCredentials(principal) {
       if (!hasCredentials(principal.rawHeaders)) return undefined
       const reason =
         'this registry has no accounts, so no user name and password are good here: log out (docker logout), and pull without any; programs on its own machine push without any, too'
       return { kind: 'unauthorized', reason }
     },
-    async meet(principal) {
-      if (whyNotBySigns(principal) === undefined) await principal.findOwner()
+    meet(principal, about) {
+      const isAsked = about === 'pull or push' || findBook()?.isAboutLocals === true
+      if (!isAsked || whyNotBySigns(principal) !== undefined) return undefined
+      return principal.findOwner().then(() => {})
     },
-    decide({ principal, action }) {
-      if (action === 'pull' || action === 'list') return allowed
-      const reason = whyNotBySigns(principal) ?? whyNotByOwner(principal.owner ?? NOT_ASKED)
-      return reason === undefined
-        ? allowed
-        : { kind: 'denied', reason: `${RULES[action]}: ${reason}` }
+    decide(request) {
+      const book = findBook()
+      if (book === undefined) return decideWithoutRules(request)
+      return decideByRules(book, callerOf(request.principal), request)
     },
-    classOf(principal, about) {
-      if (about === 'pull') return 'anybody'
-      if (whyNotBySigns(principal) !== undefined) return 'somebody'
-      if (principal.owner === undefined) return undefined
-      return whyNotByOwner(principal.owner) === undefined ? 'local program' : 'somebody'
+    decideNow(principal, repository, action) {
+      const book = findBook()
+      if (book === undefined) return action === 'pull' || isLocal(principal)
+      const party = book.partyOf(callerOf(principal))
+      return party?.judge({ key: repositoryKey(repository), action }).isAllowed
     },
+    nextShown: (principal, key) =>
+      findBook()
+        ?.partyOf(asMet(callerOf(principal)))
+        ?.nextShown(key),
   }
 }
+
+function refuseAtTheDoor(
+  { rawHeaders, host = '' }: Principal,
+  hosts: AccessSettings['hosts'],
+): Refusal | undefined {
+  const mark = browserMark(rawHeaders)
+  if (mark !== undefined) {
+    const reason = `this registry answers no web pages (${mark} says that a browser asks): use a registry client, or curl`
+    return { kind: 'denied', reason }
+  }
+  if (hosts === undefined || isAllowedHost(host, hosts)) return undefined
+  const reason =
+    'this registry is not called by this name: its operator lists those that it answers to (http.hosts)'
+  return { kind: 'denied', reason }
+}
+
+/** Rules are compiled when they are new; they come as the same list until then. */
+function createBookOf(): (rules: readonly AccessRule[]) => Rulebook | undefined {
+  let compiled: { readonly of: readonly AccessRule[]; readonly book: Rulebook } | undefined
+  return rules => {
+    if (rules.length === 0) return undefined
+    if (compiled?.of !== rules) compiled = { of: rules, book: new Rulebook(rules) }
+    return compiled.book
+  }
+}
+
+const ALLOWED: Decision = { kind: 'allowed', anonymously: true }
 
 const OFF = {
   'set to false': 'and not from these either, because http.localpush is false',
@@ -104,7 +151,7 @@ const OFF = {
 /** Without `meet` nobody writes. */
 const NOT_ASKED: Owner = { kind: 'unknown', reason: 'it was not asked' }
 
-const RULES = {
+const UNRULED = {
   push: 'until this registry has accounts it takes pushes only from programs on its own machine',
   delete: 'until this registry has accounts it deletes only for programs on its own machine',
 } as const

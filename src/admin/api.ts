@@ -1,9 +1,11 @@
-// /api/v1: what the command line and the console ask for. JSON in and out, except for `pull`, whose
-// progress is one JSON object per line. On the Unix socket alone, whose directory decides who may.
+// /api/v1: what the command line and the console ask for. JSON in and out, except for `pull` and
+// runs of jobs, whose progress is one JSON object per line. On the Unix socket alone, whose
+// directory decides who may.
 import { Readable } from 'node:stream'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from '../observe/log.ts'
 import { RegistryError } from '../oci/errors.ts'
+import type { JobControl, JobEvent } from '../registry/job.ts'
 import type { Operator } from '../registry/operator/operator.ts'
 import { ENTRY_ID } from '../registry/ports/outbox.ts'
 import type { WarmEvent } from '../registry/operator/warm-image.ts'
@@ -13,7 +15,7 @@ export interface ApiDeps {
   readonly logger: Logger
 }
 
-/** What `pull` sends last when it fails in the middle, where no status can be sent any more. */
+/** What is sent last by what fails in the middle, where no status can be sent any more. */
 export interface FailedEvent {
   readonly kind: 'failed'
   readonly code: string
@@ -29,7 +31,9 @@ export function registerApi(app: FastifyInstance, { operator, logger }: ApiDeps)
         reply.code(status).send({ code, message })
       })
       api.get('/status', async () => operator.status())
-      api.get('/images', async request => operator.list(parameter(request, 'pattern')))
+      api.get('/images', async request =>
+        operator.list(parameter(request, 'pattern'), parameter(request, 'sort')),
+      )
       api.get('/image', async request => operator.inspect(required(request, 'name')))
       api.get('/why', async request => operator.why(required(request, 'name')))
       api.get('/queue', async () => operator.queue())
@@ -39,22 +43,56 @@ export function registerApi(app: FastifyInstance, { operator, logger }: ApiDeps)
       })
       api.post('/queue/drop', async request => operator.dropQueued(entryId(request)))
       api.post('/pull', async (request, reply) => {
-        const left = new AbortController()
-        reply.raw.once('close', () => left.abort(new Error('the command went away')))
         const wanted = {
           image: required(request, 'name'),
           platforms: parameters(request, 'platform'),
         }
-        return reply
-          .type('application/x-ndjson')
-          .send(Readable.from(lines(operator.warm(wanted, left.signal))))
+        return sendEvents(reply, signal => operator.warm(wanted, signal))
       })
+      registerJobs(api, operator.jobs)
+      api.post('/purge', async (request, reply) => {
+        const pattern = required(request, 'pattern')
+        const kept = parameter(request, 'kept') === 'true'
+        const dryRun = parameter(request, 'dry-run') === 'true'
+        return sendEvents(reply, signal => operator.purge(pattern, { kept, dryRun, signal }))
+      })
+      api.get('/pins', async () => operator.pins.list())
+      api.post('/pins/pin', async request => operator.pins.pin(required(request, 'pattern')))
+      api.post('/pins/unpin', async request => operator.pins.unpin(required(request, 'pattern')))
     },
     { prefix: '/api/v1' },
   )
 }
 
-async function* lines(events: AsyncIterable<WarmEvent>): AsyncGenerator<string> {
+function registerJobs(api: FastifyInstance, jobs: JobControl): void {
+  api.get('/jobs', async () => jobs.list())
+  api.post('/jobs/run', async (request, reply) => {
+    const name = required(request, 'name')
+    const dryRun = parameter(request, 'dry-run') === 'true'
+    return sendEvents(reply, signal => jobs.run(name, { dryRun, signal }))
+  })
+  api.post('/jobs/pause', async request => jobs.pause(required(request, 'name')))
+  api.post('/jobs/resume', async request => jobs.resume(required(request, 'name')))
+  api.post('/jobs/cancel', async request => jobs.cancel(required(request, 'name')))
+}
+
+/** One JSON object per line, until the command goes away. */
+function sendEvents(
+  reply: FastifyReply,
+  follow: (signal: AbortSignal) => AsyncIterable<WarmEvent | JobEvent>,
+): FastifyReply {
+  const events = follow(untilLeft(reply))
+  return reply.type('application/x-ndjson').send(Readable.from(lines(events)))
+}
+
+/** Aborts when the command goes away. */
+function untilLeft(reply: FastifyReply): AbortSignal {
+  const left = new AbortController()
+  reply.raw.once('close', () => left.abort(new Error('the command went away')))
+  return left.signal
+}
+
+async function* lines(events: AsyncIterable<WarmEvent | JobEvent>): AsyncGenerator<string> {
   try {
     for await (const event of events) yield `${JSON.stringify(event)}\n`
   } catch (error) {

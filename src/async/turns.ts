@@ -10,12 +10,33 @@ export class Turns {
    */
   async take<Value>(key: string, step: () => Promise<Value>): Promise<Value> {
     const before = this.#last.get(key) ?? Promise.resolve()
-    const mine = before.then(step, step)
-    this.#last.set(key, mine)
+    return await this.#hold([key], before.then(step, step))
+  }
+
+  /**
+   * Runs `step` for all of `keys`, each of which is there once: in one go for those whose turn
+   * nobody has, and for each other one by itself when its turn comes, so that nobody waits with a
+   * turn in hand. The first failure is thrown when all have ended.
+   */
+  async takeMany<Key extends string>(
+    keys: readonly Key[],
+    step: (keys: readonly Key[]) => Promise<void>,
+  ): Promise<void> {
+    const isFree = (key: Key) => !this.#last.has(key)
+    const free = keys.filter(isFree)
+    const others = keys.filter(key => !isFree(key))
+    const waiting = others.map(key => this.take(key, () => step([key])))
+    if (free.length > 0) waiting.push(this.#hold(free, Promise.resolve(free).then(step)))
+    const ended = await Promise.allSettled(waiting)
+    for (const each of ended) if (each.status === 'rejected') throw each.reason
+  }
+
+  async #hold<Value>(keys: readonly string[], step: Promise<Value>): Promise<Value> {
+    for (const key of keys) this.#last.set(key, step)
     try {
-      return await mine
+      return await step
     } finally {
-      if (this.#last.get(key) === mine) this.#last.delete(key)
+      for (const key of keys) if (this.#last.get(key) === step) this.#last.delete(key)
     }
   }
 }

@@ -5,7 +5,13 @@ import { type Repository, repositoryKey } from '../oci/reference.ts'
 import type { CatalogReads, CatalogWrites, ChangedAnswers } from '../registry/ports/catalog.ts'
 import type { DeleteOptions } from '../registry/ports/catalog-pushes.ts'
 import { announcing, type Change } from './announce-changes.ts'
-import { assertBounded, boundedChange, boundedRests } from './bounds.ts'
+import {
+  assertBounded,
+  assertBoundedPin,
+  assertBoundedNote,
+  boundedChange,
+  boundedRests,
+} from './bounds.ts'
 
 export type WriteName = keyof CatalogWrites
 export type WriteArgs<Name extends WriteName> = Parameters<CatalogWrites[Name]>
@@ -33,6 +39,12 @@ interface Write<Args extends readonly unknown[]> {
 type Writes = { readonly [Name in WriteName]: Write<WriteArgs<Name>> }
 
 const BYTES_PER_ROW = 200
+
+/** What content that leaves takes along, more or less: itself, what it lists, who held it. */
+const ROWS_LEFT = 10
+
+/** With what an image lists: each of ten rows changes in a dozen places. */
+const ROWS_OF_IMAGE = 150
 
 const nothing = () => undefined
 const of = (repository: Repository): Change => ({ of: { repository: repositoryKey(repository) } })
@@ -77,14 +89,17 @@ const WRITES: Writes = {
   forgetTag: { changes: of },
   recordList: { changes: nothing },
 
+  // No answer tells of them. Of a manifest, its tag, and its bytes.
+  noteUses: { changes: nothing, rows: uses => 3 * uses.length },
+
   recordPush: {
     changes: ({ repository }) => of(repository),
     bounded: record => {
       if (record.delivery !== undefined) assertBounded(record.delivery)
       return [record]
     },
-    rows: ({ manifest, tags, delivery }) =>
-      1 + manifest.edges.length + tags.length + textRows(delivery?.payload),
+    rows: ({ manifest, tags, delivery, durable = [] }) =>
+      1 + manifest.edges.length + tags.length + durable.length + textRows(delivery?.payload),
   },
   deleteTag: {
     changes: of,
@@ -115,6 +130,45 @@ const WRITES: Writes = {
   removeDelivery: {
     changes: (_id, settled) => (settled === undefined ? undefined : of(settled.repository)),
   },
+
+  // Told of before the file goes, which whoever remembers an answer may have open.
+  letGo: {
+    changes: ({ atMs }) => ({ of: { leftAtMs: atMs } }),
+    rows: ({ digests }) => ROWS_LEFT * digests.length,
+  },
+  stampLoose: { changes: nothing },
+  finishLeaving: { changes: nothing, rows: digests => ROWS_LEFT * digests.length },
+  lease: { changes: nothing, rows: ({ digests }) => digests.length },
+  expireLeases: { changes: nothing },
+  putBack: { changes: nothing },
+  endFollowing: { changes: nothing },
+  adopt: { changes: nothing, rows: files => files.length },
+  tidy: { changes: () => ({ of: 'whatever is forgotten' }), rows: ({ rows }) => rows },
+
+  recount: { changes: nothing, rows: rows => rows },
+
+  pin: {
+    changes: nothing,
+    bounded: pin => {
+      assertBoundedPin(pin)
+      return [pin]
+    },
+  },
+  unpin: { changes: nothing },
+  noteJob: {
+    changes: nothing,
+    bounded: run => {
+      assertBoundedNote(run)
+      return [run]
+    },
+  },
+  evictImage: {
+    changes: ({ repository, atMs }) => ({
+      of: { leftAtMs: atMs, from: repositoryKey(repository) },
+    }),
+    rows: () => ROWS_OF_IMAGE,
+  },
+  trimGhosts: { changes: nothing },
 }
 
 /** Every write goes through `write`, which resolves when it is durable. */

@@ -4,7 +4,7 @@ import { type IncomingMessage, request } from 'node:http'
 import { createInterface } from 'node:readline'
 import { CliError, EXIT_CODES } from './context.ts'
 
-/** An answer for one page is small; a listing of LISTED_MAX images is a few MiB. */
+/** An answer for one page is small; a listing of ten thousand images is a few MiB. */
 const LARGEST_ANSWER_BYTES = 64 * 1024 * 1024
 
 export interface AdminRequest {

@@ -1,10 +1,14 @@
 // `check`: every fault of a configuration at once, and with --online whether its upstreams answer.
 import { parseArgs } from 'node:util'
+import { LATE, within } from '../async/within.ts'
 import { formatFindings } from '../config/findings.ts'
 import type { Config } from '../config/config.ts'
+import type { Status } from '../registry/operator/status.ts'
+import { BLOCK_BYTES } from '../registry/ports/blob-store.ts'
 import { commandClock } from '../server/clock.ts'
 import { type Probe, probeUpstreams } from '../server/probe-upstreams.ts'
-import { invalidConfiguration, loadConfiguration } from './configuration.ts'
+import { askAdmin } from './admin-client.ts'
+import { type ConfigurationFile, invalidConfiguration, loadConfiguration } from './configuration.ts'
 import { type CliContext, EXIT_CODES, type ExitCode } from './context.ts'
 import { writeJson, writeTable } from './output.ts'
 import { VERSION } from './version.ts'
@@ -12,6 +16,7 @@ import { VERSION } from './version.ts'
 export const help = `entrepot check [--config FILE] [--online] [--json]
 
 Validates the configuration and says all faults at once, with file, line and a suggestion.
+Where a server runs by it, what that keeps is judged as well.
 
   --config FILE  default: as for serve
   --online       also asks every upstream whether it answers
@@ -24,6 +29,9 @@ Examples
   entrepot check --online
 `
 
+/** A server that hangs is none that can be asked. */
+const ASKED_MS = 2_000
+
 export async function run(args: readonly string[], context: CliContext): Promise<ExitCode> {
   const { values } = parseArgs({
     args: [...args],
@@ -33,7 +41,7 @@ export async function run(args: readonly string[], context: CliContext): Promise
       json: { type: 'boolean', default: false },
     },
   })
-  const { path, result } = loadConfiguration(context, values.config)
+  const { path, result } = await load(context, values.config)
   if (result.kind === 'invalid') {
     if (!values.json) throw invalidConfiguration(result.findings, path)
     writeJson(context, { valid: false, findings: result.findings })
@@ -44,9 +52,29 @@ export async function run(args: readonly string[], context: CliContext): Promise
   else {
     context.stderr.write(formatFindings(result.warnings, path))
     context.stdout.write(`${path ?? 'no configuration: the built-in one'} is valid\n`)
+    context.stdout.write(`${describeLocals(result.config)}\n`)
     if (probes !== undefined) writeProbes(context, probes)
   }
   return probes?.some(each => !each.answers) ? EXIT_CODES.failed : EXIT_CODES.ok
+}
+
+/** With what the server keeps that runs by it, where one does: that is judged as well. */
+async function load(context: CliContext, named: string | undefined): Promise<ConfigurationFile> {
+  const first = loadConfiguration(context, named)
+  if (first.result.kind === 'invalid') return first
+  const { socket } = first.result.config.admin
+  const asked = askAdmin<Status>({ socket, path: '/status' }).catch((): typeof LATE => LATE)
+  const status = await within(commandClock, ASKED_MS, asked)
+  if (status === LATE) return first
+  return loadConfiguration(context, named, status.content.keptBlocks * BLOCK_BYTES)
+}
+
+/** What programs on the machine of the edge may do: that hangs on several keys. */
+function describeLocals({ access, http: { localPush } }: Config): string {
+  if (access.length > 0) return 'programs on this machine may do what access allows them'
+  return localPush === 'on' || localPush === 'unsaid'
+    ? 'programs on this machine may push and delete, since there are no access rules'
+    : 'nobody may push or delete: there are no access rules, and http.localpush is off'
 }
 
 function probe(config: Config): Promise<readonly Probe[]> {

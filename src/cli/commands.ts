@@ -22,6 +22,10 @@ export interface CommandModule {
 export const COMMANDS = {
   serve: { summary: 'run the server', load: () => import('./serve.ts') },
   check: { summary: 'validate the configuration', load: () => import('./check.ts') },
+  access: {
+    summary: 'say which access rule lets somebody do something, or does not',
+    load: () => import('./access.ts'),
+  },
   schema: { summary: "print the configuration's JSON Schema", load: () => import('./schema.ts') },
   status: {
     summary: 'cache, traffic and upstreams at a glance',
@@ -41,6 +45,22 @@ export const COMMANDS = {
     load: () => import('./queue.ts'),
   },
   pull: { summary: 'bring images into the cache', load: () => import('./pull.ts') },
+  pin: {
+    summary: 'keep what a pattern matches under any pressure',
+    load: () => import('./pin.ts'),
+  },
+  unpin: { summary: 'take a pin away', load: () => import('./unpin.ts') },
+  purge: { summary: 'take images out of disk and memory', load: () => import('./purge.ts') },
+  retain: { summary: 'what retention lets go, now', load: () => import('./retain.ts') },
+  evict: { summary: 'let the coldest images leave, now', load: () => import('./evict.ts') },
+  gc: {
+    summary: 'take away what nothing needs any more',
+    load: () => import('./gc.ts'),
+  },
+  jobs: {
+    summary: 'what is done again and again: list, run, pause, resume, cancel',
+    load: () => import('./jobs.ts'),
+  },
 } as const satisfies Record<string, Command>
 
 /**

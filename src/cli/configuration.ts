@@ -4,7 +4,7 @@ import { readFileSync, statSync } from 'node:fs'
 import type { Config } from '../config/config.ts'
 import { type Finding, formatFindings } from '../config/findings.ts'
 import { type LoadResult, loadConfig } from '../config/load.ts'
-import { isLocalDirectory, readLocalFile, whyUnreadable } from '../config/local-file.ts'
+import { isLocalDirectory, localDisk, readLocalFile, whyUnreadable } from '../config/local-file.ts'
 import { systemClock } from '../server/clock.ts'
 import { type CliContext, CliError, EXIT_CODES } from './context.ts'
 import { describeFaults } from './output.ts'
@@ -16,10 +16,14 @@ export interface ConfigurationFile {
   readonly result: LoadResult
 }
 
-/** @throws CliError when the file that was named cannot be read */
+/**
+ * `keptBytes`: what a server that was asked keeps in the data directory.
+ * @throws CliError when the file that was named cannot be read
+ */
 export function loadConfiguration(
   context: CliContext,
   named: string | undefined,
+  keptBytes?: number,
 ): ConfigurationFile {
   const path =
     named ?? context.env['ENTREPOT_CONFIG'] ?? (exists(USUAL_FILE) ? USUAL_FILE : undefined)
@@ -31,6 +35,10 @@ export function loadConfiguration(
       env: context.env,
       readFile: readLocalFile,
       isDirectory: isLocalDirectory,
+      diskOf: place => {
+        const disk = localDisk(place)
+        return disk && keptBytes !== undefined ? { ...disk, keptBytes } : disk
+      },
       nowMs: systemClock.nowMs(),
     }),
   }

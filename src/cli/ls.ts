@@ -1,11 +1,18 @@
 // `ls`: the tags that are here.
-import type { ListedImage, ListedImages } from '../registry/operator/list-images.ts'
+import type { ListedImage, ListedImages, ListOrder } from '../registry/operator/list-images.ts'
 import { askAdmin } from './admin-client.ts'
-import { type CliContext, EXIT_CODES, type ExitCode } from './context.ts'
+import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
 import { COMMON_HELP, readCommon } from './options.ts'
-import { describeBytes, describeSince, shortDigest, writeJson, writeTable } from './output.ts'
+import {
+  describeBytes,
+  describeCount,
+  describeSince,
+  shortDigest,
+  writeJson,
+  writeTable,
+} from './output.ts'
 
-export const help = `entrepot ls [PATTERN] [--json]
+export const help = `entrepot ls [PATTERN] [--sort size|last-pull|pulls] [--json]
 
 The images that are here, which of them are whole, and how large they are with all their platforms. PATTERN is a glob over
 repository:tag, with or without the registry; without a slash it is looked for in every part of the name.
@@ -14,6 +21,9 @@ repository:tag, with or without the registry; without a slash it is looked for i
            "kept out": given to nobody, by exclude, include, or as its registry is no upstream any more
   SIZE     of all platforms whose manifests are here; "+": there are more
   CHECKED  with the upstream; "-": pushed here, nobody is asked
+  PULLED   the last time by this tag, and how often in all; what was pulled seconds ago may be missing
+
+  --sort BY      size: the largest first; last-pull: the longest not pulled first; pulls: the least pulled first
 
 ${COMMON_HELP}
 
@@ -24,20 +34,19 @@ Examples
   entrepot ls '*alpine*'
   entrepot ls 'docker.io/library/*'
   entrepot ls '*/*/alpine:3.*'
+  entrepot ls --sort last-pull 'localhost/**'
 `
 
 export async function run(args: readonly string[], context: CliContext): Promise<ExitCode> {
-  const usage = 'entrepot ls [PATTERN]'
-  const { socket, json, positionals } = readCommon(args, context, { least: 0, most: 1, usage })
-  const listed = await askAdmin<ListedImages>({
-    socket,
-    path: '/images',
-    query: { pattern: positionals[0] },
-  })
+  const usage = 'entrepot ls [PATTERN] [--sort size|last-pull|pulls]'
+  const { sort, rest } = readSort(args, usage)
+  const { socket, json, positionals } = readCommon(rest, context, { least: 0, most: 1, usage })
+  const query = { pattern: positionals[0], sort }
+  const listed = await askAdmin<ListedImages>({ socket, path: '/images', query })
   const [pattern] = positionals
   const hasMatched = listed.images.length > 0 || pattern === undefined
   if (json) writeJson(context, listed)
-  else if (listed.images.length > 0) writeImages(context, listed)
+  else if (listed.images.length > 0) writeImages(context, listed, sort)
   else {
     const told = pattern === undefined ? 'no image is here yet' : `nothing here matches ${pattern}`
     context.stderr.write(`${told}\n`)
@@ -45,17 +54,38 @@ export async function run(args: readonly string[], context: CliContext): Promise
   return hasMatched ? EXIT_CODES.ok : EXIT_CODES.failed
 }
 
-function writeImages(context: CliContext, listed: ListedImages): void {
+const ORDERS: readonly string[] = ['size', 'last-pull', 'pulls'] satisfies ListOrder[]
+
+/** `rest`: what else there is. Without `--sort`, by name. */
+function readSort(
+  args: readonly string[],
+  usage: string,
+): { readonly sort: string | undefined; readonly rest: readonly string[] } {
+  const at = args.findIndex(each => each === '--sort' || each.startsWith('--sort='))
+  if (at === -1) return { sort: undefined, rest: args }
+  const isApart = args[at] === '--sort'
+  const sort = isApart ? args[at + 1] : args[at]?.slice('--sort='.length)
+  if (!ORDERS.includes(sort ?? '')) throw new CliError(EXIT_CODES.usage, `usage: ${usage}`)
+  return { sort, rest: args.toSpliced(at, isApart ? 2 : 1) }
+}
+
+function writeImages(context: CliContext, listed: ListedImages, sort = 'name'): void {
   writeTable(context, [
-    ['IMAGE', 'DIGEST', 'WHOLE', 'SIZE', 'CHECKED'],
+    ['IMAGE', 'DIGEST', 'WHOLE', 'SIZE', 'CHECKED', 'PULLED'],
     ...listed.images.map(each => [
       each.image,
       shortDigest(each.digest),
       ...describeSize(each),
       each.local ? '-' : describeSince(each.checkedAtMs, listed.nowMs),
+      describePulls(each, listed.nowMs),
     ]),
   ])
-  if (listed.truncated) context.stderr.write('there are more: give a pattern\n')
+  if (listed.truncated) context.stderr.write(`there are more, by ${sort}: give a pattern\n`)
+}
+
+function describePulls({ pulledAtMs, pulls }: ListedImage, nowMs: number): string {
+  if (pulledAtMs === undefined) return 'never'
+  return `${describeSince(pulledAtMs, nowMs)}, ${describeCount(pulls, 'time')}`
 }
 
 function describeSize({ size, keptOut }: ListedImage): readonly string[] {

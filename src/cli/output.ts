@@ -13,10 +13,10 @@ export function describeBytes(bytes: number): string {
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`
 }
 
-/** `1 manifest`, `2 manifests`, `0 repositories`. */
+/** `1 manifest`, `2 manifests`, `0 repositories`, `3 days`. */
 export function describeCount(count: number, noun: string): string {
   if (count === 1) return `1 ${noun}`
-  return `${count} ${noun.endsWith('y') ? `${noun.slice(0, -1)}ies` : `${noun}s`}`
+  return `${count} ${/[^aeiou]y$/.test(noun) ? `${noun.slice(0, -1)}ies` : `${noun}s`}`
 }
 
 const SPANS = [
@@ -74,7 +74,7 @@ export function writeTable(context: CliContext, rows: readonly (readonly string[
     const cells = row.map((cell, column) =>
       column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0),
     )
-    context.stdout.write(`${cells.join('  ')}\n`)
+    context.stdout.write(`${cells.join('  ').trimEnd()}\n`)
   }
 }
 

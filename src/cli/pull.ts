@@ -5,7 +5,7 @@ import type { WarmEvent } from '../registry/operator/warm-image.ts'
 import { commandClock } from '../server/clock.ts'
 import { followAdmin } from './admin-client.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
-import { COMMON_HELP, readCommon } from './options.ts'
+import { COMMON_HELP, type CommonOptions, readCommon } from './options.ts'
 import { describeBytes, describeCount, shortDigest, writeFailure } from './output.ts'
 import { createProgressBar } from './progress-bar.ts'
 
@@ -37,9 +37,18 @@ export async function run(args: readonly string[], context: CliContext): Promise
     usage,
     changes: true,
   })
+  return pullImages(positionals, { socket, json, ...own }, context)
+}
+
+/** One after the other, telling of each; one that cannot be had keeps none of the others away. */
+export async function pullImages(
+  names: readonly string[],
+  { socket, json, ...own }: PullOptions & Pick<CommonOptions, 'socket' | 'json'>,
+  context: CliContext,
+): Promise<ExitCode> {
   const show = json ? showJson : context.isTerminal ? createShowBar(context) : showLine
   let failed = false
-  for (const name of positionals) {
+  for (const name of names) {
     const query = { name, platform: own.allPlatforms ? [] : own.platforms }
     const events = followAdmin<PullEvent>({ socket, method: 'POST', path: '/pull', query })
     try {

@@ -38,7 +38,6 @@ export async function run(args: readonly string[], context: CliContext): Promise
 
 function writeText(context: CliContext, status: Status): void {
   const { version, content, storage, traffic, upstreams } = status
-  const limit = `limit ${describeBytes(storage.maxBytes)}`
   const share =
     traffic.sentBytes === 0 ? 0 : Math.round((traffic.savedBytes / traffic.sentBytes) * 100)
   writeTable(context, [
@@ -49,16 +48,18 @@ function writeText(context: CliContext, status: Status): void {
     ...describeReload(status),
     ['threads', describeThreads(status)],
     ['sending', describeSending(status)],
-    [
-      'content',
-      `${describeBytes(content.contentBytes)} (${limit}, ${describeBytes(storage.freeBytes)} free on the disk)`,
-    ],
+    ['content', describeContent(status)],
     [
       '',
       `${describeCount(content.tags, 'tag')}, ${describeCount(content.manifests, 'manifest')} and ${describeCount(content.blobs, 'blob')} in ${describeCount(content.repositories, 'repository')}`,
     ],
+    ['room', describeRoom(status)],
+    ['', describeFences(status)],
     ...(storage.full === undefined ? [] : [['keeping', `nothing: ${storage.full}`]]),
     ...describeNoRoom(status),
+    ['left', describeLeft(status)],
+    ...describeMemory(status),
+    ['pins', describePins(status)],
     [
       'sent',
       `${describeBytes(traffic.sentBytes)} in ${describeCount(traffic.requests, 'request')} since the start`,
@@ -70,14 +71,38 @@ function writeText(context: CliContext, status: Status): void {
   ])
   context.stdout.write('\n')
   writeTable(context, [
-    ['UPSTREAM', 'STATE', 'RATE LIMIT LEFT', 'LAST FAILURE'],
+    ['UPSTREAM', 'STATE', 'HOLDS', 'RATE LIMIT LEFT', 'LAST FAILURE'],
     ...upstreams.map(each => [
       each.registry,
       stateOf(each),
+      each.heldBytes === undefined ? '-' : describeBytes(each.heldBytes),
       each.rateLimitRemaining === undefined ? '-' : String(each.rateLimitRemaining),
       each.lastFailure ?? '-',
     ]),
   ])
+}
+
+function describeContent({ storage }: Status): string {
+  const { keptBytes, cachedBytes, leavingBytes } = storage
+  const leaving = leavingBytes === 0 ? '' : `, ${describeBytes(leavingBytes)} about to go`
+  return `${describeBytes(cachedBytes + keptBytes)}: ${describeBytes(cachedBytes)} cached, ${describeBytes(keptBytes)} pushed here${leaving}`
+}
+
+function describeRoom({ storage }: Status): string {
+  const { takenBytes, maxBytes, freeBytes } = storage
+  return `${describeBytes(takenBytes)} taken of ${describeBytes(maxBytes)}, ${describeBytes(freeBytes)} free on the disk${describeFiles(storage)}`
+}
+
+/** Where they run out before the bytes do. */
+function describeFiles({ files, freeBytes, totalBytes }: Status['storage']): string {
+  if (files === undefined || files.free / files.total >= freeBytes / totalBytes) return ''
+  return `; of ${files.total} files that it can hold ${files.free} are free`
+}
+
+/** What is taken when there is no room, and what is kept free of what. */
+function describeFences({ storage }: Status): string {
+  const { lowWaterBytes, minFreeBytes, pushReserveBytes } = storage
+  return `makes room down to ${describeBytes(lowWaterBytes)}; keeps ${describeBytes(pushReserveBytes)} for pushes, and ${describeBytes(minFreeBytes)} of the disk free`
 }
 
 function describeReload({ refusedReload, nowMs }: Status): (readonly string[])[] {
@@ -119,6 +144,57 @@ function describeNoRoom({ storage: { refused }, nowMs }: Status): readonly strin
     ['no room', `refused requests of pushes: ${pushes}; not kept: ${notKept}; since the start`],
     ['', `the last ${describeAge(nowMs - last.atMs)}${sizes}`],
   ]
+}
+
+/** What has left, by reason; what nothing left for is not named. */
+function describeLeft({ departures: { left, evictedImages } }: Status): string {
+  const { room, quota } = evictedImages
+  const whys = [
+    ...(room === 0 ? [] : [`${describeCount(room, 'image')} for want of room`]),
+    ...(quota === 0 ? [] : [`${describeCount(quota, 'image')} by a quota`]),
+  ]
+  const parts = left
+    .filter(({ files }) => files > 0)
+    .map(({ reason, bytes }) => {
+      const which = reason === 'evicted' && room + quota > 0 ? ` (${whys.join(', ')})` : ''
+      return `${describeBytes(bytes)} ${reason}${which}`
+    })
+  return parts.length === 0 ? 'nothing since the start' : `${parts.join(', ')}; since the start`
+}
+
+/** How long what nobody asks for stays, and what a larger disk would be good for. */
+function describeMemory({ departures: { rememberedMs, returned } }: Status): readonly string[][] {
+  const remembered =
+    rememberedMs === undefined
+      ? []
+      : [
+          [
+            '',
+            `remembers ${aboutSpan(rememberedMs)}: the shortest time from its last use until an image left`,
+          ],
+        ]
+  const images = describeCount(returned.images, 'image')
+  const saved = `twice the room would have saved fetching ${images} again, ${describeBytes(returned.bytes)} in all`
+  return returned.images === 0 ? remembered : [...remembered, ['', saved]]
+}
+
+const LONG_SPANS = [
+  ['day', 86_400_000],
+  ['hour', 3_600_000],
+  ['minute', 60_000],
+] as const
+
+/** `about 12 days`: of two or more of what it is told in. */
+function aboutSpan(ms: number): string {
+  for (const [noun, length] of LONG_SPANS)
+    if (ms >= 2 * length) return `about ${describeCount(Math.round(ms / length), noun)}`
+  return 'less than two minutes'
+}
+
+function describePins({ pins, pinnedBytes }: Status): string {
+  if (pins === 0) return 'none'
+  const hold = pinnedBytes === undefined ? 'being counted' : `hold ${describeBytes(pinnedBytes)}`
+  return `${pins}, ${hold}; "entrepot pin --list" tells which`
 }
 
 function describeQueue({ queue, nowMs }: Status): string {

@@ -3,11 +3,12 @@ import type { Explanation } from '../registry/operator/why-image.ts'
 import { askAdmin } from './admin-client.ts'
 import { type CliContext, EXIT_CODES, type ExitCode } from './context.ts'
 import { COMMON_HELP, readCommon } from './options.ts'
-import { describeSince, writeJson, writeTable } from './output.ts'
+import { describeCount, describeSince, writeJson, writeTable } from './output.ts'
 
 export const help = `entrepot why IMAGE [--json]
 
-Where the image's answer comes from, when that was checked, and what a pull would do at this moment. Asks no upstream.
+Where the image's answer comes from, when that was checked, and what a pull would do at this moment; what holds it here,
+or how many images leave before it when there is no room; what storage.retention says of it. Asks no upstream.
 
 ${COMMON_HELP}
 
@@ -37,10 +38,16 @@ function writeText(context: CliContext, why: Explanation): void {
     ['digest', why.digest ?? 'not known here'],
     [
       'checked',
-      `${ago(why.checkedAtMs)}${why.freshness === undefined ? '' : ` (${why.freshness})`}`,
+      `${why.upstream === undefined ? '-' : ago(why.checkedAtMs)}${why.freshness === undefined ? '' : ` (${why.freshness})`}`,
     ],
     ['moved', ago(why.changedAtMs)],
-    ['pulled', ago(why.lastUsedAtMs)],
+    [
+      'pulled',
+      // A push is a use as well, and no pull.
+      why.pulls === 0
+        ? 'never'
+        : `${ago(why.lastUsedAtMs)}, ${describeCount(why.pulls, 'time')} in all`,
+    ],
     ...why.now.map((sentence, index) => [index === 0 ? 'now' : '', sentence]),
   ])
 }

@@ -7,7 +7,7 @@ import type { BuiltUpstreams } from './build-upstreams.ts'
 import { canonicalHost, DOCKER_HUB, isLocalhost } from './built-in.ts'
 import type { RepositoryRule } from './config.ts'
 import { covers } from './globs.ts'
-import type { Path } from './findings.ts'
+import type { FindingText, Path } from './findings.ts'
 import type { Judge } from './judge.ts'
 import { named } from './keys.ts'
 import { withDefaults } from './read-settings.ts'
@@ -32,9 +32,7 @@ export function buildRepositories(
   known: KnownNames,
 ): readonly RepositoryRule[] {
   const deletable = settings.storage.delete.enabled
-  // An upstream that was refused is one fault, and not a second one here.
-  const any = known.anyUpstream === undefined ? 0 : 1
-  const allHosts = known.upstreams.length + any === Object.keys(settings.upstreams).length
+  const allHosts = knowsAllHosts(settings, known)
   const matching = settings.repositories.map((rule, index) =>
     allHosts ? checkHosts(judge, ['repositories', index], { rule, known }) : true,
   )
@@ -45,6 +43,15 @@ export function buildRepositories(
   return [...written, ...builtInRules(deletable)]
 }
 
+/** If not, an upstream was refused: that is one fault, and not a second one where it is named. */
+export function knowsAllHosts(
+  { upstreams }: Pick<Settings, 'upstreams'>,
+  known: BuiltUpstreams,
+): boolean {
+  const any = known.anyUpstream === undefined ? 0 : 1
+  return known.upstreams.length + any === Object.keys(upstreams).length
+}
+
 /** What holds without any configuration. */
 function builtInRules(deletable: boolean | undefined): readonly RepositoryRule[] {
   const rules = [
@@ -52,7 +59,8 @@ function builtInRules(deletable: boolean | undefined): readonly RepositoryRule[]
     { match: EVERYTHING, push: 'deny' },
   ] as const
   return rules.map(rule => {
-    return { ...named(RULE_KEYS, withDefaults(RULE_KEYS, rule)), deletable }
+    const written = withDefaults(RULE_KEYS, { ...rule, immutable: [] })
+    return { ...named(RULE_KEYS, written), deletable }
   })
 }
 
@@ -63,43 +71,53 @@ interface RuleParts {
 
 /** Returns false, and tells, where the rule matches nothing. */
 function checkHosts(judge: Judge, path: Path, { rule, known }: RuleParts): boolean {
-  const host = hostPattern(rule.match)
-  if (host === undefined) return true
-  const at = [...path, 'match']
-  const rest = rule.match.slice(host.length)
+  const nothing = nothingMatched(rule.match, known)
+  if (nothing !== undefined) {
+    judge.note([...path, 'match'], nothing)
+    return false
+  }
+  if (rule.push === 'deny' && rule.immutable.length > 0) {
+    const message = 'changes nothing: nobody may push here, as push is deny unless it is set'
+    judge.note([...path, 'immutable'], { severity: 'warning', message })
+  }
+  const hosts = hostsOfPattern(rule.match, known)
+  if (hosts !== undefined && (rule.push === 'forward' || rule.push === 'queue')) {
+    checkUpstreams(judge, [...path, 'push'], { mode: rule.push, hosts, known })
+  }
+  return true
+}
+
+/** Why a pattern over repositories matches none, as far as its host tells; else undefined. */
+export function nothingMatched(match: string, known: KnownNames): FindingText | undefined {
+  const host = hostPattern(match)
+  if (host === undefined) return undefined
+  const rest = match.slice(host.length)
   const meant = PLAIN_HOST.test(host) ? otherSpelling(host as RegistryHost, known) : undefined
   if (meant !== undefined) {
     const message = `matches nothing: ${host} is ${meant} in the names of repositories`
-    judge.note(at, { message, suggestion: `${meant}${rest}` })
-    return false
+    return { message, suggestion: `${meant}${rest}` }
   }
-  const hosts = hostsOf(host, known)
-  if (hosts === undefined) return true
-  if (hosts.length === 0) {
+  if (hostsOf(host, known)?.length === 0) {
     const near = closest(host, [LOCALHOST, ...known.upstreams.map(({ registry }) => registry)])
-    const suggestion =
-      near === undefined
-        ? /[.:]/.test(host)
-          ? undefined
-          : `${known.defaultRegistry}/${rule.match}`
-        : `${near}${rest}`
+    const meant = /[.:]/.test(host) ? undefined : `${known.defaultRegistry}/${match}`
     const message = `matches nothing: ${host} is neither localhost nor under upstreams`
-    judge.note(at, { message, suggestion })
-    return false
+    return { message, suggestion: near === undefined ? meant : `${near}${rest}` }
   }
-  const matches = host !== DOCKER_HUB || rest === '/**' || !/^\/[^/]*$/.test(rest)
-  if (!matches) {
-    const message = `matches nothing: names of ${DOCKER_HUB} have two components`
-    judge.note(at, {
-      severity: 'warning',
-      message,
-      suggestion: rest === '/*' ? `${host}/**` : `${host}/library${rest}`,
-    })
+  if (host !== DOCKER_HUB || rest === '/**' || !/^\/[^/]*$/.test(rest)) return undefined
+  return {
+    severity: 'warning',
+    message: `matches nothing: names of ${DOCKER_HUB} have two components`,
+    suggestion: rest === '/*' ? `${host}/**` : `${host}/library${rest}`,
   }
-  if (rule.push === 'forward' || rule.push === 'queue') {
-    checkUpstreams(judge, [...path, 'push'], { mode: rule.push, hosts, known })
-  }
-  return matches
+}
+
+/** The hosts that a pattern can lead to; undefined when it may be any. */
+export function hostsOfPattern(
+  match: string,
+  known: KnownNames,
+): readonly RegistryHost[] | undefined {
+  const host = hostPattern(match)
+  return host === undefined ? undefined : hostsOf(host, known)
 }
 
 /** The part of a pattern that is over the host; undefined when that cannot be told. */

@@ -150,6 +150,7 @@ function buildUpstream(
       isBase(judge, [...path, 'mirrors', index], mirror),
     ),
     client: buildClient(judge, path, keys),
+    quota: keys.quota,
     virtualHosts: keys.virtualhosts,
   }
 }

@@ -3,14 +3,20 @@
 // found at once.
 import type { RegistryHost } from '../oci/reference.ts'
 import { isLoopback, type ListenAddress } from './addresses.ts'
-import { buildRepositories } from './build-repositories.ts'
+import { buildAccess } from './build-access.ts'
+import { buildPins } from './build-pins.ts'
+import { checkQuotas } from './build-quotas.ts'
+import { buildRepositories, type KnownNames } from './build-repositories.ts'
+import { buildRetention } from './build-retention.ts'
 import { buildTls } from './build-tls.ts'
 import { type BuiltUpstreams, buildUpstreams } from './build-upstreams.ts'
 import { canonicalHost, checkedHost, DOCKER_HUB, isLocalhost } from './built-in.ts'
 import type { Config, HttpConfig, ProxyEnvironment, StorageConfig, TlsConfig } from './config.ts'
 import type { Judge } from './judge.ts'
+import { judgeLimits } from './judge-limits.ts'
 import { named } from './keys.ts'
-import { HTTP_KEYS, type Settings, STORAGE_KEYS, UPLOAD_PURGING_KEYS } from './schema.ts'
+import { HTTP_KEYS, type Settings } from './schema.ts'
+import { STORAGE_KEYS, COLLECTION_KEYS, UPLOAD_PURGING_KEYS } from './storage-schema.ts'
 import { Secret } from './secret.ts'
 import { listSettings } from './settings-list.ts'
 import { closest } from './suggest.ts'
@@ -25,15 +31,18 @@ export function buildConfig(judge: Judge, settings: Settings): Config {
   checkNames(judge, http, built)
   const defaultRegistry = buildDefault(judge, settings, built)
   const known = { ...built, defaultRegistry, ownNames: http.names }
+  checkQuotas(judge, settings, known)
   return deepFreeze({
     log: settings.log,
     http,
     admin: { addr: buildAdminAddress(judge, settings), socket: socketPath(judge, settings) },
     memoryBytes: settings.memory,
-    storage: buildStorage(judge, settings),
+    storage: buildStorage(judge, settings, known),
     defaultRegistry,
     ...built,
     repositories: buildRepositories(judge, settings, known),
+    ...buildAccess(judge, settings, { ...known, localPush: http.localPush }),
+    pins: buildPins(judge, settings, known),
     proxyEnvironment: buildProxyEnvironment(judge.surroundings.env),
     settings: listSettings(settings, judge.fileTexts),
   })
@@ -120,7 +129,8 @@ function socketPath(judge: Judge, { admin, storage }: Settings): string {
   return `${storage.rootdirectory.replace(/\/+$/, '')}/${SOCKET_NAME}`
 }
 
-function buildStorage(judge: Judge, { storage }: Settings): StorageConfig {
+function buildStorage(judge: Judge, settings: Settings, known: KnownNames): StorageConfig {
+  const { storage } = settings
   if (storage.maxsize.kind === 'bytes' && storage.maxsize.bytes === 0) {
     judge.note(['storage', 'maxsize'], { message: 'must be above 0' })
   }
@@ -128,9 +138,13 @@ function buildStorage(judge: Judge, { storage }: Settings): StorageConfig {
     const message = 'has no effect: files have no address of their own'
     judge.note(['storage', 'redirect', 'disable'], { severity: 'warning', message })
   }
+  const limits = named(STORAGE_KEYS, storage)
+  judgeLimits(judge, limits, judge.surroundings.diskOf(storage.rootdirectory))
   return {
-    ...named(STORAGE_KEYS, storage),
+    ...limits,
     uploadPurging: named(UPLOAD_PURGING_KEYS, storage.maintenance.uploadpurging),
+    retention: buildRetention(judge, settings, known),
+    collection: named(COLLECTION_KEYS, storage.gc),
   }
 }
 

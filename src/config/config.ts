@@ -1,11 +1,16 @@
 // The configuration as the parts of the program receive it: frozen, parsed, every default filled
 // in. Made by loadConfig only. Each part gets its slice, never the whole.
 import type { LogLevel } from '../observe/log-levels.ts'
+import type { AccessRule } from '../access/rule.ts'
 import type { RegistryHost } from '../oci/reference.ts'
 import type { ListenAddress } from './addresses.ts'
+import type { Selector } from '../registry/pins/selectors.ts'
+import type { Place } from './findings.ts'
 import type { Named } from './keys.ts'
 import type { RULE_KEYS } from './repository-schema.ts'
-import type { HTTP_KEYS, STORAGE_KEYS, UPLOAD_PURGING_KEYS } from './schema.ts'
+import type { KEEP_LINE_KEYS, POLICY_KEYS, RETENTION_KEYS } from './retention-schema.ts'
+import type { HTTP_KEYS, UpstreamSettings } from './schema.ts'
+import type { STORAGE_KEYS, COLLECTION_KEYS, UPLOAD_PURGING_KEYS } from './storage-schema.ts'
 import type { Secret } from './secret.ts'
 import type {
   CONNECTION_KEYS,
@@ -33,6 +38,12 @@ export interface Config {
   readonly anyUpstream: UpstreamPolicy | undefined
   /** First match wins; the built-in rules stand at the end, so that one always does. */
   readonly repositories: readonly RepositoryRule[]
+  /** Who may do what: the first that is about it decides. Empty: there are no rules. */
+  readonly access: readonly AccessRule[]
+  /** Where each of them was written, in the same order. */
+  readonly accessPlaces: readonly (Place | undefined)[]
+  /** What stays under any pressure. */
+  readonly pins: readonly Selector[]
   /** What the environment says about HTTP proxies, for upstreams whose proxy is `environment`. */
   readonly proxyEnvironment: ProxyEnvironment
   /** Every key with its value, for comparing and showing; secrets stay secret. */
@@ -80,6 +91,18 @@ export interface TlsConfig {
 export interface StorageConfig extends Named<typeof STORAGE_KEYS> {
   /** `ageMs`: since the last byte; Infinity: never abandoned. */
   readonly uploadPurging: UploadPurgingConfig
+  readonly collection: Named<typeof COLLECTION_KEYS>
+  readonly retention: RetentionConfig
+}
+
+/** First match wins; where no policy does, everything stays. */
+export interface RetentionConfig extends Omit<Named<typeof RETENTION_KEYS>, 'policies'> {
+  readonly policies: readonly RetentionPolicyConfig[]
+}
+
+/** `repositories`: globs over `host/name`, `**` for all. */
+interface RetentionPolicyConfig extends Omit<Named<typeof POLICY_KEYS>, 'keeptags'> {
+  readonly keepTags: readonly Named<typeof KEEP_LINE_KEYS>[]
 }
 
 export type UploadPurgingConfig = Named<typeof UPLOAD_PURGING_KEYS>
@@ -128,6 +151,7 @@ export interface UpstreamConfig extends UpstreamPolicy {
   readonly mirrors: readonly string[]
   /** For mutual TLS; both PEM. */
   readonly client: { readonly certificate: string; readonly key: Secret } | undefined
+  readonly quota: UpstreamSettings['quota']
   /** Host names of this edge that stand for this upstream. */
   readonly virtualHosts: readonly RegistryHost[]
 }

@@ -1,7 +1,13 @@
 // The kinds of values that keys have: how each is read from what was written, how it is written
 // again, and what JSON Schema says about it. One table entry per kind; the keys are in schema.ts.
 import { hostFrom, type RegistryHost } from '../oci/reference.ts'
-import { readNameGlob, readRepositoryGlob, readTagPattern, type TagPattern } from './globs.ts'
+import {
+  readNameGlob,
+  readRepositoryGlob,
+  readTagGlob,
+  readTagPattern,
+  type TagPattern,
+} from './globs.ts'
 import { Secret } from './secret.ts'
 import { type ListenAddress, formatAddress, parseAddress, parseUrl } from './addresses.ts'
 import {
@@ -201,6 +207,13 @@ export const REPOSITORY_GLOB: Format<string> = {
   name: 'repository pattern',
   json: { type: 'string', examples: ['localhost/**', 'registry.example.com/team/**'] },
   parse: ({ text }) => readRepositoryGlob(text),
+  format: value => value,
+}
+
+export const TAG_GLOB: Format<string> = {
+  name: 'tag pattern',
+  json: { type: 'string', examples: ['v*', '!(latest|edge)'] },
+  parse: ({ text }) => readTagGlob(text),
   format: value => value,
 }
 

@@ -2,8 +2,9 @@
 // nothing is matched here, and they are compiled as they are where they run. `*` stays inside one
 // component of a name, `**` crosses slashes; alone, `*` means everything, too.
 import picomatch, { type PicomatchOptions } from 'picomatch'
-import { NAME_GLOB } from '../oci/name-glob.ts'
+import { NAME_GLOB, TAG_GLOB } from '../oci/name-glob.ts'
 import { nameFrom } from '../oci/reference.ts'
+import { costlyName, costlyTag } from './glob-cost.ts'
 import type { Parsed } from './units.ts'
 
 /** One `tags[].match`: which tags of which repositories. Both are globs. */
@@ -18,6 +19,11 @@ const NAME_CHARACTERS = /^[a-z0-9._/*?[\]{}!(),|+@^-]+$/
 /** Its brackets are no choice of characters; what stands for any one character matches them. */
 const IPV6_HOST = /^\[([0-9a-f.]*:[0-9a-f:.]+)\](?=[:/])/
 const TAG_CHARACTERS = /^[a-zA-Z0-9._*?[\]{}!(),|+^-]+$/
+
+const LONGEST_TAG = 128
+
+/** What else stands alone is a name, which belongs to this edge itself. */
+const LIKE_HOST = /[.:*]|^localhost$/
 
 /** Parts of a choice that has slashes in it are none of these. */
 const NO_GLOB = /^[a-z0-9._-]*$/
@@ -41,7 +47,7 @@ export function readNameGlob(text: string): Parsed<string> {
     return fault(
       'this matches nothing: a pattern cannot be turned round as a whole; use exclude, or !(…) around a component',
     )
-  const judged = checked(text, NAME_GLOB)
+  const judged = costlyName(text) ?? checked(text, NAME_GLOB)
   return judged.kind === 'ok' ? (inNoName(text.split('/')) ?? judged) : judged
 }
 
@@ -77,8 +83,11 @@ export function readRepositoryGlob(text: string): Parsed<string> {
   if (!NAME_CHARACTERS.test(text.replaceAll(':', '')))
     return fault('holds a character that no repository has')
   if (!text.includes('/') && !text.startsWith('**'))
-    return fault('is matched against host/name, so it needs a slash', `${text}/**`)
-  const judged = checked(text.replace(IPV6_HOST, '?$1?'))
+    return fault(
+      'is matched against host/name, so it needs a slash',
+      LIKE_HOST.test(text) ? `${text}/**` : `localhost/${text}`,
+    )
+  const judged = costlyName(text) ?? checked(text.replace(IPV6_HOST, '?$1?'))
   return judged.kind === 'ok' ? (inNoName(text.split('/').slice(1)) ?? judged) : judged
 }
 
@@ -94,9 +103,59 @@ export function readTagPattern(text: string): Parsed<TagPattern> {
   if (tag.includes(':')) return fault('a digest never goes stale; patterns are for tags')
   if (!TAG_CHARACTERS.test(tag))
     return fault(tag === '' ? message : 'holds a character that no tag has')
-  const checkedTag = checked(tag)
+  const checkedTag = costlyTag(tag) ?? checked(tag)
   if (checkedTag.kind === 'fault') return checkedTag
   return { kind: 'ok', value: { repository: repository.value, tag: checkedTag.value } }
+}
+
+/** What says in regular expressions what `*` says here, and what no pattern has. */
+const REGULAR_EXPRESSION = /^\^|\$$|^\.[*+]|\.\+|\\|\[\^?[a-zA-Z0-9-]+\][*+]/
+
+/** A glob over whole tags: `v1.*`, `!(latest|edge)`. Others take regular expressions here. */
+export function readTagGlob(text: string): Parsed<string> {
+  if (REGULAR_EXPRESSION.test(text)) {
+    const glob = text
+      .replace(/^\^/, '')
+      .replace(/\$$/, '')
+      .replace(/\\d\+?|\.[*+]/g, '*')
+      .replaceAll('\\.', '.')
+      .replace(/\*+/g, '*')
+    return fault(
+      'is a regular expression: patterns are globs over whole tags here, in which * stands for any characters',
+      TAG_CHARACTERS.test(glob) && !/[\\+^$]/.test(glob) ? glob : undefined,
+    )
+  }
+  if (text.includes('/')) return fault('this matches nothing: no tag has a slash')
+  if (text.includes(':')) return fault('is matched against tags alone', text.replace(/^.*:/, ''))
+  if (!TAG_CHARACTERS.test(text))
+    return fault(text === '' ? 'must not be empty' : 'holds a character that no tag has')
+  if (/^!(?!\()/.test(text))
+    return fault('this matches nothing: all but some tags is written !(…)', `!(${text.slice(1)})`)
+  if (/^[.-]/.test(text))
+    return fault(`this matches nothing: a tag does not begin with ${text.slice(0, 1)}`, `*${text}`)
+  if (!GLOB.test(text) && text.length > LONGEST_TAG)
+    return fault(`this matches nothing: a tag has at most ${LONGEST_TAG} characters`)
+  return costlyTag(text) ?? checked(text, TAG_GLOB)
+}
+
+/** Something of several lengths any number of times: no tag is short enough. */
+const REPEATED_CHOICE = /[+*]\([^)]*[*+({]/
+const REPEATED = /[+*]\(([^()]*)\)/g
+/** To the compiler it repeats what is before it, as in regular expressions. No name has one. */
+const OTHER_PLUS = /\+(?!\()/
+/** To the compiler a ? there is the character, and a + before the bracket repeats a group. */
+const LATE_QUESTION = /\(\?/
+const ALIKE =
+  'repeats a choice between beginnings of each other: say fewer, write one […], or use *'
+
+/** May some text be read in two ways as a repeated choice? */
+function isAlike(glob: string): boolean {
+  return [...glob.matchAll(REPEATED)].some(([, body = '']) => {
+    const parts = body.split('|')
+    const isPlain = parts.every(part => NO_GLOB.test(part.toLowerCase()))
+    const begins = (a: string, at: number) => parts.some((b, i) => i !== at && b.startsWith(a))
+    return parts.length > 1 && (!isPlain || parts.some(begins))
+  })
 }
 
 const UNBALANCED = fault('has a bracket without its partner')
@@ -108,10 +167,19 @@ function count(text: string, character: string): number {
 /** Brackets must close, or the pattern would silently match itself only. */
 function checked(glob: string, options: PicomatchOptions = { dot: true }): Parsed<string> {
   if (glob.length > LONGEST_GLOB) return fault(`a pattern has at most ${LONGEST_GLOB} characters`)
+  if (REPEATED_CHOICE.test(glob))
+    return fault('repeats what has a * or a choice in it, which takes hours to match against some')
+  if (OTHER_PLUS.test(glob))
+    return fault('has a + that no bracket follows: what is repeated is written +(…)')
+  if (isAlike(glob)) return fault(ALIKE)
+  if (LATE_QUESTION.test(glob))
+    return fault('has a ? right behind a bracket, where it stands for itself: no name has one')
   try {
     const { source } = picomatch.makeRe(glob, { ...options, strictBrackets: true })
     // What the compiler gives for ranges that run backwards.
     if (source === '$^') return fault('can match nothing')
+    // What the compiler does not repeat: it stands for itself then, brackets and all.
+    if (/\\[+*]\\\(/.test(source)) return fault(ALIKE)
     return count(glob, '{') === count(glob, '}') ? { kind: 'ok', value: glob } : UNBALANCED
   } catch {
     return UNBALANCED

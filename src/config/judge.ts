@@ -20,11 +20,19 @@ export type FileRead =
 /** MUST NOT throw. */
 export type ReadFile = (path: string) => FileRead
 
+export interface Disk {
+  readonly totalBytes: number
+  /** Of what was pushed and stays, in the data directory; undefined: nobody was asked. */
+  readonly keptBytes?: number
+}
+
 /** What the operator's machine says; everything that loading a configuration takes from outside. */
 export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly readFile: ReadFile
   readonly isDirectory: (path: string) => boolean
+  /** The one that holds this path, or will. Undefined: nothing is known of it. */
+  readonly diskOf: (path: string) => Disk | undefined
   /** Wall clock; undefined: what depends on the time is not judged. */
   readonly nowMs: number | undefined
 }

@@ -6,7 +6,7 @@ import type { Config } from './config.ts'
 import { type Entry, type Node, parseYaml } from './document.ts'
 import { overrideFromEnvironment } from './environment.ts'
 import { type Finding, findingAt, pathKey, type Place, sortFindings } from './findings.ts'
-import { Judge, type ReadFile } from './judge.ts'
+import { type Disk, Judge, type ReadFile } from './judge.ts'
 import { type ReadSettings, readSettings } from './read-settings.ts'
 import type { Settings } from './schema.ts'
 
@@ -19,6 +19,8 @@ export interface LoadOptions {
   readonly readFile: ReadFile
   /** Is there a directory of this path? Default: never. Decides where the admin socket is. */
   readonly isDirectory?: (path: string) => boolean
+  /** See Surroundings. Default: nothing is known. */
+  readonly diskOf?: (path: string) => Disk | undefined
   /** Wall clock, for certificates that expire. Default: their time is not judged. */
   readonly nowMs?: number
 }
@@ -60,11 +62,11 @@ export function loadConfig(options: LoadOptions): LoadResult {
 
 function readTree(
   tree: Node,
-  { env, readFile, isDirectory = () => false, nowMs }: LoadOptions,
+  { env, readFile, isDirectory = () => false, diskOf = () => undefined, nowMs }: LoadOptions,
 ): { readonly config: Config; readonly read: ReadSettings } {
   const { root, findings } = overrideFromEnvironment(withUpstreams(tree), env, WELL_KNOWN_HOSTS)
   const read = readSettings(root)
-  const judge = new Judge({ env, readFile, isDirectory, nowMs }, read.places)
+  const judge = new Judge({ env, readFile, isDirectory, diskOf, nowMs }, read.places)
   const settings = hasUpstreams(root) ? read.settings : withWellKnown(read.settings)
   const config = buildConfig(judge, settings)
   return { config, read: { ...read, findings: [...findings, ...read.findings, ...judge.findings] } }

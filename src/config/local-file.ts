@@ -1,7 +1,8 @@
 // The real reader for loadConfig: the local file system. Synchronous, because it runs at start and
 // on a reload only.
-import { readFileSync, statSync } from 'node:fs'
-import type { FileRead } from './judge.ts'
+import { readFileSync, statfsSync, statSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import type { Disk, FileRead } from './judge.ts'
 
 /**
  * No password, certificate or configuration is larger; a device or a log file given by mistake is.
@@ -39,6 +40,18 @@ export function isLocalDirectory(path: string): boolean {
     return statSync(path).isDirectory()
   } catch {
     return false
+  }
+}
+
+/** Of the nearest directory above that is there, since the path may be made later. Never throws. */
+export function localDisk(path: string): Disk | undefined {
+  for (let place = resolve(path); ; place = dirname(place)) {
+    try {
+      const { blocks, bsize } = statfsSync(place)
+      return { totalBytes: blocks * bsize }
+    } catch {
+      if (place === dirname(place)) return undefined
+    }
   }
 }
 

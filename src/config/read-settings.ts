@@ -76,7 +76,9 @@ class SettingsReader {
     const fallback = defaultList(schema, items)
     if (node === undefined) return fallback
     if (node.kind !== 'list') {
-      const suggestion = node.kind === 'scalar' ? `[${JSON.stringify(node.text)}]` : undefined
+      // No pattern is called "true": whoever writes that wants all of it.
+      const isName = node.kind === 'scalar' && node.text !== 'true' && node.text !== 'false'
+      const suggestion = isName ? `[${JSON.stringify(node.text)}]` : undefined
       this.#fault(
         path,
         node,
@@ -96,7 +98,9 @@ class SettingsReader {
       this.#fault(
         path,
         node,
-        path.length === 0 ? 'a configuration is keys with values' : 'must hold keys with values',
+        path.length === 0
+          ? 'a configuration is keys with values'
+          : `must hold keys with values${someOf(schema)}`,
       )
       // Where everything in it has a default, that stands in, so that the rest can be judged.
       return new SettingsReader().read(schema, undefined, path)
@@ -140,7 +144,9 @@ class SettingsReader {
     if (LATER_KEYS.has(formatPath(path)))
       return this.#faultAt(path, place, 'is not in this version yet')
     const near = closest(key, Object.keys(schema.properties ?? {}))
-    this.#faultAt(path, place, 'there is no such key', near ?? misplacedKey(key))
+    const meant = near ?? misplacedKey(path)
+    const others = meant === undefined ? someOf(schema, '; here are') : ''
+    this.#faultAt(path, place, `there is no such key${others}`, meant)
   }
 
   #fault(path: Path, node: Node, message: string, suggestion?: string): void {
@@ -167,11 +173,27 @@ function define(target: Record<string, unknown>, key: string, value: unknown): v
   })
 }
 
-/** The right key in the wrong place. */
-function misplacedKey(key: string): string | undefined {
-  for (const { path } of listKeys(KEY_SCHEMA))
-    if (path.at(-1) === key.toLowerCase()) return path.join('.')
-  return undefined
+/** The right key in the wrong place: of several the one with the most in common. */
+function misplacedKey(written: Path): string | undefined {
+  const key = String(written.at(-1)).toLowerCase()
+  let near: { readonly path: readonly string[]; readonly shared: number } | undefined
+  for (const { path } of listKeys(KEY_SCHEMA)) {
+    if (path.at(-1) !== key) continue
+    const other = path.findIndex((each, index) => each !== written[index])
+    const shared = other === -1 ? path.length : other
+    if (near === undefined || shared > near.shared) near = { path, shared }
+  }
+  return near?.path.join('.')
+}
+
+/** More than so many keys of a map help nobody. */
+const KEYS_TOLD = 8
+
+/** The keys of a map, where they are few: `: ceiling, floor`. */
+function someOf(schema: KeySchema, before = ':'): string {
+  const keys = Object.keys(schema.properties ?? {})
+  if (keys.length === 0 || keys.length > KEYS_TOLD) return ''
+  return `${before} ${keys.join(', ')}`
 }
 
 function defaultOf(schema: KeySchema, format: Format<unknown>): unknown {

@@ -1,7 +1,8 @@
 // The keys of one rule of `repositories`: what clients may do with a repository beyond pulling it.
-import { BOOLEAN, REPOSITORY_GLOB } from './formats.ts'
+import { BOOLEAN, REPOSITORY_GLOB, TAG_GLOB } from './formats.ts'
 import { CONFLICT, PUSH_MODE } from './word-formats.ts'
-import { group, groupsOf, optional, value } from './keys.ts'
+import { QUOTA } from './quota-schema.ts'
+import { group, groupsOf, optional, value, valuesOf } from './keys.ts'
 
 export const RULE_KEYS = {
   match: value(REPOSITORY_GLOB, {
@@ -29,10 +30,17 @@ export const RULE_KEYS = {
       reload: true,
     }),
   ),
+  immutable: valuesOf(TAG_GLOB, {
+    description:
+      'Patterns of tags that no client moves or deletes once they are there: a push of another manifest is refused, one of the same is fine. `["*"]`: all.',
+    default: [],
+    reload: true,
+  }),
+  quota: QUOTA,
   onconflict: value(CONFLICT, {
     as: 'onConflict',
     description:
-      'For `queue`: what happens when the tag at the upstream is not where it was known to be at the push. `park` keeps both and waits for the operator, `overwrite` lets the push win.',
+      'For `queue`: what happens when the tag at the upstream is not where it was known to be at the push. `park` keeps both and waits for the operator, `overwrite` lets the push win, but for `immutable` tags.',
     default: 'park',
     reload: true,
   }),

@@ -1,25 +1,15 @@
 // Every configuration key that this version knows, and those of later versions by name. The types,
 // the validation, the JSON Schema and docs/configuration.md all come from this table.
-import {
-  ADDRESS,
-  BOOLEAN,
-  BYTES,
-  COUNT,
-  DURATION,
-  HOST,
-  PATH,
-  SHARE,
-  SIZE,
-  URL_TEXT,
-} from './formats.ts'
+import { ADDRESS, BOOLEAN, BYTES, COUNT, DURATION, HOST, PATH, URL_TEXT } from './formats.ts'
 import { LEVEL, TLS_VERSION } from './word-formats.ts'
+import { SELECTOR } from './selectors.ts'
 import { group, type KeySchema, mapOf, optional, type Static, value, valuesOf } from './keys.ts'
+import { ACCESS_RULES } from './access-schema.ts'
 import { REPOSITORY_RULES } from './repository-schema.ts'
+import { STORAGE } from './storage-schema.ts'
 import { FRESHNESS_KEYS, UPSTREAM_KEYS } from './upstream-schema.ts'
 
 const HOUR_MS = 3_600_000
-/** A client that is slow between two pieces of one upload is no client that went away. */
-const SHORTEST_PURGE_MS = 60_000
 
 /**
  * Fewer, and reads would be so large that a slow client could not be told from one that stands
@@ -111,85 +101,6 @@ export const HTTP_KEYS = {
   }),
 }
 
-export const UPLOAD_PURGING_KEYS = {
-  enabled: value(BOOLEAN, {
-    description: 'Abandoned uploads are removed.',
-    default: 'true',
-    reload: true,
-  }),
-  age: value(DURATION, {
-    as: 'ageMs',
-    description: 'How long after its last byte an upload counts as abandoned.',
-    default: '168h',
-    atLeast: SHORTEST_PURGE_MS,
-    reload: true,
-  }),
-  interval: value(DURATION, {
-    as: 'intervalMs',
-    description: 'How often they are looked for; the first time is soon after the start.',
-    default: '24h',
-    atLeast: SHORTEST_PURGE_MS,
-    reload: true,
-  }),
-  dryrun: value(BOOLEAN, {
-    as: 'dryRun',
-    description: 'Only tells in the log what would be removed.',
-    default: 'false',
-    reload: true,
-  }),
-}
-
-export const STORAGE_KEYS = {
-  rootdirectory: value(PATH, {
-    as: 'rootDirectory',
-    description: 'The data directory. A relative path starts at the working directory.',
-    default: './data',
-    reload: false,
-  }),
-  maxsize: value(SIZE, {
-    as: 'maxSize',
-    description:
-      'What the data directory may take: a size, or a share of the file system that holds it. Beyond it, what is pulled is passed on and not kept, and pushes are refused.',
-    default: '80%',
-    reload: false,
-  }),
-  lowwater: value(SHARE, {
-    as: 'lowWaterShare',
-    description:
-      'The share of `maxsize` down to which content is to be evicted. Without effect in this version, which evicts nothing.',
-    default: '90%',
-    reload: false,
-  }),
-}
-
-const STORAGE = group('Where content is kept, and how much of it.', {
-  ...STORAGE_KEYS,
-  redirect: group('Sending clients elsewhere for blobs.', {
-    disable: value(BOOLEAN, {
-      description:
-        'Blobs are always sent from here. Without effect in this version: files have no address of their own.',
-      default: 'true',
-      reload: false,
-    }),
-  }),
-  delete: group('Whether clients may delete what is here.', {
-    enabled: optional(
-      value(BOOLEAN, {
-        description:
-          'Tags, manifests and blobs may be deleted by those who may push, where `repositories` says nothing else. A delete never reaches an upstream.',
-        defaultText: '`true` under `localhost`, `false` elsewhere',
-        reload: true,
-      }),
-    ),
-  }),
-  maintenance: group('What is done by itself from time to time.', {
-    uploadpurging: group(
-      'Removing uploads that clients began and never finished.',
-      UPLOAD_PURGING_KEYS,
-    ),
-  }),
-})
-
 const SCHEMA = group('Configuration of Entrepot. Everything may be left out.', {
   log: group('The log on standard output: one JSON object per line.', {
     level: value(LEVEL, {
@@ -241,6 +152,13 @@ const SCHEMA = group('Configuration of Entrepot. Everything may be left out.', {
     'The registries that may be pulled through, by host. With this key, exactly those listed; without it, the well-known ones.',
   ),
   repositories: REPOSITORY_RULES,
+  access: ACCESS_RULES,
+  pins: valuesOf(SELECTOR, {
+    description:
+      'What stays here under any pressure: repositories, what tags of them lead to, or digests. `entrepot pin` adds to them while the server runs.',
+    default: [],
+    reload: true,
+  }),
 })
 
 /** The same for those who walk it. */
@@ -262,7 +180,6 @@ export const LATER_KEYS: ReadonlySet<string> = new Set([
   'storage.s3',
   'catalog.postgres',
   'auth',
-  'access',
   'notifications',
   'peers',
 ])

@@ -50,7 +50,8 @@ function textOf(schema: KeySchema, value: unknown): { text: string; content?: st
     const text = format.format(value)
     return value instanceof Secret ? { text, content: value.reveal() } : { text }
   }
-  const { items } = schema
+  const { items, properties } = schema
+  if (properties !== undefined) return { text: itemText(schema, value) }
   if (items === undefined || !Array.isArray(value)) return { text: String(value) }
   return { text: `[${value.map(item => itemText(items, item)).join(', ')}]` }
 }
@@ -59,7 +60,10 @@ function itemText(items: KeySchema, item: unknown): string {
   if (items['x-format'] !== undefined) return quoted(items['x-format'].format(item))
   const members = Object.entries(item ?? {}).map(([key, member]) => {
     const child = childSchema(items, key)
-    return `${key}: ${child === undefined ? '' : quoted(textOf(child, member).text)}`
+    if (child === undefined) return `${key}: `
+    const { text } = textOf(child, member)
+    const isPlain = child.items === undefined && child.properties === undefined
+    return `${key}: ${isPlain ? quoted(text) : text}`
   })
   return `{ ${members.join(', ')} }`
 }

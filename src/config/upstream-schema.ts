@@ -16,6 +16,7 @@ import {
   TEXT,
   URL_TEXT,
 } from './formats.ts'
+import { QUOTA } from './quota-schema.ts'
 import { group, groupsOf, optional, value, valuesOf } from './keys.ts'
 
 /** More sockets to one registry than this is an attack on it. */
@@ -242,6 +243,8 @@ export const NAME_KEYS = {
   }),
 }
 
+const ROOM_KEYS = { quota: QUOTA }
+
 const ROUTE_KEYS = {
   virtualhosts: valuesOf(HOST, {
     description:
@@ -260,6 +263,7 @@ const ALL_KEYS = {
   ...OWN_FRESHNESS_KEYS,
   ...TAG_KEYS,
   ...NAME_KEYS,
+  ...ROOM_KEYS,
   ...ROUTE_KEYS,
 }
 
@@ -276,4 +280,5 @@ export const NOT_FOR_ANY = [
   'client',
   'mirrors',
   'virtualhosts',
+  'quota',
 ] as const satisfies readonly (keyof typeof ALL_KEYS)[]

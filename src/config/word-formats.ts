@@ -1,5 +1,7 @@
 // Values that are one word of a closed set, with what people write for them elsewhere. One table
 // entry per set, as in formats.ts.
+import type { Action } from '../access/access.ts'
+import { RIGHTS } from '../access/rule.ts'
 import { LOG_LEVELS, type LogLevel } from '../observe/log-levels.ts'
 import {
   CONFLICT_CHOICES,
@@ -79,4 +81,14 @@ export const CONFLICT = oneOf<ConflictChoice>('choice', CONFLICT_CHOICES, {
   keep: 'park',
   force: 'overwrite',
   replace: 'overwrite',
+})
+
+export const RIGHT = oneOf<Action>('right', RIGHTS, {
+  read: 'pull',
+  get: 'pull',
+  write: 'push',
+  create: 'push',
+  update: 'push',
+  remove: 'delete',
+  catalog: 'list',
 })

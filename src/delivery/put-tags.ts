@@ -49,7 +49,7 @@ export async function putTags(
       left.push({ tag, at: found })
       continue
     }
-    if (found !== undefined && found !== digest && !mayReplace(context, found, expected)) {
+    if (found !== undefined && found !== digest && !mayReplace(context, found, { tag, expected })) {
       conflicts.push(`${tag} points to ${found}`)
       continue
     }
@@ -93,9 +93,9 @@ async function findTag(
 function mayReplace(
   { policy }: DeliveryContext,
   found: Digest,
-  expected: readonly Digest[],
+  { tag, expected }: Pick<DeliveredTag, 'tag' | 'expected'>,
 ): boolean {
-  return expected.includes(found) || policy.onConflict === 'overwrite'
+  return expected.includes(found) || (policy.onConflict === 'overwrite' && !policy.isImmutable(tag))
 }
 
 function conflict({ repository }: DeliveryContext, conflicts: readonly string[]): Undeliverable {

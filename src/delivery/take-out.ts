@@ -1,7 +1,7 @@
 // Takes a delivered entry out of the outbox, and with it the facts that were kept on disk for its
 // sake: what the upstream has now would be learned from there again, should the catalog be lost.
 import { type Repository, repositoryKey } from '../oci/reference.ts'
-import { parseDelivery } from '../registry/delivery-payload.ts'
+import { allCarriedBy } from '../registry/delivery-payload.ts'
 import type { Catalog } from '../registry/ports/catalog.ts'
 import type { Delivery } from '../registry/ports/outbox.ts'
 import type { Clock } from '../registry/ports/clock.ts'
@@ -38,7 +38,10 @@ export async function takeOut(
   // Not together: an entry that is left without its manifest would be told as lost.
   await facts.remove(await unneeded(parts, entry, settled))
   if (settled !== undefined) await parts.delivered?.(settled.repository, settled)
-  await catalog.removeDelivery(id, settled && { ...settled, atMs: clock.nowMs() })
+  await catalog.removeDelivery(
+    id,
+    settled && { ...settled, atMs: clock.nowMs(), isKept: isForGood(parts, settled.repository) },
+  )
   if (settled !== undefined) await pointLeft(parts, settled)
 }
 
@@ -55,24 +58,25 @@ async function pointLeft(
       await catalog.recordTag(repository, tag, at, { checkedAtMs: clock.nowMs() })
 }
 
+/** The repository may have been told to keep what is pushed since: then its facts are for good. */
+function isForGood({ policies }: Pick<TakeOutParts, 'policies'>, repository: Repository): boolean {
+  return policies.find(repository).push === 'store'
+}
+
 async function unneeded(
   { catalog, policies }: TakeOutParts,
   { id, key }: Delivery,
   settled: Settled | undefined,
 ): Promise<FactIdentity[]> {
-  // The repository may have been told to keep what is pushed since: then its facts are for good.
-  if (settled === undefined || policies.find(settled.repository).push === 'store') return []
+  if (settled === undefined || isForGood({ policies }, settled.repository)) return []
   const entries = await catalog.listDeliveriesOf(key)
-  const others = entries
-    .filter(entry => entry.id !== id)
-    .map(entry => parseDelivery(entry.payload))
-    .filter(delivery => delivery !== undefined)
+  const others = allCarriedBy(entries.filter(entry => entry.id !== id))
   const repository = repositoryKey(settled.repository)
   const { digest } = settled
-  const isNeeded = others.some(other => other.digest === digest)
+  const isNeeded = others.digests.has(digest)
   const manifests: FactIdentity[] = isNeeded ? [] : [{ kind: 'manifest', repository, digest }]
   const tags = settled.tags
-    .filter(tag => !others.some(other => other.tags.some(each => each.tag === tag)))
+    .filter(tag => !others.tags.has(tag))
     .map(tag => ({ kind: 'tag', repository, tag }) as const)
   return [...manifests, ...tags]
 }

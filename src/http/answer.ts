@@ -5,6 +5,7 @@ import type { ByteRange } from '../oci/range.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Repository } from '../oci/reference.ts'
 import type { BlobAnswer, Repeatable } from '../registry/answers.ts'
+import type { Used } from '../registry/ports/catalog-uses.ts'
 
 /** By name as it is sent; several lines of one header as a list; undefined ones are left out. */
 export type AnswerHeaders = Readonly<Record<string, string | readonly string[] | undefined>>
@@ -50,6 +51,8 @@ export interface AnsweredContent {
   readonly pulledFrom?: Repository | undefined
   /** Of a blob that is sent whole: what it was asked of. */
   readonly readFrom?: Repository | undefined
+  /** What whoever is given it uses; absent: nothing. */
+  readonly used?: Used | undefined
 }
 
 const NO_BYTES = new Uint8Array()

@@ -1,9 +1,9 @@
 // From a request to the handler of its endpoint, in the order of error precedence that the protocol
 // page fixes: syntax, route and method, grammar, access, namespace, policy; what follows is the
 // handlers'.
-import type { Access, Action, AccessRequest, Principal, Refusal } from '../access/access.ts'
+import type { Access, AccessRequest, Refusal } from '../access/access.ts'
 import { type Endpoint, parseTarget, type Target } from '../oci/endpoint.ts'
-import { RegistryError } from '../oci/errors.ts'
+import { type ErrorCode, RegistryError } from '../oci/errors.ts'
 import { formatReference, repositoryKey } from '../oci/reference.ts'
 import type { Registry, Routed } from '../registry/use-cases.ts'
 import { undeletable } from '../registry/delete/delete-refusal.ts'
@@ -78,7 +78,8 @@ export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<
     headOnly,
   }
   if (endpoint.kind === 'catalog') {
-    decide(context, 'list', 'catalog')
+    await access.meet(principal, 'pull')
+    decide(context, { resource: 'catalog', action: 'list' })
     return answerCatalog(context)
   }
   const plan = planOf({ endpoint, request, target })
@@ -100,15 +101,15 @@ function targetOf(url: string, method: string): Target {
   }
 }
 
-async function carryOut(context: Context, { action, handle }: Plan): Promise<Answer> {
-  const { access, principal } = context
+async function carryOut(context: Context, plan: Plan): Promise<Answer> {
+  const { action, handle } = plan
+  const { access, principal, headOnly } = context
   // A HEAD may begin a push, and is told other things then.
-  if (action !== 'pull' || context.headOnly) await access.meet(principal)
-  const { routed, anonymously } = routeAllowed(context, action)
+  await access.meet(principal, action === 'pull' && !headOnly ? 'pull' : 'pull or push')
+  const { routed, anonymously } = routeAllowed(context, plan)
   const { record, hot } = context.exchange
-  const key = repositoryKey(routed.repository)
-  record.repository = key
-  hot?.about(key)
+  record.repository = repositoryKey(routed.repository)
+  hot?.about(routed.repository)
   record.namespace = routed.namespace
   const named = { ...context, routed, anonymously }
   return refuseByPolicy(named, action) ?? handle(named)
@@ -117,28 +118,37 @@ async function carryOut(context: Context, { action, handle }: Plan): Promise<Ans
 /** Access is decided before it is told that a name leads nowhere (R178). */
 function routeAllowed(
   context: Context,
-  action: Action,
+  { action, moves }: Plan,
 ): { readonly routed: Routed; readonly anonymously: boolean } {
   const { registry, target, exchange } = context
   let routed: Routed
   try {
     routed = registry.route(target, exchange.request.headers.host)
   } catch (error) {
-    decide(context, action, 'unrouted')
+    decide(context, { resource: 'unrouted', action, moves })
     throw error
   }
-  return { routed, anonymously: decide(context, action, routed.repository) }
+  const anonymously = decide(context, { resource: routed.repository, action, moves })
+  return { routed, anonymously }
 }
 
-/** @returns whether the answer may be read anonymously too. @throws RegistryError DENIED */
-function decide(
-  { access, principal }: { readonly access: Access; readonly principal: Principal },
-  action: Action,
-  resource: AccessRequest['resource'],
-): boolean {
-  const decision = access.decide({ principal, resource, action })
+/**
+ * @returns whether the answer may be read anonymously too.
+ * @throws RegistryError DENIED, or what is told of what is not there
+ */
+function decide(context: Context, request: Omit<AccessRequest, 'principal'>): boolean {
+  const { access, principal, target, exchange } = context
+  const decision = access.decide({ ...request, principal })
+  if (decision.kind === 'allowed') return decision.anonymously
+  exchange.record.deniedBy = decision.by
   if (decision.kind === 'denied') throw new RegistryError('DENIED', decision.reason)
-  return decision.anonymously
+  throw new RegistryError(ABSENT[target.endpoint.kind] ?? 'NAME_UNKNOWN')
+}
+
+/** What is told of content that is not there, in the words of the specification. */
+const ABSENT: Partial<Record<Endpoint['kind'], ErrorCode>> = {
+  manifest: 'MANIFEST_UNKNOWN',
+  blob: 'BLOB_UNKNOWN',
 }
 
 /**

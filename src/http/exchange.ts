@@ -29,6 +29,8 @@ export interface RequestRecord {
   receivedBytes: number
   /** Why it was refused or failed. */
   error: Error | undefined
+  /** Which rule of access denied it: for the log alone. */
+  deniedBy: string | undefined
   /** We broke the connection because the answer could not be finished. */
   cut: boolean
 }
@@ -74,6 +76,7 @@ export function createExchange(
       sender: undefined,
       receivedBytes: 0,
       error: undefined,
+      deniedBy: undefined,
       cut: false,
     },
     body: { read: 'nothing', failure: undefined, wake: undefined },
@@ -139,6 +142,7 @@ export function summarize(exchange: Exchange, nowMs: number): RequestSummary {
     durationMs: nowMs - exchange.startedMs,
     outcome: outcomeOf(exchange),
     error: sender?.failure ?? record.error,
+    deniedBy: record.deniedBy,
     client: clientOf(request),
     userAgent: request.headers['user-agent'],
   }

@@ -137,9 +137,6 @@ export const HOT_MISSES_MAX = 4_096
  */
 export const HOT_REVALIDATE_EVERY_MS = 250
 
-/** The use of what is given from memory is noted so often: eviction thinks in hours. */
-export const HOT_USE_NOTED_MS = 60_000
-
 /**
  * A manifest from memory is told to fetching ahead so often, which then expects a pull for at least
  * as long.

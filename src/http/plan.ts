@@ -2,7 +2,7 @@
 // and the handler, with what the request's query and headers say already parsed, so that faults of
 // grammar are told first.
 import type { IncomingMessage } from 'node:http'
-import type { Action } from '../access/access.ts'
+import type { Action, MovedTags } from '../access/access.ts'
 import type { Endpoint, Target } from '../oci/endpoint.ts'
 import type { Answer } from './answer.ts'
 import type { NamedContext } from './context.ts'
@@ -28,6 +28,8 @@ import {
 
 export interface Plan {
   readonly action: Exclude<Action, 'list'>
+  /** Of a push or a delete. Default: none. */
+  readonly moves?: MovedTags
   readonly handle: (context: NamedContext) => Answer | Promise<Answer>
 }
 
@@ -51,7 +53,7 @@ export function planOf(parsed: ParsedRequest): Plan {
         : { action: 'pull', handle: context => answerManifest(context, endpoint) }
     case 'blob':
       return request.method === 'DELETE'
-        ? { action: 'delete', handle: context => answerDeleteBlob(context, endpoint) }
+        ? { action: 'delete', moves: 'any', handle: context => answerDeleteBlob(context, endpoint) }
         : { action: 'pull', handle: context => answerBlob(context, endpoint) }
     case 'tags':
       return { action: 'pull', handle: answerTags }
@@ -68,11 +70,16 @@ function planManifestWrite(
   { request, target }: ParsedRequest,
   endpoint: Extract<Endpoint, { kind: 'manifest' }>,
 ): Plan {
+  const { reference } = endpoint
+  const named = reference.kind === 'tag' ? [reference.tag] : undefined
   if (request.method === 'DELETE') {
-    return { action: 'delete', handle: context => answerDeleteManifest(context, endpoint) }
+    // Whatever tags lead to a manifest go with it.
+    const handle = (context: NamedContext) => answerDeleteManifest(context, endpoint)
+    return { action: 'delete', moves: named ?? 'any', handle }
   }
   const tags = parsePushTags(endpoint, target.query)
-  return { action: 'push', handle: context => answerPutManifest(context, endpoint, tags) }
+  const handle = (context: NamedContext) => answerPutManifest(context, endpoint, tags)
+  return { action: 'push', moves: named ?? tags, handle }
 }
 
 function planStart({ request, target }: ParsedRequest): Plan {

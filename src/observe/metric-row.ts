@@ -9,4 +9,6 @@ export interface MetricRow {
   readonly help: string
   readonly labels: Readonly<Record<string, LabelValues>>
   readonly buckets?: readonly number[]
+  /** Of a gauge without labels, which else begins with 0. Default false. */
+  readonly isAbsentAtFirst?: boolean
 }

@@ -3,9 +3,11 @@
 // Labels are never a repository, tag or digest.
 
 import { SOURCES } from '../registry/answers.ts'
+import { EVICTION_METRICS } from './eviction-metrics.ts'
 import { DROP_REASONS } from './log-output.ts'
 import type { MetricRow } from './metric-row.ts'
 import { PUSH_METRICS } from './push-metrics.ts'
+import { STORAGE_METRICS } from './storage-metrics.ts'
 import { STREAM_METRICS } from './stream-metrics.ts'
 
 /**
@@ -37,7 +39,6 @@ const OUTCOME = ['completed', 'aborted', 'failed'] as const
 const CALL = ['manifest', 'blob', 'tags', 'referrers', 'token', 'push', 'ping'] as const
 const FILL_OUTCOME = ['stored', 'uncached', 'corrupt', 'failed', 'abandoned'] as const
 const PREFETCH_STEP = ['started', 'used', 'cancelled', 'unused'] as const
-const FAILURE = ['full', 'io', 'corrupt', 'busy'] as const
 /**
  * `connections`: a connection too many, closed before it said anything; `plain`: HTTP without TLS
  * on a port that speaks TLS.
@@ -228,30 +229,8 @@ export const METRICS = {
     help: 'Log lines that standard output did not take: the write failed, or more waited than are kept.',
     labels: { reason: DROP_REASONS },
   },
-  storageFailures: {
-    name: 'entrepot_storage_failures_total',
-    type: 'counter',
-    help: 'Failures of the disk under the cache, by cause.',
-    labels: { failure: FAILURE },
-  },
-  storageFree: {
-    name: 'entrepot_storage_free_bytes',
-    type: 'gauge',
-    help: 'Free on the file system that holds the blobs.',
-    labels: {},
-  },
-  storageTotal: {
-    name: 'entrepot_storage_total_bytes',
-    type: 'gauge',
-    help: 'Size of the file system that holds the blobs.',
-    labels: {},
-  },
-  contentBytes: {
-    name: 'entrepot_content_bytes',
-    type: 'gauge',
-    help: 'Bytes of all blobs and manifests here.',
-    labels: {},
-  },
+  ...STORAGE_METRICS,
+  ...EVICTION_METRICS,
   blobs: { name: 'entrepot_blobs', type: 'gauge', help: 'Blobs here.', labels: {} },
   manifests: { name: 'entrepot_manifests', type: 'gauge', help: 'Manifests here.', labels: {} },
   repositories: {

@@ -41,7 +41,17 @@ export type WatchedGauges = {
 type WatchedKey =
   | 'storageFree'
   | 'storageTotal'
+  | 'storageTaken'
+  | 'pins'
+  | 'pinnedBytes'
+  | 'returnedImages'
+  | 'returnedBytes'
+  | 'storageLimit'
+  | 'storageMinFree'
+  | 'storagePushReserve'
   | 'contentBytes'
+  | 'contentHeld'
+  | 'contentOf'
   | 'blobs'
   | 'manifests'
   | 'repositories'
@@ -66,6 +76,8 @@ export interface Metrics {
   move(key: 'requestsInFlight' | 'joinedReaders' | 'fillsInFlight', by: 1 | -1): void
   /** What a counter has come to since the start, over all series whose labels include `labels`. */
   total<K extends KeyOf<'counter'>>(key: K, labels?: Partial<LabelsOf<K>>): Promise<number>
+  /** Of a gauge without labels, as this thread has set it; undefined until then. */
+  lastSet(key: KeyOf<'gauge'>): number | undefined
   /**
    * `read` runs at each scrape, one at a time; when it fails or is slow the gauges keep their last
    * values.
@@ -147,6 +159,10 @@ class PrometheusMetrics implements Metrics {
       .reduce((sum, { value }) => sum + value, 0)
   }
 
+  lastSet(key: KeyOf<'gauge'>): number | undefined {
+    return this.#plain.get(key)
+  }
+
   watch(read: () => Promise<WatchedGauges>): void {
     const use = (gauges: WatchedGauges): void => {
       for (const [key, value] of Object.entries(gauges)) {
@@ -205,8 +221,11 @@ function createInstrument(row: MetricRow, registry: Registry): Instrument {
   switch (row.type) {
     case 'counter':
       return new Counter(base)
-    case 'gauge':
-      return new Gauge(base)
+    case 'gauge': {
+      const gauge = new Gauge(base)
+      if (row.isAbsentAtFirst) gauge.remove()
+      return gauge
+    }
     case 'histogram': {
       const histogram = new BucketHistogram({ name, help, buckets: row.buckets ?? [] })
       // It is asked for its name and its values, and for nothing else.

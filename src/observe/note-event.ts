@@ -5,11 +5,14 @@ import type { EngineEvent, NoteEvent } from '../registry/ports/events.ts'
 import { repositoryKey } from '../oci/reference.ts'
 import type { Logger } from './log.ts'
 import type { Metrics } from './metrics.ts'
+import { noteEvicted, noteLeft, noteMiscounted, noteNothingEvictable } from './note-eviction.ts'
 import {
   type Event,
   type Notebook,
   noteDelivery,
   notePushed,
+  noteRetained,
+  noteTooMuchToRetain,
   noteUploadsPurged,
 } from './note-push.ts'
 import { createOnceAMinute } from './once-a-minute.ts'
@@ -56,8 +59,21 @@ function note(event: EngineEvent, notebook: Notebook): void {
       return notePrefetch(event, notebook)
     case 'storage failed':
       return noteStorageFailed(event, notebook)
+    case 'evicted':
+      return noteEvicted(event, notebook)
+    case 'left':
+      return noteLeft(event, notebook)
+    case 'nothing evictable':
+      return noteNothingEvictable(event, notebook)
+    case 'catalog is being brought up to date':
+      return notebook.logger.info(
+        { from: event.from, to: event.to, bytes: event.bytes },
+        event.kind,
+      )
     case 'catalog brought up to date':
       return notebook.logger.info({ from: event.from, to: event.to }, event.kind)
+    case 'miscounted':
+      return noteMiscounted(event, notebook)
     case 'content lied':
       return noteLie(event, notebook)
     case 'mirror left out':
@@ -70,6 +86,10 @@ function note(event: EngineEvent, notebook: Notebook): void {
       return notePushed(event, notebook)
     case 'delivery':
       return noteDelivery(event, notebook)
+    case 'retained':
+      return noteRetained(event, notebook)
+    case 'too much to retain':
+      return noteTooMuchToRetain(event, notebook)
     case 'uploads purged':
       return noteUploadsPurged(event, notebook)
   }

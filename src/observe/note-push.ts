@@ -1,5 +1,5 @@
-// What the engine tells about pushes, their delivery and abandoned uploads, as metrics and log
-// lines: the rest of note-event.ts.
+// What the engine tells about pushes, their delivery, abandoned uploads and what goes by retention,
+// as metrics and log lines: the rest of note-event.ts.
 import { registryOf, repositoryKey } from '../oci/reference.ts'
 import type { EngineEvent } from '../registry/ports/events.ts'
 import type { Logger } from './log.ts'
@@ -58,4 +58,24 @@ export function noteUploadsPurged(
   const level = sessions === 0 ? 'debug' : 'info'
   const message = dryRun ? 'abandoned uploads would be removed' : 'abandoned uploads removed'
   logger[level]({ sessions, bytes }, message)
+}
+
+export function noteRetained(event: Event<'retained'>, { logger, metrics }: Notebook): void {
+  const { tags, manifests, bytes, first, dryRun } = event
+  if (!dryRun) {
+    metrics.count('retentionGone', { what: 'tag' }, tags)
+    metrics.count('retentionGone', { what: 'manifest' }, manifests)
+  }
+  const repository = repositoryKey(event.repository)
+  const message = dryRun ? 'would go by retention' : 'gone by retention'
+  logger.info({ repository, tags, manifests, bytes, first }, message)
+}
+
+export function noteTooMuchToRetain(
+  event: Event<'too much to retain'>,
+  { logger }: Notebook,
+): void {
+  const hint = 'delete some by hand, or split the repository'
+  const repository = repositoryKey(event.repository)
+  logger.warn({ repository, limit: event.limit, hint }, 'too large for retention, and left alone')
 }

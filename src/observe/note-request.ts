@@ -34,6 +34,8 @@ export interface RequestSummary {
   readonly outcome: OutcomeLabel
   /** Why it failed or was refused; undefined when it was answered as asked. */
   readonly error: Error | undefined
+  /** What decided that it was denied, where rules did. */
+  readonly deniedBy?: string | undefined
   readonly client: string | undefined
   readonly userAgent: string | undefined
 }
@@ -95,8 +97,8 @@ function isRefusedUpstream({ method, status, error }: RequestSummary): boolean {
 }
 
 function fieldsOf(summary: RequestSummary) {
-  const { error, userAgent, path, repository, reference, receivedBytes, durationMs, ...plain } =
-    summary
+  const { error, deniedBy, userAgent, path, repository, reference, ...rest } = summary
+  const { receivedBytes, durationMs, ...plain } = rest
   return {
     ...plain,
     ...(receivedBytes === 0 ? {} : { receivedBytes }),
@@ -106,6 +108,7 @@ function fieldsOf(summary: RequestSummary) {
     durationMs: Math.round(durationMs * 10) / 10,
     ...(userAgent === undefined ? {} : { userAgent: shorten(userAgent) }),
     ...(error === undefined ? {} : describe(error, summary)),
+    ...(deniedBy === undefined ? {} : { deniedBy }),
   }
 }
 

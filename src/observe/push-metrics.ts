@@ -64,4 +64,10 @@ export const PUSH_METRICS = {
     help: 'Abandoned uploads that were removed.',
     labels: {},
   },
+  retentionGone: {
+    name: 'entrepot_retention_gone_total',
+    type: 'counter',
+    help: 'Tags and manifests that `storage.retention` has let go.',
+    labels: { what: ['tag', 'manifest'] },
+  },
 } as const satisfies Readonly<Record<string, MetricRow>>

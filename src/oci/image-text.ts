@@ -6,6 +6,7 @@ import { RegistryError } from './errors.ts'
 import type { Reference } from './reference.ts'
 
 const DEFAULT_TAG = 'latest'
+const DIGEST_ALONE = /^sha(?:256|512):/
 
 export interface ImageText {
   readonly path: NamePath
@@ -20,6 +21,8 @@ export interface ImageText {
  */
 export function parseImageText(text: string): ImageText {
   if (text === '') throw malformed()
+  // Nobody means the tag of a repository that is called so.
+  if (DIGEST_ALONE.test(text)) throw digestAlone()
   const at = text.indexOf('@')
   const digest = at === -1 ? undefined : text.slice(at + 1)
   const named = at === -1 ? text : text.slice(0, at)
@@ -33,6 +36,11 @@ export function parseImageText(text: string): ImageText {
   }
   const { path, reference } = target.endpoint
   return { path, reference, target }
+}
+
+function digestAlone(): RegistryError {
+  const message = 'a digest alone is no image: write its name before it, [host/]name@sha256:…'
+  return new RegistryError('DIGEST_INVALID', message)
 }
 
 function malformed(): RegistryError {

@@ -4,9 +4,10 @@
 import type { Digest } from '../oci/digest.ts'
 import { type Repository, repositoryKey } from '../oci/reference.ts'
 import { filterFew } from '../async/few-at-once.ts'
+import type { BlobOf } from './content.ts'
 import { blobKey, type NegativeCache } from './negative-cache.ts'
-import type { ContentClass } from './ports/blob-store-content.ts'
 import type { Clock } from './ports/clock.ts'
+import { nextOrder } from './ports/order.ts'
 import { restoreFacts, type RestoreDeps } from './restore-facts.ts'
 import { Turns } from '../async/turns.ts'
 
@@ -18,12 +19,6 @@ export interface PresenceDeps extends RestoreDeps {
   readonly negative: NegativeCache
 }
 
-export interface PresentBlob {
-  readonly digest: Digest
-  readonly sizeBytes: number
-  readonly contentClass: ContentClass
-}
-
 export class BlobPresence {
   readonly #deps: PresenceDeps
   readonly #turns = new Turns()
@@ -33,20 +28,26 @@ export class BlobPresence {
   }
 
   /**
-   * Durable when it resolves, and pending until a manifest lists it. The bytes are here.
+   * Durable when it resolves, and pending until a manifest lists it. `write` stores and records it
+   * (content.ts); no effect when that finds nothing.
    * @throws StoreError
    */
-  async record(repository: Repository, blob: PresentBlob): Promise<void> {
-    await this.#present(repository, blob.digest, atMs =>
-      this.#deps.catalog.recordBlob({ repository, ...blob, atMs, acknowledgedAtMs: atMs }),
+  record<Stored>(
+    repository: Repository,
+    digest: Digest,
+    write: (blob: BlobOf) => Promise<Stored | undefined>,
+  ): Promise<Stored | undefined> {
+    return this.#present(repository, digest, atMs =>
+      write({ repository, digest, atMs, acknowledgedAtMs: atMs }),
     )
   }
 
   /** The same where only the upstream has the bytes, and said so. @throws StoreError */
   async recordElsewhere(repository: Repository, digest: Digest): Promise<void> {
-    await this.#present(repository, digest, atMs =>
-      this.#deps.catalog.recordMember(repository, digest, atMs),
-    )
+    await this.#present(repository, digest, async atMs => {
+      await this.#deps.catalog.recordMember(repository, digest, atMs)
+      return digest
+    })
   }
 
   /**
@@ -60,7 +61,8 @@ export class BlobPresence {
       const identity = { kind: 'deleted', repository: repositoryKey(repository), digest } as const
       const atMs = clock.nowMs()
       try {
-        await facts.write([{ ...identity, atMs }])
+        const tombstone = { ...identity, atMs, order: nextOrder(catalog) }
+        await facts.write([tombstone], { takesAway: true })
         await catalog.removeMember(repository, digest)
       } catch (error) {
         // Nobody was told that it is gone.
@@ -128,18 +130,21 @@ export class BlobPresence {
     )
   }
 
-  async #present(
+  async #present<Present>(
     repository: Repository,
     digest: Digest,
-    record: (atMs: number) => Promise<void>,
-  ): Promise<void> {
+    record: (atMs: number) => Promise<Present | undefined>,
+  ): Promise<Present | undefined> {
     const { facts, clock, negative } = this.#deps
-    await this.#turns.take(turnOf(repository, digest), async () => {
-      await record(clock.nowMs())
+    const present = await this.#turns.take(turnOf(repository, digest), async () => {
+      const recorded = await record(clock.nowMs())
       // Not before: a crash in between must leave what was acknowledged, which is the delete.
-      await facts.remove([{ kind: 'deleted', repository: repositoryKey(repository), digest }])
+      if (recorded !== undefined)
+        await facts.remove([{ kind: 'deleted', repository: repositoryKey(repository), digest }])
+      return recorded
     })
-    negative.forget(blobKey(repository, digest))
+    if (present !== undefined) negative.forget(blobKey(repository, digest))
+    return present
   }
 }
 

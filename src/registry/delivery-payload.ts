@@ -73,6 +73,24 @@ export function parseDelivery(payload: string): ManifestDelivery | undefined {
     : undefined
 }
 
+/** What entries of one repository bring to its upstream between them. */
+export interface CarriedThere {
+  readonly digests: ReadonlySet<Digest>
+  readonly tags: ReadonlySet<Tag>
+}
+
+/**
+ * Of those that say what they carry. By the payloads, and not by the catalog's rows of `carried`:
+ * those know of manifests alone, and of no entry that an older minor made.
+ */
+export function allCarriedBy(entries: readonly Pick<NewDelivery, 'payload'>[]): CarriedThere {
+  const deliveries = entries.flatMap(({ payload }) => parseDelivery(payload) ?? [])
+  return {
+    digests: new Set(deliveries.map(({ digest }) => digest)),
+    tags: new Set(deliveries.flatMap(({ tags }) => tags.map(({ tag }) => tag))),
+  }
+}
+
 function parseTagOf(value: unknown): DeliveredTag | undefined {
   const { tag, expected, overtaking: told } = asObject(value)
   const parsed = typeof tag === 'string' ? tagFrom(tag) : undefined

@@ -7,6 +7,7 @@ import {
   formatReference,
   type Reference,
   type Repository,
+  type RepositoryKey,
   repositoryKey,
 } from '../oci/reference.ts'
 import type { Clock } from './ports/clock.ts'
@@ -75,6 +76,19 @@ export class NegativeCache {
     }
   }
 
+  /**
+   * Whatever was said to lack in these repositories; what is asked now is not remembered. Returns
+   * how much was.
+   */
+  forgetAll(isMeant: (key: RepositoryKey) => boolean): number {
+    const about = (key: string) => isMeant(repositoryIn(key))
+    for (const [key, questions] of this.#asked)
+      if (about(key)) for (const question of questions) question.isCurrent = false
+    const known = [...this.#entries.keys()].filter(about)
+    for (const key of known) this.#entries.delete(key)
+    return known.length
+  }
+
   #begin(key: string): { isCurrent: boolean } {
     const question = { isCurrent: true }
     const asked = this.#asked.get(key)
@@ -92,6 +106,11 @@ export class NegativeCache {
 
 function keyOf(what: string, endpoints: AskedEndpoints = 'all'): string {
   return `${endpoints} ${what}`
+}
+
+/** The first word with a slash: endpoints are asked without one, and so are lists. */
+function repositoryIn(key: string): RepositoryKey {
+  return (key.split(' ').find(word => word.includes('/')) ?? '') as RepositoryKey
 }
 
 /** The key under which the misses of a blob are remembered. */

@@ -13,10 +13,7 @@ import type { Epochs } from './epochs.ts'
 import type { WholeBlob } from './open-file.ts'
 import type { Clock } from './ports/clock.ts'
 
-/**
- * A crowd that asks for the same blob comes within moments; a file that was removed takes its space
- * for so long.
- */
+/** A crowd that asks for the same blob comes within moments. */
 export const OPEN_FOR_MS = 5_000
 /**
  * What is smaller may be a manifest, or be kept in memory, and is hashed on its way there: what is
@@ -104,6 +101,12 @@ export class OpenBlobs {
     this.#open.set(stamped.key, open)
     void this.#forgetSoon(open)
     return this.#answer(open)
+  }
+
+  /** The file is about to be removed; who reads goes on. */
+  close(digest: Digest): void {
+    const of = [...this.#open.values()].filter(({ blob }) => blob.head.digest === digest)
+    for (const { key } of of) this.#open.delete(key)
   }
 
   /** None stays open any more; who reads goes on. */

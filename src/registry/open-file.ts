@@ -6,11 +6,13 @@ import type { ReadHandle } from './ports/blob-store-content.ts'
 
 export class OpenFile {
   readonly #handle: ReadHandle
+  readonly #closed: () => void
   #holders = 1
 
-  /** Holds the handle once for its maker, who must release it. */
-  constructor(handle: ReadHandle) {
+  /** Holds the handle once for its maker, who must release it. `closed`: told when nobody does. */
+  constructor(handle: ReadHandle, closed = () => {}) {
     this.#handle = handle
+    this.#closed = closed
   }
 
   get descriptor(): number | undefined {
@@ -36,7 +38,9 @@ export class OpenFile {
   /** Closes the file with its last holder. MUST be called once per hold. */
   async release(): Promise<void> {
     this.#holders -= 1
-    if (this.#holders === 0) await this.#handle.close()
+    if (this.#holders > 0) return
+    this.#closed()
+    await this.#handle.close()
   }
 }
 
@@ -55,6 +59,8 @@ export interface WholeBlobParts {
   readonly open: OpenFile
   /** How answers are read, and memory comes back. */
   readonly reading: Pick<BlobAnswer, 'read' | 'giveBack'>
+  /** Told of each reader; returns what is to be called when that one has read. Default nobody. */
+  readonly counted?: () => () => void
 }
 
 /**
@@ -64,14 +70,16 @@ export class WholeBlob {
   readonly head: BlobHead
   readonly #open: OpenFile
   readonly #reading: WholeBlobParts['reading']
+  readonly #counted: () => () => void
   readonly #file: BlobFile | undefined
   /** From where it was read without an error, last: who has read there spares others the trial. */
   #provenAt: number | undefined
 
-  constructor({ head, open, reading }: WholeBlobParts) {
+  constructor({ head, open, reading, counted = () => () => {} }: WholeBlobParts) {
     this.head = head
     this.#open = open
     this.#reading = reading
+    this.#counted = counted
     this.#file = blobFile(
       { descriptor: open.descriptor, read: (buffer, position) => this.#prove(buffer, position) },
       {
@@ -85,10 +93,12 @@ export class WholeBlob {
   /** To one more reader, who holds the file until the answer is closed. */
   answer(more: Pick<BlobAnswer, 'repeatable' | 'spoiled'> = {}): BlobAnswer {
     this.#open.hold()
+    const hasRead = this.#counted()
     let isClosed = false
     const close = async () => {
       if (isClosed) return
       isClosed = true
+      hasRead()
       await this.#open.release()
     }
     return { ...this.head, ...this.#reading, ...more, isShareable: true, file: this.#file, close }

@@ -1,126 +1,63 @@
 // The registry as one thing: every use case of this room, wired over the ports. No HTTP, no disk,
 // no database in here.
-import type { Digest } from '../oci/digest.ts'
-import { type Repository, repositoryKey, type Tag } from '../oci/reference.ts'
+import { leaveDeleted } from './delete/leave-deleted.ts'
+import { purge, type PurgeDeps } from './purge/purge.ts'
+import { type RepositoryKey, repositoryKey } from '../oci/reference.ts'
 import type { BlobAnswer } from './answers.ts'
 import type { Registry } from './use-cases.ts'
 import { appendUpload } from './upload/append-upload.ts'
 import { noteStorage } from './best-effort.ts'
 import { BlobPresence } from './blob-presence.ts'
+import { collect, type CollectDeps, GRACE_MS } from './collect/collect.ts'
+import { beginGrace, Graces } from './collect/grace.ts'
 import { deleteBlob } from './delete/delete-blob.ts'
 import { deleteManifest } from './delete/delete-manifest.ts'
-import type { Epochs } from './epochs.ts'
+import { evictDown } from './evict/evict-down.ts'
+import { OldDeletes } from './delete/forget-deletes.ts'
 import { Fills } from './fill/fills.ts'
 import { finishUpload } from './upload/finish-upload.ts'
+import { takeFollowers } from './follow/take-followers.ts'
 import { headBlob } from './pull/head-blob.ts'
 import { headManifest } from './pull/head-manifest.ts'
 import { Flights } from '../async/flights.ts'
+import { openSpace } from './open-space.ts'
 import { OpenBlobs } from './open-blobs.ts'
-import { listReferrers, LocalReferrers } from './pull/list-referrers.ts'
+import { listReferrers, LocalReferrers, referrersKey } from './pull/list-referrers.ts'
 import { listRepositories } from './pull/list-repositories.ts'
-import { listTags } from './pull/list-tags.ts'
+import { listTags, TAGS_KEY } from './pull/list-tags.ts'
+import { Leases } from './leases.ts'
 import { ManifestContents } from './pull/manifest-content.ts'
 import { mountBlob } from './upload/mount-blob.ts'
-import type { Namespaces } from './namespaces.ts'
 import { NegativeCache } from './negative-cache.ts'
-import type { BlobStore } from './ports/blob-store.ts'
-import type { Catalog } from './ports/catalog.ts'
-import type { Clock } from './ports/clock.ts'
-import type { NoteEvent } from './ports/events.ts'
-import type { FactStore } from './ports/facts.ts'
 import { SilentRepositories } from './pull/head-before-push.ts'
 import type { UpstreamBlobHead } from './ports/upstream-content.ts'
-import { compareFacts, type ComparedFacts } from './rebuild/compare-facts.ts'
+import { adoptFiles } from './rebuild/adopt-files.ts'
+import { compareFacts } from './rebuild/compare-facts.ts'
 import { pullBlob, readWholeBlob } from './pull/pull-blob.ts'
 import { pullManifest } from './pull/pull-manifest.ts'
 import { pushManifest } from './push/push-manifest.ts'
 import { expirePendingBlobs } from './upload/expire-pending-blobs.ts'
-import { type Purged, purgeUploads } from './upload/purge-uploads.ts'
-import { type ReadCached, BufferPool } from './fill/buffer-pool.ts'
+import { purgeUploads } from './upload/purge-uploads.ts'
+import { BufferPool } from './fill/buffer-pool.ts'
 import { Prefetch } from './pull/prefetch.ts'
-import type { RepositoryPolicies } from './repository-policy.ts'
 import { TagResolver } from './pull/resolve-tag.ts'
-import type { Route } from './route.ts'
+import type { RegistryDeps, RunningRegistry } from './running-registry.ts'
+import { retain } from './retain/retain.ts'
 import { routeFrom } from './route-from.ts'
 import { showAtUpstream } from './push/show-at-upstream.ts'
-import { isSharedSource } from './sharing.ts'
-import { SpaceLedger } from './space.ts'
 import { startUpload } from './upload/start-upload.ts'
 import { Uploads } from './upload/uploads.ts'
 import { Turns } from '../async/turns.ts'
+import { Uses } from './uses.ts'
 import { UpstreamLists } from './pull/upstream-lists.ts'
-import { type Refused, WantOfSpace } from './want-of-space.ts'
+import { WantOfSpace } from './space/want-of-space.ts'
 
-export interface RegistryDeps {
-  readonly store: BlobStore
-  readonly catalog: Catalog
-  readonly clock: Clock
-  readonly note: NoteEvent
-  readonly namespaces: Namespaces
-  readonly route: Route
-  readonly facts: FactStore
-  readonly policies: RepositoryPolicies
-  /** A new upload id at each call: at least 128 random bits. */
-  readonly newUploadId: () => string
-  /** Most that cached content may take together, in bytes; Infinity when only the disk limits. */
-  readonly maxStorageBytes: number
-  /** Bumped by every write to `catalog`. Absent: no blob stays open for who asks next. */
-  readonly epochs?: Epochs | undefined
-  /** For blobs that are sent from here. Absent: every read is the thread pool's. */
-  readonly readCached?: ReadCached | undefined
-  /** See OvertakeDeliveriesDeps. */
-  readonly unsettledMs?: (key: string) => number
-  /** Told after each push into a queue, once the catalog has it. */
-  readonly queued?: () => void
-}
-
-export interface RunningRegistry extends Registry {
-  /**
-   * A queued push is at its upstream. To be called in the repository's turn, before its entry goes,
-   * so that lists have its tags all the time. Throws nothing that disk or catalog brought about.
-   */
-  delivered(repository: Repository, what: { digest: Digest; tags: readonly Tag[] }): Promise<void>
-  /**
-   * Those that pushes and deletes take, by the repository's key, for whoever writes down something
-   * of the same kind.
-   */
-  readonly turns: Turns
-  /**
-   * Resolves when no fill of this blob runs any more; at once when none does. Readers are done
-   * before the disk is.
-   */
-  settled(digest: Digest): Promise<void>
-  /**
-   * Removes uploads that nobody has gone on with for so long; with `dryRun` only counts them. Tells
-   * of it by one event.
-   * @throws StoreError
-   */
-  purgeUploads(options: { olderThanMs: number; dryRun: boolean }): Promise<Purged>
-  /**
-   * Ends what is pending for pushes that never ended, until `signal` is aborted; see
-   * upload/expire-pending-blobs.ts.
-   * @throws StoreError
-   */
-  expirePendingBlobs(signal: AbortSignal): Promise<void>
-  /**
-   * Why nothing more is kept now, and what to do about it, for people; undefined while there is
-   * room.
-   * @throws StoreError io
-   */
-  fullBecause(): Promise<string | undefined>
-  /** What found no room since the start. */
-  refusedForSpace(): Refused
-  /**
-   * See rebuild/compare-facts.ts; to be run once after a start.
-   * @throws StoreError; the signal's reason
-   */
-  compareFacts(signal: AbortSignal): Promise<ComparedFacts>
-  /**
-   * Parks the fills and uploads that run, for the next process to resume. Call it once nobody asks
-   * any more.
-   */
-  stop(): Promise<void>
-}
+/**
+ * Uses are written so soon, in one commit with all others that wait; those of what goes on being
+ * used a minute later, since eviction thinks in hours, and each write of a page wears the disk.
+ */
+const USES_EVERY_MS = 5_000
+const USES_AGAIN_MS = 60_000
 
 export function createRegistry(given: RegistryDeps): RunningRegistry {
   const parts = openParts(given)
@@ -128,45 +65,53 @@ export function createRegistry(given: RegistryDeps): RunningRegistry {
 }
 
 type Parts = ReturnType<typeof openParts>
+/** Of repositories. */
+type IsMeant = (key: RepositoryKey) => boolean
 
 /** Each once, and what groups of use cases need of them. */
 function openParts(given: RegistryDeps) {
   const wantOfSpace = new WantOfSpace()
   const note = wantOfSpace.counted(given.note, given.clock)
   const deps = { ...given, note }
-  const { catalog, store, clock, namespaces } = deps
+  const { catalog, store, clock, namespaces, inUse } = deps
   const negative = new NegativeCache(clock)
-  const contents = new ManifestContents({ ...deps, negative })
-  const tags = new TagResolver({ ...deps, negative, contents })
   const lists = new UpstreamLists({ ...deps, negative })
-  const space = new SpaceLedger({
-    store,
-    maxBytes: deps.maxStorageBytes,
-    usedBytes: async () => (await catalog.totals()).contentBytes,
-    isShared: source => isSharedSource(namespaces, source),
-  })
-  const fills = new Fills({ ...deps, space })
-  const prefetch = new Prefetch({ ...deps, fills, contents, space })
   const openBlobs = new OpenBlobs({
     clock,
     epochs: deps.epochs,
     failed: error => noteStorage(note, error),
   })
+  const uses = new Uses({
+    clock,
+    everyMs: USES_EVERY_MS,
+    againMs: USES_AGAIN_MS,
+    handOn: each => catalog.noteUses(each),
+  })
+  const { leaving, evictor, space, manifestRoom } = openSpace(deps, { openBlobs, uses })
+  const contents = new ManifestContents({ ...deps, negative, room: manifestRoom })
+  const tags = new TagResolver({ ...deps, negative, contents })
+  const fills = new Fills({ ...deps, space })
+  const prefetch = new Prefetch({ ...deps, fills, contents, space })
+  const leases = new Leases({ ...deps, graceMs: graceOf(deps) })
   const silent = new SilentRepositories()
   const blobs = {
     note,
     openBlobs,
     store,
     catalog,
+    content: deps.content,
     clock,
     namespaces,
     negative,
     fills,
     heads: new Flights<UpstreamBlobHead>(),
     buffers: new BufferPool(deps.readCached),
+    inUse,
     policies: deps.policies,
     silent,
     prefetch,
+    uses,
+    leases,
   }
   const presence = new BlobPresence({ ...deps, negative })
   const uploads = new Uploads({ ...deps, space })
@@ -175,17 +120,24 @@ function openParts(given: RegistryDeps) {
   return {
     deps,
     wantOfSpace,
+    leaving,
+    evictor,
     turns,
-    manifests: { ...deps, silent, negative, contents, tags, prefetch },
+    uses,
+    manifests: { ...deps, silent, negative, contents, tags, prefetch, uses, leases },
     blobs,
     lists: { ...deps, lists, local: new LocalReferrers(contents), listTurns: new Turns() },
     blobPushes: { ...deps, space, uploads, presence },
-    manifestPushes: { ...deps, negative, contents, tags, lists, turns, presence, queued },
+    manifestPushes: { ...deps, negative, contents, tags, lists, turns, presence, queued, leases },
   }
 }
 
-function pulling({ deps, manifests, blobs, lists }: Parts) {
-  const { catalog, clock, namespaces } = deps
+function graceOf({ graceMs = () => GRACE_MS }: Pick<RegistryDeps, 'graceMs'>): () => number {
+  return graceMs
+}
+
+function pulling({ deps, uses, manifests, blobs, lists }: Parts) {
+  const { namespaces } = deps
   const { openBlobs, prefetch } = blobs
   return {
     route: deps.route,
@@ -198,7 +150,8 @@ function pulling({ deps, manifests, blobs, lists }: Parts) {
     findOpen: (repository, digest) => openBlobs.find(openBlobs.stampOf(repository, digest)),
     readWholeBlob: (repository, digest, options) =>
       readWholeBlob(blobs, repository, { digest, ...options }),
-    noteUse: digest => catalog.noteUse(digest, clock.nowMs()),
+    createNoteUse: used => uses.createNote(used),
+    noteUses: each => uses.add(each),
     notePull: (repository, digest, client) => {
       const namespace = namespaces.find(repository.registry)
       if (namespace !== undefined) prefetch.servedAgain({ repository, namespace, digest, client })
@@ -211,8 +164,10 @@ function pulling({ deps, manifests, blobs, lists }: Parts) {
   } satisfies Partial<Registry>
 }
 
-function pushing({ turns, blobPushes, manifestPushes }: Parts) {
+function pushing(parts: Parts) {
+  const { deps, leaving, turns, blobPushes, manifestPushes } = parts
   const { uploads } = blobPushes
+  const deleted = { ...deps, leaving, forget: (each: IsMeant) => forget(parts, each) }
   return {
     startUpload: (repository, options) => startUpload(blobPushes, repository, options),
     mountBlob: (repository, mount) => mountBlob(blobPushes, repository, mount),
@@ -221,31 +176,112 @@ function pushing({ turns, blobPushes, manifestPushes }: Parts) {
     finishUpload: (repository, id, end) => finishUpload(blobPushes, repository, { id, ...end }),
     cancelUpload: (repository, id) => uploads.cancel(repository, id),
     pushManifest: (repository, push) => pushManifest(manifestPushes, repository, push),
-    deleteManifest: (repository, reference) =>
-      deleteManifest(manifestPushes, repository, reference),
+    deleteManifest: (repository, reference) => {
+      const remove = () => deleteManifest(manifestPushes, repository, reference)
+      // It may have been all that reached what follows a deleted manifest.
+      if (reference.kind === 'tag') return remove().then(() => beginGrace(deps))
+      return leaveDeleted(deleted, { repository, digest: reference.digest }, remove)
+    },
     deleteBlob: (repository, digest) =>
-      turns.take(repositoryKey(repository), () => deleteBlob(blobPushes, repository, digest)),
+      leaveDeleted(deleted, { repository, digest }, () =>
+        turns.take(repositoryKey(repository), () => deleteBlob(blobPushes, repository, digest)),
+      ),
   } satisfies Partial<Registry>
 }
 
 /** For the operator, for deliveries, and for what works by itself. */
 function besideClients(parts: Parts): Omit<RunningRegistry, keyof Registry> {
-  const { deps, wantOfSpace, turns, blobs, blobPushes, manifestPushes } = parts
+  const { deps, wantOfSpace, leaving, evictor, turns, uses, blobs, blobPushes, manifestPushes } =
+    parts
   const { openBlobs, prefetch, fills } = blobs
   const { space, uploads } = blobPushes
+  const oldDeletes = new OldDeletes(manifestPushes)
+  const graces = new Graces({ ...deps, graceMs: graceOf(deps) })
   return {
     turns,
     delivered: (repository, what) => showAtUpstream(manifestPushes, repository, what),
     settled: async digest => fills.find(digest)?.over,
+    leaving,
+    flushUses: () => uses.flush(),
+    evict: run => evictDown({ evictor, space }, run),
+    collect: run => collect(collecting(parts, graces), run),
     fullBecause: () => space.fullBecause(),
     refusedForSpace: () => wantOfSpace.refused,
+    takenBytes: async () => {
+      await deps.store.measureOthers()
+      return space.takenBytes()
+    },
+    keepRoom: async signal => {
+      // What is above its quota, before others have to leave.
+      await evictor.trim(0, { signal })
+      await deps.store.measureOthers()
+      await space.trim(signal)
+    },
+    purge: async (selector, options) => {
+      try {
+        return await purge(purging(parts), selector, options)
+      } finally {
+        if (!options.dryRun) await beginGrace(deps)
+      }
+    },
     purgeUploads: options => purgeUploads(blobPushes, options),
-    expirePendingBlobs: signal => expirePendingBlobs({ ...deps, turns }, signal),
+    forgetDeletes: signal => oldDeletes.forget(signal),
+    expirePendingBlobs: signal =>
+      expirePendingBlobs({ ...deps, turns, grace: () => graces.asOfNow() }, signal),
+    graceLeftMs: () => graces.leftMs(),
+    retain: async (rules, run) => {
+      try {
+        return await retain(manifestPushes, rules, run)
+      } finally {
+        if (!run.dryRun) await beginGrace(deps)
+      }
+    },
     compareFacts: signal => compareFacts(manifestPushes, signal),
+    adoptFiles: signal => adoptFiles(deps, { atMs: deps.clock.nowMs(), signal }),
     stop: async () => {
       prefetch.stop()
       openBlobs.stop()
-      await Promise.all([fills.stop(), uploads.stop()])
+      // Fills and uploads first, which may be waiting for room and are to know why there is none.
+      const waiting = [fills.stop(), uploads.stop()]
+      await Promise.all([...waiting, evictor.stop(), uses.stop(), leaving.stop()])
     },
   }
+}
+
+function collecting({ deps, leaving, manifestPushes }: Parts, graces: Graces): CollectDeps {
+  const following = { ...manifestPushes, leaving }
+  return {
+    ...deps,
+    leaving,
+    graces,
+    takeFollowers: taking => takeFollowers(following, taking),
+  }
+}
+
+function purging(parts: Parts): PurgeDeps {
+  const { leaving, blobs, manifestPushes } = parts
+  const { lists } = manifestPushes
+  return {
+    ...manifestPushes,
+    leaving,
+    forget: each => forget(parts, each),
+    published: digest => blobs.fills.published(digest),
+    expireLists: async (repository, subjects) => {
+      for (const key of [TAGS_KEY, ...subjects.map(referrersKey)])
+        await lists.expire({ repository, key })
+    },
+  }
+}
+
+/**
+ * What is remembered of these repositories in front of the catalog, whose epochs tell of the rest:
+ * how many answers of upstreams that lacked something.
+ */
+function forget({ deps, manifests, blobs }: Parts, isMeant: IsMeant): number {
+  blobs.prefetch.forget(isMeant)
+  for (const { upstream } of deps.namespaces.list()) {
+    const { registry } = upstream
+    upstream.forgetTokens(name => isMeant(`${registry}/${name}` as RepositoryKey))
+  }
+  return manifests.negative.forgetAll(isMeant)
 }

@@ -3,13 +3,16 @@
 import { LRUCache } from 'lru-cache'
 import picomatch from 'picomatch'
 import { LOCALHOST, type Repository, repositoryKey, type RepositoryKey } from '../oci/reference.ts'
+import { TAG_GLOB } from '../oci/name-glob.ts'
 import { DENIED, type RepositoryPolicies, type RepositoryPolicy } from './repository-policy.ts'
 
-export interface RepositoryRule extends Omit<RepositoryPolicy, 'deletable'> {
+export interface RepositoryRule extends Omit<RepositoryPolicy, 'deletable' | 'isImmutable'> {
   /** Glob over the repository's key, `host/name`; `**` for all. */
   readonly match: string
   /** Undefined: under `localhost` only. */
   readonly deletable: boolean | undefined
+  /** Globs over tags. */
+  readonly immutable: readonly string[]
 }
 
 /**
@@ -23,7 +26,11 @@ const REMEMBERED_MAX = 4_096
  * `localhost`, which has no upstream, `forward` and `queue` mean `store` there.
  */
 export function createPolicies(rules: readonly RepositoryRule[]): RepositoryPolicies {
-  const compiled = rules.map(rule => ({ rule, matches: compile(rule.match) }))
+  const compiled = rules.map(rule => {
+    const isImmutable =
+      rule.immutable.length === 0 ? DENIED.isImmutable : picomatch([...rule.immutable], TAG_GLOB)
+    return { rule: { ...rule, isImmutable }, matches: compile(rule.match) }
+  })
   const remembered = new LRUCache<RepositoryKey, RepositoryPolicy>({ max: REMEMBERED_MAX })
   return {
     find(repository) {
@@ -38,9 +45,11 @@ export function createPolicies(rules: readonly RepositoryRule[]): RepositoryPoli
   }
 }
 
-function policyOf(rule: RepositoryRule, { registry }: Repository): RepositoryPolicy {
+type CompiledRule = RepositoryRule & Pick<RepositoryPolicy, 'isImmutable'>
+
+function policyOf(rule: CompiledRule, { registry }: Repository): RepositoryPolicy {
   const isLocal = registry === LOCALHOST
-  const { match: _, ...policy } = rule
+  const { match: _match, immutable: _immutable, ...policy } = rule
   return {
     ...policy,
     push: isLocal && rule.push !== 'deny' ? 'store' : rule.push,

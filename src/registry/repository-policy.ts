@@ -1,6 +1,7 @@
 // What the operator lets clients do with a repository beyond pulling: the first rule of
 // `repositories` whose pattern fits its canonical name. Who may do it is for access/.
-import type { Repository } from '../oci/reference.ts'
+import type { Repository, Tag } from '../oci/reference.ts'
+import type { Quota } from './space/quota.ts'
 import type { ConflictChoice, PushMode } from './ports/push-modes.ts'
 
 export interface RepositoryPolicy {
@@ -10,6 +11,10 @@ export interface RepositoryPolicy {
   /** Tags, manifests and blobs may be deleted (R118). */
   readonly deletable: boolean
   readonly onConflict: ConflictChoice
+  /** How much of the cache all that this rule holds for may have. */
+  readonly quota?: Quota | undefined
+  /** No client moves or deletes the tag once it is there. */
+  readonly isImmutable: (tag: Tag) => boolean
 }
 
 /** Where no rule holds. */
@@ -18,6 +23,7 @@ export const DENIED: RepositoryPolicy = {
   sparse: false,
   deletable: false,
   onConflict: 'park',
+  isImmutable: () => false,
 }
 
 export interface RepositoryPolicies {

@@ -37,9 +37,18 @@ export async function putBack(
     identities.map(identity => asRecorded(catalog, { identity, atMs })),
   )
   const kept = right.filter(fact => fact !== undefined)
-  if (kept.length > 0) await facts.write(kept)
+  const ordered = await Promise.all(kept.map(fact => withOrder(facts, fact)))
+  if (ordered.length > 0) await facts.write(ordered)
   const superfluous = identities.filter((_, at) => right[at] === undefined)
   if (superfluous.length > 0) await facts.remove(superfluous)
+}
+
+/** Of a delete its fact alone says the order. */
+async function withOrder(facts: FactStore, fact: Fact): Promise<Fact> {
+  if (fact.kind !== 'deleted') return fact
+  const before = await facts.find(fact)
+  if (before === undefined || before === 'unreadable' || before.kind !== 'deleted') return fact
+  return before.order === undefined ? fact : { ...fact, order: before.order }
 }
 
 /**
@@ -57,7 +66,9 @@ export async function asRecorded(
       const { kind, repository, tag } = identity
       const known = await catalog.findTag(parseRepositoryKey(repository), tag)
       if (known?.local !== true) return undefined
-      return { kind, repository, tag, digest: known.digest, atMs: known.checkedAtMs }
+      const { digest, checkedAtMs, order } = known
+      const fact = { kind, repository, tag, digest, atMs: checkedAtMs }
+      return order === undefined ? fact : { ...fact, order }
     }
     case 'delivery': {
       const entry = await catalog.findDelivery(identity.id)

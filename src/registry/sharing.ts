@@ -49,6 +49,18 @@ export function shareWith(namespaces: Namespaces, a: RegistryHost, b: RegistryHo
   return a === b || (shares(namespaces, a) && shares(namespaces, b))
 }
 
+/** The same of registries as they are known now: none is opened for that. */
+export function shareNow(
+  namespaces: Pick<Namespaces, 'list'>,
+  a: RegistryHost,
+  b: RegistryHost,
+): boolean {
+  const isShared = (host: RegistryHost) =>
+    host === LOCALHOST ||
+    namespaces.list().some(({ upstream, shares }) => shares && upstream.registry === host)
+  return a === b || (isShared(a) && isShared(b))
+}
+
 /**
  * May what is in the file be gone on with for `registry`? Its beginning would be delivered by its
  * end alone.

@@ -16,7 +16,9 @@ import type {
   UploadChunk,
   UploadState,
 } from './answers.ts'
+import type { CountedUses, Used } from './ports/catalog-uses.ts'
 import type { RepositoryPolicy } from './repository-policy.ts'
+import type { NoteUse } from './uses.ts'
 
 /** Where a request's name leads, and how to write names back to this client. */
 export interface Routed {
@@ -69,10 +71,12 @@ export interface Registry {
     options: { readonly maxBytes: number },
   ): Promise<BlobRead | undefined>
   /**
-   * Somebody was given this content from a memory of answers, and nothing here was asked. Cheap,
-   * and never throws.
+   * For who gives this from a memory of answers, where nothing here is asked: to be called each
+   * time.
    */
-  noteUse(digest: Digest): void
+  createNoteUse(used: Used): NoteUse
+  /** What another thread counted so. Cheap, and never throws. */
+  noteUses(uses: readonly CountedUses[]): void
   /**
    * `client`, as in `pullManifest`, was given this manifest from a memory of answers. What it lists
    * may be asked for next, and need not be here any more. Cheap where it is known to be here, and
@@ -149,10 +153,10 @@ export interface Registry {
   pushManifest(repository: Repository, push: ManifestPush): Promise<ManifestPushed>
   /**
    * A tag alone, or a manifest with all its tags (R118). Never reaches an upstream (R119).
-   * @throws RegistryError MANIFEST_UNKNOWN, UNSUPPORTED
+   * @throws RegistryError MANIFEST_UNKNOWN, UNSUPPORTED, DENIED
    */
   deleteManifest(repository: Repository, reference: Reference): Promise<void>
-  /** Out of this repository. @throws RegistryError BLOB_UNKNOWN, UNSUPPORTED */
+  /** Out of this repository. @throws RegistryError BLOB_UNKNOWN, UNSUPPORTED, DENIED */
   deleteBlob(repository: Repository, digest: Digest): Promise<void>
 }
 

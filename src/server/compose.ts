@@ -7,12 +7,14 @@ import type { SqliteCatalog } from '../catalog/sqlite/catalog.ts'
 import type { Closing } from './closing.ts'
 import { formatAddress } from '../config/addresses.ts'
 import type { Config } from '../config/config.ts'
+import { parseSelector } from '../config/selectors.ts'
 import { DataPort } from './data-port.ts'
 import { type Engine, openEngine } from './engine.ts'
 import { listening, mustBeFree } from './listening.ts'
+import type { Digest } from '../oci/digest.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
-import { readGauges, readThreads, readTraffic } from './readings.ts'
+import { readDepartures, readGauges, readThreads, readTraffic } from './readings.ts'
 import type { Epochs } from '../registry/epochs.ts'
 import { createOperator, type Operator } from '../registry/operator/operator.ts'
 import type { Clock } from '../registry/ports/clock.ts'
@@ -41,7 +43,9 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
   const dataPort = new DataPort(config, { ...surroundings, ...base })
   undo.push(() => dataPort.end())
   const { readCached, sending } = dataPort
-  const engine = await openEngine(config, { ...surroundings, ...base, readCached })
+  const closeElsewhere = (digest: Digest) => dataPort.closeOpen(digest)
+  const deps = { ...surroundings, ...base, readCached, closeElsewhere }
+  const engine = await openEngine(config, deps)
   const reloads = new Reloads(config, { engine, dataPort, epochs, logger, clock })
   const operator = openOperator({ surroundings, metrics, engine, dataPort, reloads })
   watchGauges(metrics, { engine, dataPort, clock })
@@ -93,6 +97,7 @@ function openOperator(
     ...engine,
     namespaces: engine.upstreams,
     clock,
+    parseSelector,
     ownNameIn: text => engine.upstreams.ownNameIn(text, { port: dataPort.port, hostname }),
     nudgeDeliveries: () => engine.deliveries.nudge(),
     version,
@@ -105,6 +110,7 @@ function openOperator(
       await dataPort.count()
       return readTraffic(metrics)
     },
+    departures: () => readDepartures(metrics),
   })
 }
 

@@ -7,25 +7,30 @@ import type { StorageConfig } from '../config/config.ts'
 import type { Logger } from '../observe/log.ts'
 import type { BlobStore } from '../registry/ports/blob-store.ts'
 import type { IsForgone } from '../registry/ports/blob-store-content.ts'
+import { StoredContent } from '../registry/content.ts'
 import type { Catalog } from '../registry/ports/catalog.ts'
+import { verified } from '../registry/ports/catalog-content.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
 import type { FactStore } from '../registry/ports/facts.ts'
-import type { ComparedFacts } from '../registry/rebuild/compare-facts.ts'
 import { rebuildCatalog, type RebuildReport } from '../registry/rebuild/rebuild-catalog.ts'
 import { recover } from '../registry/rebuild/recovery.ts'
 import type { RepositoryPolicies } from '../registry/repository-policy.ts'
+import type { RunningRegistry } from '../registry/running-registry.ts'
 import { openFilesystemStore } from '../store/filesystem/store.ts'
+import { takingStock } from './take-stock.ts'
 
 export interface Content {
   readonly catalog: Catalog
+  readonly content: StoredContent
   readonly store: BlobStore
   readonly facts: FactStore
   /**
-   * Compares facts with the catalog, beside the traffic, when the process before has not ended in
-   * order. Call it once, when serving.
+   * Beside the traffic, when the process before has not ended in order, or its catalog is lost:
+   * compares facts with the catalog, then has files adopted that no row tells of. Call it once,
+   * when serving.
    */
-  compareFacts(compare: (signal: AbortSignal) => Promise<ComparedFacts>): void
+  takeStock(registry: Pick<RunningRegistry, 'compareFacts' | 'adoptFiles'>): void
 }
 
 export interface ContentDeps {
@@ -56,19 +61,25 @@ export async function openContent(storage: StorageConfig, deps: ContentDeps): Pr
     note,
     clock,
     bootId,
-    known: digest => catalog.findContent(digest),
+    known: async digest => verified(await catalog.findContent(digest)),
     isForgone: forgoneBy(catalog, () => isCompared),
     isKnowing: () => catalog.rebuilt,
     catalog: catalog.identity,
+    giveRoom: () => catalog.giveRoom(),
   })
-  const parts = { store, catalog, clock, note }
+  const content = new StoredContent({ store, catalog })
+  const parts = { store, catalog, content, clock, note }
   const built = await rebuild({ ...parts, facts, policies: deps.policies }, logger)
-  isCompared ||= built?.lost === 0
+  let isTaken = isCompared && built === undefined && !catalog.damaged
+  // One that cannot be read may be of anything.
+  isCompared ||= built?.lost === 0 && !facts.hasFailed
   // Nothing changes facts any more by then.
   undo.push(async () => {
-    if (isCompared && !facts.hasFailed) await catalog.markCompared()
+    if (isCompared && isTaken && !facts.hasFailed) await catalog.markCompared()
   })
   const report = await recover(parts, { full: false })
+  // The catalog may be an older one, brought back.
+  if (report.suspicious) isTaken = false
   logger[report.lost > 0 ? 'error' : 'debug']({ ...report }, 'recovery finished')
   // The long form runs beside the traffic: whatever it has not reached yet is found out when
   // somebody asks for it.
@@ -80,27 +91,34 @@ export async function openContent(storage: StorageConfig, deps: ContentDeps): Pr
       return recovered
     })
   }
-  const compareFacts: Content['compareFacts'] = compare => {
-    if (isCompared) return
+  const takeStock: Content['takeStock'] = registry => {
+    if (isCompared && isTaken) return
     const stopping = new AbortController()
-    const compared = comparing(() => compare(stopping.signal), { logger, signal: stopping.signal })
-    undo.push(async () => {
+    const { signal } = stopping
+    const work = {
+      ...(isCompared ? {} : { compareFacts: () => registry.compareFacts(signal) }),
+      ...(isTaken ? {} : { adoptFiles: () => registry.adoptFiles(signal) }),
+    }
+    const taken = takingStock(work, { logger, signal }).then(found => {
+      isCompared ||= found.isCompared && !facts.hasFailed
+      isTaken ||= found.isAdopted
+    })
+    undo.push(() => {
       stopping.abort(new Error('this edge is stopping'))
-      isCompared = await compared
+      return taken
     })
   }
-  return { catalog, store, facts, compareFacts }
+  return { catalog, content, store, facts, takeStock }
 }
 
 /**
- * Nobody has it any more. While the facts may say more than the catalog (not `isCompared`: after an
- * end out of order, until the next stop), that is known only of content that counts as being here.
+ * Nobody has it any more, also where its row has gone since. While the facts may say more than the
+ * catalog (not `isCompared`: after an end out of order, until they were compared), that is known
+ * only of content that counts as being here.
  */
 function forgoneBy(catalog: Catalog, isCompared: () => boolean): IsForgone {
   return async digest => {
-    const isKnown = isCompared()
-      ? await catalog.isRecorded(digest)
-      : (await catalog.findContent(digest)) !== undefined
+    const isKnown = isCompared() || (await catalog.findContent(digest)) !== undefined
     return isKnown && (await catalog.listRepositoriesOf(digest, 1)).length === 0
   }
 }
@@ -122,25 +140,6 @@ async function rebuild(
   return report
 }
 
-/** Resolves to whether it came to its end, and found all that it looked for. */
-async function comparing(
-  compare: () => Promise<ComparedFacts>,
-  { logger, signal }: { logger: Logger; signal: AbortSignal },
-): Promise<boolean> {
-  try {
-    const report = await compare()
-    const level = report.mended + report.lost > 0 ? 'warn' : 'debug'
-    logger[level]({ ...report }, 'what is kept beside the content was compared with the catalog')
-    return report.lost === 0
-  } catch (error) {
-    // Unfinished, it begins again at the next start.
-    const hint = 'look for what the disk or the catalog said before; the next start compares again'
-    if (!signal.aborted)
-      logger.error({ err: error, hint }, 'facts and catalog could not be compared')
-    return false
-  }
-}
-
 async function recoverWhole(
   parts: Parameters<typeof recover>[0],
   { catalog, logger, signal }: { catalog: SqliteCatalog; logger: Logger; signal: AbortSignal },
@@ -153,12 +152,4 @@ async function recoverWhole(
     // Unfinished, it begins again at the next start.
     if (!signal.aborted) logger.error({ err: error }, 'catalog and content could not be reconciled')
   }
-}
-
-/** Most that content may take, in bytes: a share is one of the file system that holds it. */
-export async function maxContentBytes(storage: StorageConfig, store: BlobStore): Promise<number> {
-  const { maxSize } = storage
-  if (maxSize.kind === 'bytes') return maxSize.bytes
-  const { totalBytes } = await store.space()
-  return Math.floor(totalBytes * maxSize.share)
 }

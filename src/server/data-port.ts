@@ -16,6 +16,7 @@ import {
   type TlsTransport,
 } from '../http/tls/tls.ts'
 import { listening, mustBeFree } from './listening.ts'
+import type { Digest } from '../oci/digest.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Registry } from '../registry/use-cases.ts'
@@ -185,6 +186,11 @@ export class DataPort {
   async replace(config: Config): Promise<void> {
     this.#settings = threadSettings(config, this.#deps)
     await this.#further?.replace(this.#settings)
+  }
+
+  /** See RegistryDeps. */
+  closeOpen(digest: Digest): void {
+    this.#further?.closeOpen(digest)
   }
 
   /** Rejects or does not resolve when a thread is not there to answer. */

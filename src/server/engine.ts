@@ -5,18 +5,36 @@ import { randomBytes } from 'node:crypto'
 import type { SqliteCatalog } from '../catalog/sqlite/catalog.ts'
 import type { Closing } from './closing.ts'
 import type { Config } from '../config/config.ts'
-import { type Content, maxContentBytes, openContent } from './content.ts'
+import { type Content, openContent } from './content.ts'
 import { createDeliveries, type Deliveries } from '../delivery/create-deliveries.ts'
 import type { Logger } from '../observe/log.ts'
+import type { JobControl } from '../registry/job.ts'
+import type { Digest } from '../oci/digest.ts'
+import type { RegistryHost } from '../oci/reference.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
 import type { Epochs } from '../registry/epochs.ts'
 import type { ReadCached } from '../registry/fill/buffer-pool.ts'
-import { createRegistry, type RunningRegistry } from '../registry/registry.ts'
+import { BlobsInUse } from '../registry/blobs-in-use.ts'
+import { PinnedBytes } from '../registry/pins/pinned-bytes.ts'
+import { Pins } from '../registry/pins/pins.ts'
+import { createRegistry } from '../registry/registry.ts'
+import type { RunningRegistry } from '../registry/running-registry.ts'
 import { createPolicies } from '../registry/repository-policies.ts'
+import type { RetentionNow } from '../registry/retain/explain-retention.ts'
 import type { RepositoryPolicies } from '../registry/repository-policy.ts'
-import { UploadPurge } from '../upkeep/purge-uploads.ts'
-import { PeriodicCleanup } from '../upkeep/periodic-cleanup.ts'
+import type { StorageLimits } from '../registry/space/limits.ts'
+import { recount } from '../registry/collect/recount.ts'
+import { createEvictJob } from '../upkeep/evict-job.ts'
+import { Collection } from '../upkeep/collection.ts'
+import { createCleanup } from '../upkeep/cleanup.ts'
+import { Jobs } from '../upkeep/jobs.ts'
+import { type LastRuns, openLastRuns } from '../upkeep/last-runs.ts'
+import { createRetention } from '../upkeep/retention.ts'
+import { tidyCatalog } from '../registry/collect/tidy-catalog.ts'
+import { createPurgeJob } from '../upkeep/purge-job.ts'
+import { createUploadPurge } from '../upkeep/purge-uploads.ts'
+import { openRoom } from './room.ts'
 import { Upstreams } from './upstreams.ts'
 
 /** Whoever knows an upload's id may write to it: 144 bits are beyond guessing. */
@@ -35,6 +53,8 @@ export interface EngineDeps {
   readonly epochs: Epochs
   /** Of RegistryDeps. */
   readonly readCached: ReadCached | undefined
+  /** Of RegistryDeps. */
+  readonly closeElsewhere: (digest: Digest) => void
   /** Of ContentDeps. */
   readonly opening: Promise<SqliteCatalog>
   /** Is given what has to be closed. */
@@ -46,7 +66,12 @@ export interface Engine extends Content {
   readonly upstreams: Upstreams
   readonly deliveries: Pick<Deliveries, 'nudge'>
   readonly policies: RepositoryPolicies
-  readonly maxStorageBytes: number
+  readonly storageLimits: () => StorageLimits
+  readonly retention: () => RetentionNow
+  /** What is done again and again, for operators to look at and to begin. */
+  readonly jobs: JobControl
+  readonly pins: Pins
+  readonly pinnedBytes: PinnedBytes
   /** Begins what works by itself. Call it once clients can be heard. */
   start(): void
   /** Takes over what can change while running. What is under way goes on by what it began with. */
@@ -59,24 +84,24 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
   let rules = createPolicies(config.repositories)
   const policies: RepositoryPolicies = { find: repository => rules.find(repository) }
   const content = await openContent(config.storage, { ...deps, policies })
-  const maxStorageBytes = await maxContentBytes(config.storage, content.store)
-  // What waits for an upstream is tried as soon as it answers somebody else again.
-  const noteAndNudge: NoteEvent = event => {
-    note(event)
-    if (event.kind === 'upstream breaker' && event.state === 'closed')
-      deliveries.nudge(event.registry)
-  }
+  const noteAndNudge = nudging(note, host => deliveries.nudge(host))
+  const pins = await openPins(config, { ...content, clock, epochs })
+  const lastRuns = await openLastRuns(content.catalog)
   const upstreams = new Upstreams(config, { ...deps, note: noteAndNudge })
   undo.push(() => upstreams.close())
-  const parts = { ...content, clock, note, namespaces: upstreams, policies }
+  const parts = { ...content, clock, note, namespaces: upstreams, policies, pins }
+  const room = openRoom(config, parts)
   const registry = createRegistry({
     ...parts,
+    ...room.forRegistry,
+    inUse: new BlobsInUse(),
     route: (target, host) => upstreams.route(target, host),
     newUploadId: () => randomBytes(UPLOAD_ID_BYTES).toString('base64url'),
-    maxStorageBytes,
     epochs,
     readCached: deps.readCached,
+    closeElsewhere: deps.closeElsewhere,
     queued: () => deliveries.nudge(),
+    loosened: () => upkeep.loosened(),
     unsettledMs: key => deliveries.unsettledMs(key),
   })
   undo.push(() => registry.stop())
@@ -88,22 +113,31 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
     ...(deps.settlingMs === undefined ? {} : { settlingMs: deps.settlingMs }),
   })
   undo.push(() => deliveries.stop())
-  const upkeep = openUpkeep(config, { ...parts, registry, undo })
+  undo.push(() => room.stop())
+  const upkeep = openUpkeep(config, { ...parts, registry, lastRuns, undo })
   return {
     ...content,
     registry,
     upstreams,
     deliveries,
     policies,
-    maxStorageBytes,
+    storageLimits: room.forRegistry.storageLimits,
+    retention: upkeep.retention,
+    jobs: upkeep.jobs,
+    pins,
+    pinnedBytes: new PinnedBytes(parts),
     start: () => {
-      content.compareFacts(signal => registry.compareFacts(signal))
+      void registry.leaving.finish()
+      content.takeStock(registry)
       deliveries.start()
+      room.start(registry)
       upkeep.start()
     },
     replace: next => {
       upstreams.replace(next)
       rules = createPolicies(next.repositories)
+      room.replace(next)
+      pins.replaceConfigured(next.pins)
       upkeep.replace(next)
       epochs.bumpAll()
       // New credentials, another address, online again: any of them may be what something waits
@@ -113,33 +147,78 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
   }
 }
 
-interface UpkeepParts extends Pick<Content, 'store'> {
+/** What waits for an upstream is tried as soon as it answers somebody else again. */
+function nudging(note: NoteEvent, nudge: (registry: RegistryHost) => void): NoteEvent {
+  return event => {
+    note(event)
+    if (event.kind === 'upstream breaker' && event.state === 'closed') nudge(event.registry)
+  }
+}
+
+async function openPins(
+  { pins: configured }: Config,
+  deps: ConstructorParameters<typeof Pins>[0],
+): Promise<Pins> {
+  const pins = new Pins(deps)
+  pins.replaceConfigured(configured)
+  await pins.load()
+  return pins
+}
+
+interface UpkeepParts extends Pick<Content, 'store' | 'catalog'> {
   readonly clock: Clock
   readonly note: NoteEvent
   readonly registry: RunningRegistry
+  readonly lastRuns: LastRuns
   readonly undo: Closing
 }
 
-/** What works by itself beside deliveries, each at its own pace. */
+/** What works by itself beside deliveries, each at its own pace, and what operators ask for. */
 function openUpkeep(
-  { storage }: Config,
+  config: Config,
   { registry, undo, ...parts }: UpkeepParts,
-): Pick<Engine, 'start' | 'replace'> {
-  const purge = new UploadPurge(storage.uploadPurging, {
-    ...parts,
+): Pick<Engine, 'jobs' | 'retention' | 'start' | 'replace'> & { loosened(): void } {
+  let { storage } = config
+  const uploads = createUploadPurge({
+    settings: () => storage.uploadPurging,
     purge: options => registry.purgeUploads(options),
   })
-  undo.push(() => purge.stop())
-  const cleanup = new PeriodicCleanup({
+  const cleanup = createCleanup({
     ...parts,
     expirePendingBlobs: signal => registry.expirePendingBlobs(signal),
+    tidyCatalog: signal => tidyCatalog(parts, signal),
+    recount: signal => recount(parts, signal),
+    forgetDeletes: signal => registry.forgetDeletes(signal),
   })
-  undo.push(() => cleanup.stop())
+  const gc = new Collection({
+    ...parts,
+    intervalMs: () => storage.collection.intervalMs,
+    collect: run => registry.collect(run),
+    graceLeftMs: () => registry.graceLeftMs(),
+    rescheduled: () => jobs.rescheduled(),
+  })
+  const retention = createRetention({
+    settings: () => storage.retention,
+    retain: (rules, run) => registry.retain(rules, run),
+  })
+  const evict = createEvictJob(run => registry.evict(run))
+  const purge = createPurgeJob((selector, options) => registry.purge(selector, options))
+  const jobs = new Jobs([cleanup, evict, gc, purge, retention, uploads], parts)
+  undo.push(() => jobs.stop())
   return {
+    jobs,
+    retention: () => storage.retention,
+    loosened: () => void gc.loosened(),
     start: () => {
-      purge.start()
-      cleanup.start()
+      jobs.start()
+      // Also what waits since an earlier process, and by which grace.
+      void gc.loosened()
     },
-    replace: next => purge.replace(next.storage.uploadPurging),
+    replace: next => {
+      const { delayMs } = storage.collection
+      storage = next.storage
+      if (storage.collection.delayMs !== delayMs) gc.graceChanged()
+      jobs.rescheduled()
+    },
   }
 }

@@ -89,6 +89,7 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
       async drain({ timeoutMs }) {
         await drain(app, { timeoutMs, clock })
         openBlobs.stop()
+        await borrowed.stop()
         log.flush()
         return undefined
       },
@@ -101,6 +102,7 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
         places.tellHeld()
       },
       ticketKeys: keys => transport?.setTicketKeys(keys),
+      closeOpen: digest => openBlobs.close(digest),
     },
   })
   void tellCounted(coordinator, metrics)

@@ -2,27 +2,55 @@
 // composition root.
 import type { Content } from './content.ts'
 import type { Metrics, WatchedGauges } from '../observe/metrics.ts'
-import type { Traffic } from '../registry/operator/operator-deps.ts'
+import type { Departures, Traffic } from '../registry/operator/operator-deps.ts'
+import type { Namespaces } from '../registry/namespaces.ts'
+import type { PinnedBytes } from '../registry/pins/pinned-bytes.ts'
+import type { Pins } from '../registry/pins/pins.ts'
 import type { Clock } from '../registry/ports/clock.ts'
+import { LEAVE_REASONS, type LeaveReason } from '../registry/ports/catalog-space.ts'
+import { bytesByUpstream, roomNow, type RoomNowDeps } from '../registry/space/room-now.ts'
 import type { ThreadState } from '../threads/http-threads.ts'
 
+interface GaugedEngine
+  extends Pick<Content, 'store' | 'catalog'>,
+    Pick<RoomNowDeps, 'registry' | 'storageLimits'> {
+  readonly upstreams: Pick<Namespaces, 'list'>
+  readonly pins: Pick<Pins, 'list'>
+  readonly pinnedBytes: Pick<PinnedBytes, 'read'>
+}
+
 /** What is so at this moment. @throws StoreError */
-export async function readGauges(
-  { store, catalog }: Pick<Content, 'store' | 'catalog'>,
-  clock: Clock,
-): Promise<WatchedGauges> {
-  const [space, totals, outbox, uploads] = await Promise.all([
-    store.space(),
+export async function readGauges(engine: GaugedEngine, clock: Clock): Promise<WatchedGauges> {
+  const { store, catalog } = engine
+  const [room, ofUpstreams, totals, returned, outbox, uploads, pinned] = await Promise.all([
+    roomNow(engine),
+    bytesByUpstream(catalog, engine.upstreams),
     catalog.totals(),
+    catalog.returnedImages(),
     catalog.outboxTotals(),
     store.listUploads(),
+    engine.pinnedBytes.read(),
   ])
   const { blobs, manifests, repositories, tags, contentBytes } = totals
   const nowMs = clock.nowMs()
   return {
-    storageFree: space.freeBytes,
-    storageTotal: space.totalBytes,
+    storageFree: room.freeBytes,
+    storageTotal: room.totalBytes,
+    storageTaken: room.takenBytes,
+    storageLimit: room.maxBytes,
+    storageMinFree: room.minFreeBytes,
+    storagePushReserve: room.pushReserveBytes,
     contentBytes,
+    contentHeld: [
+      { labels: { as: 'kept' }, value: room.keptBytes },
+      { labels: { as: 'cached' }, value: room.cachedBytes },
+      { labels: { as: 'leaving' }, value: room.leavingBytes },
+    ],
+    contentOf: [...ofUpstreams].map(([upstream, value]) => ({ labels: { upstream }, value })),
+    pins: engine.pins.list().length,
+    ...(pinned === undefined ? {} : { pinnedBytes: pinned }),
+    returnedImages: returned.images,
+    returnedBytes: returned.bytes,
     blobs,
     manifests,
     repositories,
@@ -62,4 +90,21 @@ export async function readTraffic(metrics: Metrics): Promise<Traffic> {
     metrics.total('requests'),
   ])
   return { sentBytes, upstreamBytes, savedBytes, hits, requests }
+}
+
+/** Counted since the start. */
+export async function readDepartures(metrics: Metrics): Promise<Departures> {
+  const ofReason = async (reason: LeaveReason) => {
+    const files = await metrics.total('leftFiles', { reason })
+    return { reason, files, bytes: await metrics.total('leftBytes', { reason }) }
+  }
+  const remembered = metrics.lastSet('evictedYoungest')
+  return {
+    left: await Promise.all(LEAVE_REASONS.map(ofReason)),
+    evictedImages: {
+      room: await metrics.total('evictedImages', { why: 'room' }),
+      quota: await metrics.total('evictedImages', { why: 'quota' }),
+    },
+    ...(remembered === undefined ? {} : { rememberedMs: Math.round(remembered * 1000) }),
+  }
 }

@@ -2,6 +2,7 @@
 // What is here is what the rest needs, and what takes time by itself; the rest, compose.ts, is
 // loaded meanwhile.
 import { openSqliteCatalog } from '../catalog/sqlite/open.ts'
+import { SPARE_BYTES } from '../catalog/sqlite/spare.ts'
 import { Closing } from './closing.ts'
 import type { Config } from '../config/config.ts'
 import { makeDataDirectory } from './data-directory.ts'
@@ -52,6 +53,7 @@ async function start(config: Config, surroundings: Surroundings): Promise<Runnin
       note,
       clock,
       epochs,
+      spareBytes: spareBytesOf(config),
     })
     // What went wrong is told to the one who awaits it further down.
     const opened = opening.catch(() => undefined)
@@ -80,6 +82,11 @@ async function start(config: Config, surroundings: Surroundings): Promise<Runnin
 }
 
 /** Standard output. `tell` is called when it takes lines again after some were dropped. */
+/** A small cache is made no smaller for it. */
+function spareBytesOf({ storage: { maxSize } }: Config): number {
+  return maxSize.kind === 'bytes' && maxSize.bytes < 64 * SPARE_BYTES ? 0 : SPARE_BYTES
+}
+
 function openLog(
   { atExit }: Surroundings,
   metrics: Metrics,

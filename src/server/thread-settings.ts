@@ -19,7 +19,7 @@ export function threadSettings(
   return {
     route: routeOptions(config),
     repositories: config.repositories,
-    access: { serverUid: uid, localPushOff, hosts },
+    access: { serverUid: uid, localPushOff, hosts, rules: config.access },
     logLevel: config.log.level,
   }
 }

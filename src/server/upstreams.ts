@@ -126,6 +126,7 @@ export class Upstreams implements Namespaces {
       basePath: '',
       mirrors: [],
       client: undefined,
+      quota: undefined,
       virtualHosts: [],
     } as const
     const namespace = this.#open(config, this.#config.proxyEnvironment)

@@ -9,6 +9,7 @@ import {
   FOREIGN_NAMED_MAX,
   type ListedFact,
 } from '../registry/ports/facts.ts'
+import type { Order } from '../registry/ports/order.ts'
 import { jsonFields } from './json-fields.ts'
 
 /** Raised when a field changes its meaning; other versions are not read. */
@@ -89,7 +90,8 @@ function anyVersionFrom(fields: Readonly<Record<string, unknown>>): Fact | undef
   const repository = typeof key === 'string' ? keyFrom(key) : undefined
   const digest = typeof hex === 'string' ? digestFrom(hex) : undefined
   if (repository === undefined || digest === undefined || !isTime(atMs)) return undefined
-  if (kind === 'deleted') return { kind, repository, digest, atMs }
+  const order = orderFrom(fields['order'])
+  if (kind === 'deleted') return { kind, repository, digest, atMs, ...order }
   if (kind === 'manifest') {
     const { mediaType } = fields
     if (typeof mediaType !== 'string') return undefined
@@ -100,7 +102,15 @@ function anyVersionFrom(fields: Readonly<Record<string, unknown>>): Fact | undef
   }
   if (kind !== 'tag') return undefined
   const tag = typeof fields['tag'] === 'string' ? tagFrom(fields['tag']) : undefined
-  return tag === undefined ? undefined : { kind, repository, tag, digest, atMs }
+  return tag === undefined ? undefined : { kind, repository, tag, digest, atMs, ...order }
+}
+
+/** What cannot be read as one is none: the fact says the same without it. */
+function orderFrom(field: unknown): { readonly order?: Order } {
+  if (typeof field !== 'object' || field === null) return {}
+  const { edge, number } = field as Readonly<Record<string, unknown>>
+  if (typeof edge !== 'string' || !Number.isSafeInteger(number)) return {}
+  return { order: { edge, number: number as number } }
 }
 
 function foreignFrom(field: unknown): readonly Digest[] | undefined {

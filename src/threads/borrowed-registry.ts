@@ -1,6 +1,5 @@
 // The registry as an HTTP thread has it: what is pure is done here, everything else is a call of
 // the coordinator. To http/ it is a Registry like any other.
-import type { Digest } from '../oci/digest.ts'
 import type { Target } from '../oci/endpoint.ts'
 import type { BlobAnswer, UploadChunk } from '../registry/answers.ts'
 import type { Registry } from '../registry/use-cases.ts'
@@ -10,6 +9,7 @@ import type { Clock } from '../registry/ports/clock.ts'
 import type { RepositoryPolicies } from '../registry/repository-policy.ts'
 import type { Route } from '../registry/route.ts'
 import { routeFrom } from '../registry/route-from.ts'
+import { Uses } from '../registry/uses.ts'
 import { ownBytes } from './messages.ts'
 import type { Handlers, Offer } from './other-thread.ts'
 import { borrowBlobs } from './borrowed-blob.ts'
@@ -29,7 +29,7 @@ export interface Rules {
 export interface BorrowDeps {
   readonly coordinator: () => CoordinatorThread
   readonly rules: () => Rules
-  readonly clock: Pick<Clock, 'sleep'>
+  readonly clock: Pick<Clock, 'sleep' | 'monotonicMs'>
   /** Of this thread. */
   readonly openBlobs: OpenBlobs
   /** As the registry has it. */
@@ -40,7 +40,16 @@ export interface BorrowedRegistry {
   readonly registry: Registry
   /** What the coordinator calls back for. */
   readonly methods: Pick<Handlers<HttpThreadSide>['methods'], 'mayReadAny'>
+  /** Tells the coordinator what there is left to tell. Answers after it are not noted. */
+  stop(): Promise<void>
 }
+
+/**
+ * The coordinator is told so soon of what is given from memory; of what goes on being given less
+ * often, since each message wakes it.
+ */
+const USES_EVERY_MS = 1_000
+const USES_AGAIN_MS = 10_000
 
 type MayReadAny = Parameters<Registry['mountBlob']>[1]['mayReadAny']
 
@@ -48,7 +57,12 @@ export function borrowRegistry(deps: BorrowDeps): BorrowedRegistry {
   const { coordinator, rules, clock, openBlobs } = deps
   const mounts = new Mounts()
   const blobs = borrowBlobs(coordinator, deps.readCached)
-  const uses = new Uses(clock, digests => coordinator().notify('used', digests))
+  const uses = new Uses({
+    clock,
+    everyMs: USES_EVERY_MS,
+    againMs: USES_AGAIN_MS,
+    handOn: each => coordinator().notify('used', each),
+  })
   const values = Object.fromEntries(
     VALUE_METHODS.map(method => [
       method,
@@ -59,7 +73,8 @@ export function borrowRegistry(deps: BorrowDeps): BorrowedRegistry {
     ...values,
     route: (target, host) => rules().route(target, host),
     routeFrom: (target: Target, from, host) => routeFrom(rules().route, target, { from, host }),
-    noteUse: digest => uses.note(digest),
+    createNoteUse: used => uses.createNote(used),
+    noteUses: each => uses.add(each),
     // At once: its client asks for blobs within a round trip.
     noteRead: (repository, digest) => coordinator().notify('reads', { repository, digest }),
     notePull: (repository, digest, client) =>
@@ -92,7 +107,11 @@ export function borrowRegistry(deps: BorrowDeps): BorrowedRegistry {
         coordinator().call('mountBlob', { repository, digest, from, mount }),
       ),
   }
-  return { registry, methods: { mayReadAny: async request => mounts.mayReadAny(request) } }
+  return {
+    registry,
+    methods: { mayReadAny: async request => mounts.mayReadAny(request) },
+    stop: () => uses.stop(),
+  }
 }
 
 /** The body can be read on the other side for as long as `write` runs. */
@@ -106,34 +125,6 @@ async function withBody<Value>(
     return await write({ range, lengthBytes, body: offer?.stream })
   } finally {
     offer?.dispose()
-  }
-}
-
-/**
- * Answers from memory are noted once a second and not one by one: only that content was used, and
- * about when, is of interest.
- */
-const USES_EVERY_MS = 1_000
-
-class Uses {
-  readonly #clock: BorrowDeps['clock']
-  readonly #tell: (digests: readonly Digest[]) => void
-  readonly #waiting = new Set<Digest>()
-
-  constructor(clock: BorrowDeps['clock'], tell: (digests: readonly Digest[]) => void) {
-    this.#clock = clock
-    this.#tell = tell
-  }
-
-  note(digest: Digest): void {
-    this.#waiting.add(digest)
-    if (this.#waiting.size === 1) void this.#tellSoon()
-  }
-
-  async #tellSoon(): Promise<void> {
-    await this.#clock.sleep(USES_EVERY_MS)
-    this.#tell([...this.#waiting])
-    this.#waiting.clear()
   }
 }
 

@@ -2,6 +2,7 @@
 // when one dies. A death costs that thread's clients; the others go on, and the process does,
 // however often it happens.
 import { LATE, within } from '../async/within.ts'
+import type { Digest } from '../oci/digest.ts'
 import type { MetricsSnapshot } from '../observe/merged-metrics.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import { GoneError } from './other-thread.ts'
@@ -138,6 +139,11 @@ export class HttpThreads {
   /** Those that start later are started with them. */
   useTicketKeys(keys: Uint8Array): void {
     for (const { running } of this.#slots) running?.httpThread.notify('ticketKeys', keys)
+  }
+
+  /** None of them keeps it open any more for who asks next. */
+  closeOpen(digest: Digest): void {
+    for (const { running } of this.#slots) running?.httpThread.notify('closeOpen', digest)
   }
 
   /** Resolves when all that listen have answered. */

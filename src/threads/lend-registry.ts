@@ -71,9 +71,7 @@ export function lendRegistry(deps: LendDeps): LentRegistry {
       },
       notes: {
         closeBlob: lease => blobs.giveBack(lease),
-        used: digests => {
-          for (const digest of digests) registry().noteUse(digest)
-        },
+        used: uses => registry().noteUses(uses),
         reads: ({ repository, digest }) => registry().noteRead(repository, digest),
         pulled: ({ repository, digest, client }) => registry().notePull(repository, digest, client),
       },

@@ -1,6 +1,6 @@
 // What the coordinating thread and an HTTP thread call each other for and tell each other: the two
 // sides of other-thread.ts.
-import type { AccessRules } from '../access/local-access.ts'
+import type { AccessSettings } from '../access/local-access.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { ByteRange } from '../oci/range.ts'
 import type { Repository } from '../oci/reference.ts'
@@ -13,6 +13,7 @@ import type {
   UploadChunk,
   UploadState,
 } from '../registry/answers.ts'
+import type { CountedUses } from '../registry/ports/catalog-uses.ts'
 import type { Registry } from '../registry/use-cases.ts'
 import type { RepositoryRule } from '../registry/repository-policies.ts'
 import type { RouteOptions } from '../registry/route.ts'
@@ -113,8 +114,8 @@ export interface RegistrySide {
   readonly notes: {
     /** The lease is over. */
     readonly closeBlob: number
-    /** As Registry.noteUse, each once for many uses. */
-    readonly used: readonly Digest[]
+    /** As Registry.noteUses. */
+    readonly used: readonly CountedUses[]
     /** As Registry.noteRead. */
     readonly reads: { readonly repository: Repository; readonly digest: Digest }
     /** As Registry.notePull. */
@@ -165,7 +166,7 @@ export interface ThreadAddress {
 export interface ThreadSettings {
   readonly route: RouteOptions
   readonly repositories: readonly RepositoryRule[]
-  readonly access: AccessRules
+  readonly access: AccessSettings
   readonly logLevel: LogLevel
 }
 
@@ -196,6 +197,8 @@ export interface HttpThreadSide {
     readonly othersWait: number
     /** Session tickets are sealed with these from now on. */
     readonly ticketKeys: Uint8Array
+    /** Its file is about to be removed: nobody keeps it open for who asks next. */
+    readonly closeOpen: Digest
   }
 }
 

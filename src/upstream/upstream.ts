@@ -4,7 +4,7 @@
 import { NOT_NEEDED } from '../async/aborting.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
-import type { ReadOptions, Upstream, UpstreamHealth } from '../registry/ports/upstream.ts'
+import type { Upstream, UpstreamHealth } from '../registry/ports/upstream.ts'
 import { createAddressPolicy } from './connect/address-policy.ts'
 import { type LookupAll, lookupAll } from './connect/connector.ts'
 import { createDispatchers, TIME_LIMITS, type TimeLimits } from './connect/dispatcher.ts'
@@ -30,10 +30,10 @@ export interface UpstreamDeps {
 }
 
 /**
- * For the config and the first layer: the others have time for a connection of their own while
- * these come.
+ * As many as blobs are downloaded at once by default: with the manifest all of an image's are begun
+ * together, and the image is whole when the one with the latest connection is.
  */
-const CONNECTIONS_AHEAD = 2
+const CONNECTIONS_AHEAD = 12
 
 /**
  * Connects to nothing until it is asked for something.
@@ -54,13 +54,16 @@ export function createUpstream(
   const rules = createNameRules(options.allows)
   const ask = createAsk({ mirrors: trust, authoritative, ...chain })
   const write = createWrite({ endpoint: authoritative, ...chain })
-  const blobsAhead = (how: ReadOptions): void => {
-    const [mirror] = how.endpoints === 'registry' ? [] : trust.mirrorsFor(undefined)
-    for (const host of [(mirror ?? authoritative).url, ...parts.storageHosts()])
+  const blobsAhead = (): void => {
+    const [asked = authoritative] = trust.mirrorsFor(undefined)
+    // Nobody knocks a dozen times where nobody answers.
+    if (asked.breaker.state !== 'closed') return
+    for (const host of [asked.url, ...parts.storageHosts()])
       dispatchers.warm(host, 'blob', CONNECTIONS_AHEAD)
   }
   return {
     registry,
+    hasMirrors: options.mirrors.length > 0,
     ...createReads({ ask, clock, profile, rules, blobsAhead }),
     ...createWrites({ write, clock, rules }),
     distrust: (name, reference, why) => {
@@ -72,6 +75,9 @@ export function createUpstream(
       return refused.length > 0
     },
     letNextThrough: () => authoritative.breaker.letNextThrough(),
+    forgetTokens: isMeant => {
+      for (const endpoint of parts.endpoints) endpoint.forgetTokens(isMeant)
+    },
     health: () => parts.health(clock.nowMs()),
     close: () => {
       parts.closing.abort(NOT_NEEDED)
@@ -127,12 +133,14 @@ function openParts(options: UpstreamOptions, { clock, note, random, lookup }: Up
   }
   const authoritative = createEndpoint(url, false, shared)
   const mirrored = mirrors.map(mirror => createEndpoint(mirror, true, shared))
-  const breakers = [...mirrored, authoritative].map(({ breaker }) => breaker)
+  const endpoints = [...mirrored, authoritative]
+  const breakers = endpoints.map(({ breaker }) => breaker)
   return {
     profile,
     limits,
     dispatchers,
     authoritative,
+    endpoints,
     trust: createMirrorTrust(mirrored, clock),
     closing,
     storageHosts: () => (storage === undefined ? [] : [storage]),

@@ -67,7 +67,7 @@ export function writingAhead(t: Test, makeStore: MakeStore): void {
     const fill = await store.openFill(digestBy('sha256', blob), () => {})
     t.teardown(() => fill.discard())
     const step = 1_000_000
-    const lane = async (first: number) => {
+    const write = async (first: number) => {
       for (let at = first; at < first + step; ) {
         const bytes = blob.subarray(at, Math.min(at + 70_000, first + step))
         if (at === fill.appendedBytes) await fill.append(bytes)
@@ -75,7 +75,7 @@ export function writingAhead(t: Test, makeStore: MakeStore): void {
         at += bytes.length
       }
     }
-    await Promise.all(Array.from({ length: 9 }, (_, index) => lane(index * step)))
+    await Promise.all(Array.from({ length: 9 }, (_, index) => write(index * step)))
     await fill.flush()
     t.equal(fill.contiguousBytes, blob.length)
     fill.verify(blob.length)

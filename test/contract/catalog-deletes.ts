@@ -22,7 +22,7 @@ const stable = parseTag('stable')
 const LAYERS = ['own', 'shared', 'foreign']
 
 async function hold(catalog: Catalog, repository: Repository, names: readonly string[]) {
-  const kept = { repository, contentClass: 'kept' } as const
+  const kept = { repository, hold: 'awaited' } as const
   for (const name of names) await catalog.recordBlob(blobOf(name, kept))
 }
 
@@ -178,7 +178,7 @@ export function deletesContract(t: Test, makeCatalog: MakeCatalog): void {
     async t => {
       const catalog = await makeCatalog(t)
       const acknowledge = (name: string, acknowledgedAtMs: number) =>
-        catalog.recordBlob(blobOf(name, { contentClass: 'kept', acknowledgedAtMs }))
+        catalog.recordBlob(blobOf(name, { hold: 'awaited', acknowledgedAtMs }))
       const pending = (name: string, acknowledgedAtMs: number) => ({
         repository: alpine,
         digest: digestNamed(name),
@@ -221,6 +221,39 @@ export function deletesContract(t: Test, makeCatalog: MakeCatalog): void {
     },
   )
 
+  t.test('R296: an image that was sent once more, whole, completes that as well', async t => {
+    const catalog = await makeCatalog(t)
+    const blob = { contentClass: 'kept', acknowledgedAtMs: 5 } as const
+    const acknowledge = async (...names: string[]) => {
+      for (const name of names) await catalog.recordBlob(blobOf(name, blob))
+    }
+    const edges = [
+      layerEdge('own'),
+      layerEdge('shared'),
+      layerEdge('foreign', { distributable: false }),
+      layerEdge('subject', { kind: 'subject' }),
+    ]
+    const manifest = manifestNamed('image', edges)
+    const push = () => catalog.recordPush(pushOf('image', { manifest, completes: true }))
+    const pending = async () =>
+      (await catalog.listPendingBlobs({ beforeMs: 99, afterMs: 99, limit: 9 })).length
+    await acknowledge('own', 'shared')
+    await push()
+    await acknowledge('shared')
+    await push()
+    t.equal(await pending(), 1, 'a part of it may be of another push')
+    await acknowledge('own', 'foreign', 'never listed')
+    await push()
+    t.equal(await pending(), 1, 'with what need not be sent, should it have been')
+    t.ok(await catalog.isPending(alpine, digestNamed('never listed')))
+    await acknowledge('own', 'shared', 'shared')
+    await push()
+    t.ok(await catalog.isPending(alpine, digestNamed('shared')), 'one push of each, no more')
+    t.notOk(await catalog.isPending(alpine, digestNamed('own')))
+    await catalog.recordPush(pushOf('image', { manifest, repository: secret, completes: true }))
+    t.ok(await catalog.isPending(alpine, digestNamed('shared')), 'of that repository alone')
+  })
+
   t.test('R255: what was taken along is known as that until it is deleted itself', async t => {
     const catalog = await makeCatalog(t)
     const own = digestNamed('own')
@@ -249,11 +282,42 @@ export function deletesContract(t: Test, makeCatalog: MakeCatalog): void {
     t.equal(await catalog.findDelivery(delivery.id), undefined, 'but for the deliveries')
   })
 
+  t.test('R352: what somebody may count on is not taken out, where that is asked for', async t => {
+    const catalog = await makeCatalog(t)
+    const names = ['free', 'leased', 'pending', 'kept', 'held elsewhere', 'leased elsewhere']
+    const acknowledged = { acknowledgedAtMs: 5 }
+    for (const name of names)
+      await catalog.recordBlob(
+        blobOf(name, {
+          repository: alpine,
+          hold: ['kept', 'held elsewhere'].includes(name) ? 'awaited' : 'nothing',
+          ...(name === 'pending' ? acknowledged : {}),
+        }),
+      )
+    await hold(catalog, secret, ['held elsewhere'])
+    const manifest = manifestNamed('elsewhere', [layerEdge('held elsewhere')])
+    await catalog.recordPush(pushOf('elsewhere', { manifest, repository: secret }))
+    for (const [repository, name] of [
+      [alpine, 'leased'],
+      [secret, 'leased elsewhere'],
+    ] as const)
+      await catalog.lease({ repository, digests: [digestNamed(name)], untilMs: 9 })
+    for (const name of names)
+      await catalog.removeMember(alpine, digestNamed(name), { unlessPromised: true })
+    const stay: string[] = []
+    for (const name of names)
+      if (await isMemberOf(catalog, alpine, digestNamed(name))) stay.push(name)
+    t.strictSame(stay, ['leased', 'pending', 'kept'])
+    t.ok(await catalog.isPending(alpine, digestNamed('pending')), 'and still is')
+    for (const name of names) await catalog.removeMember(alpine, digestNamed(name))
+    t.notOk(await isMemberOf(catalog, alpine, digestNamed('leased')), 'a delete asks nobody')
+  })
+
   t.test('what was deleted below an index comes back with a new parent only', async t => {
     const catalog = await makeCatalog(t)
     const index = manifestNamed('index', [layerEdge('child', { kind: 'manifest' })])
     const isMember = () => isMemberOf(catalog, alpine, digestNamed('child'))
-    const recorded = pullOf(index, { contentClass: 'kept' })
+    const recorded = pullOf(index)
     await catalog.recordManifest(recorded)
     await catalog.removeMember(alpine, digestNamed('child'))
     await catalog.recordManifest(recorded)
@@ -261,7 +325,7 @@ export function deletesContract(t: Test, makeCatalog: MakeCatalog): void {
     await catalog.recordMember(alpine, index.digest, 1)
     t.equal(await isMember(), false)
     const other = manifestNamed('other index', [layerEdge('child', { kind: 'manifest' })])
-    await catalog.recordManifest(pullOf(other, { contentClass: 'kept' }))
+    await catalog.recordManifest(pullOf(other))
     t.equal(await isMember(), true)
   })
 }

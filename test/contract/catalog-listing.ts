@@ -37,7 +37,7 @@ function pull(catalog: Catalog, repository: Repository, manifest: RecordedManife
 }
 
 function hold(catalog: Catalog, repository: Repository, digest: Digest): Promise<void> {
-  return catalog.recordBlob(blobOf('any', { repository, digest, contentClass: 'kept' }))
+  return catalog.recordBlob(blobOf('any', { repository, digest, hold: 'awaited' }))
 }
 
 /** Which of `digests` are members. */

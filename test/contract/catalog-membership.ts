@@ -2,6 +2,7 @@
 // the port is used; everything is asked for in a repository that must have it and in one that must
 // not.
 import type { Test } from 'tap'
+import type { Digest } from '../../src/oci/digest.ts'
 import { parseRepositoryKey, type Repository, repositoryKey } from '../../src/oci/reference.ts'
 import {
   alpine,
@@ -20,15 +21,29 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
   t.test('R179: what a manifest lists belongs to its repository and to no other', async t => {
     const catalog = await makeCatalog(t)
     const manifest = manifestNamed('m', [layerEdge('layer')])
-    const kept = { repository: secret, contentClass: 'kept' } as const
-    await catalog.recordManifest(pullOf(manifest, kept))
-    await catalog.recordBlob(blobOf('layer', { ...kept, sizeBytes: 1000 }))
+    const repository = secret
+    await catalog.recordManifest(pullOf(manifest, { repository }))
+    await catalog.recordBlob(blobOf('layer', { repository, hold: 'awaited', sizeBytes: 1000 }))
     for (const digest of [manifest.digest, digestNamed('layer')]) {
       t.equal(await isMemberOf(catalog, secret, digest), true)
       t.equal(await isMemberOf(catalog, alpine, digest), false)
       t.equal(await catalog.sizeOf(alpine, digest), undefined)
     }
     t.equal(await catalog.findManifest(alpine, manifest.digest), undefined)
+  })
+
+  t.test('what a member lists is told, be it here or not, and not what it is about', async t => {
+    const catalog = await makeCatalog(t)
+    const edges = [layerEdge('layer'), layerEdge('subject', { kind: 'subject' })]
+    const manifest = manifestNamed('m', edges)
+    await catalog.recordPush(pushOf('m', { repository: secret, manifest }))
+    const layer = digestNamed('layer')
+    await catalog.removeMember(secret, layer)
+    t.equal(await catalog.isListed(secret, layer), true)
+    t.equal(await catalog.isListed(alpine, layer), false)
+    t.equal(await catalog.isListed(secret, digestNamed('subject')), false)
+    await catalog.removeMember(secret, digestNamed('m'))
+    t.equal(await catalog.isListed(secret, layer), false)
   })
 
   t.test(
@@ -62,8 +77,8 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
     const catalog = await makeCatalog(t)
     const subject = manifestNamed('subject', [layerEdge('layer')])
     const referrer = manifestNamed('referrer', [layerEdge('subject', { kind: 'subject' })])
-    await catalog.recordManifest(pullOf(subject, { repository: secret, contentClass: 'kept' }))
-    await catalog.recordManifest(pullOf(referrer, { contentClass: 'kept' }))
+    await catalog.recordManifest(pullOf(subject, { repository: secret }))
+    await catalog.recordManifest(pullOf(referrer))
     t.equal(await isMemberOf(catalog, alpine, subject.digest), false)
     t.equal(await isMemberOf(catalog, alpine, digestNamed('layer')), false)
     t.equal(await catalog.sizeOf(alpine, subject.digest), undefined)
@@ -218,6 +233,22 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
     )
     t.equal(await catalog.sizeOf(secret, digest), 9)
     t.equal(await catalog.sizeOf(alpine, digestNamed('unknown')), undefined)
+  })
+
+  t.test('R120: who lists it are the manifests of this repository, page by page', async t => {
+    const catalog = await makeCatalog(t)
+    const layer = digestNamed('layer')
+    const listing = (name: string) => manifestNamed(name, [layerEdge('layer'), layerEdge('layer')])
+    for (const name of ['a', 'b', 'c']) await catalog.recordManifest(pullOf(listing(name)))
+    await catalog.recordManifest(pullOf(listing('elsewhere'), { repository: secret }))
+    const subject = layerEdge('layer', { kind: 'subject' })
+    await catalog.recordManifest(pullOf(manifestNamed('signature', [subject])))
+    const expected = ['a', 'b', 'c'].map(digestNamed).sort()
+    const first = await catalog.listListers(alpine, layer, { limit: 2 })
+    t.strictSame(first, expected.slice(0, 2))
+    const [, after] = first as [Digest, Digest]
+    t.strictSame(await catalog.listListers(alpine, layer, { limit: 2, after }), expected.slice(2))
+    t.strictSame(await catalog.listListers(secret, digestNamed('a'), { limit: 9 }), [])
   })
 
   t.test('R74: referrers are the manifests of this repository that name the subject', async t => {

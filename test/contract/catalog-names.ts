@@ -8,6 +8,7 @@ import {
   blobOf,
   digestNamed,
   latest,
+  layerEdge,
   type MakeCatalog,
   manifestNamed,
   pullOf,
@@ -118,7 +119,6 @@ export function namesContract(t: Test, makeCatalog: MakeCatalog): void {
     t.equal((await catalog.totals()).repositories, 0)
   })
 
-  // issue 17, 38
   t.test('R285: a repository that was pushed to is listed, whatever is deleted', async t => {
     const catalog = await makeCatalog(t)
     const pushed = parseRepositoryKey('x.example/pushed')
@@ -151,4 +151,27 @@ export function namesContract(t: Test, makeCatalog: MakeCatalog): void {
     )
     t.match(await catalog.findTag(alpine, latest), { digest: tags.at(-1), checkedAtMs: 49 })
   })
+
+  t.test(
+    'what of a repository is here is listed, page by page, and nothing of another',
+    async t => {
+      const catalog = await makeCatalog(t)
+      const image = manifestNamed('image', [layerEdge('layer'), layerEdge('absent')])
+      await catalog.recordManifest(pullOf(image))
+      await catalog.recordBlob(blobOf('layer', { hold: 'awaited' }))
+      await catalog.recordBlob(blobOf('foreign', { repository: secret }))
+      const all = await catalog.listMembers(alpine, { limit: 9 })
+      t.same(
+        [...all].sort((one, other) => Number(other.isManifest) - Number(one.isManifest)),
+        [
+          { digest: image.digest, isManifest: true, contentClass: 'cached' },
+          { digest: digestNamed('layer'), isManifest: false, contentClass: 'kept' },
+        ],
+      )
+      const [first, second] = all
+      t.strictSame(await catalog.listMembers(alpine, { limit: 1 }), [first])
+      if (first === undefined) return
+      t.strictSame(await catalog.listMembers(alpine, { after: first.digest, limit: 9 }), [second])
+    },
+  )
 }

@@ -177,9 +177,8 @@ async function push(catalog: Catalog, name: string, id: number): Promise<void> {
   await catalog.recordPush({
     repository: alpine,
     manifest: manifestNamed(name),
-    contentClass: 'kept',
+    hold: 'undelivered',
     tags: [latest, stable],
-    local: true,
     delivery: deliveryNamed(id, alpine),
     atMs: id,
   })

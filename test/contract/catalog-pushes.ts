@@ -71,7 +71,7 @@ export function pushesContract(t: Test, makeCatalog: MakeCatalog): void {
       const previous = { digest: digestNamed('one'), checkedAtMs: 1 }
       await catalog.recordTag(alpine, latest, digestNamed('one'), { checkedAtMs: 1 })
       await catalog.recordTag(alpine, latest, digestNamed('two'), { checkedAtMs: 2, previous })
-      await catalog.recordPush(pushOf('three', { local: false }))
+      await catalog.recordPush(pushOf('three', { hold: 'nothing' }))
       const recorded = {
         tag: latest,
         digest: digestNamed('three'),
@@ -113,11 +113,30 @@ export function pushesContract(t: Test, makeCatalog: MakeCatalog): void {
     t.match(await catalog.findTag(secret, latest), { digest: upstream.digest, local: false })
   })
 
+  t.test('R335: a tag has the order of the push that pointed it where it is', async t => {
+    const catalog = await makeCatalog(t)
+    const [first, second] = [1, 2].map(number => ({ edge: 'here', number }))
+    const order = async () => (await catalog.findTag(alpine, latest))?.order
+    await catalog.recordPush(pushOf('a', first === undefined ? {} : { order: first }))
+    t.same(await order(), first)
+    await catalog.recordPush(pushOf('a'))
+    t.same(await order(), first, 'told again without one it keeps what it had')
+    await catalog.recordPush(pushOf('a', second === undefined ? {} : { order: second }))
+    t.same(await order(), second)
+    await catalog.recordPush(pushOf('b'))
+    t.equal(await order(), undefined, 'nobody knows that of the push that moved it')
+    await catalog.recordPush(pushOf('b', { hold: 'nothing', ...(first && { order: first }) }))
+    await catalog.recordTag(alpine, latest, digestNamed('b'), { checkedAtMs: 99 })
+    t.same(await order(), first, 'its upstream says the same')
+    await catalog.recordTag(alpine, latest, digestNamed('c'), { checkedAtMs: 99 })
+    t.equal(await order(), undefined, 'no push moved it')
+  })
+
   t.test('R68: local tags are listed by themselves, in ASCII order, page by page', async t => {
     const catalog = await makeCatalog(t)
     const tags = ['b', 'a', 'C'].map(parseTag)
     await catalog.recordPush(pushOf('m', { tags }))
-    await catalog.recordPush(pushOf('m', { tags: [parseTag('b2')], local: false }))
+    await catalog.recordPush(pushOf('m', { tags: [parseTag('b2')], hold: 'nothing' }))
     await catalog.recordTag(alpine, parseTag('a2'), digestNamed('m'), { checkedAtMs: 1 })
     await catalog.recordPush(pushOf('m', { repository: secret }))
     const names = async (page: { after?: string; limit: number }) =>
@@ -130,6 +149,24 @@ export function pushesContract(t: Test, makeCatalog: MakeCatalog): void {
       await catalog.findTag(alpine, tags[1] as Tag),
       await catalog.findTag(alpine, tags[0] as Tag),
     ])
+  })
+
+  t.test('tags that lead to a manifest are listed by it, page by page', async t => {
+    const catalog = await makeCatalog(t)
+    const tags = ['c', 'a', 'b'].map(parseTag)
+    await catalog.recordPush(pushOf('m', { tags }))
+    await catalog.recordPush(pushOf('n', { tags: [parseTag('d')] }))
+    await catalog.recordPush(pushOf('m', { repository: secret, tags: [parseTag('e')] }))
+    await catalog.recordTag(alpine, parseTag('pulled'), digestNamed('m'), { checkedAtMs: 1 })
+    const page = (after: string | undefined, limit: number) =>
+      catalog.listTagsTo(alpine, digestNamed('m'), { ...(after && { after }), limit })
+    const first = await page(undefined, 2)
+    t.strictSame(first, [
+      await catalog.findTag(alpine, parseTag('a')),
+      await catalog.findTag(alpine, parseTag('b')),
+    ])
+    t.match(await page('b', 9), [{ tag: 'c' }, { tag: 'pulled' }])
+    t.strictSame(await catalog.listTagsTo(alpine, digestNamed('none'), { limit: 9 }), [])
   })
 
   t.test('R109: holders are the repositories of one registry that have the bytes', async t => {

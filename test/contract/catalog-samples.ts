@@ -62,23 +62,22 @@ export function pullOf(
   manifest: RecordedManifest,
   more: Partial<RecordManifest> = {},
 ): RecordManifest {
-  return { repository: alpine, manifest, contentClass: 'cached', atMs: 1, ...more }
+  return { repository: alpine, manifest, atMs: 1, ...more }
 }
 
 /** The bytes that are called `name`, brought to `alpine`. */
 export function blobOf(name: string, more: Partial<RecordBlob> = {}): RecordBlob {
   const digest = digestNamed(name)
-  return { repository: alpine, digest, sizeBytes: 7, contentClass: 'cached', atMs: 1, ...more }
+  return { repository: alpine, digest, sizeBytes: 7, hold: 'nothing', atMs: 1, ...more }
 }
 
-/** A push of the manifest `name` to `alpine`. */
+/** A push of the manifest `name` to `alpine`; with a delivery it is held for that. */
 export function pushOf(name: string, more: Partial<RecordPush> = {}): RecordPush {
   return {
     repository: alpine,
     manifest: manifestNamed(name),
-    contentClass: 'kept',
+    hold: more.delivery === undefined ? 'pushed' : 'undelivered',
     tags: [latest],
-    local: true,
     atMs: 10,
     ...more,
   }

@@ -51,6 +51,7 @@ const MANIFEST: Fact = {
   atMs: 1_700_000_000_000,
 }
 const DELETED = { kind: 'deleted', repository: HERE, digest: ONE, atMs: 5 } as const
+const ORDER = { edge: 'e', number: 12 }
 
 async function listed(facts: FactStore): Promise<ListedFact[]> {
   const found: ListedFact[] = []
@@ -78,6 +79,8 @@ function written(t: Test, makeFacts: MakeFacts): void {
       foreign,
       DELETED,
       tagged(TWO, 7),
+      { ...tagged(ONE, 8, THERE), order: ORDER },
+      { ...DELETED, repository: THERE, order: ORDER },
       delivery(1, '{"digest":"x"}'),
       delivery(2, ''),
     ]
@@ -105,6 +108,24 @@ function written(t: Test, makeFacts: MakeFacts): void {
       )
     },
   )
+
+  t.test('R335: facts: what is no order is none, and the fact says the rest', async t => {
+    const { facts, spoil } = await makeFacts(t)
+    const fact = tagged(TWO, 7)
+    await facts.write([fact])
+    for (const order of [
+      undefined,
+      null,
+      7,
+      {},
+      { edge: 'e' },
+      { edge: 1, number: 1 },
+      { edge: 'e', number: 0.5 },
+    ]) {
+      await spoil(fact, JSON.stringify({ version: 1, ...fact, order }))
+      t.same(await listed(facts), [{ ...fact, isEarlier: true }], JSON.stringify(order))
+    }
+  })
 
   t.test('facts: a later one takes the place of the one with its identity', async t => {
     const { facts } = await makeFacts(t)

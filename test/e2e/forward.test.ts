@@ -101,7 +101,6 @@ t.test('forward: wrong credentials are a 403 that names the namespace', async t 
   t.notMatch(edge.output.join('\n'), /wrong/, 'the password is in no log')
 })
 
-// issue 17, 30
 for (const daemon of [DOCKER, DOCKER_ON_CONTAINERD]) {
   t.test(
     `R293: forward: ${daemon.name} prints why a push waits for its upstream`,

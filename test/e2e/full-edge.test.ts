@@ -70,7 +70,6 @@ t.test('R295: skopeo stops at an edge that is full, and prints why', async t => 
   t.equal(await refused(), 1)
 })
 
-// issue 17, 28
 t.test('R295: podman stops at an edge that is full, and prints why', async t => {
   const { target, refused } = await fullEdge(t)
   const { podman, policy } = containersIn(freshDirectory('pm'))

@@ -12,6 +12,8 @@ export interface LayeredOptions {
   readonly seed: string
   /** One layer for each, about so many bytes compressed. */
   readonly layerBytes: readonly number[]
+  /** Its first layer is that of this seed's images of the same length. Default: its own. */
+  readonly base?: string
   readonly mediaTypes?: MediaTypes
   /** Default amd64. */
   readonly architecture?: string
@@ -19,10 +21,11 @@ export interface LayeredOptions {
 
 /** An image whose layers are archives of incompressible files. */
 export function layeredImage(options: LayeredOptions): Image {
-  const { seed, layerBytes, mediaTypes = 'oci', architecture = 'amd64' } = options
+  const { seed, base = seed, layerBytes, mediaTypes = 'oci', architecture = 'amd64' } = options
   const types = MEDIA_TYPES[mediaTypes]
   const archives = layerBytes.map((sizeBytes, index) => {
-    const file = patternBlob(`${RUN}/${seed}/${architecture}/${index}`, sizeBytes).bytes()
+    const from = index === 0 ? base : seed
+    const file = patternBlob(`${RUN}/${from}/${architecture}/${index}`, sizeBytes).bytes()
     return tarOf(`file-${index}`, file)
   })
   const layers = archives.map(archive => bytesContent(gzipOf(archive)))

@@ -87,7 +87,6 @@ t.test('a fresh clone serves after npm ci and npm start', { timeout: TIMEOUT_MS 
     t.equal(answer.headers.get('docker-content-digest'), image.manifest.digest, 'the right one')
   })
 
-  // issue 17, 33
   await t.test('R282: built and pruned, as a service is installed', async t => {
     const said = async (...command: string[]) => runCommand('env', [...BARE, ...command], options)
     const sizes = async (when: string) => {

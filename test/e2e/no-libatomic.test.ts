@@ -51,7 +51,6 @@ function run(script: string, { hidden }: { hidden: boolean }): Promise<Ran> {
   })
 }
 
-// issue 17, 28
 for (const script of ['scripts/node.sh', 'scripts/entrepot.sh']) {
   t.test(`R281: without ${LIBRARY}, ${script} says what helps`, async t => {
     const { code, stdout, stderr } = await run(script, { hidden: true })

@@ -39,7 +39,6 @@ t.test('the unit is exposed no more than it says', async t => {
   t.match(stdout, /Overall exposure level/)
 })
 
-// issue 17, 33
 t.test('R282: a configuration with faults is not started again and again', async t => {
   const text = await readFile(UNIT, 'utf8')
   t.match(text, new RegExp(`^RestartPreventExitStatus=${EXIT_CODES.configuration}$`, 'm'))

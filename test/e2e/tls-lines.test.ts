@@ -13,7 +13,6 @@ import { UPSTREAM_SERVERS } from './upstream-servers.ts'
 
 t.setTimeout(300_000)
 
-// issue 17, 34
 t.test('TLS: each client trusts the authority by the line that is documented', async t => {
   const upstream = UPSTREAM_SERVERS['docker-registry 2.8']()
   await upstream.start()

@@ -32,7 +32,6 @@ const CTRL_S = '\u0013'
 /** Of a server that hangs nothing comes at all. */
 const ANSWER_MS = 30_000
 
-// issue 17, 8
 t.test('R278: with its log on a full device an edge serves, counts and stops', async t => {
   const full = openSync('/dev/full', 'w')
   const edge = await startUnlogged(t, { stdio: ['ignore', full, full] })
@@ -65,7 +64,6 @@ t.test('R278: a reader of the log that has stopped reading holds nobody up', asy
   t.same(await edge.ended, { code: 0, signal: null })
 })
 
-// issue 17, 8
 t.test('R299: npm start whose output takes nothing leaves no server behind', async t => {
   const { file, socketThere } = await directoryOf(t)
   const full = openSync('/dev/full', 'w')

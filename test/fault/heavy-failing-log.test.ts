@@ -13,7 +13,6 @@ t.setTimeout(120_000)
 /** Each some 300 bytes of log. */
 const ROUND = 500
 
-// issue 17, 8
 t.test('R278: a full disk under the log costs its lines; with room it goes on', async t => {
   const disk = await mountSmallDisk(1)
   t.teardown(() => disk.unmount())

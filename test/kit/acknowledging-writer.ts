@@ -26,7 +26,7 @@ async function recordForever(writer: number): Promise<never> {
       repository: alpine,
       digest,
       sizeBytes: n,
-      contentClass: 'kept',
+      hold: 'awaited',
       atMs: n,
     })
     process.stdout.write(`${digest}\n`)
@@ -35,9 +35,8 @@ async function recordForever(writer: number): Promise<never> {
     await catalog.recordPush({
       repository: alpine,
       manifest,
-      contentClass: 'kept',
+      hold: 'undelivered',
       tags: [parseTag(`t${id}`)],
-      local: true,
       delivery: deliveryNamed(id, alpine),
       atMs: n,
     })

@@ -18,6 +18,8 @@ export interface OverThreads {
   blobsOpen(): number
   /** Bodies that the far side was offered, and has neither left nor read to their end. */
   streamsOpen(): number
+  /** Of the borrowed one. */
+  stop(): Promise<void>
   /** As when the thread that serves dies. */
   die(): void
 }
@@ -64,12 +66,13 @@ export function overThreads(
       ping: nothing,
       count: async () => [],
     },
-    notes: { othersWait: () => {}, ticketKeys: () => {} },
+    notes: { othersWait: () => {}, ticketKeys: () => {}, closeOpen: () => {} },
   })
   return {
     registry: borrowed.registry,
     blobsOpen: () => lent.blobsOpen,
     streamsOpen: () => offered.size,
+    stop: () => borrowed.stop(),
     die: () => {
       httpThread.end()
       lent.end()

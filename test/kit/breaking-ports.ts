@@ -19,9 +19,17 @@ export type Break = (typeof BREAKS)[number]
 
 /** The calls that change something. */
 const WRITES: Readonly<Record<'store' | 'catalog' | 'facts', readonly string[]>> = {
-  store: ['put', 'keep'],
+  store: ['put', 'keep', 'remove'],
   facts: ['write', 'remove'],
-  catalog: ['recordPush', 'recordBlob', 'removeMember', 'deleteTag', 'changeDelivery'],
+  catalog: [
+    'recordPush',
+    'recordBlob',
+    'removeMember',
+    'deleteTag',
+    'changeDelivery',
+    'letGo',
+    'finishLeaving',
+  ],
 }
 
 export interface Breaking {

@@ -3,6 +3,8 @@
 import fc from 'fast-check'
 import { type Digest, digestOf } from '../../src/oci/digest.ts'
 import { parseRepositoryKey, parseTag, repositoryKey } from '../../src/oci/reference.ts'
+import { HOLDS } from '../../src/registry/ports/holds.ts'
+import { LEAVE_REASONS } from '../../src/registry/ports/catalog-space.ts'
 import type { Catalog } from '../../src/registry/ports/catalog.ts'
 
 export const repositories = ['docker.io/library/a', 'docker.io/library/a-b', 'localhost/a'].map(
@@ -11,7 +13,10 @@ export const repositories = ['docker.io/library/a', 'docker.io/library/a-b', 'lo
 export const digests: Digest[] = Array.from({ length: 9 }, (_, n) =>
   digestOf(Buffer.from(`${n}`), n % 4 === 3 ? 'sha512' : 'sha256'),
 )
-export const tags = ['latest', 'V1', '_', '1.0'].map(parseTag)
+/** One of them is about a digest. */
+export const tags = ['latest', 'V1', '_', '1.0', `${digests[0]?.replace(':', '-')}.sig`].map(
+  parseTag,
+)
 export const keys = ['tags', 'referrers']
 /**
  * Few, so that entries meet: the same one again, one that is gone, one that came before another.
@@ -46,7 +51,6 @@ const check = fc.record(
   { checkedAtMs: atMs, previous },
   { requiredKeys: ['checkedAtMs'], noNullPrototype: true },
 )
-const contentClass = fc.constantFrom('cached', 'kept')
 // Nothing here keeps the graph free of cycles or the sizes in agreement: untrusted descriptors need
 // not be either.
 const edge = plain({
@@ -64,13 +68,20 @@ const manifest = plain({
   edges: fc.array(edge, { maxLength: 4 }),
 })
 const manifestRecord = fc.record(
-  { repository, manifest, contentClass, atMs, tag, previous },
-  { requiredKeys: ['repository', 'manifest', 'contentClass', 'atMs'], noNullPrototype: true },
+  { repository, manifest, atMs, tag, previous, apart: fc.boolean() },
+  { requiredKeys: ['repository', 'manifest', 'atMs'], noNullPrototype: true },
 )
 const blobRecord = fc.record(
-  { repository, digest, sizeBytes: fc.nat(99), contentClass, atMs, acknowledgedAtMs: atMs },
   {
-    requiredKeys: ['repository', 'digest', 'sizeBytes', 'contentClass', 'atMs'],
+    repository,
+    digest,
+    sizeBytes: fc.nat(99),
+    hold: fc.constantFrom('awaited', 'nothing'),
+    atMs,
+    acknowledgedAtMs: atMs,
+  },
+  {
+    requiredKeys: ['repository', 'digest', 'sizeBytes', 'hold', 'atMs'],
     noNullPrototype: true,
   },
 )
@@ -87,16 +98,17 @@ const pushRecord = fc.record(
   {
     repository,
     manifest,
-    contentClass,
     tags: fc.uniqueArray(tag, { maxLength: 2 }),
     confirmed: fc.uniqueArray(digest, { maxLength: 2 }),
-    local: fc.boolean(),
+    durable: fc.uniqueArray(digest, { maxLength: 2 }),
     delivery,
+    hold: fc.constantFrom(...HOLDS, 'awaited' as const, 'nothing' as const),
+    order: plain({ edge: fc.constantFrom('here', 'there'), number: fc.nat(9) }),
     completes: fc.boolean(),
     atMs,
   },
   {
-    requiredKeys: ['repository', 'manifest', 'contentClass', 'tags', 'local', 'atMs'],
+    requiredKeys: ['repository', 'manifest', 'hold', 'tags', 'atMs'],
     noNullPrototype: true,
   },
 )
@@ -112,12 +124,50 @@ const change = fc.record(
   { requiredKeys: [], noNullPrototype: true },
 )
 const settled = fc.option(
-  plain({ repository, digest, tags: fc.uniqueArray(tag, { maxLength: 3 }), atMs }),
+  plain({
+    repository,
+    digest,
+    tags: fc.uniqueArray(tag, { maxLength: 3 }),
+    atMs,
+    isKept: fc.boolean(),
+  }),
   { nil: undefined },
 )
 const drops = plain({
   dropDeliveries: fc.uniqueArray(id, { maxLength: 2 }),
   changeDeliveries: fc.array(plain({ id, payload: fc.string() }), { maxLength: 2 }),
+})
+const removal = fc
+  .tuple(
+    drops,
+    fc.record(
+      { followedSinceMs: atMs.map(ms => ms + 1), unlessLeased: plain({ leasesOverMs: atMs }) },
+      { requiredKeys: [], noNullPrototype: true },
+    ),
+  )
+  .map(([those, more]) => ({ ...those, ...more }))
+const some = fc.uniqueArray(digest, { minLength: 1, maxLength: 4 })
+const spared = fc.uniqueArray(digest, { maxLength: 2 }).map(some => new Set(some))
+const letGo = plain({
+  digests: some,
+  reason: fc.constantFrom(...LEAVE_REASONS),
+  atMs,
+  spared,
+})
+// Over days, so that uses count.
+const use = plain({
+  repository,
+  digest,
+  tag: fc.option(tag, { nil: undefined }),
+  count: fc.integer({ min: 1, max: 3 }),
+  atMs: fc.nat(9).map(days => days * 50_000_000),
+})
+const eviction = plain({
+  repository,
+  digest,
+  reason: fc.constantFrom('evicted' as const, 'purged' as const),
+  spared,
+  atMs,
 })
 const list = plain({ body: fc.string({ unit: 'grapheme' }), checkedAtMs: atMs })
 const key = fc.constantFrom(...keys)
@@ -149,11 +199,7 @@ const call: fc.Arbitrary<Step> = fc.oneof(
       (...a) =>
         c.recordList(...a),
   ),
-  // A use is seen after the next write at the latest.
-  steps('noteUse', fc.tuple(digest, atMs), c => async (...a) => {
-    c.noteUse(...a)
-    await c.forgetTag(parseRepositoryKey('localhost/none'), parseTag('none'))
-  }),
+  steps('noteUses', fc.tuple(fc.array(use, { maxLength: 3 })), c => uses => c.noteUses(uses)),
   steps(
     'forgetTag',
     fc.tuple(repository, tag),
@@ -174,15 +220,25 @@ const call: fc.Arbitrary<Step> = fc.oneof(
     weight: 2,
     arbitrary: steps(
       'removeMember',
-      fc.tuple(repository, digest, drops),
+      fc.tuple(repository, digest, removal),
       c =>
         (...a) =>
           c.removeMember(...a),
     ),
   },
-  steps('expirePendingBlobs', fc.tuple(atMs), c => async beforeMs => {
-    const over = await c.listPendingBlobs({ beforeMs, afterMs: 40, limit: 99 })
-    await Promise.all(over.map(promised => c.expirePendingBlob(promised)))
+  steps(
+    'endFollowing',
+    fc.tuple(plain({ repository, digest })),
+    c => image => c.endFollowing(image),
+  ),
+  // Of all times up to one: what is pending is not read, since of what is written in the same burst
+  // a read need not see anything.
+  steps('expirePendingBlobs', fc.tuple(repository, digest, atMs), c => async (of, what, lastMs) => {
+    const times = Array.from({ length: lastMs + 1 }, (_, acknowledgedAtMs) => acknowledgedAtMs)
+    const pending = { repository: of, digest: what }
+    await Promise.all(
+      times.map(acknowledgedAtMs => c.expirePendingBlob({ ...pending, acknowledgedAtMs })),
+    )
   }),
   {
     weight: 2,
@@ -209,6 +265,41 @@ const call: fc.Arbitrary<Step> = fc.oneof(
     ),
   },
   { weight: 2, arbitrary: steps('forgetContent', fc.tuple(digest), c => d => c.forgetContent(d)) },
+  { weight: 4, arbitrary: steps('evictImage', fc.tuple(eviction), c => e => c.evictImage(e)) },
+  { weight: 4, arbitrary: steps('letGo', fc.tuple(letGo), c => l => c.letGo(l)) },
+  { weight: 2, arbitrary: steps('finishLeaving', fc.tuple(some), c => d => c.finishLeaving(d)) },
+  {
+    weight: 2,
+    arbitrary: steps('stampLoose', fc.tuple(fc.nat(50)), c => ms => c.stampLoose(ms + 1)),
+  },
+  steps(
+    'lease',
+    fc.tuple(plain({ repository, digests: some, untilMs: atMs })),
+    c => l => c.lease(l),
+  ),
+  steps('pin', fc.tuple(plain({ name: key, body: key, atMs })), c => p => c.pin(p)),
+  steps('recount', fc.tuple(fc.constant(3)), c => rows => c.recount(rows)),
+  steps('noteJob', fc.tuple(plain({ name: key, body: key })), c => run => c.noteJob(run)),
+  steps('unpin', fc.tuple(key), c => name => c.unpin(name)),
+  // All of the content at once, and then what comes at the end; and anew for what is below.
+  steps('tidy', fc.tuple(fc.nat(50)), c => async ms => {
+    const what = { beforeMs: ms + 1, rows: 99 }
+    await Promise.all(Array.from({ length: 2 * digests.length }, () => c.tidy(what)))
+  }),
+  steps('trimGhosts', fc.tuple(fc.nat(9)), c => blocks => c.trimGhosts(blocks * 4096)),
+  steps('expireLeases', fc.tuple(atMs), c => ms => c.expireLeases(ms)),
+  steps(
+    'putBack',
+    fc.tuple(plain({ nowMs: atMs, longestMs: fc.nat(20) })),
+    c => times => c.putBack(times),
+  ),
+  steps(
+    'adopt',
+    fc.tuple(fc.array(plain({ digest, sizeBytes: fc.nat(99) }), { maxLength: 2 }), atMs),
+    c =>
+      (...a) =>
+        c.adopt(...a),
+  ),
 )
 // Rare: a restart costs a thread's start.
 const restart = fc.constant<Step>({ does: 'restart', with: [], call: undefined })

@@ -143,8 +143,8 @@ async function recordPush(world: World, image: Image, push: Push): Promise<numbe
     { kind: 'delivery', ...delivery },
   ])
   const manifest = factOf(image)
-  const record = { repository, manifest, tags, local: true, delivery, atMs }
-  await catalog.recordPush({ ...record, contentClass: 'kept' })
+  const record = { repository, manifest, tags, delivery, atMs }
+  await catalog.recordPush({ ...record, hold: 'undelivered' })
   return id
 }
 
@@ -169,22 +169,21 @@ async function keepContent(
   { repository, without }: { repository: Repository; without: readonly string[] },
 ): Promise<void> {
   const { store, catalog, clock } = world
-  const contentClass = 'kept'
-  const atMs = clock.nowMs()
+  const kept = { repository, hold: 'awaited', atMs: clock.nowMs() } as const
   for (const child of image.children) {
     await keepContent(world, child, { repository, without })
     if (!without.includes(child.manifest.digest))
-      await catalog.recordManifest({ repository, manifest: factOf(child), contentClass, atMs })
+      await catalog.recordPush({ ...kept, manifest: factOf(child), tags: [] })
   }
   const isIndex = image.children.length > 0
   for (const content of isIndex ? [] : [image.config, ...image.layers]) {
     const { digest, sizeBytes } = content
     if (without.includes(digest)) continue
-    await store.put(digest, content.bytes(), contentClass)
-    await catalog.recordBlob({ repository, digest, sizeBytes, contentClass, atMs })
+    await store.put(digest, content.bytes(), 'kept')
+    await catalog.recordBlob({ ...kept, digest, sizeBytes })
   }
   const { digest, bytes } = image.manifest
-  if (!without.includes(digest)) await store.put(digest, bytes, contentClass)
+  if (!without.includes(digest)) await store.put(digest, bytes, 'kept')
 }
 
 function factOf({ manifest }: Image) {

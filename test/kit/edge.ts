@@ -67,6 +67,11 @@ export interface TestEdge {
    * after retries, back-off or time limits. At most `limitMs` of the clock's time.
    */
   settle<T>(work: Promise<T>, limitMs?: number): Promise<T>
+  /**
+   * Moves the manual clock on at once, and resolves when what fell due has ended: jobs wait for the
+   * disk and for the thread that writes the catalog, which take a time of their own.
+   */
+  pass(ms: number): Promise<void>
   /** As SIGHUP does, with these upstreams, and with these keys in place of those of `config`. */
   reload(upstreams: TestEdgeOptions['upstreams'], config?: TestEdgeOptions['config']): void
   /**
@@ -137,6 +142,10 @@ export async function startTestEdge(t: Teardown, options: TestEdgeOptions): Prom
     reload: (upstreams, config) => void reloaded(upstreams, config),
     reloaded,
     settle: (work, limitMs = 120_000) => settle(clock, work, limitMs),
+    pass: async ms => {
+      await clock.advance(ms)
+      await untilStill(() => false)
+    },
     stop,
   }
 }

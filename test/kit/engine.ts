@@ -6,6 +6,8 @@ import { randomUUID } from 'node:crypto'
 import type { Digest } from '../../src/oci/digest.ts'
 import { createMemoryCatalog } from './memory/catalog.ts'
 import { parseRepositoryKey, type RegistryHost, type Repository } from '../../src/oci/reference.ts'
+import { BlobsInUse } from '../../src/registry/blobs-in-use.ts'
+import { StoredContent } from '../../src/registry/content.ts'
 import type { BlobAnswer } from '../../src/registry/answers.ts'
 import { createEpochs, type Epochs } from '../../src/registry/epochs.ts'
 import type { Namespace, Namespaces } from '../../src/registry/namespaces.ts'
@@ -18,6 +20,8 @@ import { type Upstream, UpstreamError } from '../../src/registry/ports/upstream.
 import { createRoute } from '../../src/registry/route.ts'
 import { createRegistry } from '../../src/registry/registry.ts'
 import { createPolicies, type RepositoryRule } from '../../src/registry/repository-policies.ts'
+import type { Pins } from '../../src/registry/pins/pins.ts'
+import { limitsOf } from './storage-limits.ts'
 import type { MemoryDisk } from './memory/disk.ts'
 import { createMemoryFacts } from './memory/facts.ts'
 import { createMemoryDisk, createMemoryStore } from './memory/store.ts'
@@ -53,6 +57,10 @@ export interface EngineOptions {
   readonly store?: (store: BlobStore) => BlobStore
   readonly catalog?: (catalog: Catalog) => Catalog
   readonly facts?: (facts: FactStore) => FactStore
+  /** Default: nothing is pinned. */
+  readonly pins?: Partial<Pick<Pins, 'find' | 'findWithListed' | 'findContent' | 'digests'>>
+  /** Default: that of the registry. */
+  readonly graceMs?: () => number
   /** Told of each push into a queue. */
   readonly queued?: () => void
 }
@@ -89,6 +97,8 @@ export function createEngine(options: EngineOptions = {}) {
   const facts = (options.facts ?? (same => same))(
     createMemoryFacts(disk, { catalog: catalog.identity }),
   )
+  const content = new StoredContent({ store, catalog })
+  const inUse = new BlobsInUse()
   const namespace: Namespace = {
     ...NAMESPACE,
     upstream: upstreamOf(options.upstream ?? {}),
@@ -114,6 +124,8 @@ export function createEngine(options: EngineOptions = {}) {
   const registry = createRegistry({
     store,
     catalog,
+    content,
+    inUse,
     epochs,
     facts,
     clock,
@@ -131,14 +143,38 @@ export function createEngine(options: EngineOptions = {}) {
       anyUpstream: false,
     }),
     newUploadId: () => randomUUID(),
-    maxStorageBytes: options.maxStorageBytes ?? Number.POSITIVE_INFINITY,
+    storageLimits: () => limitsOf(options.maxStorageBytes),
+    pins: {
+      find: async () => undefined,
+      findWithListed: async () => undefined,
+      findContent: () => undefined,
+      digests: () => new Set(),
+      ...options.pins,
+    },
     ...(options.queued === undefined ? {} : { queued: options.queued }),
+    ...(options.graceMs === undefined ? {} : { graceMs: options.graceMs }),
   })
-  return { registry, store, disk, catalog, epochs, facts, clock, events, namespace, namespaces }
+  return {
+    registry,
+    store,
+    content,
+    inUse,
+    disk,
+    catalog,
+    epochs,
+    facts,
+    clock,
+    events,
+    namespace,
+    namespaces,
+  }
 }
 
-function ruleOf(rule: Partial<RepositoryRule> & Pick<RepositoryRule, 'match'>): RepositoryRule {
-  return { ...DENIED, deletable: undefined, ...rule }
+export function ruleOf(
+  rule: Partial<RepositoryRule> & Pick<RepositoryRule, 'match'>,
+): RepositoryRule {
+  const { isImmutable: _, ...denied } = DENIED
+  return { ...denied, immutable: [], deletable: undefined, ...rule }
 }
 
 export function upstreamOf(given: Partial<Upstream>): Upstream {
@@ -157,8 +193,10 @@ export function upstreamOf(given: Partial<Upstream>): Upstream {
     pushBlob: missing,
     streamBlob: missing,
     putManifest: missing,
+    hasMirrors: false,
     distrust: () => false,
     letNextThrough: () => {},
+    forgetTokens: () => {},
     health: () => ({
       registry: DOCKER_IO,
       breaker: 'closed',
@@ -178,6 +216,7 @@ export function behindMirror(
 ): Upstream {
   return {
     ...upstream,
+    hasMirrors: true,
     headManifest: (name, reference, options) => {
       const asked = options?.endpoints === 'registry' ? upstream : mirror
       return asked.headManifest(name, reference, options)

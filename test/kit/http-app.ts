@@ -5,7 +5,7 @@ import { EventEmitter, once } from 'node:events'
 import type { AddressInfo, Socket } from 'node:net'
 import { inject, type InjectOptions, type Response } from 'light-my-request'
 import type { Access, Owner } from '../../src/access/access.ts'
-import { type AccessRules, createLocalAccess } from '../../src/access/local-access.ts'
+import { type AccessSettings, createLocalAccess } from '../../src/access/local-access.ts'
 import { buildApp, type DataApp, type HttpOptions, type Transport } from '../../src/http/app.ts'
 import {
   type Connection,
@@ -146,10 +146,11 @@ export function createTestApp(
 }
 
 /** Whoever runs the tests is the server. */
-export const LOCAL_RULES: AccessRules = {
+export const LOCAL_RULES: AccessSettings = {
   serverUid: process.geteuid?.(),
   localPushOff: undefined,
   hosts: undefined,
+  rules: [],
 }
 
 /** As this system tells; what goes through no socket is this process itself. */

@@ -25,9 +25,15 @@ export interface KeepAliveClient {
   close(): void
 }
 
-export function createKeepAliveClient(url: string, connections = 1): KeepAliveClient {
+/** `from`: the address that it calls from; default what the kernel takes. */
+export function createKeepAliveClient(
+  url: string,
+  connections = 1,
+  from?: string,
+): KeepAliveClient {
   const isTls = url.startsWith('https:')
-  const agent = createAgent(isTls, { keepAlive: true, maxSockets: connections })
+  const localAddress = from === undefined ? {} : { localAddress: from }
+  const agent = createAgent(isTls, { keepAlive: true, maxSockets: connections, ...localAddress })
   const send = isTls ? requestOverTls : request
   return {
     async ask(path, { method = 'GET', headers = {} } = {}) {

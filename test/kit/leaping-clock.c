@@ -1,5 +1,5 @@
-/* Lets the clocks of a process leap: the wall clock and the monotonic ones run ahead of the machine's by what a file says that is mapped
- * by both sides. Preloaded.
+/* Lets the clocks of a process leap: the wall clock and the monotonic ones run ahead of the
+ * machine's by what a file says that is mapped by both sides. Preloaded.
  *   LEAP_CONTROL  one 64-bit number: nanoseconds */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -29,7 +29,8 @@ int clock_gettime(clockid_t clock, struct timespec *now) {
   if (!real) real = (__typeof__(&clock_gettime))dlsym(RTLD_NEXT, "clock_gettime");
   int result = real(clock, now);
   if (result != 0 || !ahead) return result;
-  int is_cpu_time = clock < 0 || clock == CLOCK_PROCESS_CPUTIME_ID || clock == CLOCK_THREAD_CPUTIME_ID;
+  int is_cpu_time =
+      clock < 0 || clock == CLOCK_PROCESS_CPUTIME_ID || clock == CLOCK_THREAD_CPUTIME_ID;
   if (is_cpu_time) return result;
   int64_t ns = now->tv_nsec + *ahead;
   now->tv_sec += ns / SECOND_NS;

@@ -1,7 +1,7 @@
 // Configurations for tests: YAML text, an environment and files as plain objects.
 import { formatFindings } from '../../src/config/findings.ts'
 import type { Config } from '../../src/config/config.ts'
-import type { FileRead } from '../../src/config/judge.ts'
+import type { Disk, FileRead } from '../../src/config/judge.ts'
 import { loadConfig, type LoadResult } from '../../src/config/load.ts'
 
 const PRIVATE_FILE = 0o100600
@@ -13,10 +13,12 @@ export interface Around {
   readonly modes?: Readonly<Record<string, number>>
   readonly directories?: readonly string[]
   readonly nowMs?: number
+  /** What holds every path. Default: nothing is known of it. */
+  readonly disk?: Disk
 }
 
 export function loadText(text: string | undefined, around: Around = {}): LoadResult {
-  const { env = {}, files = {}, modes = {}, directories = [], nowMs } = around
+  const { env = {}, files = {}, modes = {}, directories = [], nowMs, disk } = around
   const readFile = (path: string): FileRead => {
     const found = files[path]
     return found === undefined
@@ -28,6 +30,7 @@ export function loadText(text: string | undefined, around: Around = {}): LoadRes
     env,
     readFile,
     isDirectory: path => directories.includes(path),
+    diskOf: () => disk,
     ...(nowMs === undefined ? {} : { nowMs }),
   })
 }

@@ -13,6 +13,11 @@ export interface ManualClock extends Clock {
    * Resolves as soon as somebody sleeps who is due within `ms`; at once when somebody does already.
    */
   untilSleeping(ms: number): Promise<void>
+  /**
+   * The same for who is due in exactly `ms`: where others sleep for less, as what looks at the disk
+   * again and again does.
+   */
+  untilSleepingFor(ms: number): Promise<void>
   /** Moves the wall clock alone, as an operator or NTP does. */
   jump(ms: number): void
   /** How many sleep now. */
@@ -32,15 +37,11 @@ export function createManualClock(startMs = Date.UTC(2026, 0, 1)): ManualClock {
   let elapsedMs = 0
   let wallOffsetMs = startMs
   const sleepers = new Set<Sleeper>()
-  const watchers = new Set<{ readonly withinMs: number; readonly tell: () => void }>()
-
-  function dueWithin(ms: number): boolean {
-    return [...sleepers].some(sleeper => sleeper.dueMs - elapsedMs <= ms)
-  }
+  const watchers = new Set<{ isWanted(dueInMs: number): boolean; readonly tell: () => void }>()
 
   function tellWatchers(): void {
     for (const watcher of watchers) {
-      if (!dueWithin(watcher.withinMs)) continue
+      if (![...sleepers].some(({ dueMs }) => watcher.isWanted(dueMs - elapsedMs))) continue
       watchers.delete(watcher)
       watcher.tell()
     }
@@ -83,16 +84,20 @@ export function createManualClock(startMs = Date.UTC(2026, 0, 1)): ManualClock {
     tellWatchers()
   }
 
+  function until(isWanted: (dueInMs: number) => boolean): Promise<void> {
+    return new Promise(tell => {
+      watchers.add({ isWanted, tell })
+      tellWatchers()
+    })
+  }
+
   return {
     nowMs: () => wallOffsetMs + elapsedMs,
     monotonicMs: () => elapsedMs,
     sleep,
     advance,
-    untilSleeping: ms =>
-      new Promise(tell => {
-        watchers.add({ withinMs: ms, tell })
-        tellWatchers()
-      }),
+    untilSleeping: ms => until(dueInMs => dueInMs <= ms),
+    untilSleepingFor: ms => until(dueInMs => dueInMs === ms),
     jump: ms => {
       wallOffsetMs += ms
     },

@@ -10,6 +10,10 @@ import { promisify } from 'node:util'
 const run = promisify(execFile)
 const SOURCE = new URL('./nth-call.c', import.meta.url).pathname
 
+/** As nth-call.c has them. */
+const NUMBERS_BYTES = 24
+const KINDS_MAX = 4096
+
 /** In the order of the numbers that nth-call.c knows. */
 const MODES = ['off', 'count', 'kill', 'EIO', 'ENOSPC'] as const
 export type NthMode = (typeof MODES)[number]
@@ -21,6 +25,8 @@ export interface NthCall {
   arm(mode: NthMode, n?: number): void
   /** Calls since `arm`. */
   calls(): number
+  /** Of those that were counted, a letter for each: nth-call.c says which. */
+  kinds(): string
   remove(): Promise<void>
 }
 
@@ -34,8 +40,13 @@ export async function compileNthCall(directory: string): Promise<NthCall> {
       throw new Error('this test compiles a few lines of C: install gcc and libc6-dev', { cause })
     },
   )
-  await writeFile(control, Buffer.alloc(24))
+  await writeFile(control, Buffer.alloc(NUMBERS_BYTES + KINDS_MAX))
   const file = openSync(control, 'r+')
+  const calls = () => {
+    const bytes = Buffer.alloc(8)
+    readSync(file, bytes, 0, 8, 16)
+    return Number(bytes.readBigInt64LE())
+  }
   return {
     env: {
       LD_PRELOAD: library,
@@ -52,10 +63,11 @@ export async function compileNthCall(directory: string): Promise<NthCall> {
       writeSync(file, bytes, 8, 16, 8)
       writeSync(file, bytes, 0, 8, 0)
     },
-    calls() {
-      const bytes = Buffer.alloc(8)
-      readSync(file, bytes, 0, 8, 16)
-      return Number(bytes.readBigInt64LE())
+    calls,
+    kinds() {
+      const bytes = Buffer.alloc(Math.min(calls(), KINDS_MAX))
+      readSync(file, bytes, 0, bytes.length, NUMBERS_BYTES)
+      return bytes.toString()
     },
     async remove() {
       closeSync(file)

@@ -27,7 +27,7 @@ import { createManualClock } from './manual-clock.ts'
 
 export const QUEUED_REPOSITORY = parseRepositoryKey('registry.example.com/team/app')
 
-const unasked = () => {
+const notAsked = () => {
   throw new Error('this operator knows the queue alone')
 }
 
@@ -79,9 +79,8 @@ export function createQueueOperator() {
     await catalog.recordPush({
       repository,
       manifest: { digest, mediaType, sizeBytes: content.length, edges: [] },
-      contentClass: 'kept',
+      hold: 'undelivered',
       tags: delivered.map(({ tag }) => tag),
-      local: true,
       delivery,
       atMs,
     })
@@ -95,11 +94,14 @@ export function createQueueOperator() {
   }
 
   const operator: Operator = {
-    status: unasked,
-    list: unasked,
-    inspect: unasked,
-    why: unasked,
-    warm: unasked,
+    status: notAsked,
+    list: notAsked,
+    inspect: notAsked,
+    why: notAsked,
+    warm: notAsked,
+    pins: { list: notAsked, pin: notAsked, unpin: notAsked },
+    purge: notAsked,
+    jobs: { list: notAsked, run: notAsked, pause: notAsked, resume: notAsked, cancel: notAsked },
     queue: () => listQueue(deps),
     retryQueued: id => (id === 'all' ? retryAllQueued(deps) : retryQueued(deps, id)),
     dropQueued: id => dropQueued(deps, id),

@@ -2,6 +2,7 @@
 // say.
 import { DENIED } from '../../src/registry/repository-policy.ts'
 import { createMemoryCatalog } from './memory/catalog.ts'
+import { StoredContent } from '../../src/registry/content.ts'
 import type { Catalog } from '../../src/registry/ports/catalog.ts'
 import type { EngineEvent } from '../../src/registry/ports/events.ts'
 import { rebuildCatalog, type RebuildReport } from '../../src/registry/rebuild/rebuild-catalog.ts'
@@ -24,11 +25,13 @@ export async function rebuilt(
 ): Promise<Rebuilt> {
   const events: EngineEvent[] = []
   const note = (event: EngineEvent) => events.push(event)
-  const parts = { store, facts, clock, policies: createPolicies(rules), catalog, note }
+  const content = new StoredContent({ store, catalog })
+  const parts = { content, facts, clock, policies: createPolicies(rules), catalog, note }
   return { catalog, report: await rebuildCatalog(parts), events }
 }
 
 /** The same rule for every repository. */
 export function everywhere(rule: Partial<RepositoryRule>): readonly RepositoryRule[] {
-  return [{ ...DENIED, match: '**', push: 'store', deletable: true, ...rule }]
+  const { isImmutable: _, ...denied } = DENIED
+  return [{ ...denied, immutable: [], match: '**', push: 'store', deletable: true, ...rule }]
 }

@@ -21,6 +21,7 @@ import type {
 } from '../../src/registry/answers.ts'
 import type { ListPage, ManifestRequest, Registry } from '../../src/registry/use-cases.ts'
 import { DENIED, type RepositoryPolicy } from '../../src/registry/repository-policy.ts'
+import type { Used } from '../../src/registry/ports/catalog-uses.ts'
 import { createRoute } from '../../src/registry/route.ts'
 import {
   createPushes,
@@ -55,8 +56,8 @@ export interface RegistryDouble extends Registry, Pushes {
   warnings: readonly string[]
   /** Of every manifest and blob. Default undefined: nothing is remembered. */
   repeatable: Repeatable | undefined
-  /** What `noteUse` was told. */
-  readonly used: Digest[]
+  /** What was used from memory, once for each time. */
+  readonly used: Used[]
   /** What `notePull` was told: `docker.io/a/b sha256:… 127.0.0.1`. */
   readonly pulled: string[]
   filtered: boolean
@@ -254,7 +255,8 @@ export function createRegistryDouble(): RegistryDouble {
       if (bytes.length > maxBytes || double.repeatable === undefined) return undefined
       return { ...blobHead(digest, bytes), bytes }
     },
-    noteUse: digest => void double.used.push(digest),
+    createNoteUse: used => () => void double.used.push(used),
+    noteUses: uses => void double.used.push(...uses),
     noteRead: () => {},
     notePull: (repository, digest, client) =>
       void double.pulled.push(`${repositoryKey(repository)} ${digest} ${client}`),

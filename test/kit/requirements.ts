@@ -246,6 +246,8 @@ const SECURITY: readonly Row[] = [
   [180, 'P0', 'whose credentials read private content is said in the configuration'],
   [181, 'P0', 'revoked rights end within a known time'],
   [182, 'P0', 'mounting takes the right to pull the source', 'push'],
+  [407, 'P0', 'the first access rule that is about it decides; what one may not pull is not there'],
+  [408, 'P0', 'what is in memory is given by the access rules of now, on every thread'],
   [183, 'P1', 'pushes tell nothing of what others have', 'push'],
   [184, 'P0', 'bytes are verified again after they were written'],
   [185, 'P0', 'no document is two things, or named twice'],
@@ -311,7 +313,32 @@ const BOUNDS: readonly Row[] = [
   [274, 'P0', 'one pusher keeps no other from pushing'],
   [275, 'P1', 'the limit that is told can be reached'],
   [276, 'P1', 'who is slow or many holds no place and no room for ever'],
+  [330, 'P0', 'room is made before the bytes of a download are written, in bounded time'],
+  [
+    386,
+    'P0',
+    'nothing leaves for a length that is only said, and no more than a piece ahead of what comes',
+  ],
+  [331, 'P0', 'what is downloaded leaves a reserve to what is pushed'],
+  [333, 'P0', 'what counts against the limit is what all of the data directory takes'],
+  [334, 'P0', 'files that no row tells of count, may leave, and give nobody a right'],
+  [370, 'P0', 'a full cache goes on caching, within its limit'],
+  [371, 'P0', 'for want of room leaves what nothing needs, then the coldest images as wholes'],
+  [372, 'P1', 'what nobody could fetch again, and what was just pulled, leaves last'],
+  [373, 'P0', 'what is kept, pinned, read or fetched does not leave for want of room'],
+  [374, 'P1', 'all who need room share what becomes free, and nobody waits without end'],
+  [375, 'P1', 'what is passed over costs each run no look of its own'],
+  [376, 'P1', 'a dry run of the eviction tells what the run then does, and what is free by it'],
+  [377, 'P1', 'what is above the ceiling of a quota leaves first, and no pull fails for it'],
+  [378, 'P1', 'what is within the floor of a quota stays when others need room'],
+  [332, 'P1', 'limits of the storage hold from a reload on, the stricter of two at any time'],
   [277, 'P1', 'what is secret here is closed to other users and programs'],
+  [
+    360,
+    'P1',
+    'what a client is given, or told that it has, is used; what the edge does itself is not',
+  ],
+  [361, 'P1', 'that pulls are counted costs no commit for each of them'],
 ]
 
 const PLATFORM: readonly Row[] = [
@@ -337,6 +364,54 @@ const PLATFORM: readonly Row[] = [
   [300, 'P1', 'who asks whether it is ready is told of a part that fails or hangs'],
   [282, 'P1', 'a service is installed by the letter, on the Node that the install brings'],
   [283, 'P1', 'what waits for a restart is told until it comes'],
+  [
+    310,
+    'P0',
+    'what is taken away leaves no file that nobody counts, and whoever brings it back keeps it',
+  ],
+  [
+    311,
+    'P0',
+    'the bytes of a delete are back within the grace and one pass, and nothing that is needed goes',
+  ],
+  [313, 'P0', 'what a client that may push was told is here, its manifest does not miss'],
+  [
+    384,
+    'P0',
+    'with a deleted manifest goes what it listed and what is about it, if nothing else reaches it',
+  ],
+  [385, 'P1', 'a dry run tells what goes with deleted manifests, and that goes then'],
+  [312, 'P1', 'a dry run tells what the run then does'],
+  [389, 'P1', 'no more is leased in a repository than belongs there, whoever asks for what'],
+  [388, 'P1', 'what a clock that was ahead has dated holds no content for longer than others'],
+  [
+    415,
+    'P1',
+    'on a disk without a free byte what is cached still leaves, and what was pushed is taken',
+  ],
+  [320, 'P1', 'the catalog is as large as what is here, however much has left'],
+  [
+    335,
+    'P1',
+    'pushes and deletes have an order that no clock decides, and it outlives the catalog',
+  ],
+  [
+    405,
+    'P1',
+    'what the catalog counts wrongly is found and mended, and nothing needed leaves for it',
+  ],
+  [404, 'P1', 'a delete is remembered for a month, whatever the clock says, and not for good'],
+  [379, 'P1', 'no statement of the catalog goes through all of a large table'],
+  [383, 'P0', 'what a registry that does not share lists, and has not delivered, holds nothing'],
+  [340, 'P1', 'an operator sees what takes the disk, what stays free, and for what'],
+  [341, 'P0', 'nothing goes by retention that a policy holds, and nothing that it does not judge'],
+  [342, 'P1', 'a dry run of retention tells what the run then does, why, and what it frees'],
+  [343, 'P1', 'an operator sees what holds an image, and how many leave before it'],
+  [344, 'P1', 'an operator sees what left and why, and how long the cache remembers'],
+  [345, 'P1', 'an operator sees which line of a policy holds a tag, and when it goes'],
+  [350, 'P1', 'what the server takes away by itself can be seen, begun, held and ended'],
+  [351, 'P1', 'what an operator pins is known as pinned, and stays so'],
+  [352, 'P1', 'what an operator purges is gone from disk and memory, and asked for anew'],
 ]
 
 const ROWS = [
@@ -361,6 +436,6 @@ export const REQUIREMENTS: readonly Requirement[] = ROWS.flat().map(
 
 /** P0 requirements that no test proves, each with its reason. */
 export const UNPROVEN: ReadonlyMap<number, string> = new Map([
-  [180, 'waits for accounts: until then everybody may read what this edge may read'],
+  [180, 'waits for accounts: access rules know networks, and nobody by name'],
   [181, 'waits for accounts'],
 ])

@@ -82,10 +82,59 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     imports: ['async', 'oci'],
     never: ['fill', 'pull', 'upload', 'push', 'rebuild', 'operator'],
   }),
+  // What goes by the operator's policies goes as clients delete.
+  'registry/retain': insideOf('registry', {
+    imports: ['oci'],
+    never: ['fill', 'pull', 'upload', 'push', 'rebuild', 'operator'],
+  }),
   // From facts alone, before anybody can ask: what answers clients is not there yet.
   'registry/rebuild': insideOf('registry', {
     imports: ['async', 'oci'],
     never: ['fill', 'pull', 'upload', 'push', 'delete', 'operator'],
+  }),
+  // Decides what goes for want of room, whoever needs it.
+  'registry/evict': insideOf('registry', {
+    imports: ['async', 'oci'],
+    never: ['fill', 'pull', 'upload', 'push', 'delete', 'retain', 'rebuild', 'operator'],
+  }),
+  // What nothing needs, as the catalog counts it.
+  'registry/collect': insideOf('registry', {
+    imports: ['oci'],
+    never: ['fill', 'pull', 'upload', 'push', 'delete', 'rebuild', 'operator'],
+  }),
+  // What goes with a manifest that was deleted, as clients delete.
+  'registry/follow': insideOf('registry', {
+    imports: ['oci'],
+    never: ['fill', 'pull', 'upload', 'push', 'rebuild', 'operator'],
+  }),
+  // Takes files away whose content was let go, whoever did that and why.
+  'registry/leave': insideOf('registry', {
+    imports: ['async', 'oci'],
+    never: ['fill', 'pull', 'upload', 'push', 'delete', 'rebuild', 'operator'],
+  }),
+  // Says what an operator wants to stay, to whoever takes something away.
+  'registry/pins': insideOf('registry', {
+    imports: ['async', 'oci'],
+    never: [
+      'fill',
+      'pull',
+      'upload',
+      'push',
+      'delete',
+      'retain',
+      'rebuild',
+      'evict',
+      'collect',
+      'leave',
+      'purge',
+      'operator',
+    ],
+  }),
+  // Has content leave, and what was pushed be deleted. What is remembered of it, it is told how to
+  // forget.
+  'registry/purge': insideOf('registry', {
+    imports: ['oci'],
+    never: ['fill', 'pull', 'upload', 'push', 'rebuild', 'operator'],
   }),
   // Looks, and asks the running registry as clients do. How fresh a tag is, and what is given
   // instead, pulls say.
@@ -133,11 +182,21 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   store: { imports: ['async', 'oci', PORTS] },
   catalog: { imports: ['oci', PORTS] },
   // What works by itself uses the ports and what the registry shares, as its use cases do.
-  upkeep: { imports: ['async', 'registry'] },
+  upkeep: { imports: ['async', 'oci', 'registry'] },
   delivery: { imports: ['async', 'oci', 'registry'] },
   // Judges what was written, and knows none of the parts that use it: the words of its keys stand
   // where they mean something.
-  config: { imports: ['oci', 'observe/log-levels.ts', `${PORTS}/push-modes.ts`] },
+  config: {
+    imports: [
+      'oci',
+      'observe/log-levels.ts',
+      'registry/pins/selectors.ts',
+      'access/access.ts',
+      'access/rule.ts',
+      'access/network.ts',
+      `${PORTS}/push-modes.ts`,
+    ],
+  },
   // The events that it turns into metrics and log lines are a type of the engine, and some labels
   // are words of its.
   observe: {
@@ -161,6 +220,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'config',
       'registry',
       'admin',
+      'access/access.ts',
+      'access/rule.ts',
+      'access/rulebook.ts',
+      'access/network.ts',
       'server/start.ts',
       'server/surroundings.ts',
       'server/probe-upstreams.ts',
@@ -178,8 +241,17 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'server/thread-app.ts': { imports: ['http', 'registry/fill', 'threads'] },
   // What one directory holds.
   'server/content.ts': {
-    imports: ['server/closing.ts', 'config', 'observe', 'registry', 'store', 'catalog'],
+    imports: [
+      'server/closing.ts',
+      'server/take-stock.ts',
+      'config',
+      'observe',
+      'registry',
+      'store',
+      'catalog',
+    ],
   },
+  'server/take-stock.ts': { imports: ['observe', 'registry'] },
   // What metrics and status read.
   'server/readings.ts': { imports: ['server/content.ts', 'observe', 'registry', 'threads'] },
   // A further HTTP thread loads what it runs and nothing else.
@@ -222,9 +294,12 @@ export const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
   // Addresses are judged where a connection is opened, taken or counted.
   'ipaddr.js': ['upstream', 'access', 'http/connection-owners.ts'],
   // Small and pure: data structures and patterns, wherever they are needed outside oci/.
-  'lru-cache': ['registry', 'upstream', 'http', 'server/upstreams.ts'],
-  picomatch: ['config', 'registry'],
+  'lru-cache': ['registry', 'upstream', 'access', 'http', 'server/upstreams.ts'],
+  picomatch: ['config', 'registry', 'access'],
 }
 
 /** The files that may touch `process`: everything else receives what it needs. */
 export const MAY_TOUCH_PROCESS: readonly string[] = ['src/main.ts']
+
+/** The one place that stores, keeps and removes content, and writes its rows. */
+export const WRITES_CONTENT: readonly string[] = ['src/registry/content.ts']

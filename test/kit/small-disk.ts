@@ -1,9 +1,10 @@
-// A file system of a few megabytes that a test may fill up: tmpfs, which takes root and Linux to
-// mount.
+// A file system of a few megabytes that a test may fill up: tmpfs, or ext4 on a file in memory,
+// which take root and Linux to mount.
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
@@ -12,23 +13,48 @@ export interface SmallDisk {
   readonly path: string
   /** Writes a file that takes everything that is left. */
   fill(): Promise<void>
-  /** Removes that file. */
+  /** Makes files until the file system can hold no more of them. */
+  fillWithFiles(): Promise<void>
+  /** Removes that file, and these. */
   relieve(): Promise<void>
   unmount(): Promise<void>
 }
 
 /**
+ * `filesMax`: it holds no more of them, directories included. Default what the system makes of it.
+ *
  * @throws with what is missing when it cannot be mounted: a suite that needs it fails rather than
  * skips.
  */
-export async function mountSmallDisk(sizeMiB: number): Promise<SmallDisk> {
+export async function mountSmallDisk(
+  sizeMiB: number,
+  type: 'tmpfs' | 'ext4' = 'tmpfs',
+  filesMax?: number,
+): Promise<SmallDisk> {
   const path = await mkdtemp(join(tmpdir(), 'entrepot-disk-'))
-  await run('mount', ['-t', 'tmpfs', '-o', `size=${sizeMiB}m`, 'tmpfs', path]).catch(
-    (cause: unknown) => {
-      throw new Error('this test mounts a tmpfs: run it as root on Linux', { cause })
-    },
-  )
+  const inodes = filesMax === undefined ? [] : [`nr_inodes=${filesMax}`]
+  const image = `/dev/shm/${basename(path)}`
+  try {
+    if (type === 'tmpfs')
+      await run('mount', [
+        '-t',
+        'tmpfs',
+        '-o',
+        [`size=${sizeMiB}m`, ...inodes].join(),
+        'tmpfs',
+        path,
+      ])
+    else {
+      await run('truncate', ['-s', `${sizeMiB}M`, image])
+      const few = filesMax === undefined ? [] : ['-N', `${filesMax}`]
+      await run('mkfs.ext4', ['-q', '-F', '-m', '0', ...few, image])
+      await run('mount', ['-o', 'loop', image, path])
+    }
+  } catch (cause) {
+    throw new Error(`this test mounts ${type}: run it as root on Linux, with e2fsprogs`, { cause })
+  }
   const ballast = join(path, 'ballast')
+  const files = join(path, 'files')
   return {
     path,
     fill: async () => {
@@ -37,10 +63,18 @@ export async function mountSmallDisk(sizeMiB: number): Promise<SmallDisk> {
         while (await written(ballast, pieceBytes));
       }
     },
-    relieve: () => rm(ballast, { force: true }),
+    fillWithFiles: async () => {
+      await mkdir(files, { recursive: true })
+      while (await written(join(files, randomUUID()), 0));
+    },
+    relieve: async () => {
+      await rm(ballast, { force: true })
+      await rm(files, { recursive: true, force: true })
+    },
     unmount: async () => {
       await run('umount', ['-l', path])
       await rm(path, { recursive: true, force: true })
+      await rm(image, { force: true })
     },
   }
 }

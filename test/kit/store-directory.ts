@@ -23,7 +23,7 @@ export interface StoreDirectory {
   /** As the next process opens it; `bootId` defaults to the same boot. */
   open(bootId?: string): Promise<BlobStore>
   /** `catalog`: the identity of the one beside them; defaults to the same. */
-  openFacts(catalog?: string): Promise<FactStore & { readonly hasFailed: boolean }>
+  openFacts(catalog?: string): Promise<FactStore>
   path(...names: string[]): string
   blobPath(digest: Digest): string
   /** `fills/<alg>-<hex>` followed by `suffix`. */

@@ -45,6 +45,8 @@ export interface StubOptions {
   readonly tls?: { readonly key: string; readonly cert: string }
   /** Default: the kernel chooses. */
   readonly port?: number
+  /** Where the second host listens, and as what redirects name it. Default: the kernel chooses. */
+  readonly storage?: { readonly port: number; readonly url: string }
 }
 
 export type StubRegistry = Awaited<ReturnType<typeof startStubRegistry>>
@@ -158,11 +160,11 @@ export async function startStubRegistry(options: StubOptions = {}) {
   const registryServer = await listen(options, options.port ?? 0, (message, response) =>
     handle('registry', message, response),
   )
-  const storageServer = await listen(options, 0, (message, response) =>
+  const storageServer = await listen(options, options.storage?.port ?? 0, (message, response) =>
     handle('storage', message, response),
   )
   url = urlOf(registryServer, options)
-  storageUrl = urlOf(storageServer, options)
+  storageUrl = options.storage?.url ?? urlOf(storageServer, options)
 
   return {
     ...content,

@@ -5,6 +5,7 @@ import type { Access } from '../../src/access/access.ts'
 export const ANYBODY: Omit<Access, 'decide'> = {
   admit: () => undefined,
   judgeCredentials: () => undefined,
-  meet: async () => {},
-  classOf: () => 'anybody',
+  meet: () => undefined,
+  decideNow: (_principal, _repository, action) => action === 'pull',
+  nextShown: (_principal, key) => key,
 }

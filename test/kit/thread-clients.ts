@@ -28,15 +28,20 @@ export interface ThreadClient {
 /** So many connections to one of four threads by chance are one in 10^24. */
 const TRIES_MAX = 200
 
-/** Closed when the test ends. @throws when the connections do not reach as many threads */
+/**
+ * Closed when the test ends. `from`: the address that they call from; default what the kernel
+ * takes.
+ * @throws when the connections do not reach as many threads
+ */
 export async function reachThreads(
   t: { teardown(fn: () => unknown): unknown },
   url: string,
   threads: number,
+  from?: string,
 ): Promise<readonly ThreadClient[]> {
   const clients = new Map<string, ThreadClient>()
   for (let tries = 0; clients.size < threads && tries < TRIES_MAX; tries += 1) {
-    const client = await connect(url)
+    const client = await connect(url, from)
     if (clients.has(client.thread)) client.close()
     else clients.set(client.thread, client)
   }
@@ -47,8 +52,9 @@ export async function reachThreads(
   return [...clients.values()]
 }
 
-async function connect(url: string): Promise<ThreadClient> {
-  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+async function connect(url: string, from: string | undefined): Promise<ThreadClient> {
+  const localAddress = from === undefined ? {} : { localAddress: from }
+  const agent = new Agent({ keepAlive: true, maxSockets: 1, ...localAddress })
   const send: ThreadClient['send'] = async (method, path, { body, headers = {} } = {}) => {
     const length = body === undefined ? {} : { 'content-length': String(body.length) }
     const outgoing = request(new URL(path, url), {

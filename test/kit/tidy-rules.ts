@@ -2,7 +2,7 @@
 // violations out, as lines for people. What a rule allows stands in rooms.ts. The rules are tried
 // on small bad samples in test/unit/kit, and on the tree in test/tidy.test.ts.
 import { posix } from 'node:path'
-import { LIBRARY_HOMES, MAY_TOUCH_PROCESS, ROOMS, type Room } from './rooms.ts'
+import { LIBRARY_HOMES, MAY_TOUCH_PROCESS, WRITES_CONTENT, ROOMS, type Room } from './rooms.ts'
 import { commentLines, type SourceFile } from './source-text.ts'
 
 export type Violations = readonly string[]
@@ -183,6 +183,17 @@ export function touchesProcess(source: SourceFile): Violations {
   ]
 }
 
+/** Files and their rows come and go together, in the turn of their digest (ADR 0032). */
+export function strayContent({ path, code }: SourceFile): Violations {
+  const isDeciding = ['registry', 'delivery', 'upkeep', 'server'].some(room =>
+    path.startsWith(`src/${room}/`),
+  )
+  if (!isDeciding || WRITES_CONTENT.includes(path)) return []
+  const use =
+    /\b(?:store|blobs)\.(?:put|keep|remove)\(|\.commit\(|\bcatalog\.(?:recordBlob|recordManifest|recordPush|forgetContent|finishLeaving|adopt)\(/
+  return findLines(path, code, use)
+}
+
 /**
  * Rule 9: no cycles. Types count: of two files that name each other nobody can read one without the
  * other.
@@ -238,6 +249,13 @@ export function unreadable(source: SourceFile): Violations {
 export function wideComments(source: SourceFile): Violations {
   const wide = commentLines(source).filter(line => line.length > COMMENT_COLUMNS_MAX)
   return wide.map(line => `${source.path}: ${line.trim()}`)
+}
+
+/** The same of C and of scripts of the shell, which no parser of this house reads. */
+export function wideNotes({ path, text }: Pick<SourceFile, 'path' | 'text'>): Violations {
+  const notes = text.split('\n').filter(line => /^\s*(?:#|\/\/|\/?\*)|\/\*/.test(line))
+  const wide = notes.filter(line => line.length > COMMENT_COLUMNS_MAX)
+  return wide.map(line => `${path}: ${line.trim()}`)
 }
 
 /** More than a screen holds: then it is two functions, or a class whose state is seen. */

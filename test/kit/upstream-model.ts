@@ -94,7 +94,7 @@ function emptyRepository(): ModelRepository {
 }
 
 function upstreamOf(model: UpstreamModel): Upstream {
-  const unasked = async (): Promise<never> => {
+  const notAsked = async (): Promise<never> => {
     throw new Error('nobody asks for this here')
   }
 
@@ -125,8 +125,10 @@ function upstreamOf(model: UpstreamModel): Upstream {
 
   return {
     registry: DOCKER_IO,
+    hasMirrors: false,
     distrust: () => false,
     letNextThrough: () => {},
+    forgetTokens: () => {},
     headManifest: (name, reference, { signal } = {}) =>
       send(manifestCall('head manifest', name, reference), signal, repository => {
         const { digest, mediaType, bytes } = findManifest(repository, reference)
@@ -166,8 +168,8 @@ function upstreamOf(model: UpstreamModel): Upstream {
         takeManifest(model, repository, { reference, source })
         return { subject: undefined }
       }),
-    getBlob: unasked,
-    listTags: unasked,
+    getBlob: notAsked,
+    listTags: notAsked,
     // Without the referrers API: the list is whatever is under its tag.
     listReferrers: async (name, subject) => {
       const { tags, manifests } = model.repository(name)
@@ -179,7 +181,7 @@ function upstreamOf(model: UpstreamModel): Upstream {
       }
       return { manifests: listed, byTag: true }
     },
-    streamBlob: unasked,
+    streamBlob: notAsked,
     health: () => {
       throw new Error('nobody asks for health here')
     },

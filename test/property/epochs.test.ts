@@ -49,7 +49,11 @@ function questionsTo(catalog: Catalog, epochs: Epochs): readonly Question[] {
       {
         about: `${key} holds ${digest}`,
         slot,
-        ask: async () => (await isMemberOf(catalog, repository, digest)) || undefined,
+        // Whose file is on its way out is not given, and nobody remembers that it would be.
+        ask: async () => {
+          const asked = [isMemberOf(catalog, repository, digest), catalog.findContent(digest)]
+          return (await Promise.all(asked)).every(Boolean) || undefined
+        },
       },
     ])
     return [...ofTags, ...ofDigests]

@@ -248,7 +248,6 @@ t.test('R118: a catalog built from facts says what the lost one said', async t =
   t.pass('no counterexample was found')
 })
 
-// issue 17, 18
 t.test(
   'R264: a catalog that was built without some bytes says it all once they are back',
   async t => {

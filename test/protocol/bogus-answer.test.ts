@@ -49,7 +49,6 @@ const NO_PARTS: Readonly<Record<string, Fault>> = {
   'a part that is too long': { extraBytes: 100 },
 }
 
-// issue 17, 10
 for (const [what, bogus] of Object.entries(NO_PARTS))
   t.test(`R272: ${what} in place of a resume leads to the whole, which is compared`, async t => {
     const pair = await brokenPair(t, bogus, 1)
@@ -71,7 +70,6 @@ t.test('R272: what comes in place of a resume holds no connection', async t => {
 })
 
 for (const [what, bogus] of Object.entries(BOGUS)) {
-  // issue 17, 10
   t.test(`R272: ${what} in place of a resume cuts nobody and is tried again`, async t => {
     const pair = await brokenPair(t, bogus, 1)
     const [first, second] = await Promise.all([pull(pair), pull(pair)])
@@ -82,7 +80,6 @@ for (const [what, bogus] of Object.entries(BOGUS)) {
     t.ok(wasResumed(pair), 'what is here is not asked for again')
   })
 
-  // issue 17, 10
   t.test(`R272: ${what} for as long as it is tried leaves what is here for the next`, async t => {
     const pair = await brokenPair(t, bogus, 40)
     const cut = await pull(pair)
@@ -104,7 +101,6 @@ const OTHER_LENGTHS: Readonly<Record<string, Fault>> = {
 }
 
 for (const [what, bogus] of Object.entries(OTHER_LENGTHS)) {
-  // issue 17, 10
   t.test(`R272: ${what} to the first question of a later download throws nothing away`, async t => {
     const image = makeImage({ seed: 'parked', layers: [3 * MiB] })
     const [layer = image.config] = image.layers
@@ -124,7 +120,6 @@ for (const [what, bogus] of Object.entries(OTHER_LENGTHS)) {
   })
 }
 
-// issue 17, 10
 t.test('R272: other bytes in a second whole answer throw both away', async t => {
   const other = Buffer.from(blob.bytes())
   other[100] = (other[100] ?? 0) ^ 1

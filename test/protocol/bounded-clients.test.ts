@@ -34,7 +34,6 @@ function listOf(manifests: readonly object[]): string {
   return JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests })
 }
 
-// issue 17, 24
 t.test('R273: empty lists, random digests and names that nobody has leave no row', async t => {
   const { edge, stub } = await startPair(t, { images: { v1: makeImage({ seed: 'rows' }) } })
   for (let count = 0; count < 5; count += 1) {
@@ -56,7 +55,6 @@ t.test('R273: empty lists, random digests and names that nobody has leave no row
   t.equal(rows(edge, 'repository'), 1, 'of what there is there is one')
 })
 
-// issue 17, 24
 t.test('R273: a list of referrers that is far too long is refused, and not kept', async t => {
   const { edge, stub } = await startPair(t)
   const subject = someDigest()
@@ -77,7 +75,6 @@ t.test('R273: a list of referrers that is far too long is refused, and not kept'
   t.equal(rows(edge, 'list'), 0)
 })
 
-// issue 17, 24
 t.test('R273: what an upstream lists is kept as descriptors, and nothing else of it', async t => {
   const { edge, stub } = await startPair(t)
   const path = `/v2/library/app/referrers/${someDigest()}`
@@ -114,7 +111,6 @@ function beginSlowly(edge: TestEdge): Promise<Socket> {
   })
 }
 
-// issue 17, 25
 t.test('R274: who pushes manifests a byte a minute keeps nobody else from pushing', async t => {
   const edge = await startTestEdge(t, { upstreams: NO_UPSTREAM })
   const image = makeImage({ seed: 'honest' })
@@ -149,7 +145,6 @@ function largeIndex(tag: string): string {
   return start.padEnd(4 * MiB, ' ')
 }
 
-// issue 17, 25
 t.test(
   'R274: large manifests that wait for a silent upstream keep no ordinary one out',
   async t => {
@@ -179,7 +174,6 @@ t.test(
   },
 )
 
-// issue 17, 25
 t.test('R274: a manifest that comes without its parts costs others no endless wait', async t => {
   const edge = await startTestEdge(t, {
     upstreams: NO_UPSTREAM,

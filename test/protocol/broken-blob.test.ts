@@ -49,7 +49,6 @@ const CASES: Readonly<Record<string, readonly [StubOptions, RequestMatch, Fault]
 }
 
 for (const [name, [options, match, fault]] of Object.entries(CASES)) {
-  // issue 17, 13
   t.test(`R259: a blob of which ${name} leaves its registry open`, async t => {
     const { stub, upstream, events, read } = await open(t, options)
     const { digest } = BROKEN

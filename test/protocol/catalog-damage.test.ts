@@ -21,7 +21,7 @@ t.test('damage that the start itself meets is no reason not to start', async t =
   const { catalog } = await openCatalog(t, data)
   const edges = Array.from({ length: 2000 }, (_, n) => layerEdge(`${n}`))
   const manifest = manifestNamed('m', edges)
-  await catalog.recordManifest({ repository: alpine, manifest, contentClass: 'kept', atMs: 1 })
+  await catalog.recordManifest({ repository: alpine, manifest, atMs: 1 })
   await catalog.close({ inOrder: true })
   rot(join(data, 'catalog.db'))
   const edge = await startTestEdge(t, { directory, upstreams: { 'docker.io': { url: NOWHERE } } })

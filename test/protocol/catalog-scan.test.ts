@@ -22,7 +22,6 @@ function addHidden(dataDirectory: string): void {
   db.close()
 }
 
-// issue 17
 t.test('R286: names that nobody sees hold up nobody while a list passes them', async t => {
   const { edge, stub } = await startPair(t, { images: { v1: image } })
   stub.addImage('library/other', 'v1', image)

@@ -5,6 +5,7 @@
 import t from 'tap'
 import type { Access, Principal } from '../../src/access/access.ts'
 import { RegistryError } from '../../src/oci/errors.ts'
+import { parseRepositoryKey, parseTag } from '../../src/oci/reference.ts'
 import { createEpochs } from '../../src/registry/epochs.ts'
 import { createTestApp, type TestApp } from '../kit/http-app.ts'
 import { createKeepAliveClient, headerOf, type KeepAliveAnswer } from '../kit/keep-alive-client.ts'
@@ -121,7 +122,9 @@ t.test('memory answers from the third time on, and only while the stamp holds', 
   t.equal(await callsAfter(5), 2)
   epochs.bumpAll()
   t.equal(await callsAfter(3), 3)
-  t.equal(registry.used.length, 2, 'its use is noted, once for each time that it was learned')
+  const [repository, tag] = [parseRepositoryKey('docker.io/a/b'), parseTag('v1')]
+  t.equal(registry.used.length, 5, 'each is a use')
+  for (const used of registry.used) t.match(used, { repository, tag })
 })
 
 t.test('only a blob that is known to be small is asked for as a whole, to be kept', async t => {
@@ -297,7 +300,6 @@ t.test('memory keeps what was asked for last, within its bytes', async t => {
   t.same(calls, [0, 0, 0, 1, 1], 'three of the five fit')
 })
 
-// issue 17, 36
 t.test('what came by two lines of a header is not given to who sends one of them', async t => {
   const { ask, registry, tagged } = await open(t, true)
   const { pullManifest } = registry
@@ -351,7 +353,7 @@ t.test('what one may read is not given from memory to who may not', async t => {
       isForwarded(principal)
         ? { kind: 'denied', reason: 'not through others' }
         : { kind: 'allowed', anonymously: false },
-    classOf: principal => (isForwarded(principal) ? 'forwarded' : 'direct'),
+    decideNow: (principal, _repository, action) => action === 'pull' && !isForwarded(principal),
   }
   const { listen, registry } = createTestApp(t, { epochs: createEpochs(), access })
   registry.repeatable = ALWAYS

@@ -2,6 +2,7 @@
 // everything alike. Method: requests over loopback sockets to the real port over a registry in
 // memory.
 import t from 'tap'
+import { DENIED } from '../../src/registry/repository-policy.ts'
 import { createTestApp } from '../kit/http-app.ts'
 import { createSend, errorCodeOf } from '../kit/raw-push.ts'
 
@@ -59,7 +60,7 @@ t.test(
   'R118: where nothing may be deleted, tags, manifests and blobs are 405 alike, there or not',
   async t => {
     const { send, add, registry, untilCompleted } = await open(t)
-    registry.policy = () => ({ push: 'store', sparse: false, deletable: false, onConflict: 'park' })
+    registry.policy = () => ({ ...DENIED, push: 'store' })
     const digest = add('v1')
     const blob = registry.addBlob(KEY, Buffer.from('a blob'))
     for (const [target, allow] of [
@@ -82,7 +83,7 @@ t.test(
 
 t.test('R107, R118: an upload can be cancelled where nothing may be deleted', async t => {
   const { send, registry } = await open(t)
-  registry.policy = () => ({ push: 'store', sparse: false, deletable: false, onConflict: 'park' })
+  registry.policy = () => ({ ...DENIED, push: 'store' })
   const started = await send('POST', `${NAME}/blobs/uploads/`)
   t.equal((await send('DELETE', started.headers['location'] ?? '')).status, 204)
 })

@@ -116,7 +116,6 @@ t.test('R124: 429 and 503 say when to come back, between 1 and 60 seconds', asyn
   }
 })
 
-// issue 17, 30
 t.test('R293: an outage is said in the first line of its answer, and a refusal is not', async t => {
   const { app, registry } = createTestApp(t)
   const cases = [
@@ -141,7 +140,6 @@ t.test('R126: a manifest over the limit keeps the status that its error carries'
   t.equal((await app.inject({ url: URL_OF_TAG })).statusCode, 413)
 })
 
-// issue 17, 37
 t.test('R284: what can be no tag is 404 to who asks for it, and 400 to who pushes it', async t => {
   const { app, registry } = createTestApp(t)
   const url = '/v2/a/b/manifests/.INVALID_MANIFEST_NAME'

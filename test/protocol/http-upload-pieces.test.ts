@@ -71,7 +71,6 @@ t.test(
   },
 )
 
-// issue 17, 40
 t.test('R102, R287: a Content-Range that is none is 416, and nothing is taken in', async t => {
   const { send, registry } = await open(t)
   const target = locationOf(await send('POST', UPLOADS))

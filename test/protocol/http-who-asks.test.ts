@@ -31,7 +31,7 @@ async function open(t: Test, options: TestAppOptions = {}) {
     t.teardown(close)
     return ask
   }
-  return { ...parts, url, blob: `/v2/a/b/blobs/${digest}`, client }
+  return { ...parts, url, digest, blob: `/v2/a/b/blobs/${digest}`, client }
 }
 
 /** Asked until it is in memory; leaves nothing to ask the registry for. */
@@ -59,7 +59,6 @@ const MARKS = [
 ] as const
 
 t.test('R246: no web page reads, neither what is looked up nor what is in memory', async t => {
-  // issue 17, 3
   const { registry, blob, client } = await open(t)
   const ask = client()
   await remember(ask, blob)
@@ -112,7 +111,6 @@ t.test('R247: with a list of hosts no other name is answered, from memory neithe
 t.test(
   'R248: credentials are refused by 401 where a login tries them, and none are asked for',
   async t => {
-    // issue 17, 35
     const { blob, client, url, registry } = await open(t)
     const ask = client()
     await remember(ask, blob)
@@ -155,7 +153,9 @@ t.test(
   'a HEAD that begins a push is not told from memory what another program was told',
   async t => {
     const owners = takingTurns([33, 0])
-    const { registry, blob, client } = await open(t, { owners })
+    const { registry, digest, client } = await open(t, { owners })
+    registry.addBlob('localhost/a/b', Buffer.from('small'))
+    const blob = `/v2/localhost/a/b/blobs/${digest}`
     const seen: unknown[] = []
     const { headBlob } = registry
     registry.headBlob = (repository, digest, options) => {
@@ -170,8 +170,22 @@ t.test(
     const root = client()
     t.equal((await root(blob, { method: 'HEAD' })).status, 200)
     t.same(seen, [true], 'the first of a connection is looked at')
+    seen.length = 0
+    for (let count = 0; count < 3; count += 1) await root(blob, { method: 'HEAD' })
+    t.same(seen, [true, true, true], 'and so is each that follows')
+    seen.length = 0
+    t.equal((await daemon(blob, { method: 'HEAD' })).status, 200)
+    t.same(seen, [], 'the daemon’s is in memory all the while')
   },
 )
+
+t.test('where nobody may push, whoever asks is told from memory by HEAD as well', async t => {
+  const { registry, blob, client } = await open(t, { owners: takingTurns([33, 0]) })
+  await remember(client(), blob, { method: 'HEAD' })
+  const calls = registry.calls.length
+  t.equal((await client()(blob, { method: 'HEAD' })).status, 200)
+  t.equal(registry.calls.length, calls)
+})
 
 t.test('reading asks nobody whom a connection belongs to', async t => {
   const owners = takingTurns([0])
@@ -186,7 +200,6 @@ t.test('reading asks nobody whom a connection belongs to', async t => {
 })
 
 t.test('R274: who begins uploads is told apart by whose connection it is', async t => {
-  // issue 17, 25
   const { registry, url } = await open(t, { owners: takingTurns([0, 1_000]) })
   const clients: unknown[] = []
   const begin = registry.startUpload.bind(registry)

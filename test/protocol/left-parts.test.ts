@@ -1,6 +1,6 @@
 // Goal: what is left of downloads that nobody goes on with goes while the edge runs, and not before
 // its time (R276). Method: an edge that was stopped in the middle of a download; another one on its
-// directory, whose clock the test moves. issue 17, 26
+// directory, whose clock the test moves.
 import { mkdtemp, rm, utimes } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

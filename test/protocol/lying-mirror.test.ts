@@ -31,7 +31,6 @@ async function start(t: Parameters<typeof startTestEdge>[0]) {
   return { mirror, origin, edge, warned }
 }
 
-// issue 17, 11
 t.test('R260: after a blob with other bytes than it should have the registry is asked', async t => {
   const { mirror, origin, edge, warned } = await start(t)
   await edge.get(`${MANIFESTS}/v1`)
@@ -59,7 +58,6 @@ const WRONG_LENGTHS: Readonly<Record<string, Fault>> = {
 }
 
 for (const [name, fault] of Object.entries(WRONG_LENGTHS)) {
-  // issue 17, 11
   t.test(`R260: a blob that is ${name} than its manifest says comes from the registry`, async t => {
     const { mirror, origin, edge, warned } = await start(t)
     await edge.get(`${MANIFESTS}/v1`)
@@ -126,7 +124,6 @@ const WRONG_MANIFESTS: readonly (readonly [string, string, Fault])[] = [
 ]
 
 for (const [name, reference, fault] of WRONG_MANIFESTS) {
-  // issue 17, 11
   t.test(`R260: a wrong manifest ${name} is asked of the registry`, async t => {
     const { mirror, origin, edge, warned } = await start(t)
     mirror.fault({ reference }, fault)

@@ -39,7 +39,6 @@ async function pull(edge: TestEdge): Promise<void> {
 }
 
 for (const [name, fault] of Object.entries(FOREIGN)) {
-  // issue 17, 9
   t.test(`R257: ${name} before the registry makes no list of referrers empty`, async t => {
     const { edge, stub } = await startPair(t, { images: { v1: IMAGE } })
     stub.addImage('library/app', undefined, SIGNATURE)
@@ -57,7 +56,6 @@ for (const [name, fault] of Object.entries(FOREIGN)) {
     t.match(await edge.settle(edge.get(referrers)), { status: 200, body: listed.body }, 'stale')
   })
 
-  // issue 17, 9
   t.test(`R257: ${name} before the registry takes no tag away whose image is here`, async t => {
     const entry = { ttl: '5m', prefetch: false }
     const { edge, stub } = await startPair(t, { images: { v1: IMAGE }, entry })
@@ -79,7 +77,6 @@ for (const [name, fault] of Object.entries(FOREIGN)) {
     t.match(await edge.settle(edge.get(`${MANIFESTS}/v2`)), { status: 200 })
   })
 
-  // issue 17, 9
   t.test(`R257: a queued push waits for as long as ${name} is before the registry`, async t => {
     const config = { repositories: [{ match: 'docker.io/**', push: 'queue' }] }
     const { edge, stub } = await startPair(t, { edge: { config } })

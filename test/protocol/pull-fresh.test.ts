@@ -288,7 +288,6 @@ t.test('R94: a 404 is remembered for half a minute, other refusals are not', asy
   t.equal((await edge.get(`${MANIFESTS}/gone`)).status, 200, 'R81: seen soon after it was pushed')
 })
 
-// issue 17, 36
 t.test(
   'R94, R81: what is asked for every ten seconds is seen half a minute after its push',
   async t => {
@@ -325,7 +324,6 @@ t.test('R95: an index does not bring the manifests of its platforms along', asyn
 const staleReason = (edge: TestEdge) =>
   edge.lines().find(({ msg }) => msg === 'served stale because the upstream failed')?.['reason']
 
-// issue 17, 31
 t.test('R262: while nobody is there the old answer comes at once, with the reason', async t => {
   const { edge, stub } = await started(t)
   await pull(edge, first)
@@ -339,7 +337,6 @@ t.test('R262: while nobody is there the old answer comes at once, with the reaso
   t.match(await get(`${edge.url}${TAG}`, {}, { method: 'HEAD' }), { status: 200 })
 })
 
-// issue 17, 31
 t.test('R262: who cannot be given an old answer waits for second tries', async t => {
   const { edge, stub } = await started(t)
   await pull(edge, first)
@@ -349,7 +346,6 @@ t.test('R262: who cannot be given an old answer waits for second tries', async t
   t.equal((await edge.settle(cold)).status, 503)
 })
 
-// issue 17, 31
 t.test('R262: after five seconds of failures the last of them is the reason', async t => {
   const { edge, stub } = await started(t)
   await pull(edge, first)

@@ -18,7 +18,6 @@ const INDEX = makeIndex([AMD64, ARM64])
 const BLOBS = [AMD64.config, ...AMD64.layers]
 const GONE = { status: 503 }
 
-// issue 17, 15
 t.test(
   'R291: after a HEAD by a client that has the image from elsewhere, the next one is given it while the upstream is away',
   async t => {

@@ -170,7 +170,6 @@ t.test(
       const answer = await edge.settle(edge.get(`/v2/library/app/manifests/v1?ns=${ns}`))
       t.ok(answer.status === 502 || answer.status === 404, `${ns}: ${answer.status}`)
     }
-    // issue 17, 16
     for (const host of ['1.2.3.256', 'registry.example:99999']) {
       for (const path of [`/v2/${host}/x/manifests/v1`, `/v2/a/x/manifests/v1?ns=${host}`])
         t.ok([400, 404].includes((await edge.get(path)).status), path)

@@ -3,7 +3,9 @@
 // configuration is read again.
 import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
-import { BLOBS, startPair } from '../kit/edge-over-stub.ts'
+import { BLOBS, MANIFESTS, startPair } from '../kit/edge-over-stub.ts'
+import { makeImage } from '../kit/image.ts'
+import { takenBytes } from '../kit/storage-limits.ts'
 import { createBarrier } from '../kit/stub-faults.ts'
 import { reachThreads } from '../kit/thread-clients.ts'
 
@@ -43,7 +45,48 @@ t.test('a reload changes how many blobs are downloaded at once', async t => {
   t.ok((await held).complete)
 })
 
-// issue 17: it counted the requests that find the threads, of which there are as many as chance
+t.test('R332: a reload changes how much may be kept', async t => {
+  const { edge, stub } = await startPair(t, { edge: { config: { storage: { maxsize: '64MiB' } } } })
+  const upstreams = { 'docker.io': { url: stub.url } }
+  const pull = async (name: string, count: number) => {
+    const blob = patternBlob(name, 2 * MiB)
+    stub.addBlob('library/app', blob)
+    t.ok((await edge.get(`${BLOBS}/${blob.digest}`)).complete)
+    return (await edge.untilLogged('fill ended', count))['outcome']
+  }
+  t.equal(await pull('roomy', 1), 'stored')
+  await edge.reloaded(upstreams, { storage: { maxsize: '1MiB' } })
+  t.equal(await pull('strict', 2), 'uncached', 'it is passed on')
+  await edge.reloaded(upstreams, { storage: { maxsize: '64MiB' } })
+  t.equal(await pull('roomy again', 3), 'stored')
+  await edge.reloaded(upstreams, { storage: { maxsize: '64MiB', minfree: '100%' } })
+  t.equal(await pull('for others', 4), 'uncached')
+})
+
+t.test('R332: a limit that a reload lowers has content leave', async t => {
+  const { edge, stub } = await startPair(t)
+  const upstreams = { 'docker.io': { url: stub.url } }
+  const [first, last] = ['first', 'last'].map(seed => makeImage({ seed, layers: [4 * MiB] }))
+  for (const image of [first, last]) {
+    if (image === undefined) throw new Error('two images')
+    const tag = image === first ? 'first' : 'last'
+    stub.addImage('library/app', tag, image)
+    await edge.get(`${MANIFESTS}/${tag}`)
+    for (const { digest } of [image.config, ...image.layers]) await edge.get(`${BLOBS}/${digest}`)
+    await edge.clock.advance(60_000)
+  }
+  await edge.untilLogged('fill ended', 4)
+  const maxBytes = (await takenBytes(edge)) - MiB
+  await edge.reloaded(upstreams, { storage: { maxsize: String(maxBytes) } })
+  await edge.settle(edge.untilLogged('content was evicted'))
+  t.ok((await takenBytes(edge)) <= 0.95 * maxBytes)
+  const layerOf = (image = first) => `${BLOBS}/${image?.layers[0]?.digest}`
+  const asked = stub.count({ kind: 'blob', method: 'GET' })
+  t.equal((await edge.get(layerOf(last))).headers['x-entrepot-source'], 'hit')
+  t.equal(stub.count({ kind: 'blob', method: 'GET' }), asked, 'the image used last is here')
+})
+
+// It counted the requests that find the threads, of which there are as many as chance
 // will have.
 t.test('a reload changes how much is told, on every thread', async t => {
   const { edge, stub } = await startPair(t, {

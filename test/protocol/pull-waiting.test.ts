@@ -2,6 +2,7 @@
 // told that a healthy upstream is down, and none takes a failure for a blob (R82–R85, R92). Method:
 // a stub registry whose first blob is held back, one place, the whole edge.
 import t from 'tap'
+import { HEAD_HELD_BACK_MS } from '../../src/http/limits.ts'
 import { patternBlob } from '../kit/content.ts'
 import { BLOBS, MANIFESTS, startPair } from '../kit/edge-over-stub.ts'
 import { makeImage } from '../kit/image.ts'
@@ -23,16 +24,16 @@ async function busyPair(t: Parameters<typeof startPair>[0]) {
   const running = pair.edge.get(`${BLOBS}/${first.digest}`)
   await barrier.reached
   // Its own head goes out, so that from now on it is the other one that is held back.
-  await pair.edge.clock.untilSleeping(1_000)
-  await pair.edge.clock.advance(1_000)
+  await pair.edge.clock.untilSleepingFor(HEAD_HELD_BACK_MS)
+  await pair.edge.clock.advance(HEAD_HELD_BACK_MS)
   return { ...pair, running, release: barrier.release }
 }
 
 t.test('a blob of an image has its head while it waits, and its bytes in its turn', async t => {
   const { edge, stub, running, release } = await busyPair(t)
   const waiting = edge.get(`${BLOBS}/${second.digest}`)
-  await edge.clock.untilSleeping(1_000)
-  await edge.clock.advance(1_000)
+  await edge.clock.untilSleepingFor(HEAD_HELD_BACK_MS)
+  await edge.clock.advance(HEAD_HELD_BACK_MS)
   t.equal(stub.count({ kind: 'blob', digest: second.digest }), 0, 'it waits')
   release()
   t.match(await waiting, {
@@ -49,7 +50,7 @@ t.test('a range of a blob that waits is right too', async t => {
   const { edge, running, release } = await busyPair(t)
   const waiting = edge.get(`${BLOBS}/${second.digest}`, { range: 'bytes=100-199,300-399' })
   const tail = edge.get(`${BLOBS}/${second.digest}`, { range: 'bytes=299000-' })
-  await edge.clock.untilSleeping(1_000)
+  await edge.clock.untilSleepingFor(HEAD_HELD_BACK_MS)
   release()
   t.match(await waiting, { status: 206, complete: true })
   t.ok((await waiting).body.includes(second.read(300, 100)))
@@ -62,8 +63,8 @@ t.test('R85: what the upstream refuses in its turn is a cut answer, and is logge
   const { edge, stub, running, release } = await busyPair(t)
   stub.deleteBlob('library/app', second.digest)
   const waiting = edge.get(`${BLOBS}/${second.digest}`)
-  await edge.clock.untilSleeping(1_000)
-  await edge.clock.advance(1_000)
+  await edge.clock.untilSleepingFor(HEAD_HELD_BACK_MS)
+  await edge.clock.advance(HEAD_HELD_BACK_MS)
   release()
   t.match(await waiting, { status: 200, complete: false, bodyBytes: 0 })
   t.match(await edge.untilLogged('fill failed'), { digest: second.digest, outcome: 'failed' })
@@ -80,7 +81,7 @@ t.test('R85: what the upstream refuses while the head is held back is an error a
   const { edge, stub, running, release } = await busyPair(t)
   stub.deleteBlob('library/app', second.digest)
   const waiting = edge.get(`${BLOBS}/${second.digest}`)
-  await edge.clock.untilSleeping(1_000)
+  await edge.clock.untilSleepingFor(HEAD_HELD_BACK_MS)
   release()
   t.match(await waiting, { status: 404, complete: true })
   t.ok((await running).complete)
@@ -106,7 +107,7 @@ t.test('R52: a client that leaves while it waits ends no download', async t => {
   const { edge, running, release } = await busyPair(t)
   const leaving = new AbortController()
   const left = get(`${edge.url}${BLOBS}/${second.digest}`, {}, { signal: leaving.signal })
-  await edge.clock.untilSleeping(1_000)
+  await edge.clock.untilSleepingFor(HEAD_HELD_BACK_MS)
   leaving.abort()
   await left.catch(() => {})
   release()

@@ -132,7 +132,6 @@ t.test('R111: a bare name is kept here, under the name that it was pushed by', a
   t.equal((await get(edge, 'v1', 'localhost/my-alpine')).status, 200)
 })
 
-// issue 17, 39
 t.test(
   'R286: the catalog lists names as they are pushed here, and both forms are pulled',
   async t => {
@@ -161,7 +160,6 @@ t.test(
   },
 )
 
-// issue 17, 38
 t.test('R285: a repository whose last manifest is deleted stays, with an empty list', async t => {
   const directory = await mkdtemp(join(tmpdir(), 'entrepot-emptied-'))
   t.teardown(() => rm(directory, { recursive: true, force: true }))
@@ -219,7 +217,6 @@ t.test('R112: tags of the query all point to the manifest', async t => {
   t.equal((await tagsOf(edge)).length, 10)
 })
 
-// issue 17, 40
 t.test(
   'R113, R288: what a manifest lists has to be in its repository, and each blob that is not has an error',
   async t => {
@@ -277,7 +274,6 @@ t.test(
   },
 )
 
-// issue 17, 40
 t.test(
   'R289: an index whose embedded data is longer than its size is taken, with a warning',
   async t => {
@@ -322,7 +318,6 @@ t.test('R118: a tag goes alone, a manifest with its tags, a blob from its reposi
   t.same(refusalOf(await put(edge, APP, 'v1', manifest)), [400, 'MANIFEST_BLOB_UNKNOWN'])
 })
 
-// issue 17, 7
 t.test('R255: with an image go the layers that only it lists', async t => {
   const edge = await startTestEdge(t, { upstreams: NO_UPSTREAM })
   const base = makeImage({ seed: 'pushed', layers: [1_000] })

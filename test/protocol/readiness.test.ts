@@ -66,7 +66,6 @@ async function readyInTime(edge: TestEdge) {
   return await edge.settle(asked, 2 * READINESS_LIMIT_MS)
 }
 
-// issue 17, 36
 t.test('R300: an edge that can write nothing more into its catalog is not ready', async t => {
   const { edge, writer } = await startWithWriter(t)
   t.equal((await edge.get(`${MANIFESTS}/v1`)).status, 200)
@@ -78,7 +77,6 @@ t.test('R300: an edge that can write nothing more into its catalog is not ready'
   t.equal((await edge.get(`${MANIFESTS}/v1`)).status, 200, 'what is here is served')
 })
 
-// issue 17, 36
 t.test('R300: while a write into the catalog hangs an edge is not ready', async t => {
   const { edge, writer } = await startWithWriter(t)
   const post = writer.postMessage.bind(writer)
@@ -98,7 +96,6 @@ t.test('R300: while a write into the catalog hangs an edge is not ready', async 
   t.equal((await readyInTime(edge)).status, 200)
 })
 
-// issue 17, 36
 t.test('R300: while an HTTP thread hangs an edge is not ready', async t => {
   const { edge } = await startPair(t, {
     edge: {

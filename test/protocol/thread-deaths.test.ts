@@ -146,7 +146,6 @@ t.test(
   },
 )
 
-// issue 17, 36
 t.test(
   'its places are free again: those it took, one that it was given, and one it waits for',
   async t => {
@@ -179,7 +178,6 @@ t.test(
   },
 )
 
-// issue 17, 36
 t.test(
   'others that wait are told of on a further thread: what it holds counts, and who takes nothing is cut',
   async t => {

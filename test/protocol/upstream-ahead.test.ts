@@ -7,10 +7,19 @@ import { readdir, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import t from 'tap'
+import type { Digest } from '../../src/oci/digest.ts'
 import { parseName } from '../../src/oci/reference.ts'
+import type { AskedEndpoints } from '../../src/registry/ports/upstream.ts'
 import { startPair } from '../kit/edge-over-stub.ts'
 import { type Image, makeImage } from '../kit/image.ts'
-import { failureOf, LATEST, NAME, openUpstream, readAll } from '../kit/open-upstream.ts'
+import {
+  failureOf,
+  LATEST,
+  NAME,
+  openUpstream,
+  readAll,
+  type Teardown,
+} from '../kit/open-upstream.ts'
 import { GOOD_MANIFEST } from '../kit/scripted-server.ts'
 import { startStub } from '../kit/stub-registry.ts'
 import { listen } from '../kit/loopback.ts'
@@ -115,26 +124,53 @@ t.test(
   },
 )
 
-t.test('connections for blobs are opened while the manifest is asked for', async t => {
+/** A bare registry that knows how many connections were ever opened to it. */
+async function startCounting(t: Teardown, { isDown = false } = {}) {
   let connections = 0
   const server = createServer((request, response) => {
     const isManifest = request.url?.includes('/manifests/') === true
+    if (isDown && request.url?.startsWith('/v2/') === true) {
+      request.destroy()
+      return
+    }
     response.setHeader('content-type', 'application/vnd.oci.image.manifest.v1+json')
     response.end(isManifest ? GOOD_MANIFEST.body : '{}')
   })
   server.on('connection', () => (connections += 1))
   const port = await listen(t, server)
-  const { upstream, clock } = openUpstream(t, `http://127.0.0.1:${port}`)
-  await upstream.getManifest(NAME, LATEST)
-  while (connections < 3) await once(server, 'connection')
-  const [first, second, third] = blobsOf(IMAGE)
-  if (!first || !second || !third) throw new Error('eleven blobs')
-  const get = async (digest: typeof first) =>
+  const url = `http://127.0.0.1:${port}`
+  const { upstream, clock } = openUpstream(t, url)
+  const getBlob = async (digest: Digest) =>
     readAll((await upstream.getBlob(NAME, digest, { offset: 0 })).body)
-  await Promise.all([get(first), get(second)])
-  t.equal(connections, 3, 'one for the manifest, two that were open already')
+  return { server, url, upstream, clock, getBlob, connections: () => connections }
+}
+
+t.test('connections for blobs are opened while the manifest is asked for', async t => {
+  const { server, upstream, clock, getBlob, connections } = await startCounting(t)
+  await upstream.getManifest(NAME, LATEST)
+  while (connections() < 13) await once(server, 'connection')
+  await Promise.all(blobsOf(IMAGE).map(getBlob))
+  t.equal(connections(), 13, 'one for the manifest, twelve that were open already')
 
   await clock.advance(60_000)
   await upstream.getManifest(NAME, LATEST)
-  t.ok(connections <= 5)
+  t.ok(connections() <= 15)
+})
+
+t.test('who asks the registry itself for a manifest will ask for no blobs', async t => {
+  const { upstream, getBlob, connections } = await startCounting(t)
+  await upstream.getManifest(NAME, LATEST, { endpoints: 'registry' })
+  await getBlob(IMAGE.config.digest)
+  t.equal(connections(), 2)
+})
+
+t.test('no connections are opened ahead to a registry that is down', async t => {
+  const { url, upstream, connections } = await startCounting(t, { isDown: true })
+  const ask = (endpoints: AskedEndpoints) =>
+    failureOf(upstream.getManifest(NAME, LATEST, { endpoints, retries: 'if responded' }))
+  while (upstream.health().breaker !== 'open') await ask('registry')
+  const before = connections()
+  t.equal((await ask('all')).failure, 'unavailable')
+  await fetch(url)
+  t.equal(connections(), before + 1, 'that of the test came next')
 })

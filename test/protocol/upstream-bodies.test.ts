@@ -145,7 +145,6 @@ t.test(
   },
 )
 
-// issue 17, 36
 t.test('R87: a weak validator stands in no If-Range, nor does what is none', async t => {
   const stub = await startFilled(t)
   const { upstream } = openUpstream(t, stub.url)

@@ -225,7 +225,6 @@ t.test('names that the operator keeps out are asked of nobody', async t => {
   t.equal(stub.count(), 0)
 })
 
-// issue 17, 14
 t.test('R261: a HEAD that is answered in an encoding tells no size', async t => {
   const { stub, upstream } = await open(t)
   stub.fault({ method: 'HEAD' }, { headers: { 'content-encoding': 'gzip', 'content-length': '7' } })

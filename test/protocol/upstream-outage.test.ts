@@ -266,7 +266,6 @@ t.test('R262: in haste a connection that was given up is replaced all the same',
   await failureOf(upstream.headManifest(NAME, LATEST, IN_HASTE))
   t.equal(stub.count({ kind: 'manifest' }), 4)
 })
-// issue 17, 31
 t.test(
   'R93: who has an upstream asked anew is answered by it, and not by what was found before',
   async t => {

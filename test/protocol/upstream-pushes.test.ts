@@ -193,7 +193,9 @@ t.test(
     t.equal((await upstream.headBlob(NAME, BLOB.digest, alone)).sizeBytes, BLOB.sizeBytes)
     t.equal(mirror.count(), 1)
     t.equal(upstream.health().breaker, 'closed')
+    t.equal(upstream.hasMirrors, true)
     const { upstream: unmirrored } = openUpstream(t, stub.url)
+    t.equal(unmirrored.hasMirrors, false)
     t.equal((await unmirrored.headBlob(NAME, BLOB.digest, alone)).sizeBytes, BLOB.sizeBytes)
   },
 )

@@ -115,7 +115,6 @@ t.test(
   },
 )
 
-// issue 17, 36
 t.test(
   'R143: an anonymous token for one storage is not sent to another of the same realm',
   async t => {

@@ -2,12 +2,21 @@
 // pull fetches it again, and who pushes is told that it is not there (R271). Method: the whole edge
 // in process over a real directory, whose files are cut and lengthened behind its back; a stub
 // registry that counts.
-import { appendFileSync, chmodSync, readdirSync, truncateSync, unlinkSync } from 'node:fs'
+import {
+  appendFileSync,
+  chmodSync,
+  readdirSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
+import { QUARANTINE_BYTES } from '../../src/store/filesystem/quarantine.ts'
+import { CLEANUP_EVERY_MS } from '../../src/upkeep/cleanup.ts'
 import { type Content, patternBlob } from '../kit/content.ts'
 import { BLOBS, MANIFESTS, startPair } from '../kit/edge-over-stub.ts'
 import { filesIn, NO_UPSTREAM, pushBlob } from '../kit/edge-push.ts'
@@ -63,7 +72,6 @@ for (const [size, sizeBytes] of Object.entries(SIZES))
       )
     })
 
-// issue 17, 17
 t.test('R271: an opening that is cut while it is shared is given to one more at most', async t => {
   const { edge, stub } = await startPair(t)
   const blob = patternBlob('shared', SIZES.large)
@@ -81,7 +89,6 @@ t.test('R271: an opening that is cut while it is shared is given to one more at 
   t.ok(answer.body.equals(blob.bytes()))
 })
 
-// issue 17, 17
 for (const [how, damage] of Object.entries(DAMAGES))
   t.test(
     `R271: a pushed blob that was ${how} is 404 for who pushes, and the push heals it`,
@@ -103,7 +110,6 @@ for (const [how, damage] of Object.entries(DAMAGES))
     },
   )
 
-// issue 17, 17
 t.test('R271: a pushed manifest that was cut is 404 for who pushes', async t => {
   const edge = await startTestEdge(t, { upstreams: NO_UPSTREAM })
   const image = makeImage({ seed: 'cut manifest' })
@@ -123,7 +129,6 @@ t.test('R271: a pushed manifest that was cut is 404 for who pushes', async t => 
   t.ok((await edge.get(path)).body.equals(bytes))
 })
 
-// issue 17, 17
 t.test('R271: a file that was cut while no catalog knew of it is not believed', async t => {
   const directory = await mkdtemp(join(tmpdir(), 'entrepot-edge-'))
   t.teardown(() => rm(directory, { recursive: true, force: true }))
@@ -143,13 +148,14 @@ t.test('R271: a file that was cut while no catalog knew of it is not believed', 
   harm(first, layer, DAMAGES['cut'] as Damage)
   const upstreams = { 'docker.io': { url: stub.url, prefetch: false } }
   const edge = await startTestEdge(t, { upstreams, directory })
+  // From then on a row says how long the file is.
+  await edge.untilLogged('files without rows were adopted')
   await edge.get(`${MANIFESTS}/v1`)
   const answer = await edge.get(`${BLOBS}/${layer.digest}`)
   t.match(answer, { status: 200, complete: true })
   t.equal(digestOf(answer.body), layer.digest)
 })
 
-// issue 17, 17
 t.test('R271: the last copy of what was pushed outlives the catalog', async t => {
   const directory = await mkdtemp(join(tmpdir(), 'entrepot-edge-'))
   t.teardown(() => rm(directory, { recursive: true, force: true }))
@@ -190,7 +196,6 @@ t.test('R271: the last copy of what was pushed outlives the catalog', async t =>
     t.match(left, digest.replace(':', '-'), 'its last copy is there')
 })
 
-// issue 18
 t.test('R301: so it does after a start that has found its file missing', async t => {
   const directory = await mkdtemp(join(tmpdir(), 'entrepot-edge-'))
   t.teardown(() => rm(directory, { recursive: true, force: true }))
@@ -211,6 +216,8 @@ t.test('R301: so it does after a start that has found its file missing', async t
   const isThere = async (edge: TestEdge) =>
     (await filesIn(edge, 'quarantine')).join(' ').includes(layer.digest.replace(':', '-'))
   t.equal(await isThere(second), true, 'there is room for it')
+  // With so many of few files missing it looks at what is here first, and knows nothing before.
+  await second.untilLogged('files without rows were adopted')
   await second.stop()
   for (let count = 100; count < 200; count += 1)
     appendFileSync(
@@ -224,7 +231,6 @@ t.test('R301: so it does after a start that has found its file missing', async t
   t.equal(await isThere(await startTestEdge(t, options)), false)
 })
 
-// issue 17, 17
 t.test('R301: the last copy of what was deleted makes way as any other', async t => {
   const directory = await mkdtemp(join(tmpdir(), 'entrepot-edge-'))
   t.teardown(() => rm(directory, { recursive: true, force: true }))
@@ -252,4 +258,38 @@ t.test('R301: the last copy of what was deleted makes way as any other', async t
   t.equal((await second.send('DELETE', manifest)).status, 202)
   await second.stop()
   t.equal(await isThere(await startTestEdge(t, options)), false)
+})
+
+t.test('R301: so does that of which no row tells any more', async t => {
+  const directory = await mkdtemp(join(tmpdir(), 'entrepot-edge-'))
+  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  const blob = patternBlob('forgotten', SIZES.small)
+  const options = { upstreams: NO_UPSTREAM, directory }
+  const first = await startTestEdge(t, options)
+  await first.stop()
+  const name = `20200101T000000.000Z-${blob.digest.replace(':', '-')}-kept`
+  // Longer than all that may go may be together.
+  writeFileSync(join(first.dataDirectory, 'quarantine', name), '')
+  truncateSync(join(first.dataDirectory, 'quarantine', name), QUARANTINE_BYTES + 1)
+  const second = await startTestEdge(t, options)
+  t.strictSame(await filesIn(second, 'quarantine'), [])
+})
+
+t.test('R301: not where a fact cannot be read, which may tell of it', async t => {
+  const directory = await mkdtemp(join(tmpdir(), 'entrepot-edge-'))
+  t.teardown(() => rm(directory, { recursive: true, force: true }))
+  const options = { upstreams: NO_UPSTREAM, directory }
+  const first = await startTestEdge(t, options)
+  await first.stop()
+  for (const name of readdirSync(first.dataDirectory))
+    if (name.startsWith('catalog.db')) unlinkSync(join(first.dataDirectory, name))
+  writeFileSync(join(first.dataDirectory, 'facts', 'a'.repeat(64)), 'rot')
+  const { digest } = patternBlob('told of', SIZES.small)
+  const name = `20200101T000000.000Z-${digest.replace(':', '-')}-kept`
+  writeFileSync(join(first.dataDirectory, 'quarantine', name), '')
+  truncateSync(join(first.dataDirectory, 'quarantine', name), QUARANTINE_BYTES + 1)
+  const second = await startTestEdge(t, options)
+  await second.untilLogged('files without rows were adopted')
+  await second.pass(CLEANUP_EVERY_MS)
+  t.strictSame(await filesIn(second, 'quarantine'), [name])
 })

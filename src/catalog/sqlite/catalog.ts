@@ -1,7 +1,5 @@
 // The catalog on SQLite: reads on this thread, writes by the writer thread, in the order of the
-// calls. It holds nothing until that is written but uses of content. What each read and write does
-// is in a file for each subject (reads.ts, operations.ts).
-import type { Digest } from '../../oci/digest.ts'
+// calls. What each read and write does is in a file for each subject (reads.ts, operations.ts).
 import { StoreError, storeErrorOf } from '../../registry/ports/store-error.ts'
 import type { Catalog, ChangedAnswers } from '../../registry/ports/catalog.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
@@ -11,7 +9,7 @@ import { faultOf } from './faults.ts'
 import type { metaReads } from './meta.ts'
 import type { FileOperation, Operation } from './operations.ts'
 import { Sequence } from './sequence.ts'
-import { Uses } from './uses.ts'
+import type { Spare } from './spare.ts'
 import type { Writer } from './writer.ts'
 
 export interface SqliteCatalogParts {
@@ -22,10 +20,27 @@ export interface SqliteCatalogParts {
     close(): void
   }
   readonly writer: Writer
+  readonly spare: Spare
   readonly lock: { release(): void }
   readonly clock: Clock
   readonly epochs: ChangedAnswers
 }
+
+/**
+ * After these, files go: on a full disk they have the spare room. So have the numbers, of which
+ * each delete takes one.
+ */
+const TAKES_AWAY: ReadonlySet<Operation['name']> = new Set([
+  'evictImage',
+  'letGo',
+  'finishLeaving',
+  'deleteTag',
+  'removeMember',
+  'reserveSequence',
+])
+
+/** After these there may be room again: files of what left are gone, or an hour has passed. */
+const BRINGS_IT_BACK: ReadonlySet<Operation['name']> = new Set(['finishLeaving', 'tidy'])
 
 /** Nobody has its `write` but the writes of the port, which tell of what they change. */
 export type SqliteCatalog = Omit<CatalogFile, 'read' | 'write'> & Catalog
@@ -53,7 +68,6 @@ class CatalogFile {
   readonly compared: boolean
   readonly identity: string
   readonly #parts: Omit<SqliteCatalogParts, 'epochs'>
-  readonly #uses: Uses
   readonly #sequence: Sequence
   #rebuilt: boolean
   #hasFailed = false
@@ -65,11 +79,8 @@ class CatalogFile {
   #closing: Promise<void> | undefined
 
   constructor(parts: Omit<SqliteCatalogParts, 'epochs'>) {
-    const { reader, writer, clock } = parts
+    const { reader } = parts
     this.#parts = parts
-    this.#uses = new Uses(clock, uses =>
-      writer.write({ name: 'noteUses', args: [uses] }, uses.length),
-    )
     this.#sequence = new Sequence(reader.meta.reservedSequence(), end =>
       this.#mark({ name: 'reserveSequence', args: [end] }),
     )
@@ -100,10 +111,6 @@ class CatalogFile {
   async raiseSequence(floor: number): Promise<void> {
     this.#assertOpen()
     return this.#sequence.raise(floor)
-  }
-
-  noteUse(digest: Digest, atMs: number): void {
-    this.#uses.note(digest, atMs)
   }
 
   async markRebuilt(): Promise<void> {
@@ -156,15 +163,33 @@ class CatalogFile {
 
   /** @throws StoreError */
   async write(operation: Operation, rows: number): Promise<void> {
-    // What was noted goes along with the next commit, and before it: the order of the calls holds
-    // for uses too.
-    if (this.#closing === undefined) void this.#uses.flush()
     try {
-      await this.#parts.writer.write(operation, rows)
+      await this.#writeWithSpare(operation, rows)
     } catch (error) {
-      this.#hasFailed = true
+      // Of uses there are no facts.
+      this.#hasFailed ||= operation.name !== 'noteUses'
       throw error
     }
+  }
+
+  async #writeWithSpare(operation: Operation, rows: number): Promise<void> {
+    const { writer, spare } = this.#parts
+    try {
+      await writer.write(operation, rows)
+    } catch (error) {
+      const isFull = error instanceof StoreError && error.failure === 'full'
+      if (!isFull || !TAKES_AWAY.has(operation.name) || !(await spare.release())) throw error
+      await writer.write(operation, rows)
+    }
+    if (BRINGS_IT_BACK.has(operation.name)) await spare.keep()
+  }
+
+  /**
+   * Gives the spare room to whatever else takes content away; false where there never is any. It
+   * comes back by itself.
+   */
+  giveRoom(): Promise<boolean> {
+    return this.#parts.spare.release()
   }
 
   #mark(operation: FileOperation): Promise<void> {
@@ -176,12 +201,11 @@ class CatalogFile {
   }
 
   async #close(inOrder: boolean): Promise<void> {
-    const { reader, writer, lock, clock } = this.#parts
-    this.#uses.stop()
-    const noted = this.#uses.flush()
+    const { reader, writer, spare, lock, clock } = this.#parts
     reader.close()
     await writer.close(inOrder && !this.#isSuspect ? clock.nowMs() : undefined)
-    await noted
+    // The log of the catalog is gone, and the next start is to find room for one.
+    await spare.keep()
     lock.release()
   }
 }

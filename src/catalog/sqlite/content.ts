@@ -3,7 +3,8 @@
 import type { Database } from 'better-sqlite3'
 import type { Digest } from '../../oci/digest.ts'
 import type { CatalogTotals, RecordedContent } from '../../registry/ports/catalog-content.ts'
-import type { ContentClass } from '../../registry/ports/blob-store-content.ts'
+import type { CountedUses } from '../../registry/ports/catalog-uses.ts'
+import { classOf, type SaidHold } from '../../registry/ports/holds.ts'
 import { CLASS_CODES, contentClass, digestBytes, digestFromBytes } from './encoding.ts'
 
 export interface ContentRow {
@@ -30,7 +31,8 @@ export function contentReads(database: Database) {
      ORDER BY c.digest LIMIT ?`,
   )
   const totals = database.prepare(
-    `SELECT repositories, tags, manifests, blobs, content_bytes AS contentBytes FROM totals`,
+    `SELECT repositories, tags, manifests, blobs, content_bytes AS contentBytes, content_blocks AS contentBlocks,
+       kept_blocks AS keptBlocks, leaving_blocks AS leavingBlocks FROM totals`,
   )
 
   return {
@@ -67,7 +69,7 @@ UPDATE content SET
   size = new.size,
   media_type = coalesce(content.media_type, new.media_type),
   class = iif(present, max(content.class, new.class), new.class),
-  created_at = iif(present, created_at, new.at),
+  created_at = iif(present AND created_at > 0, created_at, new.at),
   last_used_at = iif(present, max(last_used_at, new.at), new.at),
   present = 1
 FROM (SELECT ? AS id, ? AS size, ? AS media_type, ? AS class, ? AS at) AS new
@@ -84,7 +86,7 @@ export interface PresentContent {
   readonly sizeBytes: number
   /** Undefined for what is recorded as a blob. */
   readonly mediaType?: string
-  readonly contentClass: ContentClass
+  readonly hold: SaidHold
   readonly atMs: number
 }
 
@@ -96,14 +98,14 @@ export function contentWrites(database: Database) {
   )
 
   return {
-    setPresent(id: number, { sizeBytes, mediaType, contentClass: its, atMs }: PresentContent) {
-      setPresent.run(id, sizeBytes, mediaType ?? null, CLASS_CODES[its], atMs)
+    setPresent(id: number, { sizeBytes, mediaType, hold, atMs }: PresentContent) {
+      setPresent.run(id, sizeBytes, mediaType ?? null, CLASS_CODES[classOf(hold)], atMs)
     },
     forgetContent(digest: Digest): void {
       forgetContent.run(digestBytes(digest))
     },
-    noteUses(uses: readonly (readonly [Digest, number])[]): void {
-      for (const [digest, atMs] of uses) noteUse.run(atMs, digestBytes(digest), atMs)
+    noteUses(uses: readonly CountedUses[]): void {
+      for (const { digest, atMs } of uses) noteUse.run(atMs, digestBytes(digest), atMs)
     },
   }
 }

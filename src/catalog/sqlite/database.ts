@@ -1,13 +1,15 @@
 // Opening catalog.db: the writer's connection with its pragmas, the check at start, and what
 // happens to a damaged file; and the reader's connection. Which statements run on them is not
 // decided here.
-import { existsSync, renameSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import Sqlite, { type Database } from 'better-sqlite3'
 import { StoreError } from '../../registry/ports/store-error.ts'
 import { dropMark, isMarked, markedSecond, noteChecked } from './closed-mark.ts'
+import { finishMove, moveAside, noteEvidence, putBack, unnotedEvidence } from './evidence.ts'
 import { isDamage } from './faults.ts'
 import { closeToOthers } from './file-mode.ts'
-import { migrate, versionOf } from './schema.ts'
+import { keepPlans } from './kept-plans.ts'
+import { migrate, NEWEST_VERSION, versionOf } from './schema.ts'
 
 /** Others never hold the file for long; this covers a checkpoint or a backup. */
 const BUSY_TIMEOUT_MS = 5000
@@ -16,12 +18,19 @@ const JOURNAL_LIMIT_BYTES = 64 * 1024 * 1024
 /** Pages (of 4 KiB) in the WAL after which a commit also checkpoints. */
 const CHECKPOINT_PAGES = 1000
 const SYNCHRONOUS_FULL = 2
+/** Of `auto_vacuum`: free pages are given back when somebody says so. */
+const INCREMENTAL = 2
+/** Written anew within a second, and in memory. */
+const REWRITTEN_MAX_BYTES = 64 * 1024 * 1024
 
 /** The versions of the file before this start and since. */
 export interface BroughtUpToDate {
   readonly from: number
   readonly to: number
 }
+
+/** Is told before the first step, which may take a minute where there is much. */
+export type MigrationBegins = (versions: BroughtUpToDate & { readonly bytes: number }) => void
 
 interface OpenedFile {
   readonly database: Database
@@ -41,19 +50,43 @@ export interface WritableCatalog extends OpenedFile {
  *
  * @throws StoreError for a file of a newer major version; SqliteError for what the disk refuses.
  */
-export function openForWriting(file: string, atMs: number): WritableCatalog {
+export function openForWriting(
+  file: string,
+  atMs: number,
+  begins: MigrationBegins = () => {},
+): WritableCatalog {
+  finishMove(file)
   try {
-    return { ...openChecked(file, atMs), evidence: undefined }
+    const opened = openChecked(file, atMs, begins)
+    return { ...opened, evidence: orClosed(opened, () => noteUnnoted(opened, file)) }
   } catch (error) {
     if (!isDamage(error)) throw error
   }
   const evidence = moveAside(file, atMs)
-  const opened = openChecked(file, atMs)
-  // Remembered until recovery is done, which a crash may come before.
-  opened.database
-    .prepare(`INSERT INTO meta (key, value) VALUES ('damaged predecessor', ?)`)
-    .run(evidence)
-  return { ...opened, evidence }
+  try {
+    const opened = openChecked(file, atMs, () => {})
+    orClosed(opened, () => noteEvidence(opened.database, evidence))
+    return { ...opened, evidence }
+  } catch (error) {
+    // Otherwise the next try would find nothing, or a new file that knows of no damage.
+    putBack(evidence, file)
+    throw error
+  }
+}
+
+function noteUnnoted({ database }: OpenedFile, file: string): string | undefined {
+  const evidence = unnotedEvidence(database, file)
+  if (evidence !== undefined) noteEvidence(database, evidence)
+  return evidence
+}
+
+function orClosed<T>({ database }: OpenedFile, step: () => T): T {
+  try {
+    return step()
+  } catch (error) {
+    database.close()
+    throw error
+  }
 }
 
 /**
@@ -67,15 +100,21 @@ export function openForReading(file: string): Database {
   })
   database.pragma('query_only = ON')
   setGuards(database)
+  keepPlans(database)
   return database
 }
 
-function openChecked(file: string, atMs: number): OpenedFile {
+function openChecked(file: string, atMs: number, begins: MigrationBegins): OpenedFile {
   const second = markedSecond(file)
   closeToOthers(file)
   const database = new Sqlite(file, { timeout: BUSY_TIMEOUT_MS })
   try {
     setGuards(database)
+    keepPlans(database)
+    // Only before the first table is made: then pages can be given back to the file system. Later
+    // it would be a write, and a full disk must not keep the edge from serving.
+    if (database.pragma('page_count', { simple: true }) === 0)
+      database.pragma('auto_vacuum = INCREMENTAL')
     database.pragma('journal_mode = WAL')
     database.pragma('synchronous = FULL')
     database.pragma('foreign_keys = ON')
@@ -84,7 +123,10 @@ function openChecked(file: string, atMs: number): OpenedFile {
     const isTrusted = isMarked(database, second, atMs)
     if (!isTrusted) assertWhole(database)
     const from = versionOf(database)
+    if (from !== 0 && from < NEWEST_VERSION)
+      begins({ from, to: NEWEST_VERSION, bytes: statSync(file).size })
     const to = migrate(database)
+    if (from !== 0) letShrink(database)
     if (!isTrusted) noteChecked(database, atMs)
     dropMark(database, file, second)
     assertDurable(database)
@@ -104,6 +146,26 @@ function assertWhole(database: Database): void {
   const verdict = database.pragma('quick_check(1)', { simple: true })
   if (verdict === 'ok') return
   throw new StoreError('corrupt', `the catalog is damaged: ${String(verdict)}`)
+}
+
+/**
+ * A file that was begun before pages were given back is written anew, once, where that is quick; a
+ * larger one uses its free pages again, and stays as long as it is. Not while there is no room.
+ */
+function letShrink(database: Database): void {
+  const number = (name: string) => database.pragma(name, { simple: true }) as number
+  if (number('auto_vacuum') === INCREMENTAL) return
+  if (number('page_count') * number('page_size') > REWRITTEN_MAX_BYTES) return
+  // A container may have no directory for temporary files.
+  database.pragma('temp_store = MEMORY')
+  try {
+    database.pragma('auto_vacuum = INCREMENTAL')
+    database.exec('VACUUM')
+  } catch (error) {
+    if (isDamage(error)) throw error
+  } finally {
+    database.pragma('temp_store = DEFAULT')
+  }
 }
 
 function setGuards(database: Database): void {
@@ -127,14 +189,4 @@ function assertDurable(database: Database): void {
     `the catalog cannot be made durable: synchronous=${String(level)}, journal_mode=${String(journal)}`,
     { hint: 'the data directory must be on a local file system that supports shared memory files' },
   )
-}
-
-function moveAside(file: string, atMs: number): string {
-  const date = new Date(atMs).toISOString().replace(/[:-]/g, '').replace(/\.\d+/, '')
-  let evidence = `${file}.damaged-${date}`
-  for (let n = 2; existsSync(evidence); n++) evidence = `${file}.damaged-${date}-${n}`
-  // The log first: left behind it would be replayed into the new file.
-  for (const suffix of ['-wal', '-shm', ''])
-    if (existsSync(file + suffix)) renameSync(file + suffix, evidence + suffix)
-  return evidence
 }

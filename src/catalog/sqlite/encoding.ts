@@ -3,6 +3,8 @@
 import { type Digest, digestAlgorithm, digestHex } from '../../oci/digest.ts'
 import type { ContentClass } from '../../registry/ports/blob-store-content.ts'
 import type { EdgeKind, MembershipReason } from '../../registry/ports/catalog-content.ts'
+import { LEAVE_REASONS, type LeaveReason } from '../../registry/ports/catalog-space.ts'
+import type { Hold } from '../../registry/ports/holds.ts'
 import type { Delivery } from '../../registry/ports/outbox.ts'
 
 export const CLASS_CODES = { cached: 0, kept: 1 } as const satisfies Record<ContentClass, number>
@@ -28,6 +30,16 @@ export const STATE_CODES = {
   waiting: 0,
   parked: 1,
 } as const satisfies Record<Delivery['state'], number>
+
+/** A set of them is their sum. */
+export const HOLD_BITS = { pushed: 1, undelivered: 2 } as const satisfies Record<Hold, number>
+
+export const LEAVE_CODES = {
+  evicted: 0,
+  collected: 1,
+  purged: 2,
+  deleted: 3,
+} as const satisfies Record<LeaveReason, number>
 
 const EDGE_KINDS: readonly EdgeKind[] = ['manifest', 'config', 'layer', 'subject']
 
@@ -62,6 +74,11 @@ export function edgeKind(code: number): EdgeKind {
 
 export function contentClass(code: number): ContentClass {
   return code === CLASS_CODES.kept ? 'kept' : 'cached'
+}
+
+/** What a later minor lets go for a reason of its own leaves as well. */
+export function leaveReason(code: number): LeaveReason {
+  return LEAVE_REASONS.find(reason => LEAVE_CODES[reason] === code) ?? 'collected'
 }
 
 /** What a later minor may call otherwise is not tried either. */

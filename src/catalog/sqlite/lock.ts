@@ -1,5 +1,6 @@
 // One process per data directory: an exclusive lock on lock.db, which the kernel lets go when the
-// process dies. It is held by an open transaction; nothing is ever written to the file.
+// process dies. It is held by an open transaction; nothing is ever written to the file, nor beside
+// it.
 import { join } from 'node:path'
 import Sqlite, { type Database } from 'better-sqlite3'
 import { StoreError } from '../../registry/ports/store-error.ts'
@@ -17,6 +18,8 @@ export function lockDirectory(directory: string): { release(): void } {
   assertFile(file, `remove ${file}; ${HARMLESS}`)
   const database = open(file)
   try {
+    // With a journal on disk there would be no lock where there is no room.
+    database.pragma('journal_mode = MEMORY')
     database.exec('BEGIN EXCLUSIVE')
   } catch (error) {
     database.close()

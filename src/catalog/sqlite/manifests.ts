@@ -3,25 +3,15 @@
 import type { Database } from 'better-sqlite3'
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
-import type {
-  Edge,
-  RecordedManifest,
-  RecordManifest,
-} from '../../registry/ports/catalog-content.ts'
+import type { RecordedManifest, RecordManifest } from '../../registry/ports/catalog-content.ts'
 import type { RecordPush } from '../../registry/ports/catalog-pushes.ts'
 import { MAX_REFERRERS } from '../bounds.ts'
 import { CONTENT_COLUMNS, type ContentRow, type ContentWrites } from './content.ts'
-import { digestFromBytes, EDGE_CODES, edgeKind, REASON_CODES } from './encoding.ts'
+import { digestBytes, digestFromBytes, EDGE_CODES, REASON_CODES } from './encoding.ts'
+import { edgeReads, edgeWrites } from './edges.ts'
 import type { Ids } from './ids.ts'
-import {
-  IS_GIVEN,
-  MEMBER,
-  memberKey,
-  type MemberWrites,
-  NOT_GIVEN,
-  READING,
-  UNEXPIRED,
-} from './members.ts'
+import { MEMBER, memberKey, type MemberWrites, NOT_GIVEN, READING, UNEXPIRED } from './members.ts'
+import { IS_GIVEN, LISTS } from './needed.ts'
 import type { PendingWrites } from './pending.ts'
 
 /**
@@ -31,19 +21,6 @@ import type { PendingWrites } from './pending.ts'
 const MAX_BELOW = 100_000
 /** A layer of a base image is listed by thousands, and those that were asked agree. */
 const LISTERS_ASKED = 64
-
-interface EdgeRow {
-  readonly digest: Buffer
-  readonly kind: number
-  readonly size: number
-  readonly media_type: string
-  readonly platform: string | null
-  readonly distributable: number
-}
-
-const LIST_EDGES = `
-SELECT c.digest, e.kind, e.size, e.media_type, e.platform, e.distributable
-FROM edge e JOIN content c ON c.id = e.child WHERE e.parent = ? ORDER BY e.position`
 
 interface SizedRow {
   readonly repository: number
@@ -59,7 +36,7 @@ export function manifestReads(database: Database, nowMs: () => number) {
     `SELECT ${CONTENT_COLUMNS}, ${READING} AS reading
      FROM (SELECT m.content, m.media_type ${MEMBER}) m CROSS JOIN content c ON c.id = m.content AND c.present = 1`,
   )
-  const listEdges = row(LIST_EDGES)
+  const { listEdges } = edgeReads(database)
   // A forgotten row has no size of its own.
   const sized = row(
     `SELECT m.repository, m.delivered, c.id, c.size FROM (SELECT m.repository, m.content, m.delivered ${MEMBER}) m
@@ -71,18 +48,9 @@ export function manifestReads(database: Database, nowMs: () => number) {
     `SELECT DISTINCT size FROM (
        SELECT e.size FROM edge e
        CROSS JOIN repository_content p ON p.content = e.parent AND p.repository = ? AND p.reason <> ${REASON_CODES.confirmed}
-       WHERE e.child = ? AND e.kind <> ${EDGE_CODES.subject} AND e.distributable = 1
+       WHERE e.child = ? AND ${LISTS} AND e.distributable = 1
        LIMIT ${LISTERS_ASKED})
      LIMIT 2`,
-  )
-  const listReferrers = one(
-    `SELECT DISTINCT c.digest FROM edge e
-     CROSS JOIN repository_content m ON m.content = e.parent
-       AND m.repository = (SELECT id FROM repository WHERE key = ?)
-     CROSS JOIN content c ON c.id = e.parent AND c.present = 1 AND ${READING} IS NOT NULL
-     WHERE e.child = (SELECT id FROM content WHERE digest = ?) AND e.kind = ${EDGE_CODES.subject}
-       AND ${UNEXPIRED}
-     ORDER BY c.digest LIMIT ${MAX_REFERRERS}`,
   )
 
   return {
@@ -91,8 +59,8 @@ export function manifestReads(database: Database, nowMs: () => number) {
         | (ContentRow & { readonly reading: string | null })
         | undefined
       if (found?.reading == null) return undefined
-      const edges = listEdges.all(found.id) as EdgeRow[]
-      return { digest, mediaType: found.reading, sizeBytes: found.size, edges: edges.map(edgeOf) }
+      const edges = listEdges(found.id)
+      return { digest, mediaType: found.reading, sizeBytes: found.size, edges }
     },
     sizeOf(repository: Repository, digest: Digest): number | undefined {
       const found = sized.get(...memberKey(repository, digest, nowMs())) as SizedRow | undefined
@@ -104,21 +72,42 @@ export function manifestReads(database: Database, nowMs: () => number) {
       if (listed.length > 1) return undefined
       return listed[0] ?? found.size ?? undefined
     },
+    ...aboveReads(database, nowMs),
+  }
+}
+
+/** Manifests of a repository that name it. */
+function aboveReads(database: Database, nowMs: () => number) {
+  const prepare = (kind: string, page: string) =>
+    database
+      .prepare(
+        `SELECT DISTINCT c.digest FROM edge e
+         CROSS JOIN repository_content m ON m.content = e.parent
+           AND m.repository = (SELECT id FROM repository WHERE key = ?)
+         CROSS JOIN content c ON c.id = e.parent AND c.present = 1 AND ${READING} IS NOT NULL
+         WHERE e.child = (SELECT id FROM content WHERE digest = ?) AND ${kind} AND ${UNEXPIRED} ${page}`,
+      )
+      .pluck()
+  const listReferrers = prepare(
+    `e.kind = ${EDGE_CODES.subject}`,
+    `ORDER BY c.digest LIMIT ${MAX_REFERRERS}`,
+  )
+  const listListers = prepare(LISTS, 'AND c.digest > ? ORDER BY c.digest LIMIT ?')
+
+  return {
     listReferrers(repository: Repository, digest: Digest): Digest[] {
       const rows = listReferrers.all(...memberKey(repository, digest, nowMs())) as Buffer[]
       return rows.map(digestFromBytes)
     },
-  }
-}
-
-function edgeOf(row: EdgeRow): Edge {
-  return {
-    child: digestFromBytes(row.digest),
-    kind: edgeKind(row.kind),
-    sizeBytes: row.size,
-    mediaType: row.media_type,
-    platform: row.platform ?? undefined,
-    distributable: row.distributable === 1,
+    listListers(
+      repository: Repository,
+      digest: Digest,
+      { after, limit }: { after?: Digest; limit: number },
+    ): Digest[] {
+      const start = after === undefined ? Buffer.alloc(0) : digestBytes(after)
+      const of = memberKey(repository, digest, nowMs())
+      return (listListers.all(...of, start, limit) as Buffer[]).map(digestFromBytes)
+    },
   }
 }
 
@@ -127,10 +116,10 @@ function edgeOf(row: EdgeRow): Edge {
 // that. It does not go on below what only a client has described.
 const INSERT_BELOW = `
 WITH RECURSIVE below (id) AS (
-  SELECT child FROM edge WHERE parent = ? AND kind <> ${EDGE_CODES.subject} AND distributable = 1
+  SELECT e.child FROM edge e WHERE e.parent = ? AND ${LISTS} AND e.distributable = 1
   UNION
   SELECT e.child FROM below b JOIN edge e
-    ON e.parent = b.id AND e.kind <> ${EDGE_CODES.subject} AND e.distributable = 1
+    ON e.parent = b.id AND ${LISTS} AND e.distributable = 1
   WHERE (SELECT claimed FROM content WHERE id = b.id) = 0
   LIMIT ${MAX_BELOW}
 )
@@ -146,11 +135,12 @@ interface ManifestWriteParts {
 }
 
 /** What a push and an upstream's answer say of a manifest alike. */
-type ManifestContent = Pick<RecordManifest, 'repository' | 'manifest' | 'contentClass' | 'atMs'>
+type ManifestContent = Pick<RecordPush, 'repository' | 'manifest' | 'hold' | 'atMs'>
 
 export function manifestWrites(database: Database, parts: ManifestWriteParts) {
   const { ids, content, members, pending } = parts
   const sql = prepareManifestWrites(database)
+  const edges = edgeWrites(database, ids)
 
   return { recordManifest, recordPushed }
 
@@ -158,12 +148,14 @@ export function manifestWrites(database: Database, parts: ManifestWriteParts) {
    * As an upstream says: what the manifest lists is a member, too, and so wherever an upstream
    * lists the manifest (R179).
    */
-  function recordManifest(record: ManifestContent): void {
-    const { repository, id } = setManifest(record)
-    const edgesChanged = replaceEdges(id, record.manifest.edges)
+  function recordManifest(record: RecordManifest): void {
+    const { repository, id } = setManifest({ ...record, hold: 'nothing' })
+    const { manifest, apart = false } = record
+    const edgesChanged = edges.record(id, manifest.edges, apart)
     const isNews = sql.prove.run(id).changes === 1 || edgesChanged
     const reason = sql.findReason.get(repository, id)
-    sql.insertManifest.run(repository, id, record.manifest.mediaType)
+    sql.insertManifest.run(repository, id, manifest.mediaType, apart ? 1 : 0)
+    if (edgesChanged && apart) edges.findNeeds(id)
     if (reason === undefined || reason === REASON_CODES.confirmed) addBelow(repository, id)
     // Another repository may have listed this manifest before its bytes, and so its children, were
     // known.
@@ -171,51 +163,29 @@ export function manifestWrites(database: Database, parts: ManifestWriteParts) {
   }
 
   /** As a client says, which proves nothing of what is below: neither here nor at an upstream. */
-  function recordPushed(record: ManifestContent & Pick<RecordPush, 'confirmed' | 'completes'>) {
+  function recordPushed(record: RecordPush): void {
     const { manifest, confirmed = [], completes = false } = record
     const { repository, id } = setManifest(record)
-    if (replaceEdges(id, manifest.edges)) sql.claim.run(id)
+    if (edges.record(id, manifest.edges)) sql.claim.run(id)
     sql.notePushed.run(repository)
-    // A second tag, or a PUT that is repeated, sends no blob: what is pending by then is of others.
+    // A second tag, or a PUT that is repeated, sends no blob: what is pending by then is of others,
+    // unless it is all that the manifest lists. Then the image was sent once more, whole.
     const isNew = sql.isGiven.get(repository, id) === undefined
     sql.pushManifest.run(repository, id, manifest.mediaType)
-    if (completes && isNew) pending.complete(repository, id)
+    if (completes && (isNew || pending.hasAllListed(repository, id)))
+      pending.complete(repository, id)
     for (const member of confirmed) members.confirm(repository, ids.contentId(member))
   }
 
-  function setManifest({ repository, manifest, contentClass, atMs }: ManifestContent) {
+  function setManifest({ repository, manifest, hold, atMs }: ManifestContent) {
     const id = ids.contentId(manifest.digest)
     const { sizeBytes, mediaType } = manifest
-    content.setPresent(id, { sizeBytes, mediaType, contentClass, atMs })
+    content.setPresent(id, { sizeBytes, mediaType, hold, atMs })
     return { repository: ids.repositoryId(repository), id }
   }
 
   function addBelow(repository: number, parent: number): void {
     sql.insertBelow.run(parent, repository)
-  }
-
-  /**
-   * True when they are not what was there. Edges follow from the bytes, so a second recording
-   * rarely changes any.
-   */
-  function replaceEdges(parent: number, edges: readonly Edge[]): boolean {
-    const before = sql.listEdges.all(parent) as EdgeRow[]
-    if (before.length === edges.length && before.every((row, at) => isSameEdge(row, edges[at])))
-      return false
-    sql.deleteEdges.run(parent)
-    edges.forEach((edge, position) =>
-      sql.insertEdge.run(
-        parent,
-        position,
-        ids.contentId(edge.child),
-        EDGE_CODES[edge.kind],
-        edge.sizeBytes,
-        edge.mediaType,
-        edge.platform ?? null,
-        edge.distributable ? 1 : 0,
-      ),
-    )
-    return true
   }
 }
 
@@ -227,15 +197,17 @@ function prepareManifestWrites(database: Database) {
     pushManifest: row(
       `INSERT INTO repository_content (repository, content, reason, media_type, delivered)
        VALUES (?, ?, ${REASON_CODES.confirmed}, ?, 1)
-       ON CONFLICT DO UPDATE SET media_type = excluded.media_type, delivered = 1
-       WHERE media_type IS NOT excluded.media_type OR delivered = 0`,
+       ON CONFLICT DO UPDATE SET media_type = excluded.media_type, delivered = 1, apart = 0
+       WHERE media_type IS NOT excluded.media_type OR delivered = 0 OR apart = 1`,
     ),
     findReason: one('SELECT reason FROM repository_content WHERE repository = ? AND content = ?'),
     insertManifest: row(
-      `INSERT INTO repository_content (repository, content, reason, media_type, delivered)
-       VALUES (?, ?, ${REASON_CODES.manifest}, ?, 1)
-       ON CONFLICT DO UPDATE SET reason = excluded.reason, media_type = excluded.media_type, delivered = 1
-       WHERE reason <> excluded.reason OR media_type IS NOT excluded.media_type OR delivered = 0`,
+      `INSERT INTO repository_content AS m (repository, content, reason, media_type, delivered, apart)
+       VALUES (?, ?, ${REASON_CODES.manifest}, ?, 1, ?)
+       ON CONFLICT DO UPDATE SET reason = excluded.reason, media_type = excluded.media_type, delivered = 1,
+         apart = iif(m.media_type <> '', min(m.apart, excluded.apart), excluded.apart)
+       WHERE m.reason <> excluded.reason OR m.media_type IS NOT excluded.media_type OR m.delivered = 0
+         OR m.apart > excluded.apart`,
     ),
     insertBelow: row(INSERT_BELOW),
     findListers: one(
@@ -247,23 +219,5 @@ function prepareManifestWrites(database: Database) {
       `SELECT 1 FROM repository_content m JOIN content c ON c.id = m.content
        WHERE m.repository = ? AND m.content = ? AND ${IS_GIVEN('m', 'c')}`,
     ),
-    listEdges: row(LIST_EDGES),
-    deleteEdges: row('DELETE FROM edge WHERE parent = ?'),
-    insertEdge: row(
-      `INSERT INTO edge (parent, position, child, kind, size, media_type, platform, distributable)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-    ),
   }
-}
-
-function isSameEdge(row: EdgeRow, edge: Edge | undefined): boolean {
-  return (
-    edge !== undefined &&
-    digestFromBytes(row.digest) === edge.child &&
-    row.kind === EDGE_CODES[edge.kind] &&
-    row.size === edge.sizeBytes &&
-    row.media_type === edge.mediaType &&
-    row.platform === (edge.platform ?? null) &&
-    row.distributable === (edge.distributable ? 1 : 0)
-  )
 }

@@ -8,12 +8,13 @@ import {
   type RepositoryKey,
   repositoryKey,
 } from '../../oci/reference.ts'
-import type { Member, RecordBlob } from '../../registry/ports/catalog-content.ts'
+import type { ListedMember, Member, RecordBlob } from '../../registry/ports/catalog-content.ts'
 import type { Page } from '../../registry/ports/catalog-tags.ts'
 import { MAX_DELIVERERS } from '../bounds.ts'
 import type { ContentWrites } from './content.ts'
-import { digestBytes, REASON_CODES } from './encoding.ts'
+import { contentClass, digestBytes, digestFromBytes, REASON_CODES } from './encoding.ts'
 import type { Ids } from './ids.ts'
+import { LISTS } from './needed.ts'
 import type { PendingWrites } from './pending.ts'
 
 // Nothing that is written today expires; a file that a later version wrote may hold what does.
@@ -41,15 +42,15 @@ export function memberKey(repository: Repository, digest: Digest, nowMs: number)
 export const READING = `nullif(coalesce(m.media_type, c.media_type), '')`
 /** In the place of a media type: as a manifest it was not given to this repository. */
 export const NOT_GIVEN = `''`
-/**
- * Was the member `m` with the content `c` given here as a manifest? Rows that an older minor added
- * have no media type of their own.
- */
-export const IS_GIVEN = (m: string, c: string) =>
-  `coalesce(${m}.media_type, ${c}.media_type, '') <> ''`
 
 interface MemberRow {
   readonly delivered: number
+  readonly reading: string | null
+}
+
+interface ListedRow {
+  readonly digest: Buffer
+  readonly class: number
   readonly reading: string | null
 }
 
@@ -59,6 +60,11 @@ export function memberReads(database: Database, nowMs: () => number) {
   const findMember = database.prepare(
     `SELECT m.delivered, iif(c.present = 1, ${READING}, NULL) AS reading
      FROM (SELECT m.content, m.media_type, m.delivered ${MEMBER}) m CROSS JOIN content c ON c.id = m.content`,
+  )
+  const lister = one(
+    `SELECT 1 FROM edge e CROSS JOIN repository_content p ON p.content = e.parent
+     WHERE e.child = (SELECT id FROM content WHERE digest = ?) AND ${LISTS}
+       AND p.repository = (SELECT id FROM repository WHERE key = ?) LIMIT 1`,
   )
   const taken = one(
     `SELECT 1 FROM taken WHERE repository = (SELECT id FROM repository WHERE key = ?)
@@ -92,6 +98,8 @@ export function memberReads(database: Database, nowMs: () => number) {
       const row = findMember.get(...memberKey(repository, digest, nowMs())) as MemberRow | undefined
       return row && { delivered: row.delivered === 1, mediaType: row.reading ?? undefined }
     },
+    isListed: (repository: Repository, digest: Digest) =>
+      lister.get(digestBytes(digest), repositoryKey(repository)) !== undefined,
     wasTaken: (repository: Repository, digest: Digest) =>
       taken.get(repositoryKey(repository), digestBytes(digest)) !== undefined,
     listDeliverers(digest: Digest): RegistryHost[] {
@@ -110,6 +118,31 @@ export function memberReads(database: Database, nowMs: () => number) {
       listRepositoriesOf.all(digestBytes(digest), limit) as RepositoryKey[],
     listRepositories: ({ after = '', limit }: Page) =>
       listRepositories.all(after, limit) as RepositoryKey[],
+  }
+}
+
+export function memberListing(database: Database, nowMs: () => number) {
+  const listMembers = database.prepare(
+    `SELECT c.digest, c.class, ${READING} AS reading FROM repository_content m
+     CROSS JOIN content c ON c.id = m.content AND c.present = 1
+     WHERE m.repository = (SELECT id FROM repository WHERE key = ?)
+       AND m.content > coalesce((SELECT id FROM content WHERE digest = ?), -1) AND ${UNEXPIRED}
+     ORDER BY m.content LIMIT ?`,
+  )
+
+  return {
+    listMembers(
+      repository: Repository,
+      { after, limit }: { after?: Digest; limit: number },
+    ): ListedMember[] {
+      const start = after === undefined ? Buffer.alloc(0) : digestBytes(after)
+      const rows = listMembers.all(repositoryKey(repository), start, nowMs(), limit)
+      return (rows as ListedRow[]).map(row => ({
+        digest: digestFromBytes(row.digest),
+        isManifest: row.reading !== null,
+        contentClass: contentClass(row.class),
+      }))
+    },
   }
 }
 
@@ -142,8 +175,8 @@ export function memberWrites(database: Database, { ids, content, pending }: Memb
     recordBlob(record: RecordBlob): void {
       const repository = ids.repositoryId(record.repository)
       const id = ids.contentId(record.digest)
-      const { sizeBytes, contentClass, atMs, acknowledgedAtMs } = record
-      content.setPresent(id, { sizeBytes, contentClass, atMs })
+      const { sizeBytes, hold, atMs, acknowledgedAtMs } = record
+      content.setPresent(id, { sizeBytes, hold, atMs })
       bring.run(repository, id)
       if (acknowledgedAtMs !== undefined) pending.add(repository, id, acknowledgedAtMs)
     },

@@ -1,17 +1,18 @@
 // Opening the SQLite catalog of a data directory: lock, writer thread, reader, in this order;
 // whatever was taken is given back when a later step fails.
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ChangedAnswers } from '../../registry/ports/catalog.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { NoteEvent } from '../../registry/ports/events.ts'
 import { createSqliteCatalog, type SqliteCatalog } from './catalog.ts'
 import { openForReading } from './database.ts'
-import { storeErrorOf } from '../../registry/ports/store-error.ts'
+import { StoreError, storeErrorOf } from '../../registry/ports/store-error.ts'
 import { assertFile, faultOf } from './faults.ts'
 import { lockDirectory } from './lock.ts'
 import { metaReads } from './meta.ts'
 import { prepareReads } from './reads.ts'
+import { Spare } from './spare.ts'
 import { startWriter } from './writer.ts'
 
 export interface SqliteCatalogOptions {
@@ -23,6 +24,8 @@ export interface SqliteCatalogOptions {
    * Is told whose answers a write may have changed, before whoever made it hears that it is done.
    */
   readonly epochs: ChangedAnswers
+  /** Kept beside the file, for what takes content away from a full disk. Default 0: nothing. */
+  readonly spareBytes?: number
 }
 
 /**
@@ -34,7 +37,7 @@ export interface SqliteCatalogOptions {
  * be used, or was written by a newer major version; full.
  */
 export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<SqliteCatalog> {
-  const { directory, note, clock, epochs } = options
+  const { directory, note, clock, epochs, spareBytes = 0 } = options
   const lock = orStoreError(() => {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     return lockDirectory(directory)
@@ -43,11 +46,18 @@ export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<
     const file = join(directory, 'catalog.db')
     const elsewhere = 'to keep the data elsewhere, let storage.rootdirectory point there'
     assertFile(file, `move ${file} away; ${elsewhere}`)
-    const { writer, evidence, upToDate } = await startWriter(
-      { file, nowMs: clock.nowMs() },
-      error =>
-        note({ kind: 'storage failed', failure: 'io', reason: error.message, hint: error.hint }),
+    const spare = new Spare(join(directory, 'catalog.spare'), spareBytes)
+    const { opened, isTight } = await withSpare(spare, directory, () =>
+      startWriter(
+        { file, nowMs: clock.nowMs() },
+        {
+          onDeath: ({ message, hint }) =>
+            note({ kind: 'storage failed', failure: 'io', reason: message, hint }),
+          migrates: versions => note({ kind: 'catalog is being brought up to date', ...versions }),
+        },
+      ),
     )
+    const { writer, evidence, upToDate } = opened
     if (upToDate !== undefined) note({ kind: 'catalog brought up to date', ...upToDate })
     if (evidence !== undefined)
       note({
@@ -58,8 +68,10 @@ export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<
       })
     try {
       const reader = orStoreError(() => openReader(file, () => clock.nowMs()))
-      const catalog = createSqliteCatalog({ reader, writer, lock, clock, epochs })
+      const catalog = createSqliteCatalog({ reader, writer, spare, lock, clock, epochs })
       await catalog.reserveSequence()
+      // Where it was needed the rest of the start may need some of it as well.
+      if (!isTight) await spare.keep()
       return catalog
     } catch (error) {
       await writer.close()
@@ -69,6 +81,31 @@ export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<
     lock.release()
     throw error
   }
+}
+
+/**
+ * Without a free byte not even a log can be begun, and without that nothing could leave. The lock
+ * is held: the spare room is nobody else's.
+ */
+async function withSpare<T>(
+  spare: Spare,
+  directory: string,
+  open: () => Promise<T>,
+): Promise<{ readonly opened: T; readonly isTight: boolean }> {
+  try {
+    return { opened: await open(), isTight: false }
+  } catch (error) {
+    if (!isFullFor(error, directory) || !(await spare.release())) throw error
+    return { opened: await open(), isTight: true }
+  }
+}
+
+/** SQLite does not say why it could not make a file. */
+function isFullFor(error: unknown, directory: string): boolean {
+  if (!(error instanceof StoreError)) return false
+  if (error.failure === 'full') return true
+  const { files, ffree } = statfsSync(directory)
+  return error.failure === 'io' && files > 0 && ffree === 0
 }
 
 function openReader(file: string, nowMs: () => number) {

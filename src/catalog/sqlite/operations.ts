@@ -2,25 +2,43 @@
 // that someone else begins and commits; nothing is remembered between operations, so a rollback is
 // complete.
 import type { Database } from 'better-sqlite3'
+import type { Digest } from '../../oci/digest.ts'
+import type { Repository, Tag } from '../../oci/reference.ts'
 import type { RecordManifest } from '../../registry/ports/catalog-content.ts'
-import type { RecordPush } from '../../registry/ports/catalog-pushes.ts'
+import type {
+  DeleteOptions,
+  RecordPush,
+  RemoveOptions,
+} from '../../registry/ports/catalog-pushes.ts'
+import type { SettledTags } from '../../registry/ports/outbox.ts'
 import type * as Port from '../writes.ts'
 import { contentWrites } from './content.ts'
-import { idsIn } from './ids.ts'
+import { imageEviction } from './evict-image.ts'
+import { followerWrites } from './followers.ts'
+import { ghostWrites } from './ghosts.ts'
+import { type HoldWrites, holdWrites } from './holds.ts'
+import { type Ids, idsIn } from './ids.ts'
+import { leavingWrites } from './leaving.ts'
 import { listWrites } from './lists.ts'
+import { looseWrites } from './loose.ts'
 import { manifestWrites } from './manifests.ts'
 import { memberWrites } from './members.ts'
 import { metaWrites } from './meta.ts'
 import { outboxWrites } from './outbox.ts'
 import { pendingWrites } from './pending.ts'
+import { pinWrites } from './pins.ts'
+import { recountWrites } from './recount.ts'
 import { memberRemoval } from './remove-member.ts'
-import { tagWrites } from './tags.ts'
+import { jobNoteWrites } from './job-notes.ts'
+import { type TagWrites, tagWrites } from './tags.ts'
+import { tidyWrites } from './tidy.ts'
+import { usageWrites } from './uses-of-images.ts'
 
 type PortWrites = {
   readonly [Name in Port.WriteName]: (...args: Port.WriteArgs<Name>) => void
 }
-/** Of the file itself and of uses: no answer that a client was given is made of them. */
-type FileWrites = ReturnType<typeof metaWrites> & Pick<ReturnType<typeof contentWrites>, 'noteUses'>
+/** Of the file itself: no answer that a client was given is made of them. */
+type FileWrites = ReturnType<typeof metaWrites>
 
 /** A write of this file that is none of the port's. */
 export type FileOperation = {
@@ -45,9 +63,15 @@ function prepareWrites(database: Database): PortWrites & FileWrites {
   const content = contentWrites(database)
   const members = memberWrites(database, { ids, content, pending })
   const manifests = manifestWrites(database, { ids, content, members, pending })
-  const tags = tagWrites(database, ids)
-  const removal = memberRemoval(database, { ids, tags, pending })
+  const usage = usageWrites(database, ids)
+  const tags = tagWrites(database, ids, usage)
+  const holds = holdWrites(database, ids)
+  const followers = followerWrites(database, ids)
+  const removal = memberRemoval(database, { ids, tags, pending, holds, followers })
   const outbox = outboxWrites(database)
+  const loose = looseWrites(database, { ids, content })
+  const leaving = leavingWrites(database, ids)
+  const ghosts = ghostWrites(database)
   return {
     ...content,
     ...members,
@@ -55,30 +79,75 @@ function prepareWrites(database: Database): PortWrites & FileWrites {
     ...tags,
     ...removal,
     ...outbox,
+    ...loose,
+    ...followers,
+    ...leaving,
+    ...imageEviction(database, { ids, leaving, ghosts }),
+    ...ghosts,
+    ...pinWrites(database),
+    ...jobNoteWrites(database),
+    ...tidyWrites(database),
+    ...recountWrites(database),
     ...metaWrites(database),
     // What is about several subjects.
     recordManifest(record: RecordManifest): void {
       manifests.recordManifest(record)
       const { repository, tag, previous, atMs, manifest } = record
+      ghosts.welcome({ repository, digest: manifest.digest })
       if (tag !== undefined)
         tags.recordTag(repository, tag, manifest.digest, { checkedAtMs: atMs, previous })
     },
     recordPush(record: RecordPush): void {
       manifests.recordPushed(record)
       tags.pushTags(record)
+      loose.endLeases(record.repository, record.manifest.digest)
+      followers.endFollowingBy(record.repository, record.manifest.digest)
       if (record.delivery !== undefined) outbox.recordDelivery(record.delivery)
+      holds.holdPushed(record)
     },
-    deleteTag(repository, tag, options): void {
+    noteUses(uses): void {
+      content.noteUses(uses)
+      usage.noteUsesOfImages(uses)
+    },
+    stampLoose(atMs: number): void {
+      loose.stampLoose(atMs)
+      followers.stampFollowers(atMs)
+    },
+    putBack(times): void {
+      loose.putLooseBack(times)
+      followers.putFollowersBack(times.nowMs)
+    },
+    ...outboxEnds({ ids, tags, removal, outbox, holds }),
+  }
+}
+
+interface EndParts {
+  readonly ids: Ids
+  readonly tags: TagWrites
+  readonly removal: ReturnType<typeof memberRemoval>
+  readonly outbox: ReturnType<typeof outboxWrites>
+  readonly holds: HoldWrites
+}
+
+/** What takes entries out of the outbox, for whose sake something may have been held. */
+function outboxEnds({ ids, tags, removal, outbox, holds }: EndParts) {
+  return {
+    deleteTag(repository: Repository, tag: Tag, options?: DeleteOptions): void {
       tags.deleteTag(repository, tag)
       outbox.withdraw(options)
     },
-    removeMember(repository, digest, options): void {
-      removal.removeMember(repository, digest)
-      outbox.withdraw(options)
+    removeMember(repository: Repository, digest: Digest, options?: RemoveOptions): void {
+      if (removal.removeMember(repository, digest, options)) outbox.withdraw(options)
     },
-    removeDelivery(id, settled): void {
+    removeDelivery(id: number, settled?: SettledTags): void {
+      const carried = holds.carriedBy(id)
       outbox.remove(id)
-      if (settled !== undefined) tags.settleTags(id, settled)
+      if (settled === undefined) return
+      tags.settleTags(id, settled)
+      const { repository, isKept = false } = settled
+      for (const each of carried) holds.release(each, isKept)
+      const where = ids.knownRepository(repository)
+      if (carried.length === 0 && where !== undefined) holds.releaseAll(where, isKept)
     },
   }
 }

@@ -1,9 +1,15 @@
 // Pending blobs: acknowledged to a client, and no manifest has come for them so far (R296). What
 // becomes of what a delete would have taken along meanwhile is remove-member.ts.
 import type { Database } from 'better-sqlite3'
-import { parseRepositoryKey } from '../../oci/reference.ts'
-import type { PendingBlob, PendingPage } from '../../registry/ports/catalog-pushes.ts'
-import { digestFromBytes, EDGE_CODES } from './encoding.ts'
+import type { Digest } from '../../oci/digest.ts'
+import { parseRepositoryKey, type Repository, repositoryKey } from '../../oci/reference.ts'
+import {
+  type PendingBlob,
+  type PendingPage,
+  PUSH_MAX_MS,
+} from '../../registry/ports/catalog-pushes.ts'
+import { digestBytes, digestFromBytes } from './encoding.ts'
+import { LISTED, LISTS } from './needed.ts'
 
 interface PendingRow {
   readonly key: string
@@ -23,7 +29,14 @@ export function pendingReads(database: Database) {
   const listBefore = list('p.at < ?')
   const listAfter = list('p.at > ? AND p.at >= ?')
 
+  const isPending = database.prepare(
+    `SELECT 1 FROM promised WHERE repository = (SELECT id FROM repository WHERE key = ?)
+       AND content = (SELECT id FROM content WHERE digest = ?)`,
+  )
+
   return {
+    isPending: (repository: Repository, digest: Digest): boolean =>
+      isPending.get(repositoryKey(repository), digestBytes(digest)) !== undefined,
     listPendingBlobs({ beforeMs, afterMs, limit }: PendingPage): PendingBlob[] {
       const before = listBefore.all(beforeMs, limit) as PendingRow[]
       const left = limit - before.length
@@ -51,11 +64,23 @@ export function pendingWrites(database: Database) {
   )
   const complete = row(
     `UPDATE promised SET times = times - 1, owed = 0 WHERE repository = ?
-     AND content IN (SELECT child FROM edge WHERE parent = ? AND kind <> ${EDGE_CODES.subject})`,
+     AND content IN (${LISTED})`,
+  )
+  // What is to be had from elsewhere nobody has to send.
+  const lacksAny = row(
+    `SELECT 1 FROM edge e WHERE e.parent = @manifest AND ${LISTS} AND e.distributable = 1
+       AND NOT EXISTS (SELECT 1 FROM promised p WHERE p.repository = @repository AND p.content = e.child)
+     LIMIT 1`,
   )
   const dropCompleted = row('DELETE FROM promised WHERE repository = ? AND times = 0')
   const drop = row('DELETE FROM promised WHERE repository = ? AND content = ?')
   const defer = row('UPDATE promised SET owed = 1 WHERE repository = ? AND content = ?')
+  // As if it had been acknowledged so long before its end.
+  const deferLeased = row(
+    `INSERT INTO promised (repository, content, times, at, owed)
+     SELECT repository, content, 1, until - ${PUSH_MAX_MS}, 1 FROM lease
+     WHERE repository = ? AND content = ? AND until - ${PUSH_MAX_MS} > ?`,
+  )
   const expire = row(
     'DELETE FROM promised WHERE repository = ? AND content = ? AND at = ? RETURNING owed',
   ).pluck()
@@ -68,18 +93,26 @@ export function pendingWrites(database: Database) {
     complete(repository: number, manifest: number): void {
       if (complete.run(repository, manifest).changes > 0) dropCompleted.run(repository)
     },
-    drop(repository: number, content: number): void {
-      drop.run(repository, content)
-    },
-    /** It goes when it is pending no more. False when it is not pending. */
-    deferRemoval: (repository: number, content: number) =>
-      defer.run(repository, content).changes > 0,
+    /** All that the manifest lists was acknowledged, and no manifest has come for it since. */
+    hasAllListed: (repository: number, manifest: number) =>
+      lacksAny.get({ repository, manifest }) === undefined,
+    /** Was it pending? */
+    drop: (repository: number, content: number) => drop.run(repository, content).changes > 0,
     /**
-     * It is pending no more, if `atMs` is when it was last acknowledged. True when a delete would
-     * have taken it along meanwhile.
+     * It goes when it is pending no more. False when it is not pending, nor leased for longer than
+     * what was acknowledged at `afterMs` was pending.
      */
-    expire: (repository: number, content: number, atMs: number) =>
-      expire.get(repository, content, atMs) === 1,
+    deferRemoval: (repository: number, content: number, afterMs = Number.MIN_SAFE_INTEGER) =>
+      defer.run(repository, content).changes > 0 ||
+      deferLeased.run(repository, content, afterMs).changes > 0,
+    /**
+     * It is pending no more, if `atMs` is when it was last acknowledged; undefined when it is not.
+     * `isOwed`: a delete would have taken it along meanwhile.
+     */
+    expire(repository: number, content: number, atMs: number) {
+      const owed = expire.get(repository, content, atMs)
+      return owed === undefined ? undefined : { isOwed: owed === 1 }
+    },
   }
 }
 

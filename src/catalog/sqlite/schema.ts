@@ -5,6 +5,7 @@ import type { Database } from 'better-sqlite3'
 import { StoreError } from '../../registry/ports/store-error.ts'
 import { CLASS_CODES, EDGE_CODES, REASON_CODES } from './encoding.ts'
 import { PUSHES } from './schema-pushes.ts'
+import { SPACE } from './schema-space.ts'
 import { TRUST } from './schema-trust.ts'
 
 export interface Migration {
@@ -189,12 +190,15 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 1003, sql: TRUST },
   { version: 1004, sql: PROMISES },
   { version: 2000, sql: CARRIER },
+  { version: 2001, sql: SPACE },
 ]
 
 /** The version that the file has; 0 when it is new. */
 export function versionOf(database: Database): number {
   return Number(database.pragma('user_version', { simple: true }))
 }
+
+export const NEWEST_VERSION = MIGRATIONS.at(-1)?.version ?? 0
 
 /**
  * Brings the file to the newest version known here, all steps in one transaction. A newer minor of

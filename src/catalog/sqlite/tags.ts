@@ -9,6 +9,7 @@ import type { Page, TagCheck, RecordedTag } from '../../registry/ports/catalog-t
 import type { SettledTags } from '../../registry/ports/outbox.ts'
 import { digestBytes, digestFromBytes } from './encoding.ts'
 import type { Ids } from './ids.ts'
+import type { UsageWrites } from './uses-of-images.ts'
 
 interface TagRow {
   readonly name: Tag
@@ -18,10 +19,12 @@ interface TagRow {
   readonly previous: Buffer | null
   readonly previous_checked_at: number | null
   readonly local: number
+  readonly order_edge: string | null
+  readonly order_number: number | null
 }
 
 const COLUMNS = `t.name, c.digest, t.checked_at, t.changed_at,
-  (SELECT digest FROM content WHERE id = t.previous) AS previous, t.previous_checked_at, t.local`
+  (SELECT digest FROM content WHERE id = t.previous) AS previous, t.previous_checked_at, t.local, t.order_edge, t.order_number`
 const TABLES =
   'FROM repository r JOIN tag t ON t.repository = r.id JOIN content c ON c.id = t.content'
 
@@ -36,6 +39,13 @@ export function tagReads(database: Database) {
      WHERE t.repository = (SELECT id FROM repository WHERE key = ?) AND t.local = 1 AND t.name > ?
      ORDER BY t.name LIMIT ?`,
   )
+  // Named for the same reason.
+  const listTo = database.prepare(
+    `SELECT ${COLUMNS} FROM tag t INDEXED BY tag_by_content JOIN content c ON c.id = t.content
+     WHERE t.content = (SELECT id FROM content WHERE digest = ?)
+       AND t.repository = (SELECT id FROM repository WHERE key = ?) AND t.name > ?
+     ORDER BY t.name LIMIT ?`,
+  )
 
   return {
     findTag(repository: Repository, tag: Tag): RecordedTag | undefined {
@@ -46,11 +56,15 @@ export function tagReads(database: Database) {
       (list.all(repositoryKey(repository), after, limit) as TagRow[]).map(tagOf),
     listLocalTags: (repository: Repository, { after = '', limit }: Page): RecordedTag[] =>
       (listLocal.all(repositoryKey(repository), after, limit) as TagRow[]).map(tagOf),
+    listTagsTo(repository: Repository, digest: Digest, { after = '', limit }: Page): RecordedTag[] {
+      const place = [digestBytes(digest), repositoryKey(repository), after]
+      return (listTo.all(...place, limit) as TagRow[]).map(tagOf)
+    },
   }
 }
 
 function tagOf(row: TagRow): RecordedTag {
-  const { previous, previous_checked_at: checkedAtMs } = row
+  const { previous, previous_checked_at: checkedAtMs, order_edge: edge, order_number: number } = row
   return {
     tag: row.name,
     digest: digestFromBytes(row.digest),
@@ -61,33 +75,47 @@ function tagOf(row: TagRow): RecordedTag {
       previous === null || checkedAtMs === null
         ? undefined
         : { digest: digestFromBytes(previous), checkedAtMs },
+    ...(edge === null || number === null ? {} : { order: { edge, number } }),
   }
 }
 
-export function tagWrites(database: Database, ids: Ids) {
+export function tagWrites(database: Database, ids: Ids, usage: UsageWrites) {
   const sql = prepareTagWrites(database)
 
   return { recordTag, pushTags, forgetTag, deleteTag, deleteTagsOf, settleTags }
 
   function recordTag(repository: Repository, tag: Tag, digest: Digest, check: TagCheck): void {
     const { checkedAtMs, previous } = check
-    sql.upsert.run(
-      ids.repositoryId(repository),
-      tag,
-      ids.contentId(digest),
-      checkedAtMs,
-      checkedAtMs,
-      previous === undefined ? null : ids.contentId(previous.digest),
-      previous?.checkedAtMs ?? null,
+    const id = ids.repositoryId(repository)
+    const content = ids.contentId(digest)
+    moving(id, tag, () =>
+      sql.upsert.run(
+        id,
+        tag,
+        content,
+        checkedAtMs,
+        checkedAtMs,
+        previous === undefined ? null : ids.contentId(previous.digest),
+        previous?.checkedAtMs ?? null,
+      ),
     )
   }
 
-  function pushTags({ repository, manifest, tags, local, delivery, atMs }: RecordPush): void {
+  /** What a tag leaves is colder than all that none has left (docs/adr/0030-eviction.md). */
+  function moving(repository: number, tag: Tag, point: () => void): void {
+    const before = sql.pointsTo.get(repository, tag) as number | undefined
+    point()
+    if (before !== undefined && sql.pointsTo.get(repository, tag) !== before)
+      usage.cool(repository, before)
+  }
+
+  function pushTags(record: RecordPush): void {
+    const { repository, manifest, tags } = record
     const id = ids.repositoryId(repository)
     const content = ids.contentId(manifest.digest)
     for (const tag of tags) {
       sql.release.run(id, tag)
-      sql.push.run(id, tag, content, atMs, atMs, local ? 1 : 0, delivery?.id ?? null)
+      moving(id, tag, () => sql.push.run({ repository: id, tag, content, ...pushedBy(record) }))
     }
   }
 
@@ -113,6 +141,17 @@ export function tagWrites(database: Database, ids: Ids) {
   }
 }
 
+/** What PUSH takes of it but for where the tag is and where it points. */
+function pushedBy({ hold, delivery, atMs, order }: RecordPush) {
+  return {
+    atMs,
+    local: hold === 'nothing' ? 0 : 1,
+    delivery: delivery?.id ?? null,
+    edge: order?.edge ?? null,
+    number: order?.number ?? null,
+  }
+}
+
 export type TagWrites = ReturnType<typeof tagWrites>
 
 const UPSERT = `
@@ -123,18 +162,23 @@ ON CONFLICT DO UPDATE SET
   previous_checked_at = iif(
     content = excluded.content, previous_checked_at, coalesce(excluded.previous_checked_at, previous_checked_at)),
   changed_at = iif(content = excluded.content, changed_at, excluded.changed_at),
+  order_edge = iif(content = excluded.content, order_edge, NULL),
+  order_number = iif(content = excluded.content, order_number, NULL),
   checked_at = excluded.checked_at,
   content = excluded.content`
 
-// repository, tag, content, checked at, changed at, local, entry of the outbox.
 const PUSH = `
-INSERT INTO tag (repository, name, content, checked_at, changed_at, local, delivery) VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO tag (repository, name, content, checked_at, changed_at, local, delivery, pushed_at, order_edge, order_number)
+VALUES (@repository, @tag, @content, @atMs, @atMs, @local, @delivery, @atMs, @edge, @number)
 ON CONFLICT DO UPDATE SET
   changed_at = iif(content = excluded.content, changed_at, excluded.changed_at),
   checked_at = excluded.checked_at,
   content = excluded.content,
   local = excluded.local,
   delivery = excluded.delivery,
+  pushed_at = max(coalesce(pushed_at, 0), excluded.pushed_at),
+  order_edge = iif(content = excluded.content, coalesce(excluded.order_edge, order_edge), excluded.order_edge),
+  order_number = iif(content = excluded.content, coalesce(excluded.order_number, order_number), excluded.order_number),
   previous = NULL,
   previous_checked_at = NULL`
 
@@ -152,6 +196,7 @@ function prepareTagWrites(database: Database) {
     upsert: row(UPSERT),
     push: row(PUSH),
     settle: row(SETTLE),
+    pointsTo: row('SELECT content FROM tag WHERE repository = ? AND name = ?').pluck(),
     remove: row(
       'DELETE FROM tag WHERE repository = (SELECT id FROM repository WHERE key = ?) AND name = ?',
     ),

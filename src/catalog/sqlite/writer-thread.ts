@@ -1,11 +1,11 @@
 // The one thread that writes the catalog, so that no fsync blocks the thread that serves. Started
-// by writer.ts only. Speaks in plain values: opened or refused once, then one answer per batch, in
-// order.
+// by writer.ts only. Speaks in plain values: perhaps that it migrates, opened or refused once, then
+// one answer per batch, in order.
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import type { Database } from 'better-sqlite3'
 import { type Outcomes, prepareBatches } from './batch.ts'
 import { closeInOrder } from './closed-mark.ts'
-import { openForWriting, type WritableCatalog } from './database.ts'
+import { type MigrationBegins, openForWriting, type WritableCatalog } from './database.ts'
 import type { StoreErrorValue } from '../../registry/ports/store-error.ts'
 import { faultOf } from './faults.ts'
 import type { Operation } from './operations.ts'
@@ -25,6 +25,7 @@ export type WriterRequest =
   | { readonly kind: 'close'; readonly inOrderAtMs: number | undefined }
 
 export type WriterReply =
+  | { readonly kind: 'migrates'; readonly versions: Parameters<MigrationBegins>[0] }
   | ({ readonly kind: 'opened' } & OpenedCatalog)
   | { readonly kind: 'refused'; readonly fault: StoreErrorValue }
   | { readonly kind: 'committed'; readonly outcomes: Outcomes }
@@ -53,7 +54,9 @@ function reply(port: MessagePort, message: WriterReply): void {
 
 function start(port: MessagePort, { file, nowMs }: WriterStart): void {
   try {
-    const { database, ...opened } = openForWriting(file, nowMs)
+    const { database, ...opened } = openForWriting(file, nowMs, versions =>
+      reply(port, { kind: 'migrates', versions }),
+    )
     serve(port, database, file)
     reply(port, { kind: 'opened', ...opened })
   } catch (error) {

@@ -4,6 +4,7 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { StoreError, storeErrorOf } from '../../registry/ports/store-error.ts'
+import type { MigrationBegins } from './database.ts'
 import { faultOf } from './faults.ts'
 import type { Operation } from './operations.ts'
 import type { Outcomes } from './batch.ts'
@@ -182,7 +183,7 @@ export class Writer {
  */
 export async function startWriter(
   start: WriterStart,
-  onDeath: (error: StoreError) => void,
+  { onDeath, migrates }: { onDeath: (error: StoreError) => void; migrates: MigrationBegins },
 ): Promise<{ readonly writer: Writer } & OpenedCatalog> {
   // The thread's file lies beside this one under the same extension, as source and as compiled.
   const file = new URL(`./writer-thread${extname(import.meta.url)}`, import.meta.url)
@@ -193,7 +194,11 @@ export async function startWriter(
     resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB },
   })
   const reply = await new Promise<WriterReply>((resolve, reject) => {
-    worker.once('message', resolve)
+    worker.on('message', function first(message: WriterReply) {
+      if (message.kind === 'migrates') return migrates(message.versions)
+      worker.off('message', first)
+      resolve(message)
+    })
     worker.once('error', reject)
     worker.once('exit', () => reject(new StoreError('io', "the catalog's writer did not start")))
   })

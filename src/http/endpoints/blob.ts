@@ -79,11 +79,12 @@ async function answerWhole(
   if (blob === undefined) return undefined
   exchange.record.source = blob.source
   const { headers, content } = partsOf(blob, anonymously)
+  const used = { repository: routed.repository, digest }
   return {
     status: 200,
     headers: { ...headers, 'Content-Type': OCTETS },
     body: { kind: 'bytes', bytes: blob.bytes },
-    content,
+    content: { ...content, used },
   }
 }
 
@@ -105,7 +106,9 @@ async function answerContent(
     const answer = contentAnswer(blob, requested, anonymously)
     if (answer.status !== 200) return answer
     const { repeatable } = blob
-    return { ...answer, content: { digest, repeatable, readFrom: routed.repository } }
+    const { repository } = routed
+    const used = { repository, digest }
+    return { ...answer, content: { digest, repeatable, readFrom: repository, used } }
   } catch (error) {
     await blob.close()
     throw error

@@ -6,6 +6,7 @@ import { RegistryError } from '../../oci/errors.ts'
 import { MANIFEST_LIMIT_BYTES } from '../../oci/manifest.ts'
 import { parseTag, type Tag } from '../../oci/reference.ts'
 import { type ManifestAnswer, PUSH_TAGS_MAX } from '../../registry/answers.ts'
+import { usedBy } from '../../registry/uses.ts'
 import { type Answer, type AnswerBody, emptyAnswer } from '../answer.ts'
 import type { Held } from '../body/memory-budget.ts'
 import { giveUpBody, limitBody, readBody } from '../body/request-body.ts'
@@ -48,7 +49,9 @@ export async function answerManifest(
   }
   const { digest, repeatable } = manifest
   const pulledFrom = !headOnly && isPulling(context) ? routed.repository : undefined
-  const content = { digest, repeatable, pulledFrom }
+  // A HEAD that is none, a push's, is not remembered either.
+  const used = usedBy(routed.repository, { reference, digest })
+  const content = { digest, repeatable, pulledFrom, used }
   if (matchesIfNoneMatch(ifNoneMatch, digest)) {
     return { status: 304, headers, body: { kind: 'none' }, content }
   }

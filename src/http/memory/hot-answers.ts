@@ -2,15 +2,17 @@
 // beside it. In front of the registry: who is answered from here costs no look at disk or catalog.
 // Nothing in here asks anybody.
 //
-// Right means: the same request in every part that answers depend on (hot-request.ts), by somebody
-// of the same class, while the stamp that was read before the registry was called is the
-// repository's still (registry/epochs.ts), and while time leaves the answer as it is.
+// Right means: the same request in every part that answers depend on (hot-request.ts), while the
+// stamp that was read before the registry was called is the repository's still
+// (registry/epochs.ts), and while time leaves the answer as it is. Who asks is no part of it:
+// whoever gives an answer away asks first whether it may (serve-hot.ts).
 import { LRUCache } from 'lru-cache'
-import type { Repository, RepositoryKey } from '../../oci/reference.ts'
+import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { NoteHit } from '../../observe/note-hit.ts'
 import type { Repeatable } from '../../registry/answers.ts'
 import type { Epochs } from '../../registry/epochs.ts'
+import type { NoteUse } from '../../registry/uses.ts'
 import { HOT_BODY_MAX_BYTES, HOT_REVALIDATE_EVERY_MS, HOT_MISSES_MAX } from '../limits.ts'
 
 /** What goes out again; everything that differs from request to request is left open. */
@@ -35,6 +37,8 @@ export interface HotContent {
   /** Of a manifest that begins a pull: where its client will ask for what it lists. */
   readonly pulledFrom: Repository | undefined
   readonly note: NoteHit
+  /** Absent for what is no use of anything. */
+  readonly noteUse: NoteUse | undefined
 }
 
 export interface HotBlob {
@@ -45,14 +49,14 @@ export interface HotBlob {
 
 export interface HotAnswer extends HotContent {
   readonly kind: 'hit'
+  /** What it is of. */
+  readonly repository: Repository
   readonly slot: number
   readonly stamp: number
   /** Somebody asks the registry again, for all. */
   isRevalidating: boolean
   /** Wall clock: in its grace nobody asks before. */
   readonly quietUntilMs: number
-  /** Wall clock: when its use was last noted. */
-  notedAtMs: number
   /** Wall clock: when somebody was last said to be pulling by it, or reading it. */
   pulledAtMs: number
 }
@@ -66,7 +70,7 @@ export interface HotMiss {
   /** Its answer is known to fit in here: of a blob whole bytes are wanted. */
   readonly isSmall: boolean
   /** To be told before the registry is asked, and after its route. Without, nothing is kept. */
-  about(repository: RepositoryKey): void
+  about(repository: Repository): void
   /** To be told of a body that is not in memory, which is never kept. */
   noteLength(bodyBytes: number): void
   /** Remembers the answer, if its request came before and nothing has changed since `about`. */
@@ -143,8 +147,9 @@ class Miss implements HotMiss {
   readonly isWanted: boolean
   readonly isSmall: boolean
   readonly #memory: Memory
-  #slot = 0
-  #stamp: number | undefined
+  #of:
+    | { readonly repository: Repository; readonly slot: number; readonly stamp: number }
+    | undefined
 
   constructor(key: string, before: Missed | undefined, memory: Memory) {
     this.key = key
@@ -153,10 +158,10 @@ class Miss implements HotMiss {
     this.#memory = memory
   }
 
-  about(repository: RepositoryKey): void {
+  about(repository: Repository): void {
     const { epochs } = this.#memory
-    this.#slot = epochs.slotOf(repository)
-    this.#stamp = epochs.stampOf(this.#slot)
+    const slot = epochs.slotOf(repositoryKey(repository))
+    this.#of = { repository, slot, stamp: epochs.stampOf(slot) }
   }
 
   noteLength(bodyBytes: number): void {
@@ -165,16 +170,16 @@ class Miss implements HotMiss {
 
   keep(content: HotContent): void {
     const { answers, epochs, nowMs } = this.#memory
-    const stamp = this.#stamp
-    if (!this.isWanted || stamp === undefined) return
+    const of = this.#of
+    if (!this.isWanted || of === undefined) return
     if ((content.body?.length ?? 0) > HOT_BODY_MAX_BYTES) return
-    if (epochs.stampOf(this.#slot) !== stamp) return
+    if (epochs.stampOf(of.slot) !== of.stamp) return
     // In its grace already: the upstream was asked, because of this request at the latest, and has
     // not answered yet.
     const isAwaited = nowMs >= content.repeatable.untilMs
     const quietUntilMs = isAwaited ? nowMs + HOT_REVALIDATE_EVERY_MS : 0
-    const uses = { isRevalidating: false, quietUntilMs, notedAtMs: 0, pulledAtMs: 0 }
-    answers.set(this.key, { ...content, kind: 'hit', slot: this.#slot, stamp, ...uses })
+    const state = { isRevalidating: false, quietUntilMs, pulledAtMs: 0 }
+    answers.set(this.key, { ...content, kind: 'hit', ...of, ...state })
   }
 
   end(): void {

@@ -2,10 +2,7 @@
 // when somebody asks for them, and for these requests nobody does. What is unusual in any way goes
 // the way on which everything is looked at.
 import type { IncomingMessage } from 'node:http'
-import type { Access } from '../../access/access.ts'
 import { isBrowsersAgent, mayBeMark } from '../../access/marks.ts'
-import type { ConnectionOwners } from '../connection-owners.ts'
-import { RequestPrincipal } from '../principal.ts'
 
 export interface HotRequest {
   /** The same for requests that are answered alike. */
@@ -20,19 +17,11 @@ const SHORTEST_TARGET = '/v2/a/blobs/'.length
 /** Longer keys are mostly queries that nobody sends twice. */
 const KEY_MAX_LENGTH = 2_048
 
-export interface WhoAsks {
-  readonly access: Access
-  readonly owners: ConnectionOwners
-}
-
 /**
  * Undefined for what is not to be answered from memory: other methods and versions of HTTP, bodies,
  * ranges, headers that came twice where one was expected, and what `Access.admit` may refuse.
  */
-export function readHotRequest(
-  request: IncomingMessage,
-  { access, owners }: WhoAsks,
-): HotRequest | undefined {
+export function readHotRequest(request: IncomingMessage): HotRequest | undefined {
   const { method, url = '', rawHeaders } = request
   if (method !== 'GET' && method !== 'HEAD') return undefined
   if (request.httpVersionMajor !== 1 || request.httpVersionMinor !== 1) return undefined
@@ -41,12 +30,8 @@ export function readHotRequest(
   if (found === undefined) return undefined
   const { host, accept, ifNoneMatch, requestId, userAgent } = found
   if (userAgent !== undefined && isBrowsersAgent(userAgent)) return undefined
-  // Only a HEAD depends on what else its sender may do.
-  const about = method === 'HEAD' ? 'pull or push' : 'pull'
-  const kind = access.classOf(new RequestPrincipal(request, owners), about)
-  if (kind === undefined) return undefined
   // Header values hold no line breaks, and absence differs from an empty value.
-  const key = `${method} ${url}\n${kind}\n${text(host)}\n${text(accept)}\n${text(ifNoneMatch)}`
+  const key = `${method} ${url}\n${text(host)}\n${text(accept)}\n${text(ifNoneMatch)}`
   return key.length > KEY_MAX_LENGTH ? undefined : { key, requestId, userAgent }
 }
 

@@ -11,7 +11,8 @@ import type { ConnectionOwners } from '../connection-owners.ts'
 import type { Exchange } from '../exchange.ts'
 import type { HotAnswer, HotAnswers, HotMiss, HotBlob } from './hot-answers.ts'
 import { type HotRequest, readHotRequest } from './hot-request.ts'
-import { HOT_PULL_NOTED_MS, HOT_READ_NOTED_MS, HOT_USE_NOTED_MS } from '../limits.ts'
+import { HOT_PULL_NOTED_MS, HOT_READ_NOTED_MS } from '../limits.ts'
+import { RequestPrincipal } from '../principal.ts'
 import type { TakePlaceNow } from '../places/place.ts'
 import { BlobSender, type BlobSenderDeps } from '../send/blob-sender.ts'
 import { AGE, ageText, headLines, ID_AT } from '../send/send-answer.ts'
@@ -22,7 +23,10 @@ export interface HotDeps extends BlobSenderDeps {
   readonly createNote: CreateNoteHit
   readonly access: Access
   readonly owners: ConnectionOwners
-  readonly registry: Pick<Registry, 'findOpen' | 'noteUse' | 'notePull' | 'noteRead'>
+  readonly registry: Pick<
+    Registry,
+    'findOpen' | 'createNoteUse' | 'notePull' | 'noteRead' | 'policyOf'
+  >
   readonly takePlaceNow: TakePlaceNow
   readonly clock: Clock
 }
@@ -59,10 +63,11 @@ export class Hot {
    */
   find(request: IncomingMessage, response: ServerResponse): FoundHot | HotMiss | undefined {
     const { answers, clock } = this.#deps
-    const hot = readHotRequest(request, this.#deps)
+    const hot = readHotRequest(request)
     if (hot === undefined) return undefined
     const answer = answers.find(hot.key, clock.nowMs())
     if (answer.kind === 'miss') return answer
+    if (!this.#mayBeGiven(answer, request)) return undefined
     if (answer.blob === undefined) return { kind: 'hit', answer, request: hot, sender: undefined }
     const sender = this.#senderOf(answer.blob, response)
     return sender && { kind: 'hit', answer, request: hot, sender }
@@ -96,7 +101,7 @@ export class Hot {
     if (sender === undefined) endAnswer(response, body)
     // Whoever reads it meets what goes wrong at its end.
     else sendBlob(sender, { writeHead: HEAD_IS_WRITTEN, clock }).catch(() => {})
-    this.#noteUse(answer, nowMs)
+    answer.noteUse?.(nowMs)
     this.#notePull(answer, nowMs, client)
     this.#noteRead(answer, nowMs)
   }
@@ -125,7 +130,21 @@ export class Hot {
       repeatable: content.repeatable,
       pulledFrom: content.pulledFrom,
       note: this.#deps.createNote({ ...facts, status, sentBytes }),
+      noteUse: content.used && this.#deps.registry.createNoteUse(content.used),
     })
+  }
+
+  /**
+   * To who asks. Who may not, and of whom that takes a closer look, goes the usual way, on which
+   * nothing tells that there is an answer. What a HEAD is told is kept of those alone who may not
+   * push there.
+   */
+  #mayBeGiven({ repository }: HotAnswer, request: IncomingMessage): boolean {
+    const { access, owners, registry } = this.#deps
+    const principal = new RequestPrincipal(request, owners)
+    if (access.decideNow(principal, repository, 'pull') !== true) return false
+    if (request.method !== 'HEAD' || registry.policyOf(repository).push === 'deny') return true
+    return access.decideNow(principal, repository, 'push') === false
   }
 
   /**
@@ -147,12 +166,6 @@ export class Hot {
     }
     const segments = [{ range: { first: 0, last: sizeBytes - 1 } }]
     return new BlobSender(response, { kind: 'blob', blob, segments, sizeBytes }, this.#deps)
-  }
-
-  #noteUse(answer: HotAnswer, nowMs: number): void {
-    if (nowMs - answer.notedAtMs < HOT_USE_NOTED_MS) return
-    answer.notedAtMs = nowMs
-    this.#deps.registry.noteUse(answer.digest)
   }
 
   #notePull(answer: HotAnswer, nowMs: number, client: string | undefined): void {

@@ -5,6 +5,7 @@ import { RegistryError } from '../../oci/errors.ts'
 import type { Repository } from '../../oci/reference.ts'
 import type { BlobPresence } from '../blob-presence.ts'
 import { requireDeletable } from './delete-refusal.ts'
+import { requireUnbound } from './require-unbound.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
 
@@ -14,12 +15,16 @@ export interface DeleteBlobDeps {
   readonly presence: BlobPresence
 }
 
-/** Durable when it resolves. @throws RegistryError UNSUPPORTED, BLOB_UNKNOWN; StoreError */
+/**
+ * MUST run in the repository's turn. Durable when it resolves.
+ * @throws RegistryError UNSUPPORTED, BLOB_UNKNOWN, DENIED; StoreError
+ */
 export async function deleteBlob(
-  { catalog, policies, presence }: DeleteBlobDeps,
+  deps: DeleteBlobDeps,
   repository: Repository,
   digest: Digest,
 ): Promise<void> {
+  const { catalog, policies, presence } = deps
   requireDeletable(policies, repository)
   // What a manifest took along is gone, but clients delete an image piece by piece, and want to
   // hear that each piece was there.
@@ -31,5 +36,6 @@ export async function deleteBlob(
   if (member?.mediaType !== undefined) {
     throw new RegistryError('BLOB_UNKNOWN', 'this digest is a manifest here: delete it as one')
   }
+  if (member !== undefined) await requireUnbound(deps, repository, { kind: 'digest', digest })
   await presence.remove(repository, digest)
 }

@@ -12,14 +12,18 @@ import {
   type Tag,
 } from '../../oci/reference.ts'
 import { requireDeletable } from './delete-refusal.ts'
-import type { DeleteOptions } from '../ports/catalog-pushes.ts'
+import { requireUnbound } from './require-unbound.ts'
+import type { DeleteOptions, RemoveOptions } from '../ports/catalog-pushes.ts'
+import type { RecordedTag } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { FactIdentity, FactStore } from '../ports/facts.ts'
+import { nextOrder } from '../ports/order.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
 import { restoreFacts, type RestoreDeps } from '../restore-facts.ts'
 import type { Turns } from '../../async/turns.ts'
 import { type Withdrawn, withdrawDeliveries } from './withdraw-deliveries.ts'
+import { rowsOf } from '../pages.ts'
 
 export interface DeleteManifestDeps extends RestoreDeps {
   readonly catalog: Catalog
@@ -29,10 +33,10 @@ export interface DeleteManifestDeps extends RestoreDeps {
   readonly turns: Turns
 }
 
-/** Tags read from the catalog at a time. */
-const TAGS_PAGE = 1_000
-
-/** Durable when it resolves. @throws RegistryError UNSUPPORTED, MANIFEST_UNKNOWN; StoreError */
+/**
+ * Durable when it resolves.
+ * @throws RegistryError UNSUPPORTED, MANIFEST_UNKNOWN, DENIED; StoreError
+ */
 export async function deleteManifest(
   deps: DeleteManifestDeps,
   repository: Repository,
@@ -45,12 +49,21 @@ export async function deleteManifest(
         ? await deps.catalog.findTag(repository, reference.tag)
         : await deps.catalog.findManifest(repository, reference.digest)
     if (isKnown === undefined) throw notHere(repository, reference)
-    if (reference.kind === 'tag') await deleteTag(deps, repository, reference.tag)
-    else await deleteDigest(deps, repository, reference.digest)
+    await requireUnbound(deps, repository, reference)
+    if (reference.kind === 'tag') await removeTag(deps, repository, reference.tag)
+    else {
+      const how = { followedSinceMs: deps.clock.nowMs() }
+      await removeManifest(deps, repository, reference.digest, how)
+    }
   })
 }
 
-async function deleteTag(deps: DeleteManifestDeps, repository: Repository, tag: Tag) {
+/** MUST run in the repository's turn. Durable when it resolves. @throws StoreError */
+export async function removeTag(
+  deps: DeleteManifestDeps,
+  repository: Repository,
+  tag: Tag,
+): Promise<void> {
   const { catalog, facts } = deps
   const withdrawn = await withdrawDeliveries(catalog, repository, {
     tags: new Set([tag]),
@@ -65,9 +78,19 @@ async function deleteTag(deps: DeleteManifestDeps, repository: Repository, tag: 
   })
 }
 
-async function deleteDigest(deps: DeleteManifestDeps, repository: Repository, digest: Digest) {
+/**
+ * With all its tags. MUST run in the repository's turn. Durable when it resolves; false when it
+ * stays, as `unlessLeased` says. Default nothing follows it.
+ * @throws StoreError
+ */
+export async function removeManifest(
+  deps: DeleteManifestDeps,
+  repository: Repository,
+  digest: Digest,
+  how: Pick<RemoveOptions, 'followedSinceMs' | 'unlessLeased'> = {},
+): Promise<boolean> {
   const { catalog, facts, clock } = deps
-  const tags = await tagsTo(catalog, repository, digest)
+  const tags = (await tagsTo(catalog, repository, digest)).map(({ tag }) => tag)
   const withdrawn = await withdrawDeliveries(catalog, repository, { tags: new Set(tags), digest })
   const key = repositoryKey(repository)
   const deleted = { kind: 'deleted', repository: key, digest } as const
@@ -75,22 +98,32 @@ async function deleteDigest(deps: DeleteManifestDeps, repository: Repository, di
     { kind: 'manifest', repository: key, digest } as const,
     ...tags.map(tag => ({ kind: 'tag', repository: key, tag }) as const),
   ]
-  await orRestore(deps, [deleted, ...gone, ...deliveryFacts(withdrawn)], async () => {
-    await facts.write([{ ...deleted, atMs: clock.nowMs() }])
+  const identities = [deleted, ...gone, ...deliveryFacts(withdrawn)]
+  return orRestore(deps, identities, async () => {
+    const tombstone = { ...deleted, atMs: clock.nowMs(), order: nextOrder(catalog) }
+    await facts.write([tombstone], { takesAway: true })
     await facts.remove(gone)
     await changeFacts(facts, withdrawn)
-    await catalog.removeMember(repository, digest, optionsOf(withdrawn))
+    await catalog.removeMember(repository, digest, { ...optionsOf(withdrawn), ...how })
+    if (
+      how.unlessLeased !== undefined &&
+      (await catalog.findMember(repository, digest)) !== undefined
+    ) {
+      await restoreFacts(deps, { identities, atMs: clock.nowMs() })
+      return false
+    }
     await forgetDeliveries(facts, withdrawn)
+    return true
   })
 }
 
-async function orRestore(
+async function orRestore<Result>(
   deps: DeleteManifestDeps,
   identities: readonly FactIdentity[],
-  work: () => Promise<void>,
-): Promise<void> {
+  work: () => Promise<Result>,
+): Promise<Result> {
   try {
-    await work()
+    return await work()
   } catch (error) {
     await restoreFacts(deps, { identities, atMs: deps.clock.nowMs() })
     throw error
@@ -107,7 +140,9 @@ function optionsOf({ drops, rests }: Withdrawn): DeleteOptions {
 
 /** After those of the tags: an entry brings no tag back whose own fact is gone. */
 async function changeFacts(facts: FactStore, { rests }: Withdrawn): Promise<void> {
-  if (rests.length > 0) await facts.write(rests.map(rest => ({ kind: 'delivery', ...rest })))
+  if (rests.length === 0) return
+  const changed = rests.map(rest => ({ kind: 'delivery' as const, ...rest }))
+  await facts.write(changed, { takesAway: true })
 }
 
 /** After the entries themselves: until those are gone, they are what was acknowledged. */
@@ -115,18 +150,18 @@ async function forgetDeliveries(facts: FactStore, { drops }: Withdrawn): Promise
   if (drops.length > 0) await facts.remove(drops.map(id => ({ kind: 'delivery', id })))
 }
 
-async function tagsTo(catalog: Catalog, repository: Repository, digest: Digest): Promise<Tag[]> {
-  const found: Tag[] = []
-  let after: Tag | undefined
-  for (;;) {
-    const page = await catalog.listTags(repository, {
-      limit: TAGS_PAGE,
-      ...(after === undefined ? {} : { after }),
-    })
-    found.push(...page.filter(each => each.digest === digest).map(({ tag }) => tag))
-    after = page.at(-1)?.tag
-    if (after === undefined || page.length < TAGS_PAGE) return found
-  }
+async function tagsTo(
+  catalog: Catalog,
+  repository: Repository,
+  digest: Digest,
+): Promise<readonly RecordedTag[]> {
+  const found: RecordedTag[] = []
+  const tags = rowsOf<RecordedTag, Tag>(
+    page => catalog.listTagsTo(repository, digest, page),
+    ({ tag }) => tag,
+  )
+  for await (const each of tags) found.push(each)
+  return found
 }
 
 function notHere(repository: Repository, reference: Reference): RegistryError {

@@ -2,7 +2,8 @@
 // by ranges, where the upstream answers with them, anything else by one request that is resumed.
 // What the bytes are worth is for the caller to verify.
 import type { FillProgress } from './fill-progress.ts'
-import { agree, type ReceiveContext, receive } from './fill-receive.ts'
+import { agree, receive } from './fill-receive.ts'
+import type { FillRoom } from './fill-room.ts'
 import { Attempts, distrustFor, mayTryAgain } from './fill-rules.ts'
 import type { FillShare } from './fill-share.ts'
 import { askBlob, askLength, discard, distrust, type FillTask } from './fill-task.ts'
@@ -11,6 +12,7 @@ import type { FillFile } from '../ports/blob-store-fills.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { BlobLocation, BlobRequest, UpstreamBlob } from '../ports/upstream-content.ts'
 import { UpstreamError } from '../ports/upstream.ts'
+import type { Leftover } from './leftover.ts'
 import { mayBeOfRange } from './range-request.ts'
 import { rangeBytes } from './range-plan.ts'
 import { RangedDownload } from './ranged-download.ts'
@@ -32,10 +34,11 @@ export interface DownloadContext {
   /** The growing file, for comparing. */
   readonly handle: () => OpenFile | undefined
   readonly signal: AbortSignal
-  /** See ReceiveContext. */
-  readonly reserve: ReceiveContext['reserve']
+  readonly room: Pick<FillRoom, 'promise' | 'reserve' | 'taking' | 'isDue'>
   /** Told of each response, before anything is made of it. */
   readonly responded: () => void
+  /** Is given what is left of a response that found no room. */
+  readonly leftover: Pick<Leftover, 'leave'>
 }
 
 export class Download {
@@ -123,9 +126,9 @@ export class Download {
   }
 
   async #firstResponse(): Promise<UpstreamBlob> {
-    const { task, share, reserve, signal } = this.#context
+    const { task, share, room, signal } = this.#context
     // Where there is no room, the upstream is not asked for what only readers can take.
-    if (task.declaredBytes !== undefined) await reserve(task.declaredBytes)
+    if (task.declaredBytes !== undefined) await room.promise(task.declaredBytes)
     await share.connections.acquire(this.#claim, signal)
     const [first, ...others] = this.#requests()
     let refused: unknown
@@ -158,7 +161,7 @@ export class Download {
   async #take(file: FillFile, response: UpstreamBlob): Promise<number | undefined> {
     this.#context.responded()
     const { notedBytes, expectedBytes } = await this.#agree(file, response).catch(async error => {
-      await discard(response)
+      if (!this.#context.leftover.leave(response, error)) await discard(response)
       throw error
     })
     // Beside the bytes: it is for a later process, and clients wait for the first of them.
@@ -230,11 +233,12 @@ export class Download {
   }
 
   async #byRanges(file: FillFile, first: UpstreamBlob, sizeBytes: number): Promise<boolean> {
-    const { share, clock, signal, progress } = this.#context
+    const { share, clock, signal, progress, room } = this.#context
     this.#ranged = new RangedDownload(
       {
         file,
         progress,
+        room,
         sizeBytes,
         ...share,
         claim: this.#claim,

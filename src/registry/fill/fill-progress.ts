@@ -2,6 +2,7 @@
 // threads later. Followers read the file; this tells them how much of it they may read.
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { FillTask } from './fill-task.ts'
+import type { Leftover } from './leftover.ts'
 
 /**
  * The blob's last bytes stay here until length and digest are right, so that no client ever
@@ -31,6 +32,8 @@ export interface Followed {
   readonly progress: FillProgress
   /** Bytes per millisecond that the upstream has given so far; 0 before the first. */
   readonly bytesPerMs: number
+  /** What is left of the response that it had, once it is uncached. Default: nothing. */
+  readonly leftover?: Pick<Leftover, 'take'>
 }
 
 export class FillProgress {

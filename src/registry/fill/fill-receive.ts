@@ -2,30 +2,24 @@
 // already after comparing it, and never lets the file grow past the length. The digest is checked
 // by the caller when all is there.
 import type { FillProgress } from './fill-progress.ts'
+import type { FillRoom } from './fill-room.ts'
 import type { FillTask } from './fill-task.ts'
 import { freeChunk } from '../ports/chunk-memory.ts'
 import type { FillFile } from '../ports/blob-store-fills.ts'
 import { StoreError } from '../ports/store-error.ts'
 import type { UpstreamBlob } from '../ports/upstream-content.ts'
 import { UpstreamError } from '../ports/upstream.ts'
+import { LeavableBody, type Leftover } from './leftover.ts'
 import type { OpenFile } from '../open-file.ts'
-
-/**
- * While nobody knows how long a blob is, room for more is looked for after so many bytes: the
- * reserve on the disk is larger.
- */
-const LOOK_AGAIN_BYTES = 16 * 1024 * 1024
 
 export interface ReceiveContext {
   readonly task: FillTask
   readonly progress: FillProgress
-  /**
-   * Makes sure of room: for a blob of this length, or, when nobody knows it, for a little more.
-   * @throws StoreError full
-   */
-  readonly reserve: (sizeBytes: number | undefined) => Promise<void>
+  readonly room: Pick<FillRoom, 'reserve' | 'taking' | 'isDue'>
   readonly handle: () => OpenFile | undefined
   readonly signal: AbortSignal
+  /** Is given what is left of a response that found no room. */
+  readonly leftover: Pick<Leftover, 'leave'>
 }
 
 /**
@@ -50,7 +44,7 @@ export async function agree(
   if (sizeBytes !== undefined) {
     progress.sized(sizeBytes)
   }
-  await context.reserve(sizeBytes)
+  await context.room.reserve(sizeBytes)
   return sizeBytes
 }
 
@@ -139,8 +133,8 @@ async function append(
   let knownBytes = response.offset === 0 ? file.contiguousBytes : 0
   let isLike = true
   let position = response.offset
-  let lookedAt = position
-  for await (const chunk of response.body) {
+  const body = new LeavableBody(response.body)
+  for await (const chunk of body) {
     context.signal.throwIfAborted()
     progress.received(chunk.length)
     const overlap = Math.min(chunk.length, Math.max(0, knownBytes - position))
@@ -154,18 +148,20 @@ async function append(
         `the upstream sent more than the blob's ${context.limitBytes} bytes`,
       )
     }
-    if (
-      isLike &&
-      context.limitBytes === Number.POSITIVE_INFINITY &&
-      position - lookedAt > LOOK_AGAIN_BYTES
-    ) {
-      lookedAt = position
-      await context.reserve(undefined)
-    }
+    const isUnsaid = isLike && context.limitBytes === Number.POSITIVE_INFINITY
+    if (isUnsaid && context.room.isDue(chunk.length)) await context.room.reserve(undefined)
     if (overlap === chunk.length || !isLike) continue
     knownBytes = 0
     if (file.appendedBytes === 0) await progress.begin(chunk)
-    await file.append(overlap === 0 ? chunk : chunk.subarray(overlap))
+    const unknown = overlap === 0 ? chunk : chunk.subarray(overlap)
+    const made = context.room.taking(unknown.length)
+    if (made !== undefined)
+      await made.catch((error: unknown) => {
+        const rest = { ...response, offset: position - unknown.length, body }
+        if (context.leftover.leave(rest, error)) body.leave(unknown)
+        throw error
+      })
+    await file.append(unknown)
     freeChunk(chunk)
   }
   if (!isLike) throw notLike(position, context.limitBytes)

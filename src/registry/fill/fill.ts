@@ -3,30 +3,34 @@
 // after a restart, and ends by its deadline. What it is not: it decides nothing about rights, and
 // it never talks to a client.
 import { repositoryKey } from '../../oci/reference.ts'
+import { NOT_NEEDED } from '../../async/aborting.ts'
 import { noteStorage } from '../best-effort.ts'
 import { FillProgress } from './fill-progress.ts'
 import { FillRoom } from './fill-room.ts'
 import { Download } from './download.ts'
-import { failureForReaders, hintOf, isWrong, noteLie, openPart, setAside } from './fill-rules.ts'
-import { classOf } from '../missing-content.ts'
+import { failureForReaders, isWrong, noteLie, openPart, setAside } from './fill-rules.ts'
+import type { BlobsInUse } from '../blobs-in-use.ts'
+import type { StoredContent } from '../content.ts'
 import type { Namespaces } from '../namespaces.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { FillFile } from '../ports/blob-store-fills.ts'
 import { StoreError } from '../ports/store-error.ts'
-import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { FillOutcome, NoteEvent } from '../ports/events.ts'
+import { Leftover } from './leftover.ts'
 import { OpenFile } from '../open-file.ts'
 import type { FillShare } from './fill-share.ts'
+import { FillNotes } from './note-fill.ts'
 import type { Slots } from './slots.ts'
 import type { FillTask } from './fill-task.ts'
 import { endedFor, type Verdict, watchFill } from './fill-watch.ts'
-import type { SpaceLedger } from '../space.ts'
+import type { SpaceLedger } from '../space/ledger.ts'
 import type { Speculation } from './speculative-fill.ts'
 
 export interface FillDeps {
   readonly store: BlobStore
-  readonly catalog: Catalog
+  readonly inUse: BlobsInUse
+  readonly content: StoredContent
   readonly clock: Clock
   readonly note: NoteEvent
   readonly space: SpaceLedger
@@ -36,6 +40,8 @@ export interface FillDeps {
 export class Fill {
   readonly task: FillTask
   readonly progress = new FillProgress()
+  /** Of the response that found no room in the middle. */
+  readonly leftover: Leftover
   /** Resolves when the fill has ended, however it did, and its file is closed. */
   readonly over: Promise<void>
   /** Told by whoever keeps the table of fills, once this one is out of it. */
@@ -44,12 +50,12 @@ export class Fill {
   speculation: Speculation | undefined
   readonly #deps: FillDeps
   readonly #stop = new AbortController()
+  readonly #ended = new AbortController()
   readonly #room: FillRoom
   #file: FillFile | undefined
   #handle: OpenFile | undefined
   #startedAtMs: number
-  /** What was here already; undefined before the start. */
-  #resumedBytes: number | undefined
+  readonly #notes: FillNotes
   #isQueued = false
   #isWatched = false
   #verdict: Verdict | undefined
@@ -57,11 +63,14 @@ export class Fill {
   constructor(deps: FillDeps, task: FillTask) {
     this.#deps = deps
     this.task = task
+    this.leftover = new Leftover(deps.clock)
+    this.#notes = new FillNotes(deps.note, task)
     const { promise, resolve } = Promise.withResolvers<void>()
     this.over = promise
     this.ended = resolve
     this.#room = new FillRoom(deps.space, deps.clock, {
-      isApart: !task.namespace.shares,
+      from: task.namespace.shares ? 'upstream' : 'apart',
+      of: task.repository,
       onDisk: () => this.#file,
     })
     this.#startedAtMs = deps.clock.monotonicMs()
@@ -83,7 +92,7 @@ export class Fill {
   /** Bytes per millisecond that the upstream has given so far; 0 before the first. */
   get bytesPerMs(): number {
     const elapsedMs = this.#deps.clock.monotonicMs() - this.#startedAtMs
-    const bytes = this.progress.contiguousBytes - (this.#resumedBytes ?? 0)
+    const bytes = this.progress.contiguousBytes - (this.#notes.resumedBytes ?? 0)
     return elapsedMs <= 0 ? 0 : bytes / elapsedMs
   }
 
@@ -126,9 +135,12 @@ export class Fill {
     if (outcome !== 'stored' && outcome !== 'uncached') this.progress.end('failed', failure)
     this.#room.giveBack()
     await this.#handle?.release().catch((error: unknown) => noteStorage(this.#deps.note, error))
-    // Lets go of the deadline's timer; there is nothing left to stop.
-    this.#stop.abort(new Error('the fill has ended'))
-    this.#noteEnd(outcome, failure)
+    if (outcome !== 'uncached') await this.leftover.drop()
+    // Lets go of the deadline's timer; only what a reader goes on with is left to stop.
+    this.#ended.abort(NOT_NEEDED)
+    if (!this.leftover.wasLeft) this.#stop.abort(new Error('the fill has ended'))
+    const durationMs = this.#deps.clock.monotonicMs() - this.#startedAtMs
+    this.#notes.ended(outcome, { sizeBytes: this.progress.contiguousBytes, durationMs, failure })
     return outcome
   }
 
@@ -157,8 +169,10 @@ export class Fill {
     try {
       const advanced = (bytes: number) => this.progress.advance(bytes)
       this.#file = file = await openPart(this.#deps, this.task, advanced)
-      this.#handle = new OpenFile(await file.openRead())
-      this.#noteStart(file.contiguousBytes)
+      this.#room.opened()
+      // Slow readers go on when it is over.
+      this.#handle = new OpenFile(await file.openRead(), this.#deps.inUse.read(this.task.digest))
+      this.#notes.started(file.contiguousBytes)
       this.progress.advance(file.contiguousBytes)
       file.verify(await download.run(file))
     } catch (error) {
@@ -168,6 +182,8 @@ export class Fill {
       // A part that cannot be set aside costs its being resumed.
       if (file !== undefined)
         await setAside(file, error).catch((failed: unknown) => noteStorage(note, failed))
+      // What is left counts as a part from here on.
+      this.#room.giveBack()
       throw error
     }
     // Readers get the last bytes now; fsync is what a push waits for, not a pull.
@@ -184,18 +200,21 @@ export class Fill {
       progress: this.progress,
       handle: () => this.#handle,
       signal: this.#stop.signal,
-      reserve: sizeBytes => this.#room.reserve(sizeBytes),
+      room: this.#room,
       responded: () => this.#watch(share),
+      leftover: this.leftover,
     })
   }
 
   async #publish(file: FillFile): Promise<FillOutcome> {
-    const { catalog, clock } = this.#deps
-    const { repository } = this.task
+    const { content, clock } = this.#deps
+    const { repository, digest } = this.task
     try {
-      const contentClass = await classOf(catalog, file.digest)
-      const stored = await file.commit(contentClass)
-      await catalog.recordBlob({ repository, ...stored, contentClass, atMs: clock.nowMs() })
+      await content.publish(
+        file,
+        { repository, digest, atMs: clock.nowMs(), hold: 'nothing' },
+        () => this.#room.published(digest),
+      )
       return 'stored'
     } catch (error) {
       noteStorage(this.#deps.note, error)
@@ -223,7 +242,8 @@ export class Fill {
       this.stop(endedFor(verdict))
     }
     // Mostly the fill ends first.
-    watchFill(watched, this.#deps.clock, this.#stop.signal).then(end, () => {})
+    const signal = AbortSignal.any([this.#stop.signal, this.#ended.signal])
+    watchFill(watched, this.#deps.clock, signal).then(end, () => {})
   }
 
   async #outcomeOf(error: unknown): Promise<FillOutcome> {
@@ -263,29 +283,5 @@ export class Fill {
       progress.end('failed', error)
       return 'failed'
     }
-  }
-
-  /** No effect after the first call: every fill that ends has started once. */
-  #noteStart(resumedBytes: number): void {
-    if (this.#resumedBytes !== undefined) return
-    this.#resumedBytes = resumedBytes
-    const { repository, digest } = this.task
-    this.#deps.note({ kind: 'fill started', repository, digest, resumedBytes })
-  }
-
-  #noteEnd(outcome: FillOutcome, failure: unknown): void {
-    const { clock, note } = this.#deps
-    const { repository, digest } = this.task
-    this.#noteStart(0)
-    note({
-      kind: 'fill ended',
-      repository,
-      digest,
-      outcome,
-      sizeBytes: this.progress.contiguousBytes,
-      durationMs: clock.monotonicMs() - this.#startedAtMs,
-      reason: failure instanceof Error ? failure.message : undefined,
-      hint: hintOf(failure),
-    })
   }
 }

@@ -104,6 +104,12 @@ export class Fills {
     return fill
   }
 
+  /** Resolves when what readers have whole of this blob is on the disk as well. */
+  async published(digest: Digest): Promise<void> {
+    const fill = this.find(digest)
+    if (fill?.progress.state === 'verified') await fill.over
+  }
+
   /** Could a speculative one be started for this upstream? */
   hasPlace(namespace: Namespace): boolean {
     return !this.#shareOf(namespace).slots.areTaken
@@ -143,8 +149,11 @@ export class Fills {
   }
 
   async #run(fill: Fill): Promise<void> {
-    const { namespace, digest } = fill.task
+    const { namespace, digest, repository } = fill.task
+    const whose = { from: repository.registry, apart: !namespace.shares }
+    const filled = this.#deps.inUse.fill(digest, whose)
     await fill.run(this.#shareOf(namespace))
+    filled()
     this.#running.delete(digest)
     this.#ends.set(digest, ++this.#endsSoFar)
     fill.ended()

@@ -77,7 +77,8 @@ async function* fetchRange(
   const expectedBytes = progress.sizeBytes
   const isToEnd = range.last + 1 === expectedBytes
   const request = { offset: position, ...(isToEnd ? {} : { lastByte: range.last }) }
-  const response = await askBlob(task, { request, expectedBytes }, signal)
+  const left = isToEnd ? context.fill.leftover?.take(position) : undefined
+  const response = left ?? (await askBlob(task, { request, expectedBytes }, signal))
   responded()
   let at = response.offset
   for await (const chunk of response.body) {

@@ -4,6 +4,7 @@ import type { ByteRange } from '../../oci/range.ts'
 import type { Clock } from '../ports/clock.ts'
 import { discard } from './fill-task.ts'
 import type { FillProgress } from './fill-progress.ts'
+import type { FillRoom } from './fill-room.ts'
 import type { FillFile } from '../ports/blob-store-fills.ts'
 import type { BlobRequest, UpstreamBlob } from '../ports/upstream-content.ts'
 import { UpstreamError } from '../ports/upstream.ts'
@@ -43,6 +44,7 @@ export function mayBeOfRange(error: unknown): boolean {
 export interface RangeRequestContext {
   readonly file: FillFile
   readonly progress: Pick<FillProgress, 'begin' | 'received'>
+  readonly room: Pick<FillRoom, 'taking'>
   readonly concurrency: ConcurrencyController
   readonly clock: Clock
   readonly sizeBytes: number
@@ -177,7 +179,7 @@ export class RangeRequest {
   }
 
   async #take(chunk: Uint8Array, sink: RangeSink): Promise<void> {
-    const { concurrency, progress, nearEnd } = this.#context
+    const { concurrency, progress, room, nearEnd } = this.#context
     const wasNearEnd = this.isNearEnd
     if (chunk.length > this.leftBytes) {
       throw new UpstreamError('invalid', 'the upstream sent more than the part it was asked for')
@@ -186,7 +188,11 @@ export class RangeRequest {
     concurrency.received(chunk.length)
     progress.received(chunk.length)
     if (!wasNearEnd && this.isNearEnd) nearEnd()
-    await this.#write(() => sink.put(chunk))
+    // Counted at once, also for those that wait for their room at the same time.
+    const made = room.taking(chunk.length)
+    await this.#write(
+      made === undefined ? () => sink.put(chunk) : () => made.then(() => sink.put(chunk)),
+    )
   }
 
   async #write(write: () => Promise<void>): Promise<void> {

@@ -7,6 +7,7 @@ import { StoreError } from '../ports/store-error.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { BlobRequest, UpstreamBlob } from '../ports/upstream-content.ts'
 import type { FillProgress } from './fill-progress.ts'
+import type { FillRoom } from './fill-room.ts'
 import { type Attempts, mayTryAgain } from './fill-rules.ts'
 import type { ConnectionClaim, ConnectionBudget } from './connection-budget.ts'
 import { NotARange, RangeRequest } from './range-request.ts'
@@ -36,6 +37,7 @@ const ABANDONED_MAX = 16
 export interface RangedDownloadContext {
   readonly file: FillFile
   readonly progress: Pick<FillProgress, 'begin' | 'received'>
+  readonly room: Pick<FillRoom, 'taking'>
   readonly sizeBytes: number
   readonly connections: ConnectionBudget
   readonly concurrency: ConcurrencyController

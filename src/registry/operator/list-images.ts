@@ -2,17 +2,18 @@
 import picomatch from 'picomatch'
 import { RegistryError } from '../../oci/errors.ts'
 import { parseImageText } from '../../oci/image-text.ts'
-import { parseRepositoryKey } from '../../oci/reference.ts'
+import { parseRepositoryKey, type Repository, type RepositoryKey } from '../../oci/reference.ts'
 import type { CompletenessDeps } from '../completeness.ts'
-import type { RecordedTag } from '../ports/catalog-tags.ts'
+import type { TagUsage } from '../ports/catalog-images.ts'
+import type { Page, RecordedTag } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import { withoutEdge } from './find-image.ts'
 import type { OperatorDeps } from './operator-deps.ts'
 import { type ImageSize, sizeUp } from './size-up.ts'
+import { rowsOf } from '../pages.ts'
 
 /** More rows than a person reads; a pattern narrows them. */
-export const LISTED_MAX = 10_000
-const PAGE = 500
+const LISTED_MAX = 10_000
 /** Longer than any repository and tag together. */
 const PATTERN_MAX = 512
 /** What the compiler gives for ranges that run backwards. */
@@ -28,6 +29,9 @@ export interface ListedImage {
   readonly size: ImageSize | undefined
   /** With the upstream. */
   readonly checkedAtMs: number
+  /** By this tag; undefined while nobody has. */
+  readonly pulledAtMs: number | undefined
+  readonly pulls: number
   /** It was pushed here, and no upstream is asked. */
   readonly local: boolean
   /**
@@ -39,26 +43,61 @@ export interface ListedImage {
 
 export interface ListedImages {
   readonly images: readonly ListedImage[]
-  /** There are more than LISTED_MAX. */
+  /** There are more. */
   readonly truncated: boolean
   /** The server's clock, for ages. */
   readonly nowMs: number
 }
 
+/** What never was pulled was not pulled for the longest time. */
+const ORDERS = {
+  size: (a, b) => (b.size?.sizeBytes ?? 0) - (a.size?.sizeBytes ?? 0),
+  'last-pull': (a, b) => (a.pulledAtMs ?? 0) - (b.pulledAtMs ?? 0),
+  pulls: (a, b) => a.pulls - b.pulls,
+} as const satisfies Record<string, (a: ListedImage, b: ListedImage) => number>
+
+export type ListOrder = keyof typeof ORDERS
+
+export type ListDeps = CompletenessDeps & Pick<OperatorDeps, 'registry' | 'clock' | 'ownNameIn'>
+
+export interface Listing {
+  readonly pattern?: string | undefined
+  /** Default by name. */
+  readonly by?: ListOrder | undefined
+  /** At most so many, which are the first by the order of all that there is. */
+  readonly most?: number
+}
+
 /** @throws RegistryError NAME_INVALID for a pattern that is no glob */
 export async function listImages(
-  deps: OperatorDeps,
-  pattern: string | undefined,
+  deps: ListDeps,
+  { pattern, by, most = LISTED_MAX }: Listing,
 ): Promise<ListedImages> {
   const matches = pattern === undefined ? () => true : imageMatcher(withoutEdge(deps, pattern))
+  const order = by === undefined ? undefined : ORDERS[by]
   const images: ListedImage[] = []
-  const nowMs = deps.clock.nowMs()
-  for await (const { key, tag } of allTags(deps.catalog)) {
-    if (!matches(key, tag.tag)) continue
-    if (images.length === LISTED_MAX) return { images, truncated: true, nowMs }
-    images.push(await describe(deps, { key, tag }))
+  let truncated = false
+  const keepFirst = () => {
+    if (order !== undefined) images.sort(order)
+    truncated = images.splice(most).length > 0 || truncated
   }
-  return { images, truncated: false, nowMs }
+  const nowMs = deps.clock.nowMs()
+  for await (const { key, tag, usage } of allTags(deps.catalog)) {
+    if (!matches(key, tag.tag)) continue
+    images.push(await describe(deps, { key, tag, usage }))
+    if (order === undefined && images.length > most) break
+    // Of the rest no more is held in memory than of these.
+    if (images.length === 2 * most) keepFirst()
+  }
+  keepFirst()
+  return { images, truncated, nowMs }
+}
+
+/** Undefined: by name. @throws RegistryError NAME_INVALID for what is none */
+export function listOrderFrom(text: string | undefined): ListOrder | undefined {
+  if (text === undefined || Object.hasOwn(ORDERS, text)) return text as ListOrder | undefined
+  const message = `images are sorted by ${Object.keys(ORDERS).join(', ')}, or by their names`
+  throw new RegistryError('NAME_INVALID', message)
 }
 
 /**
@@ -104,7 +143,7 @@ function malformed(pattern: string): RegistryError {
 
 async function describe(
   deps: CompletenessDeps & Pick<OperatorDeps, 'registry'>,
-  { key, tag }: { key: string; tag: RecordedTag },
+  { key, tag, usage }: UsedTag,
 ): Promise<ListedImage> {
   const repository = parseRepositoryKey(key)
   const recorded = await deps.catalog.findManifest(repository, tag.digest)
@@ -114,6 +153,8 @@ async function describe(
     mediaType: recorded?.mediaType,
     size: recorded && (await sizeUp(deps, repository, recorded)),
     checkedAtMs: tag.checkedAtMs,
+    pulledAtMs: usage?.pulledAtMs,
+    pulls: usage?.pulls ?? 0,
     local: tag.local,
     keptOut: leadsNowhere(deps.registry, `${key}:${tag.tag}`),
   }
@@ -129,31 +170,34 @@ function leadsNowhere(registry: OperatorDeps['registry'], image: string): boolea
   }
 }
 
-async function* allTags(catalog: Catalog): AsyncGenerator<{ key: string; tag: RecordedTag }> {
-  for await (const key of pages(
+interface UsedTag {
+  readonly key: RepositoryKey
+  readonly tag: RecordedTag
+  readonly usage: TagUsage | undefined
+}
+
+export async function* allTags(catalog: Catalog): AsyncGenerator<UsedTag> {
+  for await (const key of rowsOf<RepositoryKey, RepositoryKey>(
     page => catalog.listRepositories(page),
     each => each,
   )) {
     const repository = parseRepositoryKey(key)
-    for await (const tag of pages(
-      page => catalog.listTags(repository, page),
-      each => each.tag,
-    )) {
-      yield { key, tag }
-    }
+    yield* rowsOf<UsedTag, string>(
+      page => usedTags(catalog, { key, repository }, page),
+      ({ tag }) => tag.tag,
+    )
   }
 }
 
-async function* pages<Row>(
-  read: (page: { limit: number; after?: string }) => Promise<readonly Row[]>,
-  keyOf: (row: Row) => string,
-): AsyncGenerator<Row> {
-  let after: string | undefined
-  for (;;) {
-    const rows = await read({ limit: PAGE, ...(after === undefined ? {} : { after }) })
-    yield* rows
-    const last = rows.at(-1)
-    if (last === undefined || rows.length < PAGE) return
-    after = keyOf(last)
-  }
+async function usedTags(
+  catalog: Catalog,
+  { key, repository }: { key: RepositoryKey; repository: Repository },
+  page: Page,
+): Promise<readonly UsedTag[]> {
+  const [tags, used] = await Promise.all([
+    catalog.listTags(repository, page),
+    catalog.listTagUsage(repository, page),
+  ])
+  const byTag = new Map(used.map(each => [each.tag, each]))
+  return tags.map(tag => ({ key, tag, usage: byTag.get(tag.tag) }))
 }

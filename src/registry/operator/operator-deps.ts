@@ -1,21 +1,34 @@
 // What the operator's questions are answered with: the parts of the running registry, and what the
 // process tells of itself.
+import type { JobControl } from '../job.ts'
 import type { Namespaces } from '../namespaces.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
+import type { LeaveReason } from '../ports/catalog-space.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
+import type { EvictedFor } from '../ports/events.ts'
 import type { FactStore } from '../ports/facts.ts'
-import type { RunningRegistry } from '../registry.ts'
+import type { PinnedBytes } from '../pins/pinned-bytes.ts'
+import type { Pins } from '../pins/pins.ts'
+import type { RetentionNow } from '../retain/explain-retention.ts'
+import type { RunningRegistry } from '../running-registry.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
+import type { Selector } from '../pins/selectors.ts'
+import type { StorageLimits } from '../space/limits.ts'
 
 export interface OperatorDeps {
   readonly registry: RunningRegistry
   readonly store: BlobStore
   readonly catalog: Catalog
   readonly facts: FactStore
+  readonly jobs: JobControl
   readonly namespaces: Namespaces
   readonly policies: RepositoryPolicies
   readonly clock: Clock
+  readonly pins: Pins
+  readonly pinnedBytes: Pick<PinnedBytes, 'read'>
+  /** A pattern as people write it. @throws RegistryError NAME_INVALID */
+  readonly parseSelector: (text: string) => Selector
   /**
    * What a text begins with when that is this edge itself, as people type it to clients; see
    * registry/own-name.ts.
@@ -23,8 +36,10 @@ export interface OperatorDeps {
   readonly ownNameIn: (text: string) => string | undefined
   /** Tells whoever carries the queue away that there is something new to try. MUST NOT throw. */
   readonly nudgeDeliveries: () => void
-  /** Most that cached content may take, in bytes; Infinity when only the disk limits. */
-  readonly maxStorageBytes: number
+  /** As they are now. */
+  readonly storageLimits: () => StorageLimits
+  /** As it is now. */
+  readonly retention: () => RetentionNow
   readonly version: string
   readonly pid: number
   /** Keys of the configuration that have changed since the start and wait for another one. */
@@ -36,6 +51,24 @@ export interface OperatorDeps {
   readonly threads: () => ServingThreads
   /** Counted since the start: bytes that clients got from here, and those that upstreams gave. */
   readonly traffic: () => Promise<Traffic>
+  /** Counted since the start. */
+  readonly departures: () => Promise<Departures>
+}
+
+/** What has left this edge. */
+export interface Departures {
+  /** Files of blobs and manifests, and what the disk had back by them; a row for each reason. */
+  readonly left: readonly {
+    readonly reason: LeaveReason
+    readonly files: number
+    readonly bytes: number
+  }[]
+  readonly evictedImages: Readonly<Record<EvictedFor, number>>
+  /**
+   * How long the cache remembers: the shortest time from its last use until an image was evicted.
+   * Absent while none was.
+   */
+  readonly rememberedMs?: number
 }
 
 export interface Traffic {

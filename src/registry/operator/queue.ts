@@ -8,14 +8,14 @@ import {
   repositoryKey,
   type Tag,
 } from '../../oci/reference.ts'
-import { parseDelivery } from '../delivery-payload.ts'
+import { allCarriedBy, parseDelivery } from '../delivery-payload.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Delivery } from '../ports/outbox.ts'
 import type { OperatorDeps } from './operator-deps.ts'
+import { rowsOf } from '../pages.ts'
 
 /** More rows than a person reads, and as many as one repository can be asked for. */
 const LISTED_MAX = 10_000
-const PAGE = 500
 
 export interface QueueDeps
   extends Pick<
@@ -128,8 +128,9 @@ async function dropInTurn(deps: QueueDeps, id: number): Promise<Delivery> {
   // The facts first: after a crash in between the entry is still there, and never comes back once
   // it is gone.
   await facts.remove([{ kind: 'delivery', id }, ...(identities ?? [])])
-  // Checked at no time: whoever asks for the tag next makes the edge ask the upstream.
-  await catalog.removeDelivery(id, freed && { ...freed, atMs: 0 })
+  // Checked at no time: whoever asks for the tag next makes the edge ask the upstream. The content
+  // is at no upstream, so this edge is its home.
+  await catalog.removeDelivery(id, freed && { ...freed, atMs: 0, isKept: true })
   return entry
 }
 
@@ -141,14 +142,14 @@ async function freedTags({ catalog, policies }: QueueDeps, { id, key, payload }:
   // The repository may have been told to keep what is pushed since: then its tags are this edge's.
   if (policies.find(repository).push === 'store') return undefined
   const entries = await catalog.listDeliveriesOf(key)
-  const later = entries.filter(entry => entry.id > id).map(entry => parseDelivery(entry.payload))
+  const later = allCarriedBy(entries.filter(entry => entry.id > id))
   const tags: Tag[] = []
   for (const { tag } of delivery.tags) {
-    const isCarried = later.some(other => other?.tags.some(each => each.tag === tag))
     const known = await catalog.findTag(repository, tag)
     // Not local: its fact is of this entry, and waits for bytes that were gone when the catalog was
     // built.
-    if (!isCarried && (known?.local !== true || known.digest === delivery.digest)) tags.push(tag)
+    if (!later.tags.has(tag) && (known?.local !== true || known.digest === delivery.digest))
+      tags.push(tag)
   }
   return { repository, key: repositoryKey(repository), digest: delivery.digest, tags }
 }
@@ -189,15 +190,9 @@ function describe(entry: Delivery): QueuedPush {
   }
 }
 
-async function* allDeliveries(catalog: Catalog): AsyncGenerator<Delivery> {
-  let after: number | undefined
-  for (;;) {
-    const page = await catalog.listDeliveries({
-      limit: PAGE,
-      ...(after === undefined ? {} : { after }),
-    })
-    yield* page
-    after = page.at(-1)?.id
-    if (after === undefined || page.length < PAGE) return
-  }
+function allDeliveries(catalog: Catalog): AsyncGenerator<Delivery> {
+  return rowsOf<Delivery, number>(
+    page => catalog.listDeliveries(page),
+    ({ id }) => id,
+  )
 }

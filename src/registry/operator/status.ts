@@ -1,10 +1,12 @@
 // The state of this edge in one page: what it holds, what it saved, and how its upstreams are.
 import type { CatalogTotals } from '../ports/catalog-content.ts'
+import type { ReturnedImages } from '../ports/catalog-images.ts'
 import type { OutboxTotals } from '../ports/outbox.ts'
 import type { UpstreamHealth } from '../ports/upstream.ts'
-import { reachableBytes } from '../space.ts'
-import type { Refused } from '../want-of-space.ts'
+import { bytesByUpstream, type RoomNow, roomNow } from '../space/room-now.ts'
+import type { Refused } from '../space/want-of-space.ts'
 import type {
+  Departures,
   OperatorDeps,
   RefusedReload,
   Sending,
@@ -24,13 +26,7 @@ interface StatusPage {
   readonly refusedReload?: RefusedReload
   readonly threads: ServingThreads
   readonly content: CatalogTotals
-  readonly storage: {
-    readonly freeBytes: number
-    readonly totalBytes: number
-    /**
-     * Most that content can come to: `storage.maxsize`, or what the disk can give if that is less.
-     */
-    readonly maxBytes: number
+  readonly storage: RoomNow & {
     /**
      * Why nothing that comes from an upstream is kept now, and what to do; absent while there is
      * room.
@@ -39,6 +35,14 @@ interface StatusPage {
     /** For want of room, since the start. */
     readonly refused: Refused
   }
+  readonly departures: Departures & {
+    /** Those that twice the room would have kept, since the catalog was begun. */
+    readonly returned: ReturnedImages
+  }
+  /** How many there are. */
+  readonly pins: number
+  /** What they hold, in whole blocks, as of some minutes ago; absent while it is being counted. */
+  readonly pinnedBytes?: number
   readonly traffic: Traffic
   /** What waits to be delivered. */
   readonly queue: {
@@ -51,22 +55,33 @@ interface StatusPage {
   readonly uploads: { readonly sessions: number; readonly bytes: number }
   /** The server's clock, for ages. */
   readonly nowMs: number
-  readonly upstreams: readonly (UpstreamHealth & { readonly offline: boolean })[]
+  readonly upstreams: readonly UpstreamNow[]
+}
+
+interface UpstreamNow extends UpstreamHealth {
+  readonly offline: boolean
+  /** By its repositories, in whole blocks; absent for a registry that clients named. */
+  readonly heldBytes?: number
 }
 
 export async function describeStatus(deps: OperatorDeps): Promise<Status> {
-  const { catalog, store, namespaces, maxStorageBytes } = deps
-  const [content, space, traffic, outbox, uploads, fullBecause] = await Promise.all([
-    catalog.totals(),
-    store.space(),
-    deps.traffic(),
-    catalog.outboxTotals(),
-    store.listUploads(),
-    deps.registry.fullBecause(),
-  ])
+  const { catalog, store, namespaces } = deps
+  // First: it looks, and the rest goes by what it has found.
+  const room = await roomNow(deps)
+  const [content, held, departures, returned, traffic, outbox, uploads, fullBecause, pinned] =
+    await Promise.all([
+      catalog.totals(),
+      bytesByUpstream(catalog, namespaces),
+      deps.departures(),
+      catalog.returnedImages(),
+      deps.traffic(),
+      catalog.outboxTotals(),
+      store.listUploads(),
+      deps.registry.fullBecause(),
+      deps.pinnedBytes.read(),
+    ])
   const full = fullBecause === undefined ? {} : { full: fullBecause }
   const refusedReload = deps.refusedReload()
-  const maxBytes = reachableBytes(maxStorageBytes, content.contentBytes, space)
   return {
     version: deps.version,
     pid: deps.pid,
@@ -75,13 +90,10 @@ export async function describeStatus(deps: OperatorDeps): Promise<Status> {
     ...deps.sending,
     threads: deps.threads(),
     content,
-    storage: {
-      freeBytes: space.freeBytes,
-      totalBytes: space.totalBytes,
-      maxBytes,
-      ...full,
-      refused: deps.registry.refusedForSpace(),
-    },
+    storage: { ...room, ...full, refused: deps.registry.refusedForSpace() },
+    departures: { ...departures, returned },
+    pins: deps.pins.list().length,
+    ...(pinned === undefined ? {} : { pinnedBytes: pinned }),
     traffic,
     queue: sumQueue(outbox),
     uploads: {
@@ -89,9 +101,11 @@ export async function describeStatus(deps: OperatorDeps): Promise<Status> {
       bytes: uploads.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
     },
     nowMs: deps.clock.nowMs(),
-    upstreams: namespaces
-      .list()
-      .map(({ upstream, policy }) => ({ ...upstream.health(), offline: policy.offline })),
+    upstreams: namespaces.list().map(({ upstream, policy, namedByClient }) => ({
+      ...upstream.health(),
+      offline: policy.offline,
+      ...(namedByClient ? {} : { heldBytes: held.get(upstream.registry) ?? 0 }),
+    })),
   }
 }
 

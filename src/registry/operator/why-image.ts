@@ -10,8 +10,9 @@ import type { Catalog } from '../ports/catalog.ts'
 import { findStandIn } from '../pull/previous-image.ts'
 import { findImage, type FoundImage } from './find-image.ts'
 import type { OperatorDeps } from './operator-deps.ts'
+import { explainLeaving, type Leaving } from './why-leave.ts'
 
-export interface Explanation {
+export interface Explanation extends Omit<Leaving, 'sentences'> {
   readonly image: string
   readonly repository: string
   /** The registry it is pulled from; undefined for what is kept here alone. */
@@ -26,6 +27,7 @@ export interface Explanation {
   readonly changedAtMs: number | undefined
   readonly ttlMs: number | undefined
   readonly freshness: Freshness | undefined
+  /** In this repository: what is pulled by another name is not used here. */
   readonly lastUsedAtMs: number | undefined
   /** Everything that the manifest needs is on disk. */
   readonly complete: boolean
@@ -42,7 +44,7 @@ export async function explainImage(deps: OperatorDeps, text: string): Promise<Ex
   const { repository, digest, tag, reference } = found
   const recorded =
     digest === undefined ? undefined : await deps.catalog.findManifest(repository, digest)
-  const content = digest === undefined ? undefined : await deps.catalog.findContent(digest)
+  const usage = digest === undefined ? undefined : await deps.catalog.usageOf(repository, digest)
   const complete = recorded !== undefined && (await isComplete(deps, repository, recorded))
   const ttlMs =
     namespace === undefined || reference.kind === 'digest'
@@ -57,7 +59,9 @@ export async function explainImage(deps: OperatorDeps, text: string): Promise<Ex
     tag === undefined || namespace === undefined
       ? undefined
       : await findStandIn(deps, repository, { known: tag, policy: namespace.policy, nowMs })
+  const { sentences, ...leaving } = await explainLeaving(deps, found)
   return {
+    ...leaving,
     image: found.image,
     repository: `${repository.registry}/${repository.name}`,
     upstream: namespace?.upstream.registry,
@@ -67,7 +71,7 @@ export async function explainImage(deps: OperatorDeps, text: string): Promise<Ex
     changedAtMs: tag?.changedAtMs,
     ttlMs,
     freshness,
-    lastUsedAtMs: content?.lastUsedAtMs,
+    lastUsedAtMs: usage?.usedAtMs,
     complete,
     nowMs,
     now: [
@@ -76,6 +80,7 @@ export async function explainImage(deps: OperatorDeps, text: string): Promise<Ex
         : nameSentences(found, { namespace, freshness, nowMs })),
       contentSentence({ known: recorded !== undefined, complete, namespace }),
       ...previousSentences(previous, namespace),
+      ...sentences,
     ],
   }
 }

@@ -16,7 +16,7 @@ export interface StoredBlob {
 /** What was written down of content when it was verified. Undefined: nothing is known. */
 export type FindKnown = (digest: Digest) => Promise<KnownContent | undefined>
 
-/** Was it here, and does it belong to no repository any more? False where nothing is known. */
+/** Does it belong to no repository any more? False where nobody can tell. */
 export type IsForgone = (digest: Digest) => Promise<boolean>
 
 export interface KnownContent {

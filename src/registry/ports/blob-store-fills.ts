@@ -122,7 +122,9 @@ export interface FillFiles {
   mayResume(digest: Digest): boolean
   /** Parts that are not open: what may be resumed. @throws StoreError io */
   describeParts(): Promise<readonly LeftPart[]>
-  /** What these take on disk together. Known without looking there. */
+  /**
+   * What these take on disk together, and what is still being opened. Known without looking there.
+   */
   readonly partsBytes: number
   /** Removes one of them. False, and no effect, when it is open, or gone. @throws StoreError io */
   removePart(digest: Digest): Promise<boolean>

@@ -5,10 +5,23 @@ import type { WholeBlobs } from './blob-store-content.ts'
 import type { FillFiles } from './blob-store-fills.ts'
 import type { UploadFiles } from './blob-store-uploads.ts'
 
+/**
+ * A file takes whole blocks: of this size on the file systems that edges keep their data on, unless
+ * somebody made them otherwise.
+ */
+export const BLOCK_BYTES = 4096
+
+/** What a file of this length takes, about. */
+export function onDiskBytes(lengthBytes: number): number {
+  return Math.ceil(lengthBytes / BLOCK_BYTES) * BLOCK_BYTES
+}
+
 export interface Space {
   /** Free for this process on the file system that holds the blobs. */
   readonly freeBytes: number
   readonly totalBytes: number
+  /** How many files it holds, where that is bounded. */
+  readonly files?: { readonly free: number; readonly total: number } | undefined
 }
 
 /**
@@ -26,4 +39,15 @@ export interface BlobStore extends WholeBlobs, FillFiles, UploadFiles {
    */
   clearQuarantine(): Promise<void>
   space(): Promise<Space>
+  /**
+   * What the data directory takes beside whole content, parts, uploads and what was moved out of
+   * the way: the catalog, facts, directories, and what files have on disk beyond their lengths. As
+   * it was measured last.
+   */
+  readonly otherBytes: number
+  /**
+   * MUST NOT cost more the more content there is, but seldom. One that runs is shared.
+   * @throws StoreError io
+   */
+  measureOthers(): Promise<void>
 }

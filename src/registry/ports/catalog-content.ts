@@ -3,6 +3,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { RegistryHost, Repository, RepositoryKey, Tag } from '../../oci/reference.ts'
 import type { ContentClass } from './blob-store-content.ts'
+import type { Hold, SaidHold } from './holds.ts'
 import type { Page, PreviousDigest } from './catalog-tags.ts'
 
 /**
@@ -49,8 +50,14 @@ export interface RecordedContent {
    */
   readonly mediaType: string | undefined
   readonly contentClass: ContentClass
+  /** 0 for a file that was adopted: nobody has seen that its bytes are those of its digest. */
   readonly createdAtMs: number
   readonly lastUsedAtMs: number
+}
+
+/** Undefined also where only a file was found: its length says nothing of how long it is to be. */
+export function verified(content: RecordedContent | undefined): RecordedContent | undefined {
+  return content !== undefined && content.createdAtMs > 0 ? content : undefined
 }
 
 /** What belongs to a repository. */
@@ -64,18 +71,29 @@ export interface Member {
   readonly mediaType: string | undefined
 }
 
+export interface ListedMember {
+  readonly digest: Digest
+  readonly isManifest: boolean
+  readonly contentClass: ContentClass
+}
+
 export interface CatalogTotals {
   readonly repositories: number
   readonly tags: number
   readonly manifests: number
   readonly blobs: number
   readonly contentBytes: number
+  /** What its files take: of 4 KiB each. */
+  readonly contentBlocks: number
+  /** Of these, what is kept. */
+  readonly keptBlocks: number
+  /** Of files that are about to be removed, and count in no other. */
+  readonly leavingBlocks: number
 }
 
 export interface RecordManifest {
   readonly repository: Repository
   readonly manifest: RecordedManifest
-  readonly contentClass: ContentClass
   /**
    * Also points this tag at the manifest, checked now; the rest is as in `recordTag`, and so a
    * local tag is left alone.
@@ -83,13 +101,19 @@ export interface RecordManifest {
   readonly tag?: Tag
   readonly previous?: PreviousDigest | undefined
   readonly atMs: number
+  /**
+   * Its registry shares with no other (sharing.ts): of what it lists it needs what this registry
+   * has delivered. Default it shares.
+   */
+  readonly apart?: boolean
 }
 
 export interface RecordBlob {
   readonly repository: Repository
   readonly digest: Digest
   readonly sizeBytes: number
-  readonly contentClass: ContentClass
+  /** A blob is held by the manifests that list it. */
+  readonly hold: Exclude<SaidHold, Hold>
   readonly atMs: number
   /**
    * A client is about to be told that it is kept in this repository: it is pending until
@@ -106,7 +130,8 @@ export interface ContentReads {
    */
   findManifest(repository: Repository, digest: Digest): Promise<RecordedManifest | undefined>
   /**
-   * Was anything ever recorded that names it: by whoever, and whether its bytes are here or not?
+   * Was anything recorded that names it, by whoever, and is not forgotten; whether its bytes are
+   * here or not?
    * Until the facts beside the content agree with the catalog, one of those may name what it does
    * not.
    */
@@ -118,6 +143,8 @@ export interface ContentReads {
    * nothing of what it is in another one.
    */
   findMember(repository: Repository, digest: Digest): Promise<Member | undefined>
+  /** Does a member of the repository, here or not, list it other than as its subject? */
+  isListed(repository: Repository, digest: Digest): Promise<boolean>
   /**
    * Registries of the repositories under which its bytes came, also where they were taken along
    * since, each once; at most 1,000, in ASCII order.
@@ -150,6 +177,23 @@ export interface ContentReads {
   listRepositories(page: Page): Promise<readonly RepositoryKey[]>
   /** Manifests of one repository whose subject is `digest`, by digest; at most 10,000. */
   listReferrers(repository: Repository, digest: Digest): Promise<readonly Digest[]>
+  /**
+   * Manifests that `findManifest` finds there and that list `digest`, other than as their subject;
+   * by digest.
+   */
+  listListers(
+    repository: Repository,
+    digest: Digest,
+    page: { after?: Digest; limit: number },
+  ): Promise<readonly Digest[]>
+  /**
+   * Present content that belongs to this repository, in no order; `isManifest`: as `findManifest`
+   * finds it. `after`: the last one of the page before, which MUST still be there.
+   */
+  listMembers(
+    repository: Repository,
+    page: { after?: Digest; limit: number },
+  ): Promise<readonly ListedMember[]>
   /** Every digest with a content row, by key, for reconciling with the store. */
   listContent(page: { after?: Digest; limit: number }): Promise<readonly RecordedContent[]>
   totals(): Promise<CatalogTotals>
@@ -157,19 +201,19 @@ export interface ContentReads {
 
 export interface ContentWrites {
   /**
-   * A manifest as an upstream gave it: content, its edges, its membership and that of everything it
-   * lists, in one transaction. Idempotent. Membership goes down: what such a manifest lists is a
-   * member too, and what that lists in turn, whichever an upstream gave first. Not so a `subject`:
-   * whoever may store a referrer MUST NOT thereby gain what it refers to; nor what is not
-   * `distributable` (R250). What was taken out of a repository below a manifest comes back only
-   * with a manifest that lists it and that no upstream had given or listed there before: recording
-   * one again adds nothing.
+   * A manifest as an upstream gave it: content that nothing holds, its edges, its membership and
+   * that of everything it lists, in one transaction. Idempotent. Membership goes down: what such a
+   * manifest lists is a member too, and what that lists in turn, whichever an upstream gave first.
+   * Not so a `subject`: whoever may store a referrer MUST NOT thereby gain what it refers to; nor
+   * what is not `distributable` (R250). What was taken out of a repository below a manifest comes
+   * back only with a manifest that lists it and that no upstream had given or listed there before:
+   * recording one again adds nothing.
    */
   recordManifest(record: RecordManifest): Promise<void>
   /**
    * Content and membership of a blob whose bytes came under this repository, whoever brought them;
-   * never of what it lists should it be a manifest as well. Idempotent; `kept` is never taken back
-   * to `cached`.
+   * never of what it lists should it be a manifest as well. Idempotent;
+   * what is kept already stays that.
    */
   recordBlob(record: RecordBlob): Promise<void>
   /**

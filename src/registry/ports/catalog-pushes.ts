@@ -1,15 +1,21 @@
 // The catalog's port to what clients do: pushes, deletes, and blobs whose push has yet to end.
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository, Tag } from '../../oci/reference.ts'
-import type { ContentClass } from './blob-store-content.ts'
 import type { RecordedManifest } from './catalog-content.ts'
+import type { AsOf } from './catalog-space.ts'
+import type { Hold, SaidHold } from './holds.ts'
+import type { Order } from './order.ts'
 import type { NewDelivery } from './outbox.ts'
 
 /** A manifest that a client pushed, with everything that follows from it, for one transaction. */
 export interface RecordPush {
   readonly repository: Repository
   readonly manifest: RecordedManifest
-  readonly contentClass: ContentClass
+  /**
+   * Of the manifest and all that is kept below it there. Its tags are `RecordedTag.local` unless
+   * it is `nothing`.
+   */
+  readonly hold: SaidHold
   /** Point to the manifest from now on; empty for a push by digest alone. */
   readonly tags: readonly Tag[]
   /**
@@ -17,13 +23,19 @@ export interface RecordPush {
    * a rebuild, a fact. Members with this, and nothing below them. Default none.
    */
   readonly confirmed?: readonly Digest[]
-  /** What `RecordedTag.local` becomes. */
-  readonly local: boolean
+  /**
+   * Below the manifest, in this repository, and durable: kept from now on, where it is here, if a
+   * hold is said. Default none: what was not kept stays cached.
+   */
+  readonly durable?: readonly Digest[]
   /** What must also go elsewhere. */
   readonly delivery?: NewDelivery
+  /** Of its tags. Default they have none, or keep what they had where they point already. */
+  readonly order?: Order
   /**
-   * A client has just sent it: it completes one push of each pending blob that it lists, unless it
-   * is a manifest here already. Default it is told again.
+   * A client has just sent it: it completes one push of each pending blob that it lists. Where it
+   * is a manifest already it MUST complete none, unless all that it lists, and that is not to be
+   * had from elsewhere, is pending. Default it is told again.
    */
   readonly completes?: boolean
   readonly atMs: number
@@ -43,6 +55,31 @@ export interface DeleteOptions {
   readonly changeDeliveries?: readonly Pick<NewDelivery, 'id' | 'payload'>[]
 }
 
+export interface RemoveOptions extends DeleteOptions {
+  /**
+   * Then nothing is taken out that is kept, but for others alone, or that whoever may push to the
+   * repository was told is there: it is pending or leased. Default it goes.
+   */
+  readonly unlessPromised?: boolean
+  /**
+   * Then nothing is done where whoever may push to the repository was told that it is there: it is
+   * pending or leased. Default it goes.
+   */
+  readonly unlessLeased?: AsOf
+  /**
+   * Manifests of the repository that it lists, or that are about it, follow it since then
+   * (catalog-followers.ts). Default they stay by themselves.
+   */
+  readonly followedSinceMs?: number
+}
+
+/**
+ * The longest time between the first blob of a push and its manifest: half a terabyte at 50 Mbit/s.
+ * It costs nothing where pushes end in order, since with their manifests their blobs are no
+ * longer pending.
+ */
+export const PUSH_MAX_MS = 24 * 60 * 60 * 1000
+
 /** What a client was told is kept in this repository, and no manifest came for so far. */
 export interface PendingBlob {
   readonly repository: Repository
@@ -59,11 +96,21 @@ export interface PendingPage {
 }
 
 export interface PushReads {
+  /** Why it stays in this repository; empty for what is there as long as there is room. */
+  holdsOf(repository: Repository, digest: Digest): Promise<readonly Hold[]>
+  /**
+   * Kept for what others hold alone: this repository could lose it, and nobody's push with it.
+   * False for what is not kept, or no member; for what nobody holds, as older versions kept it; and
+   * where it is not known what is yet to be delivered.
+   */
+  isKeptForOthers(repository: Repository, digest: Digest): Promise<boolean>
   /**
    * A manifest that was deleted took it along (R255), and nobody has deleted it by itself since.
    * True also for what was brought again.
    */
   wasTaken(repository: Repository, digest: Digest): Promise<boolean>
+  /** See `listPendingBlobs`. */
+  isPending(repository: Repository, digest: Digest): Promise<boolean>
   /**
    * The oldest first. A blob is pending as often as it was acknowledged, until as many new
    * manifests complete that, or the blob itself is deleted.
@@ -84,15 +131,16 @@ export interface PushWrites {
   /** A client deleted the tag: it goes, local or not. No effect on tags if it is not here. */
   deleteTag(repository: Repository, tag: Tag, options?: DeleteOptions): Promise<void>
   /**
-   * Takes content out of a repository: its membership and every tag of that repository that points
-   * to it, in one transaction. A manifest of that repository takes along what it lists, and nothing
-   * else there lists: as a layer, foreign or not, never as a subject (R255). What is a
-   * manifest there stays, and with it what that lists; so does a pending blob, until
-   * `expirePendingBlob`. Bytes, edges and other repositories MUST NOT be touched, nor what tags
-   * remember as `previous`. When it is no member, only that it was taken along is forgotten, and
-   * the options have an effect.
+   * Takes content out of a repository: its membership and every tag of that repository that
+   * points to it, in one transaction. What nothing holds after that becomes cached. A manifest of
+   * that repository takes along what it lists, and nothing else there lists: as a layer, foreign
+   * or not, never as a subject (R255). What is a manifest there stays, and with it what that
+   * lists; so does a pending blob, until `expirePendingBlob`; one that is leased is pending from
+   * then on, until its lease is over. Bytes, edges and other repositories MUST NOT be touched,
+   * nor what tags remember as `previous`. When it is no member, only that it was taken along is
+   * forgotten, and the options have an effect.
    */
-  removeMember(repository: Repository, digest: Digest, options?: DeleteOptions): Promise<void>
+  removeMember(repository: Repository, digest: Digest, options?: RemoveOptions): Promise<void>
   /**
    * Whoever was told so has had its time. If a delete would have taken the blob along meanwhile it
    * goes now, as it would have then, unless something there lists it. No effect when it was

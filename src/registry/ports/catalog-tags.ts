@@ -2,6 +2,7 @@
 // lists that are kept as text. What clients push is catalog-pushes.ts.
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository, Tag } from '../../oci/reference.ts'
+import type { Order } from './order.ts'
 
 export interface Page {
   /** Exclusive; need not exist. */
@@ -23,6 +24,8 @@ export interface RecordedTag {
    * upstream is asked. Always true under `localhost`; elsewhere until its delivery is finished.
    */
   readonly local: boolean
+  /** Of the push that pointed it here; not there for what no push did, or an older version's. */
+  readonly order?: Order
 }
 
 /**
@@ -57,6 +60,8 @@ export interface TagReads {
    * when there are none.
    */
   listLocalTags(repository: Repository, page: Page): Promise<readonly RecordedTag[]>
+  /** Those that lead to `digest`, in ASCII order. Cheap however many others there are. */
+  listTagsTo(repository: Repository, digest: Digest, page: Page): Promise<readonly RecordedTag[]>
   findList(repository: Repository, key: string): Promise<RecordedList | undefined>
 }
 

@@ -2,21 +2,47 @@
 // tag points and when that was checked, what is still to be delivered. Content is truth for bytes;
 // the catalog is truth for names. Values in, values out, always asynchronous. Each subject is in a
 // file of its own; here is what holds for all of them.
-import type { Digest } from '../../oci/digest.ts'
 import type { RepositoryKey } from '../../oci/reference.ts'
 import type { ContentReads, ContentWrites } from './catalog-content.ts'
+import type { FollowerReads, FollowerWrites } from './catalog-followers.ts'
+import type { HoldingReads } from './catalog-holdings.ts'
+import type { ImageReads, ImageWrites } from './catalog-images.ts'
+import type { JobReads, JobWrites } from './catalog-job-notes.ts'
 import type { PushReads, PushWrites } from './catalog-pushes.ts'
+import type { PinReads, PinWrites } from './catalog-pins.ts'
+import type { SpaceReads, SpaceWrites } from './catalog-space.ts'
 import type { TagReads, TagWrites } from './catalog-tags.ts'
+import type { UseWrites } from './catalog-uses.ts'
 import type { OutboxReads, OutboxWrites } from './outbox.ts'
 
 /** A read sees every write that was acknowledged before it is begun. */
-export interface CatalogReads extends ContentReads, TagReads, PushReads, OutboxReads {}
+export interface CatalogReads
+  extends ContentReads,
+    TagReads,
+    PushReads,
+    OutboxReads,
+    SpaceReads,
+    FollowerReads,
+    PinReads,
+    JobReads,
+    HoldingReads,
+    ImageReads {}
 
 /**
  * Each resolves once it is durable. They are applied in the order of the calls.
  * @throws StoreError full, io, busy
  */
-export interface CatalogWrites extends ContentWrites, TagWrites, PushWrites, OutboxWrites {}
+export interface CatalogWrites
+  extends ContentWrites,
+    TagWrites,
+    PushWrites,
+    OutboxWrites,
+    SpaceWrites,
+    FollowerWrites,
+    UseWrites,
+    PinWrites,
+    JobWrites,
+    ImageWrites {}
 
 /** Who remembers answers that are made of what is in the catalog; registry/epochs.ts. */
 export interface ChangedAnswers {
@@ -30,11 +56,6 @@ export interface ChangedAnswers {
 }
 
 export interface Catalog extends CatalogReads, CatalogWrites {
-  /**
-   * Notes that content was served. Batched: MUST NOT cost a commit per call, and may be lost in a
-   * crash.
-   */
-  noteUse(digest: Digest, atMs: number): void
   /**
    * A positive integer larger than any that this catalog gave before, in this process or an earlier
    * one, whatever the clock does. Synchronous: a range is reserved at open.
@@ -57,6 +78,6 @@ export interface Catalog extends CatalogReads, CatalogWrites {
    */
   readonly rebuilt: boolean
   markRebuilt(): Promise<void>
-  /** Waits for what was noted, then closes. Later calls reject. */
+  /** Waits for what was asked before, then closes. Later calls reject. */
   close(): Promise<void>
 }

@@ -2,7 +2,8 @@
 // metrics and log lines. Events carry values only; nothing secret, no client input that was not
 // parsed.
 import type { Digest } from '../../oci/digest.ts'
-import type { RegistryHost, Repository, Tag } from '../../oci/reference.ts'
+import type { RegistryHost, Repository, RepositoryKey, Tag } from '../../oci/reference.ts'
+import type { LeaveReason } from './catalog-space.ts'
 import type { StoreFailure, WantedRoom } from './store-error.ts'
 import type { Carrier } from './outbox.ts'
 import type { TakingMode } from './push-modes.ts'
@@ -16,6 +17,9 @@ export type UpstreamCall = 'manifest' | 'blob' | 'tags' | 'referrers' | 'token' 
  * How a fill ended. `uncached`: passed on to its readers but not kept, because the disk was full.
  */
 export type FillOutcome = 'stored' | 'uncached' | 'corrupt' | 'failed' | 'abandoned'
+
+/** `room`: there was none left. `quota`: more was here than its quota allows. */
+export type EvictedFor = 'room' | 'quota'
 
 export type EngineEvent =
   | {
@@ -80,10 +84,50 @@ export type EngineEvent =
       readonly room?: WantedRoom | undefined
     }
   | {
+      readonly kind: 'evicted'
+      readonly why: EvictedFor
+      readonly images: number
+      /** Files of blobs and manifests that are gone. */
+      readonly blobs: number
+      /** That the disk has back. */
+      readonly bytes: number
+      /** Of the images: since the last use of that which was used last. Undefined without any. */
+      readonly youngestAgeMs: number | undefined
+      /** The shortest of these since the start; Infinity while no image has left. */
+      readonly shortestAgeMs: number
+    }
+  | {
+      /** Files were removed, after which the disk has so many bytes more. */
+      readonly kind: 'left'
+      readonly reason: LeaveReason
+      readonly files: number
+      readonly bytes: number
+    }
+  | {
+      /** There is no room, and nothing that may leave for it. */
+      readonly kind: 'nothing evictable'
+      /** Of content that is not kept, but in use, pinned, or within a floor. */
+      readonly cachedBytes: number
+      readonly keptBytes: number
+      readonly largest: { readonly repository: RepositoryKey; readonly bytes: number } | undefined
+    }
+  | {
+      /** Nothing is answered until that is done. `bytes`: how long the file is. */
+      readonly kind: 'catalog is being brought up to date'
+      readonly from: number
+      readonly to: number
+      readonly bytes: number
+    }
+  | {
       /** Its file had an earlier format at the start; there is no way back without a backup. */
       readonly kind: 'catalog brought up to date'
       readonly from: number
       readonly to: number
+    }
+  | {
+      /** What the catalog said of so much content was wrong: how often it is needed. */
+      readonly kind: 'miscounted'
+      readonly contents: number
     }
   | { readonly kind: 'content lied'; readonly registry: RegistryHost; readonly what: string }
   | {
@@ -125,6 +169,24 @@ export type EngineEvent =
       /** When it did not succeed; safe for the log. */
       readonly reason: string | undefined
       readonly hint: string | undefined
+    }
+  | {
+      /** What the operator's policies let go from a repository, or would have let go. */
+      readonly kind: 'retained'
+      readonly repository: Repository
+      readonly tags: number
+      readonly manifests: number
+      /** That nothing else needs. */
+      readonly bytes: number
+      /** The first of them, with why: `localhost/app:v1: no line of keeptags names it`. */
+      readonly first: readonly string[]
+      readonly dryRun: boolean
+    }
+  | {
+      /** It has more tags or manifests than are judged at once, and was left alone. */
+      readonly kind: 'too much to retain'
+      readonly repository: Repository
+      readonly limit: number
     }
   | {
       /** Abandoned uploads that were removed, or would have been. */

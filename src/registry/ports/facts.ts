@@ -4,6 +4,7 @@
 // what it is built from again when it does not, and is compared with it after a start.
 import type { Digest } from '../../oci/digest.ts'
 import type { RepositoryKey, Tag } from '../../oci/reference.ts'
+import type { Order } from './order.ts'
 import type { NewDelivery } from './outbox.ts'
 
 /** What makes a fact the same fact: a later one with the same identity takes its place. */
@@ -41,12 +42,16 @@ export type Fact =
       readonly tag: Tag
       readonly digest: Digest
       readonly atMs: number
+      /** Not there in facts of earlier versions. */
+      readonly order?: Order
     }
   | {
       readonly kind: 'deleted'
       readonly repository: RepositoryKey
       readonly digest: Digest
       readonly atMs: number
+      /** Of the delete; not there when nothing was deleted, and in facts of earlier versions. */
+      readonly order?: Order
     }
   | ({ readonly kind: 'delivery' } & NewDelivery)
 
@@ -64,15 +69,28 @@ export type ListedFact = Fact & {
   readonly isEarlier?: true
 }
 
+export interface FactOptions {
+  /**
+   * It is for a delete: on a full disk it SHOULD have room that nothing else has, since a delete is
+   * how room is made. Default false.
+   */
+  readonly takesAway?: boolean
+}
+
 /** Of one catalog, whose identity is written into each fact. */
 export interface FactStore {
+  /**
+   * Facts and catalog may say different things: since the start a change could not be carried out,
+   * or a fact could not be read.
+   */
+  readonly hasFailed: boolean
   /**
    * Writes all of them; each takes the place of the one with its identity, whole or not at all.
    * Durable when it resolves: file fsync, rename, fsync of the directory. Never retries an fsync.
    * Calls that overlap MUST leave, for each identity, the fact of the call that was made last.
    * @throws StoreError full, io: then any of them may or may not be written
    */
-  write(facts: readonly Fact[]): Promise<void>
+  write(facts: readonly Fact[], options?: FactOptions): Promise<void>
   /**
    * Removes them, durably. No effect for those that are not there. Ordered with `write` as that is.
    * @throws StoreError io

@@ -68,6 +68,11 @@ export interface SettledTags {
   readonly digest: Digest
   readonly tags: readonly Tag[]
   readonly atMs: number
+  /**
+   * It stays here, where the repository keeps what is pushed to it by now, or the entry was given
+   * up: it counts as pushed. Default it does not.
+   */
+  readonly isKept?: boolean
 }
 
 export interface OutboxTotals {
@@ -107,7 +112,9 @@ export interface OutboxWrites {
   /**
    * The entry goes. `settled`: what it carried is at the upstream now, so those of its tags that
    * still point to `digest` are `local` no longer and count as checked at `atMs`, unless the entry
-   * of a later push of the tag is still to come.
+   * of a later push of the tag is still to come. What it carried, and what that lists, is no longer
+   * undelivered, unless something else there is that needs it; what nothing holds any more becomes
+   * cached. Not so when a delete drops the entry: what it carried is nowhere else.
    */
   removeDelivery(id: number, settled?: SettledTags): Promise<void>
 }

@@ -3,7 +3,7 @@
 
 /**
  * How a push is taken.
- * - `store`: kept here, for good
+ * - `store`: kept here, until it is deleted
  * - `forward`: goes to the upstream while the client waits; its verdict is the client's
  * - `queue`: acknowledged when it is durable here, delivered when the upstream is there
  */

@@ -136,6 +136,8 @@ export interface UpstreamHealth {
  */
 export interface Upstream {
   readonly registry: RegistryHost
+  /** Without them what the registry itself says is all that the upstream says. */
+  readonly hasMirrors: boolean
   /**
    * What came for this is not taken. True when a mirror had given it: asking again asks the
    * registry itself. After other bytes than the digest says the mirror is left out for a while.
@@ -146,6 +148,8 @@ export interface Upstream {
    * that one finds out.
    */
   letNextThrough(): void
+  /** What is asked next about repositories of these names is asked with new tokens. */
+  forgetTokens(isMeant: (name: string) => boolean): void
   headManifest(
     name: RepositoryName,
     reference: Reference,

@@ -13,6 +13,7 @@ import type { AskedEndpoints, ReadOptions } from '../ports/upstream.ts'
 import type { SilentRepositories } from './head-before-push.ts'
 import type { OpenBlobs } from '../open-blobs.ts'
 import type { OpenBlobDeps } from './open-blob.ts'
+import type { Leases } from '../leases.ts'
 import type { Prefetch } from './prefetch.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
 
@@ -26,6 +27,7 @@ export interface PullBlobDeps extends OpenBlobDeps {
   readonly policies: RepositoryPolicies
   readonly silent: SilentRepositories
   readonly prefetch: Prefetch
+  readonly leases: Leases
 }
 
 /** @throws RegistryError BLOB_UNKNOWN where nobody can be asked */

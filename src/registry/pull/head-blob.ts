@@ -27,9 +27,32 @@ export async function headBlob(
 ): Promise<BlobHead> {
   const { policies, clock, silent } = deps
   const caller = { policies, clock, silent, mayPush }
-  const head = await find(deps, repository, { digest, caller })
-  // What is not pushed because it is said to be here has to be here.
-  return isPushing(caller, repository) ? { ...head, repeatable: undefined } : head
+  const look = () => find(deps, repository, { digest, caller })
+  const head = await look()
+  if (!isPushing(caller, repository)) return head
+  // What is not pushed because it is said to be here has to be here, and to stay.
+  const isLeased = isHere(head) && !isForwarding(caller, repository)
+  return {
+    ...(isLeased ? await leased(deps, repository, { head, look }) : head),
+    repeatable: undefined,
+  }
+}
+
+async function leased(
+  { catalog, leases }: PullBlobDeps,
+  repository: Repository,
+  { head, look }: { head: BlobHead; look: () => Promise<BlobHead> },
+): Promise<BlobHead> {
+  const { digest } = head
+  await leases.offer(repository, digest)
+  const isStill =
+    (await catalog.findContent(digest)) !== undefined &&
+    (await catalog.findMember(repository, digest)) !== undefined
+  return isStill ? head : look()
+}
+
+function isHere({ source }: BlobHead): boolean {
+  return source === 'hit' || source === 'local'
 }
 
 function find(
@@ -39,7 +62,12 @@ function find(
 ): Promise<BlobHead> {
   return withClientErrors(repository, 'BLOB_UNKNOWN', async () => {
     const namespace = deps.namespaces.find(repository.registry)
-    const here = await headHere(deps, repository, { digest, isLocal: namespace === undefined })
+    // A file that is about to be removed is none to count on.
+    const isLeaving =
+      isPushing(caller, repository) && (await deps.catalog.findLeaving(digest)) !== undefined
+    const here = isLeaving
+      ? undefined
+      : await headHere(deps, repository, { digest, isLocal: namespace === undefined })
     const isEnough = !isForwarding(caller, repository) || namespace?.policy.offline === true
     if (here !== undefined && isEnough) return here
     const upstream = requireUpstream(repository, namespace)

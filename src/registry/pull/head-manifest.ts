@@ -27,6 +27,7 @@ import { UpstreamError } from '../ports/upstream.ts'
 import { isAccepted, pullLocal, pullTag } from './pull-manifest.ts'
 import { withClientErrors } from '../upstream-failure.ts'
 import type { ResolvedTag } from './upstream-tags.ts'
+import { usedBy } from '../uses.ts'
 
 /** @throws RegistryError */
 export async function headManifest(
@@ -34,12 +35,43 @@ export async function headManifest(
   repository: Repository,
   request: ManifestRequest,
 ): Promise<ManifestAnswer> {
-  const head = await find(deps, repository, request)
+  const { reference, mayPush } = request
+  const caller = { ...deps, mayPush }
+  const maybePush = isPushing(caller, repository)
+  const isKept = maybePush && !isForwarding(caller, repository)
+  const look = () => find(deps, repository, request)
+  const head = isKept ? await headLeased(deps, repository, look) : await look()
   noteHeaded(deps, repository, { request, head })
+  // Who has the image already asks no more than that of its tag. By digest it may be the look of a
+  // push at what it need not send, and that is no use of it.
+  if (!maybePush || reference.kind === 'tag')
+    deps.uses.note(usedBy(repository, { reference, ...head }), deps.clock.nowMs())
   // What is not pushed because it is said to be here has to be here.
-  return isPushing({ ...deps, mayPush: request.mayPush }, repository)
-    ? { ...head, repeatable: undefined }
-    : head
+  return maybePush ? { ...head, repeatable: undefined } : head
+}
+
+/** What moves, or comes and goes, all the time is told of as it was found last. */
+const LEASED_LOOKS_MAX = 3
+
+/** An upstream has just told it, whoever asked: it says nothing of what is here. */
+const FROM_ELSEWHERE: ReadonlySet<Source> = new Set(['miss', 'joined'])
+
+/** What is here of it stays for the push. What is told of from elsewhere needs no lease. */
+async function headLeased(
+  { catalog, leases }: ManifestDeps,
+  repository: Repository,
+  look: () => Promise<ManifestAnswer>,
+): Promise<ManifestAnswer> {
+  for (let looks = 1; ; looks += 1) {
+    const head = await look()
+    const isHere = async () => (await catalog.findManifest(repository, head.digest)) !== undefined
+    if (looks === LEASED_LOOKS_MAX) return head
+    if (await isHere()) {
+      await leases.offer(repository, head.digest)
+      if (await isHere()) return head
+    } else if (FROM_ELSEWHERE.has(head.source)) return head
+    // What was here has left since.
+  }
 }
 
 /**

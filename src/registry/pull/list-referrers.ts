@@ -6,7 +6,7 @@ import { type Digest, isDigestText } from '../../oci/digest.ts'
 import { parseManifest, type ReferrerDescriptor, referrerDescriptor } from '../../oci/manifest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { ReferrersAnswer, Source } from '../answers.ts'
-import { parseDelivery } from '../delivery-payload.ts'
+import { allCarriedBy } from '../delivery-payload.ts'
 import { filterFew, mapFew } from '../../async/few-at-once.ts'
 import { Turns } from '../../async/turns.ts'
 import type { ManifestContent, ManifestContents } from './manifest-content.ts'
@@ -130,7 +130,7 @@ async function pushedReferrers(
       return (await catalog.findContent(each))?.contentClass === 'kept'
     })
   const waiting = await catalog.listDeliveriesOf(repositoryKey(repository))
-  const undelivered = new Set(waiting.map(({ payload }) => parseDelivery(payload)?.digest))
+  const undelivered = allCarriedBy(waiting).digests
   return known.filter(each => undelivered.has(each))
 }
 

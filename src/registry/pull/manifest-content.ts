@@ -8,7 +8,8 @@ import type { Source } from '../answers.ts'
 import { bestEffort } from '../best-effort.ts'
 import { asRecorded } from '../edges.ts'
 import { Flights } from '../../async/flights.ts'
-import { classOf, noteMissingUnlessBack } from '../missing-content.ts'
+import type { StoredContent } from '../content.ts'
+import { noteMissingUnlessBack } from '../missing-content.ts'
 import type { Namespace } from '../namespaces.ts'
 import { manifestKey, type NegativeCache, type Question } from '../negative-cache.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
@@ -24,6 +25,7 @@ import {
   type ReadOptions,
   UpstreamError,
 } from '../ports/upstream.ts'
+import type { ManifestRoom } from '../space/manifest-room.ts'
 
 export interface ManifestContent {
   readonly recorded: RecordedManifest
@@ -38,11 +40,13 @@ export interface ReadFrom {
 }
 
 export interface ManifestContentDeps {
+  readonly content: StoredContent
   readonly store: BlobStore
   readonly catalog: Catalog
   readonly clock: Clock
   readonly note: NoteEvent
   readonly negative: NegativeCache
+  readonly room: Pick<ManifestRoom, 'require'>
 }
 
 export class ManifestContents {
@@ -62,7 +66,7 @@ export class ManifestContents {
 
   /** What is here and belongs to this repository; undefined when it must be fetched. */
   async here(repository: Repository, digest: Digest): Promise<ManifestContent | undefined> {
-    const { catalog, store, clock } = this.#deps
+    const { catalog, store } = this.#deps
     const recorded = await catalog.findManifest(repository, digest)
     if (recorded === undefined) return undefined
     const bytes = await store.readVerified(digest)
@@ -70,7 +74,6 @@ export class ManifestContents {
       await noteMissingUnlessBack(this.#deps, digest)
       return undefined
     }
-    catalog.noteUse(digest, clock.nowMs())
     return { recorded, bytes, warnings: [] }
   }
 
@@ -124,6 +127,7 @@ export class ManifestContents {
   ): Promise<ManifestContent> {
     const { namespace, options, previous } = from
     const { upstream } = namespace
+    const apart = !namespace.shares
     const endpoints = options?.endpoints
     const wanted = reference.kind === 'digest' ? reference.digest : undefined
     return this.#deps.negative.ask(
@@ -136,7 +140,7 @@ export class ManifestContents {
           const response = await upstream.getManifest(repository.name, reference, { endpoints })
           try {
             const digest = this.#verified(repository, response, wanted)
-            return await this.#keep(repository, { ...response, digest, ...tagged })
+            return await this.#keep(repository, { ...response, digest, apart, ...tagged })
           } catch (error) {
             if (!(error instanceof UpstreamError) || error.failure !== 'invalid') throw error
             // Whoever can publish there chooses what is odd; bytes that miss their digest are
@@ -187,17 +191,18 @@ export class ManifestContents {
       digest: Digest
       mediaType: string
       warnings: readonly string[]
+      apart: boolean
       tagged?: { tag: Tag; previous?: PreviousDigest | undefined; question: Question }
     },
   ): Promise<ManifestContent> {
-    const { catalog, store, clock, note } = this.#deps
-    const { bytes, digest, tagged } = found
+    const { content, catalog, clock, note, room } = this.#deps
+    const { bytes, digest, apart, tagged } = found
     const recorded = this.#parsed(repository, found)
     await bestEffort(note, async () => {
-      const contentClass = await classOf(catalog, digest)
-      await store.put(digest, bytes, contentClass)
-      const record = { repository, manifest: recorded, contentClass, atMs: clock.nowMs() }
-      await catalog.recordManifest(
+      const isHere = (await catalog.findContent(digest)) !== undefined
+      if (!isHere) await room.require()
+      const record = { repository, manifest: recorded, apart, atMs: clock.nowMs() }
+      await content.putManifest(digest, bytes, () =>
         // A tag that was pushed meanwhile does not go back to what the upstream said before.
         tagged?.question.isCurrent
           ? { ...record, tag: tagged.tag, previous: tagged.previous }

@@ -18,10 +18,12 @@ import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { UpstreamError } from '../ports/upstream.ts'
 import type { SilentRepositories } from './head-before-push.ts'
+import type { Leases } from '../leases.ts'
 import type { Prefetch } from './prefetch.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
 import type { TagResolver } from './resolve-tag.ts'
 import type { ResolvedTag } from './upstream-tags.ts'
+import type { Uses } from '../uses.ts'
 
 export interface ManifestDeps {
   readonly store: BlobStore
@@ -34,6 +36,8 @@ export interface ManifestDeps {
   readonly policies: RepositoryPolicies
   readonly silent: SilentRepositories
   readonly prefetch: Prefetch
+  readonly leases: Leases
+  readonly uses: Pick<Uses, 'note'>
 }
 
 /** The same for one namespace, whose upstream may be asked. */

@@ -4,22 +4,28 @@ import type { Repository } from '../../oci/reference.ts'
 import type { Source } from '../answers.ts'
 import { OpenFile, WholeBlob } from '../open-file.ts'
 import { bestEffort } from '../best-effort.ts'
+import type { BlobsInUse } from '../blobs-in-use.ts'
+import type { StoredContent } from '../content.ts'
 import { readWhole } from '../fill/follow.ts'
 import type { BufferPool } from '../fill/buffer-pool.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { StoredBlob } from '../ports/blob-store-content.ts'
-import type { RecordedContent } from '../ports/catalog-content.ts'
+import { type RecordedContent, verified } from '../ports/catalog-content.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import { noteMissingUnlessBack } from '../missing-content.ts'
+import type { Uses } from '../uses.ts'
 
 export interface OpenBlobDeps {
+  readonly content: StoredContent
   readonly store: BlobStore
   readonly catalog: Catalog
   readonly clock: Clock
   readonly buffers: BufferPool
+  readonly inUse: BlobsInUse
   readonly note: NoteEvent
+  readonly uses: Pick<Uses, 'note'>
 }
 
 /** Undefined when the disk has it not. @throws StoreError */
@@ -28,7 +34,7 @@ export async function openBlob(
   repository: Repository,
   { digest, source }: { digest: Digest; source: Source },
 ): Promise<WholeBlob | undefined> {
-  const known = await deps.catalog.findContent(digest)
+  const known = verified(await deps.catalog.findContent(digest))
   // Of what lost its row with a damaged catalog a manifest may say how long it is.
   const declaredBytes = known ? undefined : await deps.catalog.sizeOf(repository, digest)
   const opened = await deps.store.openRead(digest, declaredBytes)
@@ -43,7 +49,7 @@ export async function openBlob(
     await handle.close()
     throw error
   }
-  const { buffers } = deps
+  const { buffers, inUse } = deps
   return new WholeBlob({
     head: { digest, sizeBytes: blob.sizeBytes, source },
     open: new OpenFile(handle),
@@ -51,6 +57,7 @@ export async function openBlob(
       read: (range, _signal, from) => readWhole(handle, range, { buffers, from }),
       giveBack: chunk => buffers.giveBack(chunk),
     },
+    counted: () => inUse.read(digest),
   })
 }
 
@@ -63,11 +70,13 @@ export async function noteUse(
   repository: Repository,
   { blob, known }: { blob: StoredBlob; known: RecordedContent | undefined },
 ): Promise<void> {
-  const { catalog, clock } = deps
+  const { content, clock, uses } = deps
+  const { digest, sizeBytes } = blob
   const atMs = clock.nowMs()
-  if (known?.sizeBytes !== blob.sizeBytes) {
-    const record = { repository, ...blob, contentClass: 'cached', atMs } as const
-    await bestEffort(deps.note, () => catalog.recordBlob(record))
+  if (known?.sizeBytes !== sizeBytes) {
+    const of = { repository, digest, atMs, hold: 'nothing' } as const
+    const declaredBytes = known === undefined ? sizeBytes : undefined
+    await bestEffort(deps.note, () => content.recordHere(of, declaredBytes))
   }
-  catalog.noteUse(blob.digest, atMs)
+  uses.note({ repository, digest }, atMs)
 }

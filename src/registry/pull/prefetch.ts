@@ -4,7 +4,7 @@
 // needs, places, room and upstreams that are well, and it stops when nobody comes (ADR 0021).
 import { LRUCache } from 'lru-cache'
 import type { Digest } from '../../oci/digest.ts'
-import type { Repository } from '../../oci/reference.ts'
+import { type Repository, type RepositoryKey, repositoryKey } from '../../oci/reference.ts'
 import type { Fills } from '../fill/fills.ts'
 import { type Headed, HeadedManifests } from './headed-manifests.ts'
 import type { ManifestContents } from './manifest-content.ts'
@@ -18,7 +18,7 @@ import type { BlobAnswer } from '../answers.ts'
 import { imageKey, mayPrefetch, PlatformChoices, ManifestOnlyReaders } from './prefetch-rules.ts'
 import { PrefetchFills } from './prefetch-fills.ts'
 import { ImagePrefetch, PrefetchTable } from './prefetch-images.ts'
-import type { SpaceLedger } from '../space.ts'
+import type { SpaceLedger } from '../space/ledger.ts'
 
 /**
  * Without a sign of a pull for so long, nobody comes. Clients ask for the first blob within a round
@@ -79,7 +79,8 @@ export class Prefetch {
   readonly #fills: PrefetchFills
   readonly #choices = new PlatformChoices()
   readonly #manifestOnly = new ManifestOnlyReaders()
-  readonly #whole: LRUCache<string, true>
+  /** Whose they are. */
+  readonly #whole: LRUCache<string, RepositoryKey>
   readonly #headed: HeadedManifests
   readonly #stop = new AbortController()
 
@@ -92,7 +93,7 @@ export class Prefetch {
       ...deps,
       table: this.#table,
       nothingToDo: image => {
-        if (!image.isPulled) this.#whole.set(image.key, true)
+        if (!image.isPulled) this.#whole.set(image.key, repositoryKey(image.repository))
         this.#end(image)
       },
     })
@@ -179,6 +180,12 @@ export class Prefetch {
         }
       },
     }
+  }
+
+  /** Content of these repositories may be gone: nothing of theirs is known to be here any more. */
+  forget(isMeant: (key: RepositoryKey) => boolean): void {
+    const meant = [...this.#whole].filter(([, repository]) => isMeant(repository))
+    for (const [key] of meant) this.#whole.delete(key)
   }
 
   /** Begins nothing any more. What was begun are fills like others, and end with them. */

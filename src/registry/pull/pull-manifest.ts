@@ -20,6 +20,7 @@ import {
   tagDetails,
 } from './manifest-delivery.ts'
 import { withClientErrors } from '../upstream-failure.ts'
+import { usedBy } from '../uses.ts'
 import type { ResolvedTag } from './upstream-tags.ts'
 
 /** What a client without a choice of platform is given from a Docker manifest list (R39). */
@@ -31,8 +32,8 @@ export async function pullManifest(
   repository: Repository,
   request: ManifestRequest,
 ): Promise<ManifestAnswer> {
-  return withClientErrors(repository, 'MANIFEST_UNKNOWN', async () => {
-    const { reference } = request
+  const { reference } = request
+  const pulled = await withClientErrors(repository, 'MANIFEST_UNKNOWN', async () => {
     const namespace = deps.namespaces.find(repository.registry)
     if (namespace === undefined) return pullLocal(deps, repository, request)
     const context = { ...deps, namespace }
@@ -40,6 +41,8 @@ export async function pullManifest(
       ? pullTag(context, repository, { ...request, tag: reference.tag })
       : pullDigest(context, repository, { ...request, digest: reference.digest })
   })
+  deps.uses.note(usedBy(repository, { reference, ...pulled }), deps.clock.nowMs())
+  return pulled
 }
 
 /**

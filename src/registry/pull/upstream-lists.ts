@@ -119,6 +119,17 @@ export class UpstreamLists {
     await bestEffort(note, () => catalog.recordList(repository, key, list))
   }
 
+  /** Whoever asks next has the upstream asked, and is given no old one. @throws StoreError */
+  async expire(of: ListName): Promise<void> {
+    const flight = flightOf(of.repository, of.key)
+    this.#flights.close(flight)
+    this.#empty.delete(flight)
+    const { catalog } = this.#deps
+    const kept = await catalog.findList(of.repository, of.key)
+    if (kept !== undefined)
+      await catalog.recordList(of.repository, of.key, { ...kept, checkedAtMs: 0 })
+  }
+
   /**
    * A push changed what the upstream's list says: `edit` makes the same change to the one that is
    * kept, and what is under way neither replaces it nor is given to who asks from now on. Not twice

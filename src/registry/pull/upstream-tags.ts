@@ -112,7 +112,7 @@ export class UpstreamTags {
     } catch (error) {
       if (!(error instanceof UpstreamError)) throw error
       if (error.failure === 'unsupported') return this.fetch(repository, tag, from)
-      if (error.failure === 'not-found') await this.#forget(repository, tag, options)
+      if (error.failure === 'not-found') await this.#forget(repository, tag, from)
       throw error
     }
   }
@@ -171,14 +171,14 @@ export class UpstreamTags {
       }
     } catch (error) {
       const gone = error instanceof UpstreamError && error.failure === 'not-found'
-      if (gone) await this.#forget(repository, tag, from.options)
+      if (gone) await this.#forget(repository, tag, from)
       throw error
     }
   }
 
   /** What the registry itself lacks its mirrors may have, which pulls ask first. */
-  async #forget(repository: Repository, tag: Tag, options: ReadFrom['options']): Promise<void> {
-    if (options?.endpoints === 'registry') return
+  async #forget(repository: Repository, tag: Tag, { namespace, options }: ReadFrom): Promise<void> {
+    if (options?.endpoints === 'registry' && namespace.upstream.hasMirrors) return
     await bestEffort(this.#deps.note, () => this.#deps.catalog.forgetTag(repository, tag))
   }
 }

@@ -71,7 +71,10 @@ function listedAs(descriptor: Descriptor, as: Listed['as']): Listed | undefined 
   return isDistributable(descriptor) ? { digestText, digest, as } : undefined
 }
 
-/** Those that are not in this repository with their bytes on disk. */
+/**
+ * Those that are not in this repository with their bytes on disk, and to stay there: a file that is
+ * about to be removed is none to count on. Whoever relies on the others MUST have leased them.
+ */
 export function findMissing(
   deps: Pick<CheckDeps, 'store' | 'catalog' | 'namespaces'>,
   repository: Repository,
@@ -83,7 +86,8 @@ export function findMissing(
       as === 'manifest'
         ? (await deps.catalog.findMember(repository, digest))?.mediaType !== undefined
         : await mayGive(deps, repository, { digest })
-    return !isKnown || (await deps.store.find(digest)) === undefined
+    if (!isKnown || (await deps.catalog.findLeaving(digest)) !== undefined) return true
+    return (await deps.store.find(digest)) === undefined
   })
 }
 

@@ -1,26 +1,28 @@
 // What a kept manifest lists is kept too, down to the last blob: content that was only cached
-// becomes durable before the push is acknowledged, and of manifests it is written down that they
-// belong here.
+// becomes durable before the push is recorded, which says that it is kept, and of manifests it is
+// written down that they belong here.
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
-import { type CheckDeps, type Listed, notThere, requireAtUpstream } from './check-references.ts'
+import { type CheckDeps, type Listed, requireAtUpstream } from './check-references.ts'
 import { isListed } from '../edges.ts'
 import { mapFew } from '../../async/few-at-once.ts'
+import type { StoredContent } from '../content.ts'
 import type { ContentClass } from '../ports/blob-store-content.ts'
 import type { Fact, FactStore } from '../ports/facts.ts'
 import { keptManifestFact } from '../kept-manifest.ts'
 import { mayGive } from '../sharing.ts'
 
 /** Each syncs a file; more of them share the same disk. */
-const KEPT_AT_ONCE = 8
+const SYNCED_AT_ONCE = 8
 
-export interface BecameKept {
+export interface BecomesKept {
   readonly digest: Digest
   /** Of a manifest: to be written with the push. */
   readonly fact: Fact | undefined
 }
 
 export interface KeepListedDeps extends CheckDeps {
+  readonly content: StoredContent
   readonly facts: FactStore
 }
 
@@ -31,12 +33,13 @@ interface ToKeep {
   /** The repository takes manifests without what they list. */
   readonly sparse: boolean
   readonly atMs: number
+  /** Of `StoredContent`: is given all that is kept from this push on, also what was kept before. */
+  readonly durable: Set<Digest>
 }
 
 /**
  * Of what is listed, and of what that lists in turn, and in this repository with its bytes here:
- * what was not kept before. What is below a manifest is kept before it, so that one that is kept
- * here has nothing below it that is not.
+ * what was not kept before.
  * @throws StoreError; RegistryError MANIFEST_BLOB_UNKNOWN for what was here, has lost its file, and
  * can be brought by nobody
  */
@@ -44,7 +47,7 @@ export async function keepListed(
   deps: KeepListedDeps,
   repository: Repository,
   { listed, ...how }: ToKeep,
-): Promise<readonly BecameKept[]> {
+): Promise<readonly BecomesKept[]> {
   return keepAll({ ...deps, ...how, repository, seen: new Set() }, listed)
 }
 
@@ -54,8 +57,8 @@ interface Keeping extends KeepListedDeps, Omit<ToKeep, 'listed'> {
 }
 
 /** Manifests one after the other, each with what is below it; blobs a few at once. */
-async function keepAll(keeping: Keeping, listed: readonly Listed[]): Promise<BecameKept[]> {
-  const became: BecameKept[] = []
+async function keepAll(keeping: Keeping, listed: readonly Listed[]): Promise<BecomesKept[]> {
+  const becoming: BecomesKept[] = []
   const blobs: Listed[] = []
   for (const each of listed) {
     const { digest } = each
@@ -63,10 +66,10 @@ async function keepAll(keeping: Keeping, listed: readonly Listed[]): Promise<Bec
     keeping.seen.add(digest)
     const below = await listedBelow(keeping, digest)
     if (below === undefined) blobs.push(each)
-    else became.push(...(await keepAll(keeping, below)), ...(await keepOne(keeping, each)))
+    else becoming.push(...(await keepAll(keeping, below)), ...(await keepOne(keeping, each)))
   }
-  const kept = await mapFew(blobs, KEPT_AT_ONCE, each => keepOne(keeping, each))
-  return [...became, ...kept.flat()]
+  const kept = await mapFew(blobs, SYNCED_AT_ONCE, each => keepOne(keeping, each))
+  return [...becoming, ...kept.flat()]
 }
 
 /**
@@ -85,22 +88,20 @@ async function listedBelow(
 }
 
 /** None or one. */
-async function keepOne(keeping: Keeping, listed: Listed): Promise<readonly BecameKept[]> {
-  const { store, catalog, facts, repository, atMs } = keeping
+async function keepOne(keeping: Keeping, listed: Listed): Promise<readonly BecomesKept[]> {
+  const { content, catalog, facts, repository, atMs, durable } = keeping
   const { digest } = listed
   if (digest === undefined || !(await mayGive(keeping, repository, { digest }))) return []
-  const { contentClass } = (await catalog.findContent(digest)) ?? {}
-  if ((await store.find(digest)) === undefined) {
-    await requireElsewhere(keeping, listed, { digest, contentClass })
+  const manifest = await catalog.findManifest(repository, digest)
+  const { kind, was } = await content.keepHere(
+    { repository, digest, atMs, hold: 'nothing' },
+    durable,
+  )
+  if (kind === 'missing') {
+    await requireElsewhere(keeping, listed, { digest, contentClass: was })
     return []
   }
-  const isKept = contentClass === 'kept'
-  if (!isKept) {
-    const blob = await store.keep(digest)
-    if (blob === undefined) throw notThere(repository, [listed])
-    await catalog.recordBlob({ repository, ...blob, contentClass: 'kept', atMs })
-  }
-  const manifest = await catalog.findManifest(repository, digest)
+  const isKept = was === 'kept'
   if (manifest === undefined) return isKept ? [] : [{ digest, fact: undefined }]
   const identity = { kind: 'manifest', repository: repositoryKey(repository), digest } as const
   // Kept by way of another repository, it has its fact there alone.

@@ -18,20 +18,24 @@ import {
   requireAtUpstream,
   SPARSE_MISSING_MAX,
 } from './check-references.ts'
+import { bestEffort } from '../best-effort.ts'
 import { asRecorded } from '../edges.ts'
 import { forwardManifest } from './forward-manifest.ts'
 import { keepListed } from './keep-listed.ts'
 import { learnTags, pointsTo } from './learn-tags.ts'
-import { classOf } from '../missing-content.ts'
 import { announceTags, type OvertakeDeliveriesDeps, takeTags } from './overtake-deliveries.ts'
 import { type PushRules, type PushWay, requirePush } from '../push-refusal.ts'
 import { newDelivery } from './queue-delivery.ts'
+import { requireMovable } from './require-movable.ts'
+import type { Leases } from '../leases.ts'
+import { leaseListed } from './lease-listed.ts'
 import { recordPushed, type RecordPushDeps, withoutFact } from './record-push.ts'
 import type { Referrer } from './keep-referrers-list.ts'
 import { showAtUpstream, type ShowDeps } from './show-at-upstream.ts'
 import type { Turns } from '../../async/turns.ts'
 import { withFullDiskErrors } from '../upload/upload-refusal.ts'
 import { withPushErrors } from '../upstream-failure.ts'
+import { nextOrder } from '../ports/order.ts'
 
 export interface PushManifestDeps
   extends PushRules,
@@ -40,6 +44,7 @@ export interface PushManifestDeps
     ShowDeps,
     OvertakeDeliveriesDeps {
   readonly turns: Turns
+  readonly leases: Leases
   /** An entry for the outbox is in the catalog. */
   readonly queued: () => void
 }
@@ -67,6 +72,13 @@ export async function pushManifest(
   const manifest = parsePushed(push)
   const warnings = staleData(manifest)
   const listed = listedBy(manifest)
+  if (way.mode !== 'forward') {
+    // What is refused leases nothing.
+    await requireMovable(deps.catalog, way, { repository, digest, tags: tagsOf(push) })
+    // Else what is found here may have left by the time of its turn, and the upstream was not
+    // asked.
+    await leaseListed(deps, repository, listed)
+  }
   const confirmed = await checkListed(deps, repository, { way, listed })
   const learned =
     way.mode === 'queue' ? await learnTags(deps, repository, tagsOf(push)) : new Map<Tag, Digest>()
@@ -123,15 +135,20 @@ async function checkListed(
   repository: Repository,
   { way, listed }: { way: PushWay; listed: readonly Listed[] },
 ): Promise<ReadonlySet<Digest>> {
-  const isForwarded = way.mode === 'forward'
-  if (way.policy.sparse && isForwarded) return new Set()
+  if (way.policy.sparse && way.mode === 'forward') return new Set()
   const missing = await findMissing(deps, repository, listed)
   if (way.policy.sparse) await requireFewMissing(deps, repository, missing)
-  if (way.policy.sparse || missing.length === 0) return new Set()
-  const isPatient = !isForwarded
-  return withPushErrors(repository, () =>
-    requireAtUpstream(deps, repository, { missing, isPatient }),
-  )
+  const isOver = way.policy.sparse || missing.length === 0
+  return isOver ? new Set() : askWhatIsThere(deps, repository, { way, missing })
+}
+
+function askWhatIsThere(
+  deps: PushManifestDeps,
+  repository: Repository,
+  { way, missing }: { way: PushWay; missing: readonly Listed[] },
+): Promise<ReadonlySet<Digest>> {
+  const asked = { missing, isPatient: way.mode !== 'forward' }
+  return withPushErrors(repository, () => requireAtUpstream(deps, repository, asked))
 }
 
 /**
@@ -157,18 +174,36 @@ async function accept(
   way: PushWay,
   pushed: Pushed,
 ): Promise<Digest | undefined> {
-  if (!way.policy.sparse) await requireStill(deps, pushed)
-  if (way.mode === 'forward') return forwardNow(deps, way, pushed)
+  const { repository, listed } = pushed
+  await requireMovable(deps.catalog, way, { ...pushed, tags: tagsOf(pushed) })
+  // From here on nothing leaves of what it lists and is here.
+  const leased = way.mode === 'forward' ? undefined : await leaseListed(deps, repository, listed)
+  const confirmed = await confirmStill(deps, way, { ...pushed, leased })
+  if (way.mode === 'forward') return forward(deps, way, { ...pushed, confirmed })
   await keep(deps, { mode: way.mode, sparse: way.policy.sparse }, pushed)
   return pushed.manifest.subject?.digest
 }
 
-/** Something may have been deleted while the upstream was asked, or another push had its turn. */
-async function requireStill(deps: PushManifestDeps, pushed: Pushed): Promise<void> {
-  const { repository, listed, confirmed } = pushed
-  const missing = await findMissing(deps, repository, listed)
-  const gone = missing.filter(({ digest }) => digest === undefined || !confirmed.has(digest))
-  if (gone.length > 0) throw notThere(repository, gone)
+/**
+ * Something may have been deleted while the upstream was asked, or another push had its turn. What
+ * came a moment ago, and is not `leased`, is as if it came after this. Who forwards leases nothing:
+ * its upstream is asked for what has left. Resolves to what only the upstream has.
+ */
+async function confirmStill(
+  deps: PushManifestDeps,
+  way: PushWay,
+  what: Pushed & { readonly leased: ReadonlySet<Digest> | undefined },
+): Promise<ReadonlySet<Digest>> {
+  const { repository, listed, confirmed, leased } = what
+  if (way.policy.sparse) return confirmed
+  const missing = new Set(await findMissing(deps, repository, listed))
+  const isSure = (each: Listed, digest: Digest) =>
+    confirmed.has(digest) || (!missing.has(each) && leased?.has(digest) !== false)
+  const gone = listed.filter(each => each.digest === undefined || !isSure(each, each.digest))
+  if (gone.length === 0) return confirmed
+  if (way.mode !== 'forward') throw notThere(repository, gone)
+  const there = await askWhatIsThere(deps, repository, { way, missing: gone })
+  return new Set([...confirmed, ...there])
 }
 
 async function keep(
@@ -181,11 +216,34 @@ async function keep(
   const tags = tagsOf(pushed)
   const atMs = deps.clock.nowMs()
   const queued = { manifest: { digest, mediaType, tags }, learned, atMs }
-  const delivery = mode === 'queue' ? { delivery: await newDelivery(deps, repository, queued) } : {}
-  await deps.store.put(digest, bytes, 'kept')
-  const alsoKept = await keepListed(deps, repository, { listed, confirmed, sparse, atMs })
-  const record = { ...recordOf(pushed, tags), contentClass: 'kept', local: true, atMs } as const
-  await recordPushed(deps, { ...record, ...delivery, alsoKept })
+  const why =
+    mode === 'queue'
+      ? ({ hold: 'undelivered', delivery: await newDelivery(deps, repository, queued) } as const)
+      : ({ hold: 'pushed' } as const)
+  const order = nextOrder(deps.catalog)
+  const record = { ...recordOf(pushed, tags), ...why, atMs, order }
+  await deps.content.durable.during(async durable => {
+    const how = { listed, confirmed, sparse, atMs, durable }
+    const alsoKept = await keepListed(deps, repository, how)
+    await recordPushed(deps, { ...record, bytes, alsoKept, durable: [...durable] })
+  })
+}
+
+async function forward(
+  deps: PushManifestDeps,
+  way: Extract<PushWay, { mode: 'forward' }>,
+  pushed: Pushed,
+): Promise<Digest | undefined> {
+  const { content, note } = deps
+  const { digest, bytes } = pushed
+  // A full disk is found out before the upstream is changed.
+  await content.putAhead(digest, bytes)
+  try {
+    return await forwardNow(deps, way, pushed)
+  } finally {
+    // Unless the upstream took it.
+    await bestEffort(note, () => content.removeUnrecorded(digest))
+  }
 }
 
 async function forwardNow(
@@ -195,10 +253,7 @@ async function forwardNow(
 ): Promise<Digest | undefined> {
   const { repository, digest, bytes } = pushed
   const { mediaType } = pushed.manifest
-  // A full disk is found out before the upstream is changed.
-  await deps.store.put(digest, bytes, await classOf(deps.catalog, digest))
-  const { upstream } = namespace
-  const { name } = repository
+  const [{ upstream }, { name }] = [namespace, repository]
   const tags = tagsOf(pushed)
   const whereIs = (tag: Tag) => withPushErrors(repository, () => pointsTo(upstream, name, { tag }))
   const announced = await announceTags(deps, repository, { tags, digest, whereIs })
@@ -213,13 +268,7 @@ async function forwardNow(
   if (failure === undefined || accepted.length > 0) {
     const atMs = deps.clock.nowMs()
     const record = recordOf(pushed, accepted)
-    await recordPushed(deps, {
-      ...record,
-      contentClass: 'cached',
-      local: false,
-      atMs,
-      alsoKept: [],
-    })
+    await recordPushed(deps, { ...record, hold: 'nothing', atMs, bytes, alsoKept: [] })
     await takeTags(deps, repository, accepted)
     await showAtUpstream(deps, repository, { digest, tags: accepted })
   }

@@ -6,9 +6,9 @@ import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import { isListed } from '../edges.ts'
 import { filterFew } from '../../async/few-at-once.ts'
 import type { BlobPresence } from '../blob-presence.ts'
-import type { BecameKept } from './keep-listed.ts'
+import type { StoredContent } from '../content.ts'
+import type { BecomesKept } from './keep-listed.ts'
 import { manifestKey, type NegativeCache } from '../negative-cache.ts'
-import type { ContentClass } from '../ports/blob-store-content.ts'
 import type { Edge } from '../ports/catalog-content.ts'
 import type { RecordPush } from '../ports/catalog-pushes.ts'
 import type { Catalog } from '../ports/catalog.ts'
@@ -21,6 +21,7 @@ import type { TagResolver } from '../pull/resolve-tag.ts'
 const LOOKS_AT_ONCE = 4
 
 export interface RecordPushDeps extends RestoreDeps {
+  readonly content: StoredContent
   readonly catalog: Catalog
   readonly facts: FactStore
   readonly negative: NegativeCache
@@ -29,19 +30,20 @@ export interface RecordPushDeps extends RestoreDeps {
 }
 
 export interface PushToRecord extends Omit<RecordPush, 'confirmed' | 'completes'> {
-  readonly contentClass: ContentClass
+  /** Of the manifest. */
+  readonly bytes: Uint8Array
   /** Listed, and only cached until now. */
-  readonly alsoKept: readonly BecameKept[]
+  readonly alsoKept: readonly BecomesKept[]
   /** Listed, and at the upstream alone. */
   readonly confirmed: ReadonlySet<Digest>
 }
 
 /**
- * Durable when it resolves. MUST run in the repository's turn, with the bytes stored.
+ * Durable when it resolves: bytes, facts, row. MUST run in the repository's turn.
  * @throws StoreError
  */
 export async function recordPushed(deps: RecordPushDeps, push: PushToRecord): Promise<void> {
-  if (push.contentClass !== 'kept') return record(deps, push, [{ remove: tagsOf(push) }])
+  if (push.hold === 'nothing') return record(deps, push, [{ remove: tagsOf(push) }])
   const { catalog, presence } = deps
   const listed = (await listedBy(catalog, push)).filter(digest => !push.confirmed.has(digest))
   await presence.whileAbsent(push.repository, listed, async absent => {
@@ -103,8 +105,19 @@ async function record(
   push: PushToRecord,
   changes: readonly Change[],
 ): Promise<void> {
-  const { catalog, facts, negative, tags } = deps
-  const { alsoKept: _, confirmed, ...row } = push
+  const { alsoKept: _, bytes, confirmed, ...row } = push
+  const pushed = { ...row, confirmed: [...confirmed], completes: true }
+  await deps.content.pushManifest(pushed, bytes, recordRow =>
+    recordBetweenFacts(deps, push, { changes, recordRow }),
+  )
+}
+
+async function recordBetweenFacts(
+  deps: RecordPushDeps,
+  push: PushToRecord,
+  { changes, recordRow }: { changes: readonly Change[]; recordRow: () => Promise<void> },
+): Promise<void> {
+  const { facts, negative, tags } = deps
   const { repository, manifest } = push
   const { digest } = manifest
   const outdated = outdatedBy(push)
@@ -116,7 +129,7 @@ async function record(
     // Right before the row: what an upstream says from here on, it says of what is there now.
     for (const tag of push.tags) tags.pushed(repository, tag)
     negative.forget(manifestKey(repository, { kind: 'digest', digest }))
-    await catalog.recordPush({ ...row, confirmed: [...confirmed], completes: true })
+    await recordRow()
     // Not before the row: a crash in between must leave what was acknowledged, which is the delete.
     if (outdated.length > 0) await facts.remove(outdated)
   } catch (error) {
@@ -139,7 +152,8 @@ function changesOf(
   fact: KeptManifestFact,
   absent: readonly Digest[],
 ): readonly Change[] {
-  const { tags, delivery, atMs } = push
+  const { tags, delivery, atMs, order } = push
+  const ordered = order === undefined ? {} : { order }
   const { repository, digest } = fact
   const before: readonly Change[] = [
     { write: absent.map(each => ({ kind: 'deleted', repository, digest: each, atMs })) },
@@ -155,7 +169,7 @@ function changesOf(
   return [
     ...before,
     { remove: [{ kind: 'deleted', repository, digest }] },
-    { write: tags.map(tag => ({ kind: 'tag', repository, tag, digest, atMs })) },
+    { write: tags.map(tag => ({ kind: 'tag', repository, tag, digest, atMs, ...ordered })) },
   ]
 }
 
@@ -166,9 +180,9 @@ function tagsOf({ repository, tags }: PushToRecord): readonly FactIdentity[] {
 
 /** Tombstones of what belongs here again. */
 function outdatedBy(push: PushToRecord): readonly FactIdentity[] {
-  const { manifest, tags, contentClass, alsoKept, confirmed } = push
+  const { manifest, tags, hold, alsoKept, confirmed } = push
   const repository = repositoryKey(push.repository)
-  const isKept = contentClass === 'kept'
+  const isKept = hold !== 'nothing'
   // That of a manifest which is kept under a tag has gone before the tag came.
   const pushed = isKept && tags.length > 0 ? [] : [manifest.digest]
   const digests = [...pushed, ...alsoKept.map(({ digest }) => digest), ...confirmed]

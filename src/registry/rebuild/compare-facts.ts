@@ -19,6 +19,7 @@ import {
   isEarlierFact,
 } from './record-earlier-fact.ts'
 import { asRecorded, putBack } from '../restore-facts.ts'
+import { rowsOf } from '../pages.ts'
 
 export interface CompareFactsDeps extends EarlierFactDeps {
   readonly clock: Clock
@@ -39,7 +40,6 @@ export interface ComparedFacts {
   readonly durationMs: number
 }
 
-const PAGE_ROWS = 256
 /** Some milliseconds of work; then whoever pulls has the thread for about as long. */
 const AT_ONCE = 64
 const PAUSE_MS = 5
@@ -231,7 +231,7 @@ function saysTheSame(fact: Fact, right: Fact | undefined): boolean {
 }
 
 function repositoriesOf(catalog: Catalog): AsyncGenerator<RepositoryKey> {
-  return paged<RepositoryKey, string>(
+  return rowsOf<RepositoryKey, string>(
     page => catalog.listRepositories(page),
     key => key,
   )
@@ -239,27 +239,15 @@ function repositoriesOf(catalog: Catalog): AsyncGenerator<RepositoryKey> {
 
 function localTagsOf(catalog: Catalog, key: RepositoryKey): AsyncGenerator<RecordedTag> {
   const repository = parseRepositoryKey(key)
-  return paged<RecordedTag, string>(
+  return rowsOf<RecordedTag, string>(
     page => catalog.listLocalTags(repository, page),
     ({ tag }) => tag,
   )
 }
 
 function entriesOf(catalog: Catalog): AsyncGenerator<Delivery> {
-  return paged<Delivery, number>(
+  return rowsOf<Delivery, number>(
     page => catalog.listDeliveries(page),
     ({ id }) => id,
   )
-}
-
-async function* paged<Row, After>(
-  list: (page: { after?: After; limit: number }) => Promise<readonly Row[]>,
-  place: (row: Row) => After,
-): AsyncGenerator<Row> {
-  let page = await list({ limit: PAGE_ROWS })
-  for (let last = page.at(-1); last !== undefined; last = page.at(-1)) {
-    yield* page
-    if (page.length < PAGE_ROWS) return
-    page = await list({ after: place(last), limit: PAGE_ROWS })
-  }
 }

@@ -4,7 +4,7 @@
 // was deleted. What was only cached is not in the facts: it is fetched again.
 import { parseRepositoryKey } from '../../oci/reference.ts'
 import { eachFew } from '../../async/few-at-once.ts'
-import type { BlobStore } from '../ports/blob-store.ts'
+import type { StoredContent } from '../content.ts'
 import { StoreError } from '../ports/store-error.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -16,7 +16,7 @@ import { rebuildTag } from './rebuild-tag.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
 
 export interface RebuildParts {
-  readonly store: BlobStore
+  readonly content: StoredContent
   readonly catalog: Catalog
   readonly facts: FactStore
   readonly policies: RepositoryPolicies
@@ -71,13 +71,12 @@ async function rebuild(parts: RebuildParts, counts: Counts): Promise<void> {
   const { catalog } = parts
   const undelivered = new Undelivered()
   const kinds = new Set<Fact['kind']>()
-  let largestId = 0
+  let largest = 0
   await eachFact(parts, async fact => {
     kinds.add(fact.kind)
     if (fact.kind === 'manifest') await countManifest(parts, fact, counts)
-    if (fact.kind !== 'delivery') return
-    undelivered.add(fact)
-    largestId = Math.max(largestId, fact.id)
+    largest = Math.max(largest, numberOf(fact))
+    if (fact.kind === 'delivery') undelivered.add(fact)
   })
   const eachOf = eachOfThose(parts, kinds)
   await eachOf('tag', async fact => {
@@ -93,7 +92,13 @@ async function rebuild(parts: RebuildParts, counts: Counts): Promise<void> {
     if (outcome === 'dropped') await parts.facts.remove([fact])
     counts[COUNTED[outcome]]++
   })
-  await catalog.raiseSequence(largestId)
+  await catalog.raiseSequence(largest)
+}
+
+/** That was given for it: what is pushed or deleted from now on comes after it. */
+function numberOf(fact: Fact): number {
+  if (fact.kind === 'delivery') return fact.id
+  return (fact.kind === 'manifest' ? undefined : fact.order?.number) ?? 0
 }
 
 const COUNTED = {

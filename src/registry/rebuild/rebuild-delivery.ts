@@ -11,6 +11,7 @@ import {
   type Tag,
 } from '../../oci/reference.ts'
 import { type DeliveredTag, formatDelivery, parseDelivery } from '../delivery-payload.ts'
+import type { StoredContent } from '../content.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { NewDelivery } from '../ports/outbox.ts'
 import type { Fact, FactStore } from '../ports/facts.ts'
@@ -43,6 +44,7 @@ function pushOf(key: string, tag: Tag, { digest, atMs }: { digest: Digest; atMs:
 
 interface Parts {
   readonly catalog: Catalog
+  readonly content: StoredContent
   readonly facts: FactStore
 }
 
@@ -55,7 +57,7 @@ interface Parts {
  * @throws StoreError
  */
 export async function rebuildDelivery(
-  { catalog, facts }: Parts,
+  { catalog, content, facts }: Parts,
   fact: DeliveryFact,
 ): Promise<'recorded' | 'dropped' | 'unclear'> {
   const { kind: _, ...entry } = fact
@@ -80,17 +82,10 @@ export async function rebuildDelivery(
       ? entry
       : formatDelivery(repository, { ...delivery, tags }, { id: entry.id, atMs })
   // Whose bytes are lost, an operator sees in the queue.
-  if (manifest === undefined) await catalog.recordDelivery(rest)
-  else
-    await catalog.recordPush({
-      repository,
-      manifest,
-      contentClass: 'kept',
-      tags: tags.map(({ tag }) => tag),
-      local: true,
-      delivery: rest,
-      atMs,
-    })
+  const hold = 'undelivered'
+  const more = { tags: tags.map(({ tag }) => tag), hold, delivery: rest, atMs } as const
+  if ((await content.pushKnown(repository, digest, more)) === undefined)
+    await catalog.recordDelivery(rest)
   await doubt(catalog, rest)
   return 'recorded'
 }

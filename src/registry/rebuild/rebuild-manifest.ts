@@ -4,18 +4,20 @@ import type { Digest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { parseManifest } from '../../oci/manifest.ts'
 import { manifestKind } from '../../oci/media-type.ts'
-import { parseRepositoryKey, type Repository } from '../../oci/reference.ts'
+import { LOCALHOST, parseRepositoryKey, type Repository } from '../../oci/reference.ts'
 import { asRecorded } from '../edges.ts'
 import { filterFew, mapFew } from '../../async/few-at-once.ts'
-import type { BlobStore } from '../ports/blob-store.ts'
+import type { StoredContent } from '../content.ts'
 import type { Edge, RecordedManifest } from '../ports/catalog-content.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import { type KeptManifestFact, memberEdges } from '../kept-manifest.ts'
+import type { RepositoryPolicies } from '../repository-policy.ts'
 
 export interface RebuildManifestParts {
-  readonly store: BlobStore
+  readonly content: StoredContent
   readonly catalog: Catalog
+  readonly policies: RepositoryPolicies
   readonly note: NoteEvent
 }
 
@@ -25,6 +27,8 @@ const LOOKS_AT_ONCE = 4
 export interface RebuildManifestOptions {
   /** Of what it lists, this was taken out. Default nothing was. */
   readonly isGone?: (child: Digest) => Promise<boolean>
+  /** Whoever brought its bytes need not have synced them. Default they have been. */
+  readonly sync?: boolean
   /**
    * Its blobs count as acknowledged then, for a push that may be under way. Default they do not.
    */
@@ -38,23 +42,27 @@ export interface RebuildManifestOptions {
 export async function rebuildManifest(
   parts: RebuildManifestParts,
   fact: KeptManifestFact,
-  { isGone = async () => false, ...acknowledged }: RebuildManifestOptions = {},
+  { isGone = async () => false, sync = false, ...acknowledged }: RebuildManifestOptions = {},
 ): Promise<number | undefined> {
-  const { catalog } = parts
-  const { atMs } = fact
+  const { atMs, digest } = fact
   const repository = parseRepositoryKey(fact.repository)
-  const manifest = await readManifest(parts, fact)
-  if (manifest === undefined) return undefined
-  // What the fact tells of was a member, or has a tombstone. What is below that has facts of its
-  // own.
-  const listed = memberEdges(fact, manifest.edges).map(({ child }) => child)
-  const confirmed = await filterFew(
-    [...new Set(listed)],
-    LOOKS_AT_ONCE,
-    async child => !(await isGone(child)),
-  )
-  const record = { repository, manifest, contentClass: 'kept', confirmed, atMs } as const
-  await catalog.recordPush({ ...record, tags: [], local: true })
+  const pushed = await parts.content.pushFromDisk(digest, { sync }, async bytes => {
+    const manifest = readManifest(parts, fact, bytes)
+    if (manifest === undefined) return undefined
+    // What the fact tells of was a member, or has a tombstone. What is below that has facts of its
+    // own.
+    const listed = memberEdges(fact, manifest.edges).map(({ child }) => child)
+    const confirmed = await filterFew(
+      [...new Set(listed)],
+      LOOKS_AT_ONCE,
+      async child => !(await isGone(child)),
+    )
+    // Elsewhere its delivery says why it is kept.
+    const hold = isHome(parts.policies, repository) ? 'pushed' : 'awaited'
+    return { repository, manifest, confirmed, hold, tags: [], atMs }
+  })
+  if (pushed === undefined) return undefined
+  const { manifest, confirmed } = pushed
   const kept = new Set(confirmed)
   const blobs = new Map(
     manifest.edges
@@ -67,15 +75,19 @@ export async function rebuildManifest(
   return here.filter(Boolean).length
 }
 
+/** What is pushed there stays at this edge: nobody else need have it. */
+export function isHome(policies: RepositoryPolicies, repository: Repository): boolean {
+  return repository.registry === LOCALHOST || policies.find(repository).push === 'store'
+}
+
 async function recordBlob(
-  { store, catalog }: RebuildManifestParts,
+  { content }: RebuildManifestParts,
   repository: Repository,
   { edge, ...at }: { edge: Edge; atMs: number; acknowledgedAtMs?: number },
 ): Promise<boolean> {
-  const blob = await store.find(edge.child, edge.sizeBytes)
-  if (blob === undefined) return false
-  await catalog.recordBlob({ repository, ...blob, contentClass: 'kept', ...at })
-  return true
+  const { child: digest, sizeBytes: declaredBytes } = edge
+  const of = { repository, digest, hold: 'awaited', ...at } as const
+  return (await content.recordHere(of, declaredBytes)) !== undefined
 }
 
 /** Has it a blob's fact? So have children that are no manifests; those have facts of their own. */
@@ -87,11 +99,11 @@ function isOpaque(mediaType: string): boolean {
   return manifestKind(mediaType) === 'opaque'
 }
 
-async function readManifest(
-  { store, note }: RebuildManifestParts,
+function readManifest(
+  { note }: RebuildManifestParts,
   { repository, digest, mediaType }: KeptManifestFact,
-): Promise<RecordedManifest | undefined> {
-  const bytes = await store.readVerified(digest)
+  bytes: Uint8Array | undefined,
+): RecordedManifest | undefined {
   const lost = (why: string) => {
     note({
       kind: 'storage failed',

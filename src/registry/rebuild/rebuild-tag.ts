@@ -1,9 +1,17 @@
 // A tag that was pushed, as a catalog begun anew has to know it: this edge is the truth about it as
 // long as no upstream has it.
-import { LOCALHOST, parseRepositoryKey } from '../../oci/reference.ts'
+import { parseRepositoryKey } from '../../oci/reference.ts'
+import type { StoredContent } from '../content.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Fact } from '../ports/facts.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
+import { isHome } from './rebuild-manifest.ts'
+
+export interface RebuildTagParts {
+  readonly catalog: Catalog
+  readonly content: StoredContent
+  readonly policies: RepositoryPolicies
+}
 
 /**
  * `isCarried`: an entry of the outbox is to bring it to its upstream. False when what it points to
@@ -11,13 +19,13 @@ import type { RepositoryPolicies } from '../repository-policy.ts'
  * @throws StoreError
  */
 export async function rebuildTag(
-  { catalog, policies }: { readonly catalog: Catalog; readonly policies: RepositoryPolicies },
+  { catalog, content, policies }: RebuildTagParts,
   fact: Extract<Fact, { kind: 'tag' }>,
   isCarried: boolean,
 ): Promise<boolean> {
-  const { tag, digest, atMs } = fact
+  const { tag, digest, atMs, order } = fact
   const repository = parseRepositoryKey(fact.repository)
-  const isKept = repository.registry === LOCALHOST || policies.find(repository).push === 'store'
+  const isKept = isHome(policies, repository)
   if (!isCarried && !isKept) {
     // The upstream has had it since; what it says of it now is asked at the next pull, unless it
     // has said so to this catalog already.
@@ -26,9 +34,8 @@ export async function rebuildTag(
       await catalog.recordTag(repository, tag, digest, { checkedAtMs: atMs })
     return true
   }
-  const manifest = await catalog.findManifest(repository, digest)
-  if (manifest === undefined) return false
-  const record = { repository, manifest, contentClass: 'kept', tags: [tag], atMs } as const
-  await catalog.recordPush({ ...record, local: true })
-  return true
+  const hold = isKept ? 'pushed' : 'awaited'
+  const ordered = order === undefined ? {} : { order }
+  const more = { tags: [tag], atMs, hold, ...ordered } as const
+  return (await content.pushKnown(repository, digest, more)) !== undefined
 }

@@ -3,6 +3,7 @@
 // are back, and is recorded then as the rebuild would have recorded it.
 import { parseRepositoryKey } from '../../oci/reference.ts'
 import { parseDelivery } from '../delivery-payload.ts'
+import type { BlobStore } from '../ports/blob-store.ts'
 import type { Delivery } from '../ports/outbox.ts'
 import type { Fact, FactStore, ListedFact } from '../ports/facts.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
@@ -12,6 +13,7 @@ import { isKeptAsBlob, rebuildManifest, type RebuildManifestParts } from './rebu
 import { rebuildTag } from './rebuild-tag.ts'
 
 export interface EarlierFactDeps extends RebuildManifestParts {
+  readonly store: BlobStore
   readonly facts: FactStore
   readonly policies: RepositoryPolicies
   /** An entry for the outbox is in the catalog. */
@@ -45,6 +47,9 @@ export async function recordEarlierFact(
   deps: EarlierFactDeps,
   fact: EarlierFact,
 ): Promise<'recorded' | 'superseded' | 'lost' | 'waiting'> {
+  // What is pushed or deleted from now on comes after it.
+  const after = fact.kind === 'tag' || fact.kind === 'deleted' ? fact.order : undefined
+  if (after !== undefined) await deps.catalog.raiseSequence(after.number)
   if (fact.kind === 'delivery') return recordDelivery(deps, fact)
   if (fact.kind === 'deleted') return recordDeleted(deps, fact)
   const { kind, repository, digest } = fact
@@ -80,13 +85,11 @@ async function recordManifest(
   deps: EarlierFactDeps,
   fact: KeptManifestFact,
 ): Promise<'recorded' | 'lost'> {
-  const { facts, store } = deps
-  const { repository, digest } = fact
-  // Whoever brought the bytes back need not have synced them.
-  await store.keep(digest)
+  const { facts } = deps
+  const { repository } = fact
   const isGone = (child: KeptManifestFact['digest']) =>
     facts.has({ kind: 'deleted', repository, digest: child })
-  const blobs = await rebuildManifest(deps, fact, { isGone })
+  const blobs = await rebuildManifest(deps, fact, { isGone, sync: true })
   return blobs === undefined ? 'lost' : 'recorded'
 }
 
@@ -94,8 +97,8 @@ async function recordTag(
   deps: EarlierFactDeps,
   fact: TagFact,
 ): Promise<'recorded' | 'superseded' | 'lost' | 'waiting'> {
-  const { catalog, facts } = deps
-  const { tag, repository: key, digest, atMs } = fact
+  const { catalog, content, facts } = deps
+  const { tag, repository: key, digest, atMs, order } = fact
   const repository = parseRepositoryKey(key)
   const manifest = await catalog.findManifest(repository, digest)
   if (manifest === undefined) {
@@ -108,8 +111,9 @@ async function recordTag(
     await rebuildTag(deps, fact, false)
     return (await catalog.findTag(repository, tag))?.local === true ? 'recorded' : 'waiting'
   }
-  const record = { repository, manifest, contentClass: 'kept', tags: [tag], local: true } as const
-  await catalog.recordPush({ ...record, delivery, atMs })
+  const ordered = order === undefined ? {} : { order }
+  const more = { tags: [tag], hold: 'undelivered', delivery, atMs, ...ordered } as const
+  await content.pushKnown(repository, digest, more)
   return 'recorded'
 }
 

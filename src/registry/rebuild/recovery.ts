@@ -1,8 +1,7 @@
-// Reconciling rows with files, when one of them was lost: the store is right about bytes, the
-// catalog about names. It mends rows and never makes one: which repository some bytes belonged to
-// cannot be told from bytes (R179), so content without a row waits on disk until somebody pulls
-// what names it, and is then served without a download.
+// Reconciling rows with files, when files were lost: the store is right about bytes, the catalog
+// about names. It mends rows and never makes one; files without rows are adopt-files.ts.
 import { mapFew } from '../../async/few-at-once.ts'
+import type { StoredContent } from '../content.ts'
 import { noteMissing } from '../missing-content.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { RecordedContent } from '../ports/catalog-content.ts'
@@ -11,6 +10,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
 
 export interface RecoveryParts {
+  readonly content: StoredContent
   readonly store: BlobStore
   readonly catalog: Catalog
   readonly clock: Clock
@@ -28,9 +28,6 @@ export interface RecoveryReport {
   readonly missing: number
   /** Of the missing, what was pushed here and some repository holds: told, and left. */
   readonly lost: number
-  /** Files that no row knows, and their bytes; counted in the full form only. */
-  readonly unnamed: number
-  readonly unnamedBytes: number
   /**
    * The quick form saw so much missing that the full one should follow. Never true of the full
    * form.
@@ -52,7 +49,7 @@ const LOOKUPS = 8
 
 /**
  * Quick, at every start: looks at a sample, in time that does not grow with the cache. Full, after
- * damage or on demand, while serving: looks at every row and every file, in constant memory.
+ * damage or on demand, while serving: looks at every row, in constant memory.
  *
  * @throws StoreError when disk or catalog fail; the signal's reason when `signal` aborts.
  */
@@ -62,11 +59,9 @@ export async function recover(
 ): Promise<RecoveryReport> {
   const startMs = parts.clock.monotonicMs()
   const rows = await checkRows(parts, full ? Number.POSITIVE_INFINITY : QUICK_ROWS, signal)
-  const files = full ? await countUnnamed(parts, signal) : { unnamed: 0, unnamedBytes: 0 }
   return {
     full,
     ...rows,
-    ...files,
     suspicious: !full && rows.rows > 0 && rows.missing / rows.rows >= SUSPICIOUS_SHARE,
     durationMs: parts.clock.monotonicMs() - startMs,
   }
@@ -92,20 +87,10 @@ async function checkRows(parts: RecoveryParts, maxRows: number, signal?: AbortSi
  * out of the way, and told of it.
  */
 async function checkRow(
-  { store, catalog, note }: RecoveryParts,
+  parts: RecoveryParts,
   { digest }: RecordedContent,
 ): Promise<readonly ('missing' | 'lost')[]> {
-  if ((await store.find(digest)) !== undefined) return []
-  return (await noteMissing({ catalog, note }, digest)) ? ['missing', 'lost'] : ['missing']
+  return COUNTED[await noteMissing(parts, digest)]
 }
 
-async function countUnnamed({ store, catalog }: RecoveryParts, signal?: AbortSignal) {
-  const counts = { unnamed: 0, unnamedBytes: 0 }
-  for await (const { digest, sizeBytes } of store.list()) {
-    signal?.throwIfAborted()
-    if ((await catalog.findContent(digest)) !== undefined) continue
-    counts.unnamed++
-    counts.unnamedBytes += sizeBytes
-  }
-  return counts
-}
+const COUNTED = { here: [], forgotten: ['missing'], lost: ['missing', 'lost'] } as const

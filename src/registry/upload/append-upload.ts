@@ -11,9 +11,11 @@ import { StoreError } from '../ports/store-error.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import { type PushRules, type PushWay, requirePush } from '../push-refusal.ts'
-import type { SpaceLedger } from '../space.ts'
+import { claimOf, NOTHING_MORE } from '../space/claim.ts'
+import type { SpaceLedger } from '../space/ledger.ts'
+import { RoomAhead } from '../space/room-ahead.ts'
 import { unlessAborted, untilAborted } from '../../async/aborting.ts'
-import type { OpenUpload } from './upload.ts'
+import { NONE, type OpenUpload } from './upload.ts'
 import { withFullDiskErrors } from './upload-refusal.ts'
 import type { Uploads } from './uploads.ts'
 
@@ -24,11 +26,7 @@ export interface AppendDeps extends PushRules {
   readonly space: SpaceLedger
 }
 
-/**
- * While nobody knows how long a piece is, room for more is looked for after so many bytes: the
- * reserve on the disk is larger.
- */
-const LOOK_AGAIN_BYTES = 16 * 1024 * 1024
+const PUSH = { from: 'client' } as const
 
 /**
  * @throws UploadOrderError; RegistryError BLOB_UPLOAD_UNKNOWN, SIZE_INVALID, DENIED, UNAVAILABLE;
@@ -106,25 +104,47 @@ export async function appendChunk(
   try {
     // Before a byte is read, so that a client that waits for `100 Continue` need not send what
     // there is no room for (R126).
-    if (expectedBytes !== 0) await reserve(deps.space, upload, expectedBytes ?? 0)
-    await received(deps, open, { body: chunk.body, expectedBytes })
+    const room = await admit(deps.space, upload, expectedBytes)
+    await received(deps, open, { body: chunk.body, expectedBytes, room })
   } finally {
     upload.missingBytes = 0
+    upload.roomBytes = NONE
     upload.pace.rest()
     upload.stream?.pause(deps.clock)
   }
 }
 
-function reserve(space: SpaceLedger, upload: OpenUpload['upload'], bytes: number): Promise<void> {
-  const more = { isApart: false, missingBytes: () => bytes, wholeBytes: () => bytes }
-  return space.admit(more, () => {
-    upload.missingBytes += bytes
+/** Promises room for what is announced; it is made as bytes come. @throws StoreError full */
+async function admit(
+  space: SpaceLedger,
+  upload: OpenUpload['upload'],
+  expectedBytes: number | undefined,
+): Promise<RoomAhead> {
+  const bytes = expectedBytes ?? 0
+  const room = new RoomAhead(space, PUSH)
+  room.begin({ hereBytes: 0, wholeBytes: bytes })
+  if (expectedBytes === 0) return room
+  await space.admit(claimOf({ ...PUSH, bytes }), foundBytes => {
+    room.found(foundBytes)
+    upload.missingBytes = bytes
+    upload.roomBytes = () => room.roomBytes(bytes - upload.missingBytes)
   })
+  return room
+}
+
+/**
+ * Room for what came of a length that nobody knows, if others were not promised it.
+ * @throws StoreError full
+ */
+async function makeAfter(space: SpaceLedger): Promise<void> {
+  await space.admit(NOTHING_MORE, () => {})
+  await space.make({ ...PUSH, bytes: 0 }, () => {})
 }
 
 interface Coming {
   readonly body: UploadChunk['body']
   readonly expectedBytes: number | undefined
+  readonly room: RoomAhead
 }
 
 async function received(deps: AppendDeps, open: OpenUpload, coming: Coming): Promise<void> {
@@ -139,17 +159,18 @@ async function received(deps: AppendDeps, open: OpenUpload, coming: Coming): Pro
 async function receive(
   { space, clock }: AppendDeps,
   { upload, file, signal }: OpenUpload,
-  { body, expectedBytes }: Coming,
+  { body, expectedBytes, room }: Coming,
 ): Promise<void> {
   const limitBytes = expectedBytes ?? Number.POSITIVE_INFINITY
   let cameBytes = 0
-  let lookedAtBytes = 0
   upload.pace.wait(clock.monotonicMs())
   for await (const piece of untilAborted(body, signal)) {
     upload.pace.came(piece.length, clock.monotonicMs())
     const fitting = piece.subarray(0, limitBytes - cameBytes)
     const fittingBytes = fitting.length
     const isTooMuch = fittingBytes < piece.length
+    const made = room.taking(fittingBytes)
+    if (made !== undefined) await unlessAborted(made, signal)
     await file.append(fitting)
     cameBytes += fittingBytes
     upload.missingBytes = Math.max(0, upload.missingBytes - fittingBytes)
@@ -157,10 +178,7 @@ async function receive(
     if (upload.stream !== undefined) await unlessAborted(upload.stream.send(fitting), signal)
     else freeChunk(piece)
     if (isTooMuch) throw otherSize(limitBytes, 'more')
-    if (expectedBytes === undefined && cameBytes - lookedAtBytes >= LOOK_AGAIN_BYTES) {
-      lookedAtBytes = cameBytes
-      await reserve(space, upload, 0)
-    }
+    if (expectedBytes === undefined && space.unsaid.isDue(fittingBytes)) await makeAfter(space)
     upload.pace.wait(clock.monotonicMs())
   }
   if (expectedBytes !== undefined && cameBytes < expectedBytes) {

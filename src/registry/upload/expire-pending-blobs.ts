@@ -2,16 +2,12 @@
 // then no delete of somebody else's manifest takes it along. This is the end of those for which
 // none came; what a delete would have taken goes then. When it runs is for upkeep/.
 import { repositoryKey } from '../../oci/reference.ts'
+import type { Grace } from '../collect/grace.ts'
+import { PUSH_MAX_MS } from '../ports/catalog-pushes.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Turns } from '../../async/turns.ts'
 
-/**
- * The longest time between the first blob of a push and its manifest: half a terabyte at 50 Mbit/s.
- * It costs nothing where pushes end in order, since with their manifests their blobs are no
- * longer pending.
- */
-export const PUSH_MAX_MS = 24 * 60 * 60 * 1000
 /**
  * The catalog commits them together: a day after a lost catalog was built again all that was kept
  * is due at once. Few, so that neither a stop nor what is acknowledged meanwhile waits for many.
@@ -22,6 +18,8 @@ export interface PendingBlobsDeps {
   readonly catalog: Catalog
   readonly clock: Clock
   readonly turns: Turns
+  /** As long as leases last at most: what a delete leaves is pending until then. */
+  readonly grace: () => Promise<Pick<Grace, 'longestMs'>>
 }
 
 /**
@@ -30,13 +28,16 @@ export interface PendingBlobsDeps {
  * @throws StoreError
  */
 export async function expirePendingBlobs(
-  { catalog, clock, turns }: PendingBlobsDeps,
+  { catalog, clock, turns, grace }: PendingBlobsDeps,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
     // Anew each time: what is acknowledged while others expire is not of the future.
     const nowMs = clock.nowMs()
-    const over = { beforeMs: nowMs - PUSH_MAX_MS, afterMs: nowMs, limit: EXPIRED_AT_ONCE }
+    // As if acknowledged a day before its end, which a lease of more than a day has still to come.
+    const { longestMs } = await grace()
+    const afterMs = nowMs + Math.max(0, longestMs - PUSH_MAX_MS)
+    const over = { beforeMs: nowMs - PUSH_MAX_MS, afterMs, limit: EXPIRED_AT_ONCE }
     const expired = await catalog.listPendingBlobs(over)
     const byRepository = Map.groupBy(expired, ({ repository }) => repositoryKey(repository))
     // Whoever pushes a manifest has just looked whether it is there.

@@ -10,8 +10,7 @@ import { type AppendDeps, appendChunk, checkPlace, streamOf } from './append-upl
 import { bestEffort } from '../best-effort.ts'
 import type { BlobPresence } from '../blob-presence.ts'
 import type { BlobStream } from './forward-blob.ts'
-import { classOf } from '../missing-content.ts'
-import type { Catalog } from '../ports/catalog.ts'
+import type { StoredContent } from '../content.ts'
 import type { StoredBlob } from '../ports/blob-store-content.ts'
 import type { UploadFile } from '../ports/blob-store-uploads.ts'
 import { StoreError } from '../ports/store-error.ts'
@@ -23,7 +22,7 @@ import { withFullDiskErrors } from './upload-refusal.ts'
 import { withPushErrors } from '../upstream-failure.ts'
 
 export interface FinishDeps extends AppendDeps {
-  readonly catalog: Catalog
+  readonly content: StoredContent
   readonly presence: BlobPresence
 }
 
@@ -69,21 +68,24 @@ async function publish(
   repository: Repository,
   { open, digest, stream }: { open: OpenUpload; digest: Digest; stream: BlobStream | undefined },
 ): Promise<StoredBlob> {
-  const { file } = open
+  const { content, presence, note, space } = deps
+  const { file, upload } = open
+  const published = (): void => upload.published(space, digest)
   const blob = await verified(file, digest)
   if (stream === undefined) {
-    await file.commit('kept')
-    await deps.presence.record(repository, { ...blob, contentClass: 'kept' })
+    await presence.record(repository, digest, of =>
+      content.publish(file, { ...of, hold: 'awaited' }, published),
+    )
     return blob
   }
   await withPushErrors(repository, () => stream.finish(sourceOf(file, blob)))
   // The upstream has it: what this disk does with its copy is caching.
-  const isHere = await bestEffort(deps.note, async () => {
-    const contentClass = await classOf(deps.catalog, digest)
-    await file.commit(contentClass)
-    await deps.presence.record(repository, { ...blob, contentClass })
-  })
-  if (!isHere) await bestEffort(deps.note, () => deps.presence.recordElsewhere(repository, digest))
+  const isHere = await bestEffort(note, () =>
+    presence.record(repository, digest, of =>
+      content.publish(file, { ...of, hold: 'nothing' }, published),
+    ),
+  )
+  if (!isHere) await bestEffort(note, () => presence.recordElsewhere(repository, digest))
   return blob
 }
 

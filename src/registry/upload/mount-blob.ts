@@ -6,6 +6,7 @@ import { LOCALHOST, parseRepositoryKey, type Repository } from '../../oci/refere
 import type { BlobPushed } from '../answers.ts'
 import { bestEffort } from '../best-effort.ts'
 import type { BlobPresence } from '../blob-presence.ts'
+import type { BlobOf, StoredContent } from '../content.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { NoteEvent } from '../ports/events.ts'
@@ -15,6 +16,7 @@ import { mayGive } from '../sharing.ts'
 import { withFullDiskErrors } from './upload-refusal.ts'
 
 export interface MountDeps extends PushRules {
+  readonly content: StoredContent
   readonly store: BlobStore
   readonly catalog: Catalog
   readonly note: NoteEvent
@@ -57,10 +59,10 @@ async function mountHere(
   mount: Mount,
 ): Promise<BlobPushed | undefined> {
   if (!(await isReadable(deps, repository, mount))) return undefined
-  const blob = await keep(deps, mount.digest)
-  if (blob === undefined) return undefined
-  await deps.presence.record(repository, { ...blob, contentClass: 'kept' })
-  return blob
+  return deps.presence.record(repository, mount.digest, async of => {
+    const kept = await deps.content.keepHere({ ...of, hold: 'awaited' })
+    return kept.kind === 'kept' ? kept.blob : undefined
+  })
 }
 
 /** Is there a repository to take it from? */
@@ -77,15 +79,6 @@ async function isReadable(
   return holders.length > 0 && mayReadAny(holders.map(parseRepositoryKey))
 }
 
-/** Makes the bytes durable, unless they were when they came. Undefined when they are not here. */
-async function keep(
-  { store, catalog }: MountDeps,
-  digest: Digest,
-): Promise<BlobPushed | undefined> {
-  const content = await catalog.findContent(digest)
-  return content?.contentClass === 'kept' ? store.find(digest) : store.keep(digest)
-}
-
 /**
  * By the upstream's own mount, if it can: a refusal of any kind says that it rather wants the
  * bytes.
@@ -99,15 +92,17 @@ async function mountUpstream(
   if (from === undefined || from.registry !== repository.registry) return undefined
   try {
     if (!(await upstream.mountBlob(repository.name, digest, from.name))) return undefined
-    const here = (await mayGive(deps, from, { digest })) ? await deps.store.find(digest) : undefined
+    const { store, content, presence, note } = deps
+    const here = (await mayGive(deps, from, { digest })) ? await store.find(digest) : undefined
     const sizeBytes = here?.sizeBytes ?? (await deps.catalog.sizeOf(from, digest))
     const ofRegistry = () => upstream.headBlob(repository.name, digest, { endpoints: 'registry' })
     const head = sizeBytes ?? (await ofRegistry()).sizeBytes
-    await bestEffort(deps.note, () =>
-      here === undefined
-        ? deps.presence.recordElsewhere(repository, digest)
-        : deps.presence.record(repository, { ...here, contentClass: 'cached' }),
-    )
+    const record = async (of: BlobOf) =>
+      here === undefined ? undefined : content.recordHere({ ...of, hold: 'nothing' })
+    await bestEffort(note, async () => {
+      const isHere = (await presence.record(repository, digest, record)) !== undefined
+      if (!isHere) await presence.recordElsewhere(repository, digest)
+    })
     return head === undefined ? undefined : { digest, sizeBytes: head }
   } catch (error) {
     if (error instanceof UpstreamError) return undefined

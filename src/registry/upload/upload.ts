@@ -1,15 +1,20 @@
 // One upload session: whose it is, who works on it now, and its file while that is open. Requests
 // for it have their turns; a newer one that writes ends an older one, whose client broke off and
 // came back before this side had noticed (R110).
+import type { Digest } from '../../oci/digest.ts'
 import type { RegistryError } from '../../oci/errors.ts'
 import { UploadOrderError, type UploadState } from '../answers.ts'
 import type { BlobStream } from './forward-blob.ts'
 import type { UploadFile } from '../ports/blob-store-uploads.ts'
 import type { Clock } from '../ports/clock.ts'
+import type { SpaceLedger } from '../space/ledger.ts'
 import type { UploadNote } from './upload-note.ts'
 
 /** One for all: each upload has a writer, and few are ended by the next. */
 const SUPERSEDED = new Error('a newer request goes on with this upload')
+
+/** Nothing has its room, since nothing comes. */
+export const NONE = (): number => 0
 
 /** An upload in the hands of one request. */
 export interface OpenUpload {
@@ -33,11 +38,15 @@ export class Upload {
   closedBytes: number
   /** What the request that writes now has announced and not brought yet. */
   missingBytes = 0
+  /** Of that, what has its room. */
+  roomBytes: () => number = NONE
   readonly pace = new ClientPace()
   /** Monotonic; undefined while no request of this process was about it. */
   usedAtMs: number | undefined
   /** It is a blob now, or gone. */
   isOver = false
+  /** What it counts by itself. */
+  #giveBack: (() => void) | undefined
   #before: Promise<unknown> = Promise.resolve()
   #turns = 0
   #writer: AbortController | undefined
@@ -69,6 +78,30 @@ export class Upload {
 
   get sizeBytes(): number {
     return this.file?.sizeBytes ?? this.closedBytes
+  }
+
+  /** On disk or announced, as long as it counts among all uploads. */
+  get wholeBytes(): number {
+    return this.#giveBack === undefined ? this.sizeBytes + this.missingBytes : 0
+  }
+
+  /** All of it is here, and its file has its name: it counts by itself, or by its row. */
+  published(space: Pick<SpaceLedger, 'count'>, digest: Digest): void {
+    const { sizeBytes } = this
+    this.#giveBack = space.count({
+      from: 'client',
+      published: () => digest,
+      missingBytes: NONE,
+      wholeBytes: () => sizeBytes,
+      roomBytes: NONE,
+    })
+  }
+
+  /** Nothing is left of it, or will be. */
+  end(): void {
+    this.isOver = true
+    this.file = undefined
+    this.#giveBack?.()
   }
 
   get state(): UploadState {

@@ -9,7 +9,7 @@ import type { BlobStore } from '../ports/blob-store.ts'
 import type { LeftUpload, UploadFile } from '../ports/blob-store-uploads.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
-import type { SpaceLedger } from '../space.ts'
+import type { SpaceLedger } from '../space/ledger.ts'
 import { EndedUploads } from './ended-uploads.ts'
 import { type OpenUpload, Upload } from './upload.ts'
 import { formatUploadNote, parseUploadNote } from './upload-note.ts'
@@ -42,10 +42,10 @@ export class Uploads {
     this.#deps = deps
     this.#ended = new EndedUploads(deps.clock)
     deps.space.count({
-      isApart: false,
+      from: 'client',
       missingBytes: () => this.#sumOpen(upload => upload.missingBytes),
-      wholeBytes: () =>
-        this.#closedBytes + this.#sumOpen(upload => upload.sizeBytes + upload.missingBytes),
+      wholeBytes: () => this.#closedBytes + this.#sumOpen(upload => upload.wholeBytes),
+      roomBytes: () => this.#sumOpen(upload => Math.min(upload.missingBytes, upload.roomBytes())),
     })
     // Whoever needs it tries again, and is told.
     this.#load().catch(() => {})
@@ -285,8 +285,7 @@ export class Uploads {
   }
 
   #forget(upload: Upload): void {
-    upload.isOver = true
-    upload.file = undefined
+    upload.end()
     this.#open.delete(upload)
     if (this.#uploads.delete(upload.id)) this.#closedBytes -= upload.closedBytes
   }

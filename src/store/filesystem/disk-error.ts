@@ -19,6 +19,11 @@ export function errnoOf(error: unknown): string | undefined {
   return UNNAMED.get(error.errno) ?? `errno ${error.errno}`
 }
 
+/** There is no room for it, by the system's word. */
+export function isFull(error: unknown): boolean {
+  return FULL.has(errnoOf(error) ?? '')
+}
+
 export interface Doing {
   /** A verb phrase for the message: `write a part`. */
   readonly doing: string
@@ -33,7 +38,7 @@ export interface Doing {
 export function diskError(error: unknown, { doing, root }: Doing): unknown {
   const errno = errnoOf(error)
   if (errno === undefined) return error
-  const failure: StoreFailure = FULL.has(errno) ? 'full' : 'io'
+  const failure: StoreFailure = isFull(error) ? 'full' : 'io'
   return new StoreError(failure, `cannot ${doing}: ${errno}`, {
     hint: hintFor(errno, root),
     cause: error,

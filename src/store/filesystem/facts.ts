@@ -2,12 +2,20 @@
 // (docs/storage-format.md, "Facts"). What a fact says is fact-text.ts; which is written when is the
 // registry's.
 import { lstat, opendir, unlink } from 'node:fs/promises'
-import type { Fact, FactIdentity, FactStore, ListedFact } from '../../registry/ports/facts.ts'
+import { BLOCK_BYTES, onDiskBytes } from '../../registry/ports/blob-store.ts'
+import type {
+  Fact,
+  FactIdentity,
+  FactOptions,
+  FactStore,
+  ListedFact,
+} from '../../registry/ports/facts.ts'
 import { FACT_LIMIT_BYTES, factName, formatFact, isFactName, parseFact } from '../fact-text.ts'
 import { DirectorySync } from './directory-sync.ts'
 import { type Disk, orStoreError } from './disk.ts'
-import { diskError, errnoOf, ignoreMissing } from './disk-error.ts'
+import { diskError, errnoOf, ignoreMissing, isFull } from './disk-error.ts'
 import { factPath, WHOLE_MODE } from './layout.ts'
+import { measureFiles } from './measure-file.ts'
 import { readSmallFile, replaceFile } from './small-file.ts'
 import { Turns } from '../../async/turns.ts'
 
@@ -15,7 +23,7 @@ import { Turns } from '../../async/turns.ts'
  * Facts whose names begin alike wait for each other, which bounds the files that are open at once
  * to sixteen.
  */
-const LANE_LENGTH = 1
+const TURN_LENGTH = 1
 
 /** When they are listed: keeps the thread pool busy; a fact is small. */
 const READ_AT_ONCE = 32
@@ -26,17 +34,27 @@ type Found =
   | { readonly kind: 'unreadable'; readonly why: string }
   | { readonly kind: 'gone' }
 
+export interface FactsOptions {
+  /** The identity of the one that is told the same. */
+  readonly catalog: string
+  /** Gives room back that is kept for what takes content away; false where there is none. */
+  readonly giveRoom: () => Promise<boolean>
+}
+
 export class FilesystemFacts implements FactStore {
   readonly #disk: Disk
   readonly #turns = new Turns()
   readonly #directory: DirectorySync
   readonly #catalog: string
+  readonly #giveRoom: FactsOptions['giveRoom']
   #hasFailed = false
+  #takenBytes = 0
 
-  /** The directories are there. `catalog`: the identity of the one that is told the same. */
-  constructor(disk: Disk, catalog: string) {
+  /** The directories are there. */
+  constructor(disk: Disk, { catalog, giveRoom }: FactsOptions) {
     this.#disk = disk
     this.#catalog = catalog
+    this.#giveRoom = giveRoom
     this.#directory = new DirectorySync(disk.layout.facts)
   }
 
@@ -48,15 +66,36 @@ export class FilesystemFacts implements FactStore {
     return this.#hasFailed
   }
 
-  async write(facts: readonly Fact[]): Promise<void> {
+  /**
+   * What all of them take on disk: as it was measured, and what came and went since. One that took
+   * another's place counts beside it until then.
+   */
+  get takenBytes(): number {
+    return this.#takenBytes
+  }
+
+  /** Looks at each. @throws StoreError io */
+  async measure(): Promise<void> {
+    this.#takenBytes = await orStoreError(this.#disk, 'measure the kept facts', () =>
+      measureFiles(this.#disk.layout.facts),
+    )
+  }
+
+  async write(facts: readonly Fact[], { takesAway = false }: FactOptions = {}): Promise<void> {
     // Of two with one identity the later one.
     const texts = new Map(
       facts.map(fact => [factName(fact), formatFact(fact, this.#catalog)] as const),
     )
     await this.#change('write a kept fact', [...texts.keys()], async (name, path) => {
       const text = texts.get(name) ?? ''
-      await replaceFile(this.#disk, path, { text, synced: true, mode: WHOLE_MODE })
+      const replace = () => replaceFile(this.#disk, path, { text, synced: true, mode: WHOLE_MODE })
+      // By another file: none is synced twice.
+      await replace().catch(async (error: unknown) => {
+        if (!takesAway || !isFull(error) || !(await this.#giveRoom())) throw error
+        await replace()
+      })
       this.#directory.touch()
+      this.#takenBytes += onDiskBytes(Buffer.byteLength(text))
     })
   }
 
@@ -64,7 +103,9 @@ export class FilesystemFacts implements FactStore {
     const names = new Set(identities.map(factName))
     await this.#change('remove a kept fact', [...names], async (_name, path) => {
       const isRemoved = await unlink(path).then(() => true, ignoreMissing)
-      if (isRemoved) this.#directory.touch()
+      if (!isRemoved) return
+      this.#directory.touch()
+      this.#takenBytes = Math.max(0, this.#takenBytes - BLOCK_BYTES)
     })
   }
 
@@ -111,7 +152,7 @@ export class FilesystemFacts implements FactStore {
     step: (name: string, path: string) => Promise<void>,
   ): Promise<void> {
     const changes = names.map(name =>
-      this.#turns.take(name.slice(0, LANE_LENGTH), () =>
+      this.#turns.take(name.slice(0, TURN_LENGTH), () =>
         step(name, factPath(this.#disk.layout, name)),
       ),
     )

@@ -21,7 +21,7 @@ export const WRITING_MODE = 0o600
 export const WHOLE_MODE = 0o440
 
 export const ALGORITHMS = ['sha256', 'sha512'] as const satisfies readonly DigestAlgorithm[]
-const SIDECAR_SUFFIX = '.json'
+export const SIDECAR_SUFFIX = '.json'
 
 export interface Layout {
   readonly root: string

@@ -18,13 +18,15 @@ export async function measureParts(layout: Layout): Promise<ReadonlyMap<Digest, 
   return new Map(await Promise.all(sizes))
 }
 
-/** `sizes`: by digest, of those to look at. What is gone meanwhile is left out. */
+/** `sizes`: by digest, of those to look at. What is `open` or gone meanwhile is left out. */
 export async function describeParts(
   disk: Disk,
   sizes: ReadonlyMap<Digest, number>,
+  open: ReadonlySet<Digest>,
 ): Promise<readonly LeftPart[]> {
   const parts: LeftPart[] = []
-  await eachFew([...sizes], FILES_AT_ONCE, async ([digest, sizeBytes]) => {
+  const left = [...sizes].filter(([digest]) => !open.has(digest))
+  await eachFew(left, FILES_AT_ONCE, async ([digest, sizeBytes]) => {
     const stats = await lstat(partPath(disk.layout, digest)).catch(() => undefined)
     if (stats === undefined) return
     const source = (await readSidecar(disk, digest))?.expected.source

@@ -1,7 +1,7 @@
 // BlobStore and FactStore on one local file system; docs/storage-format.md says what lies where and
 // in which order it is written. Puts the pieces of this folder together and knows which fills are
 // open.
-import { open, statfs } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { type Digest, type DigestAlgorithm, digestAlgorithm, digestOf } from '../../oci/digest.ts'
 import type { BlobStore, Space } from '../../registry/ports/blob-store.ts'
 import type {
@@ -28,9 +28,11 @@ import { BlobKeeper } from './keep-blob.ts'
 import { blobPath, layoutUnder, temporaryPath, WRITING_MODE } from './layout.ts'
 import { listBlobs } from './list-blobs.ts'
 import { openPart } from './open-fill.ts'
+import { OtherFiles } from './other-files.ts'
 import { prepareDirectories, prepareRoot } from './prepare.ts'
 import { publish } from './publish.ts'
 import { type Knowledge, Quarantine } from './quarantine.ts'
+import { spaceOf } from './space-of.ts'
 import { type OpenedFile, openRegularFile, readHandle } from './read-handle.ts'
 import { describeParts, isOlder, measureParts, removePart } from './parts.ts'
 import { sweep } from './sweep.ts'
@@ -58,19 +60,22 @@ export interface FilesystemStoreOptions {
   readonly isKnowing?: () => boolean
   /** The identity of the catalog that is told what facts say. */
   readonly catalog: string
+  /** Of FactsOptions. Default: there is none. */
+  readonly giveRoom?: () => Promise<boolean>
 }
 
 /** What one data directory holds beside the catalog. */
 export interface FilesystemStores {
   readonly blobs: BlobStore
-  readonly facts: FactStore & Pick<FilesystemFacts, 'hasFailed'>
+  readonly facts: FactStore
 }
 
 /** Prepares the directory and sweeps what an earlier process left. @throws StoreError io, full */
 export async function openFilesystemStore(
   options: FilesystemStoreOptions,
 ): Promise<FilesystemStores> {
-  const { directory, known, isForgone = async () => false, isKnowing, catalog, ...rest } = options
+  const { directory, known, isForgone = async () => false, isKnowing, ...others } = options
+  const { catalog, giveRoom = async () => false, ...rest } = others
   try {
     const layout = layoutUnder(await prepareRoot(directory))
     const disk: Disk = { ...rest, layout, syncTurns: new SyncTurns() }
@@ -78,9 +83,12 @@ export async function openFilesystemStore(
     await sweep(disk)
     const left = await measureParts(disk.layout)
     const knowledge = { known, isForgone, isKnowing: isKnowing ?? (() => true) }
-    const blobs = new FilesystemStore(disk, { left, ...knowledge })
+    const facts = new FilesystemFacts(disk, { catalog, giveRoom })
+    const otherFiles = new OtherFiles(disk, facts)
+    const blobs = new FilesystemStore(disk, otherFiles, { left, ...knowledge })
     await blobs.clearQuarantine()
-    return { blobs, facts: new FilesystemFacts(disk, catalog) }
+    await otherFiles.measureSmall()
+    return { blobs, facts }
   } catch (error) {
     throw diskError(error, { doing: `prepare ${directory}`, root: directory })
   }
@@ -90,7 +98,7 @@ class FilesystemStore implements BlobStore {
   readonly #disk: Disk
   readonly #turns = new Turns()
   readonly #fills = new Set<Digest>()
-  /** Parts that lie there and are not open, with their length. */
+  /** Parts that lie there and are not open, or are being opened, with their length. */
   readonly #left: Map<Digest, number>
   /** What is being removed of them: a fill that begins waits for it. */
   readonly #leaving = new Map<Digest, Promise<void>>()
@@ -98,13 +106,16 @@ class FilesystemStore implements BlobStore {
   readonly #keeper: BlobKeeper
   readonly #quarantine: Quarantine
   readonly #lengthCheck: LengthCheck
+  readonly #others: OtherFiles
 
   constructor(
     disk: Disk,
+    others: OtherFiles,
     { left, ...knowledge }: { left: ReadonlyMap<Digest, number> } & Knowledge,
   ) {
     this.#disk = disk
     this.#left = new Map(left)
+    this.#others = others
     this.#uploads = new FilesystemUploads(disk, this.#turns)
     this.#keeper = new BlobKeeper(disk)
     this.#quarantine = new Quarantine(disk, this.#turns, knowledge)
@@ -167,14 +178,16 @@ class FilesystemStore implements BlobStore {
     }
     this.#fills.add(digest)
     await this.#leaving.get(digest)
-    const isLeft = this.#left.delete(digest)
+    const isLeft = this.#left.has(digest)
     let fill: FilesystemFill | undefined
-    const ended = (isLeft: boolean) => {
+    const ended = (isThere: boolean) => {
       this.#fills.delete(digest)
-      if (isLeft) this.#left.set(digest, fill?.contiguousBytes ?? 0)
+      if (isThere) this.#left.set(digest, fill?.contiguousBytes ?? this.#left.get(digest) ?? 0)
     }
     try {
       const part = await openPart(this.#disk, digest, isLeft)
+      // Whoever opens it counts it from here on.
+      this.#left.delete(digest)
       fill = new FilesystemFill(part, { disk: this.#disk, turns: this.#turns, grown, ended })
       return fill
     } catch (error) {
@@ -190,14 +203,12 @@ class FilesystemStore implements BlobStore {
 
   async describeParts(): Promise<readonly LeftPart[]> {
     return await orStoreError(this.#disk, 'look at the parts', () =>
-      describeParts(this.#disk, this.#left),
+      describeParts(this.#disk, this.#left, this.#fills),
     )
   }
 
   get partsBytes(): number {
-    let sum = 0
-    for (const bytes of this.#left.values()) sum += bytes
-    return sum
+    return [...this.#left.values()].reduce((sum, bytes) => sum + bytes, 0)
   }
 
   async removeParts(olderThanMs: number): Promise<void> {
@@ -222,7 +233,7 @@ class FilesystemStore implements BlobStore {
 
   async #removePart(digest: Digest): Promise<boolean> {
     // Somebody may go on with it meanwhile.
-    if (!this.#left.delete(digest)) return false
+    if (this.#fills.has(digest) || !this.#left.delete(digest)) return false
     const removing = removePart(this.#disk.layout, digest)
     this.#leaving.set(
       digest,
@@ -271,11 +282,15 @@ class FilesystemStore implements BlobStore {
   }
 
   async space(): Promise<Space> {
-    const { blobs } = this.#disk.layout
-    const { bavail, blocks, bsize } = await orStoreError(this.#disk, 'ask for free space', () =>
-      statfs(blobs),
-    )
-    return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
+    return await spaceOf(this.#disk)
+  }
+
+  get otherBytes(): number {
+    return this.#others.bytes
+  }
+
+  async measureOthers(): Promise<void> {
+    await this.#others.measure()
   }
 
   async #openBlob(digest: Digest): Promise<OpenedFile | undefined> {

@@ -87,6 +87,11 @@ export class Authorizer {
     this.#options.firsts?.answered(url.origin)
   }
 
+  /** See Tokens.forget. */
+  forgetTokens(isMeant: (name: string) => boolean): void {
+    this.#options.tokens.forget(isMeant)
+  }
+
   async #known(target: AuthorizationTarget): Promise<Authorization | undefined> {
     const seen = this.#challenges.seen(target)
     if (seen !== undefined) return this.#respond(seen, target, undefined)

@@ -14,6 +14,11 @@ export function pushScope(name: string, from?: string): string {
   return from === undefined ? own : `${own} ${pullScope(from)}`
 }
 
+/** The name in a scope of a repository; undefined for another. */
+export function repositoryIn(scope: string): string | undefined {
+  return /^repository:(.+):[^:]*$/.exec(scope)?.[1]
+}
+
 /**
  * What to ask a token for. A challenge says what the refused request lacks, so it is enough for
  * reading. For a push both are asked for: some registries challenge with `pull` alone, and a token

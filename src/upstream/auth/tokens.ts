@@ -7,6 +7,7 @@ import { Flights } from '../../async/flights.ts'
 import { startDeadline } from '../connect/deadline.ts'
 import type { Exchange } from '../connect/exchange.ts'
 import { boundedCache } from '../connect/bounded-cache.ts'
+import { repositoryIn } from './scopes.ts'
 import { requestToken } from './token-request.ts'
 
 /** One for each repository in use; a token is some KiB. */
@@ -32,6 +33,8 @@ export interface Tokens {
   get(wanted: TokenWanted, signal: AbortSignal): Promise<string>
   /** The registry refused this token. */
   discard(value: string): void
+  /** Those for repositories of these names: what comes next is asked for with new ones. */
+  forget(isMeant: (name: string) => boolean): void
 }
 
 export interface TokensOptions {
@@ -43,6 +46,7 @@ export interface TokensOptions {
 }
 
 interface Kept {
+  readonly scopes: readonly string[]
   readonly value: string
   readonly renewAtMs: number
 }
@@ -57,7 +61,8 @@ export function createTokens({ exchange, clock, method, limitMs }: TokensOptions
       const { signal } = deadline
       const parts = { exchange, signal, nowMs: clock.nowMs() }
       const { value, lifeMs } = await requestToken({ ...wanted, method }, parts)
-      kept.set(key, { value, renewAtMs: clock.monotonicMs() + lifeMs * RENEW_SHARE })
+      const { scopes } = wanted
+      kept.set(key, { scopes, value, renewAtMs: clock.monotonicMs() + lifeMs * RENEW_SHARE })
       return value
     } finally {
       deadline.end()
@@ -76,6 +81,14 @@ export function createTokens({ exchange, clock, method, limitMs }: TokensOptions
     discard: value => {
       const refused = [...kept.entries()].filter(([, token]) => token.value === value)
       for (const [key] of refused) kept.delete(key)
+    },
+    forget: isMeant => {
+      const isOf = (scope: string) => {
+        const name = repositoryIn(scope)
+        return name !== undefined && isMeant(name)
+      }
+      const meant = [...kept.entries()].filter(([, { scopes }]) => scopes.some(isOf))
+      for (const [key] of meant) kept.delete(key)
     },
   }
 }

@@ -31,6 +31,8 @@ export interface Endpoint {
   readonly send: Send
   readonly breaker: Breaker
   readonly capabilities: Capabilities
+  /** See Tokens.forget. */
+  forgetTokens(isMeant: (name: string) => boolean): void
 }
 
 /**
@@ -82,6 +84,10 @@ export function createEndpoint(url: URL, isMirror: boolean, parts: EndpointParts
     send,
     breaker,
     capabilities: { referrers: createReferrersSupport(), headBlobRefusedUntilMs: 0 },
+    forgetTokens: isMeant => {
+      own.forgetTokens(isMeant)
+      anonymous.forgetTokens(isMeant)
+    },
   }
 }
 

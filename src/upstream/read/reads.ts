@@ -2,7 +2,7 @@
 // what a mirror's response is worth.
 import type { Reference, RepositoryName } from '../../oci/reference.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
-import type { ReadOptions, Upstream } from '../../registry/ports/upstream.ts'
+import type { Upstream } from '../../registry/ports/upstream.ts'
 import { createBlobLocations } from './blob-locations.ts'
 import { getBlob, headBlob } from './blobs.ts'
 import type { Ask } from '../endpoint/endpoints.ts'
@@ -23,8 +23,8 @@ export interface ReadParts {
   readonly clock: Clock
   readonly profile: Omit<Profile, 'apiUrl'>
   readonly rules: NameRules
-  /** Blobs will be asked for next, in the same way. */
-  readonly blobsAhead: (options: ReadOptions) => void
+  /** Blobs will be asked for next. */
+  readonly blobsAhead: () => void
 }
 
 export function createReads({ ask, clock, profile, rules, blobsAhead }: ReadParts): Reads {
@@ -38,7 +38,8 @@ export function createReads({ ask, clock, profile, rules, blobsAhead }: ReadPart
     },
     getManifest: async (name, reference, options = {}) => {
       assertAllowed(name)
-      blobsAhead(options)
+      // The registry itself is asked by who checks what a push did, and needs no blobs.
+      if (options.endpoints !== 'registry') blobsAhead()
       const key = contentKey(name, reference)
       return ask(getManifest({ name, reference }, clock), { ...options, lane: 'api', key })
     },

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { type ClientDriver, type EdgeAddress, edgeUrl, referenceOf } from '../client-driver.ts'
 import { finished, freshDirectory, type Process, runCommand, startProcess } from '../processes.ts'
 import { goTool } from '../tools.ts'
+import { laterLayerPrepared } from './extraction.ts'
 
 /** `pull` also takes names of other registries: `ghcr.io/team/app`. */
 export function containerd(): ClientDriver {
@@ -47,6 +48,7 @@ export function containerd(): ClientDriver {
       if (digests.length > 0) await ctr('content', 'rm', ...digests)
     },
     async kill() {
+      await laterLayerPrepared(socket, 'default')
       await Promise.all([daemon?.kill(), pulling?.kill()])
       daemon = undefined
     },

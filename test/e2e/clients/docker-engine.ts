@@ -24,6 +24,8 @@ export interface DockerOptions {
   readonly pathFirst?: string
   /** What `docker info` must say, so that the right store is tested. */
   readonly storageDriver: string
+  /** Waits until its containerd, at this socket, may be killed with a layer still to come. */
+  killable?(socket: string): Promise<void>
   /** Digests of what is held for the image of `inspected`. */
   holds(inspected: Inspected, engine: Engine): Promise<ReadonlySet<string>>
 }
@@ -102,6 +104,7 @@ export function dockerDriver(options: DockerOptions): ClientDriver {
       // dockerd starts its containerd in a session of its own, where a signal to the group does not
       // reach it.
       const pidFile = join(directory, 'x/containerd/containerd.pid')
+      await options.killable?.(join(directory, 'x/containerd/containerd.sock'))
       await Promise.all([daemon?.kill(), killProcess(Number(readFileSync(pidFile, 'utf8')))])
       // In a container without an init no one reaps it, and the next dockerd would wait for a dead
       // containerd.

@@ -3,6 +3,7 @@
 import type { ClientDriver } from '../client-driver.ts'
 import { GO_TOOLS_DIRECTORY, goTool } from '../tools.ts'
 import { dockerDriver } from './docker-engine.ts'
+import { laterLayerPrepared } from './extraction.ts'
 
 /** It lists the manifests of which it holds everything. */
 export function dockerdContainerd(): ClientDriver {
@@ -11,6 +12,7 @@ export function dockerdContainerd(): ClientDriver {
     program: goTool('dockerd'),
     pathFirst: GO_TOOLS_DIRECTORY,
     storageDriver: 'overlayfs',
+    killable: socket => laterLayerPrepared(socket, 'moby'),
     async holds(inspected, engine) {
       const images = (await engine.call('GET', '/images/json?manifests=1')) as Listed[]
       const manifests = images.find(image => image.Id === inspected.Id)?.Manifests ?? []

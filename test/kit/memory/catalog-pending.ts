@@ -33,14 +33,17 @@ interface Completing {
 }
 
 /**
- * One of each of what is listed, before the manifest is recorded: a second tag, or a PUT that is
- * repeated, sends no blob.
+ * One of each of what is listed, before the manifest is recorded. A second tag, or a PUT that is
+ * repeated, sends no blob; where all is pending it was sent once more.
  */
 export function complete({ pending, members }: Completing, record: RecordPush): void {
   const { digest: pushed, edges } = record.manifest
-  if (record.completes !== true || members.get(pushed)?.mediaType !== undefined) return
-  const listed = edges.filter(({ kind }) => kind !== 'subject').map(({ child }) => child)
-  for (const digest of new Set(listed)) {
+  if (record.completes !== true) return
+  const listed = edges.filter(({ kind }) => kind !== 'subject')
+  const isKnown = members.get(pushed)?.mediaType !== undefined
+  const lacksAny = listed.some(each => each.distributable && !pending.has(each.child))
+  if (isKnown && lacksAny) return
+  for (const digest of new Set(listed.map(({ child }) => child))) {
     const { times, atMs } = pending.get(digest) ?? { times: 0, atMs: 0 }
     if (times > 1) pending.set(digest, { times: times - 1, atMs, owed: false })
     else pending.delete(digest)

@@ -3,47 +3,75 @@
 // pending once that is over (R296). The port's promises are made in catalog.ts.
 import type { Digest } from '../../../src/oci/digest.ts'
 import type { Edge } from '../../../src/registry/ports/catalog-content.ts'
+import type { AsOf } from '../../../src/registry/ports/catalog-space.ts'
+import { PUSH_MAX_MS } from '../../../src/registry/ports/catalog-pushes.ts'
 import type { Member, RepositoryState } from './catalog-repositories.ts'
 import { dropTag } from './catalog-tags.ts'
 
 type Edges = ReadonlyMap<Digest, readonly Edge[]>
 
-export function removeMember(state: RepositoryState, digest: Digest, edges: Edges): void {
+/** Was whoever may push there told that it is there? */
+export function isPromised(
+  { pending, leases }: RepositoryState,
+  digest: Digest,
+  { leasesOverMs = Number.NEGATIVE_INFINITY }: AsOf = {},
+): boolean {
+  const untilMs = leases.get(digest)
+  return pending.has(digest) || (untilMs !== undefined && untilMs >= leasesOverMs)
+}
+
+/** Returns what is no member any more. */
+export function removeMember(state: RepositoryState, digest: Digest, edges: Edges): Digest[] {
   const { members, tags, taken, pending } = state
   taken.delete(digest)
   pending.delete(digest)
   const member = members.get(digest)
-  if (member === undefined) return
+  if (member === undefined) return []
+  const before = [...members.keys()]
   members.delete(digest)
   for (const [tag, recorded] of tags) if (recorded.digest === digest) dropTag(state, tag)
   if (isLister(member)) takeBelow(state, [digest], edges)
+  return [digest, ...before.filter(each => each !== digest && !members.has(each))]
 }
 
+/** Returns it, if it was pending, and what is no member any more. */
 export function expirePendingBlob(
   state: RepositoryState | undefined,
   { digest, acknowledgedAtMs }: { digest: Digest; acknowledgedAtMs: number },
   edges: Edges,
-): void {
+): Digest[] {
   const entry = state?.pending.get(digest)
-  if (state === undefined || entry?.atMs !== acknowledgedAtMs) return
+  if (state === undefined || entry?.atMs !== acknowledgedAtMs) return []
   state.pending.delete(digest)
-  if (entry.owed) takeBelow(state, takeAlone(state, digest, edges), edges)
+  const before = [...state.members.keys()]
+  if (entry.owed)
+    takeBelow(state, takeAlone(state, digest, { edges, afterMs: acknowledgedAtMs }), edges)
+  return [digest, ...before.filter(each => each !== digest && !state.members.has(each))]
 }
 
 function takeBelow(state: RepositoryState, gone: Digest[], edges: Edges): void {
   for (const parent of gone)
-    for (const child of listed(parent, edges)) gone.push(...takeAlone(state, child, edges))
+    for (const child of listed(parent, edges)) gone.push(...takeAlone(state, child, { edges }))
 }
 
 /** Returns what the same is to be asked about because of it. */
-function takeAlone(state: RepositoryState, digest: Digest, edges: Edges): Digest[] {
-  const { members, taken, pending } = state
+function takeAlone(
+  state: RepositoryState,
+  digest: Digest,
+  { edges, afterMs = Number.NEGATIVE_INFINITY }: { edges: Edges; afterMs?: number },
+): Digest[] {
+  const { members, taken, pending, leases } = state
   const member = members.get(digest)
   if (member === undefined || member.mediaType !== undefined) return []
   if (isListed(members, digest, edges)) return []
   const entry = pending.get(digest)
   if (entry !== undefined) {
     pending.set(digest, { ...entry, owed: true })
+    return []
+  }
+  const atMs = (leases.get(digest) ?? Number.NEGATIVE_INFINITY) - PUSH_MAX_MS
+  if (atMs > afterMs) {
+    pending.set(digest, { times: 1, atMs, owed: true })
     return []
   }
   taken.set(digest, member.delivered || taken.get(digest) === true)

@@ -3,6 +3,8 @@
 import type { Digest } from '../../../src/oci/digest.ts'
 import type { Tag } from '../../../src/oci/reference.ts'
 import type { Page, TagCheck, RecordedTag } from '../../../src/registry/ports/catalog-tags.ts'
+import type { SaidHold } from '../../../src/registry/ports/holds.ts'
+import type { Order } from '../../../src/registry/ports/order.ts'
 import type { RepositoryState } from './catalog-repositories.ts'
 
 /** In the order of the port. */
@@ -28,23 +30,47 @@ export function pointTag(
     before?.digest === digest
       ? before
       : { changedAtMs: checkedAtMs, previous: to.previous ?? before?.previous }
-  tags.set(tag, { tag, digest, checkedAtMs, changedAtMs, previous, local: false })
+  const order = before?.digest === digest ? orderOf(before) : {}
+  tags.set(tag, { tag, digest, checkedAtMs, changedAtMs, previous, local: false, ...order })
+}
+
+function orderOf({ order }: { readonly order?: Order }): { readonly order?: Order } {
+  return order === undefined ? {} : { order }
 }
 
 /** As a client says: whatever was there. */
 export function pushTag(
-  { tags, carriedBy }: RepositoryState,
-  to: { tag: Tag; digest: Digest; local: boolean; atMs: number; delivery: number | undefined },
+  { tags, carriedBy, tagUsage }: RepositoryState,
+  to: {
+    tag: Tag
+    digest: Digest
+    hold: SaidHold
+    atMs: number
+    delivery: number | undefined
+    order?: Order
+  },
 ): void {
-  const { tag, digest, local, atMs } = to
+  const { tag, digest, hold, atMs } = to
   const before = tags.get(tag)
   const changedAtMs = before?.digest === digest ? before.changedAtMs : atMs
-  tags.set(tag, { tag, digest, checkedAtMs: atMs, changedAtMs, previous: undefined, local })
+  const order = to.order === undefined && before?.digest === digest ? orderOf(before) : orderOf(to)
+  tags.set(tag, {
+    tag,
+    digest,
+    checkedAtMs: atMs,
+    changedAtMs,
+    previous: undefined,
+    local: hold !== 'nothing',
+    ...order,
+  })
   carriedBy.set(tag, to.delivery)
+  const usage = tagUsage.get(tag) ?? { pulls: 0 }
+  tagUsage.set(tag, { ...usage, pushedAtMs: Math.max(usage.pushedAtMs ?? 0, atMs) })
 }
 
-export function dropTag({ tags, carriedBy }: RepositoryState, tag: Tag): void {
+export function dropTag({ tags, carriedBy, tagUsage }: RepositoryState, tag: Tag): void {
   tags.delete(tag)
+  tagUsage.delete(tag)
   carriedBy.delete(tag)
 }
 

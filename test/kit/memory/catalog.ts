@@ -2,6 +2,9 @@
 // with. It says the same by the plainest means, keeps nothing, and is bounded by nothing but the
 // test that uses it.
 import { randomUUID } from 'node:crypto'
+import { type Repository, repositoryKey } from '../../../src/oci/reference.ts'
+import type { ListedMember } from '../../../src/registry/ports/catalog-content.ts'
+import type { AsOf } from '../../../src/registry/ports/catalog-space.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import type { Catalog, ChangedAnswers } from '../../../src/registry/ports/catalog.ts'
 import { MAX_DELIVERERS, MAX_REFERRERS } from '../../../src/catalog/bounds.ts'
@@ -12,10 +15,17 @@ import {
   type WriteName,
   writesTo,
 } from '../../../src/catalog/writes.ts'
+import { MemoryFollowers } from './catalog-followers.ts'
+import { findNeed, listManifests, listUnneededWithout } from './catalog-holdings.ts'
+import { MemoryHolds } from './catalog-holds.ts'
+import { MemoryImages } from './catalog-images.ts'
+import { MemoryJobNotes } from './catalog-job-notes.ts'
 import { MemoryOutbox } from './catalog-outbox.ts'
 import { addPending, complete, listPendingBlobs } from './catalog-pending.ts'
-import { expirePendingBlob, removeMember } from './catalog-removal.ts'
-import { MemoryRepositories } from './catalog-repositories.ts'
+import { MemoryPins } from './catalog-pins.ts'
+import { expirePendingBlob, isPromised, removeMember } from './catalog-removal.ts'
+import { blocksOf, MemoryRepositories } from './catalog-repositories.ts'
+import { MemorySpace } from './catalog-space.ts'
 import { dropTag, listTags, pointTag, pushTag, settleTags } from './catalog-tags.ts'
 
 export interface MemoryCatalogOptions {
@@ -23,6 +33,8 @@ export interface MemoryCatalogOptions {
   readonly epochs?: ChangedAnswers
   /** Makes a write, which is what `apply` does at once. Default just that. */
   readonly write?: (operation: Operation, apply: () => void) => Promise<void>
+  /** Default one that no other has. */
+  readonly identity?: string
 }
 
 export function createMemoryCatalog(options: MemoryCatalogOptions = {}): Catalog {
@@ -30,7 +42,18 @@ export function createMemoryCatalog(options: MemoryCatalogOptions = {}): Catalog
   const write = options.write ?? (async (_operation: Operation, apply: () => void) => apply())
   const all = new MemoryRepositories()
   const outbox = new MemoryOutbox()
-  const writes = writesOn(all, outbox)
+  const space = new MemorySpace(all)
+  const pins = new MemoryPins()
+  const holds = new MemoryHolds(all, outbox)
+  const images = new MemoryImages(all, space, holds)
+  const followers = new MemoryFollowers(all)
+  const notes = new MemoryJobNotes()
+  const parts = { all, outbox, space, images, holds, followers }
+  const writes: Writes = {
+    ...writesOn(parts),
+    ...pinWritesOn(pins),
+    noteJob: note => notes.note(note),
+  }
   let [isRebuilt, isClosed] = [false, false]
   let sequence = 0
   const assertOpen = () => {
@@ -39,16 +62,28 @@ export function createMemoryCatalog(options: MemoryCatalogOptions = {}): Catalog
   const apply = ({ name, args }: Operation) => {
     assertOpen()
     const change = writes[name] as (...args: readonly unknown[]) => void
+    images.before()
+    followers.before()
     change(...args)
+    all.settleNeeds()
+    images.settle()
+    followers.settle()
+    space.settle()
+    holds.settle()
   }
-  const reads = readsFrom(readsOn(all, outbox), read => {
+  const readsOf: SyncReads = {
+    ...readsOn(parts),
+    listPins: () => pins.list(),
+    listJobNotes: () => notes.list(),
+  }
+  const reads = readsFrom(readsOf, read => {
     assertOpen()
     return read()
   })
   return {
     ...reads,
     ...writesTo({ reads, epochs, write: each => write(each, () => apply(each)) }),
-    identity: randomUUID(),
+    identity: options.identity ?? randomUUID(),
     get rebuilt() {
       return isRebuilt
     },
@@ -56,7 +91,6 @@ export function createMemoryCatalog(options: MemoryCatalogOptions = {}): Catalog
       assertOpen()
       isRebuilt = true
     },
-    noteUse: (digest, atMs) => all.noteUse(digest, atMs),
     sequence: () => {
       assertOpen()
       return ++sequence
@@ -71,7 +105,23 @@ export function createMemoryCatalog(options: MemoryCatalogOptions = {}): Catalog
   }
 }
 
-function readsOn(all: MemoryRepositories, outbox: MemoryOutbox): SyncReads {
+interface Parts {
+  readonly all: MemoryRepositories
+  readonly outbox: MemoryOutbox
+  readonly space: MemorySpace
+  readonly images: MemoryImages
+  readonly holds: MemoryHolds
+  readonly followers: MemoryFollowers
+}
+
+function readsOn({
+  all,
+  outbox,
+  space,
+  images,
+  holds,
+  followers,
+}: Parts): Omit<SyncReads, 'listPins' | 'listJobNotes'> {
   return {
     findManifest: (repository, digest) => all.manifest(repository, digest),
     findContent: digest => all.contents.get(digest),
@@ -82,6 +132,8 @@ function readsOn(all: MemoryRepositories, outbox: MemoryOutbox): SyncReads {
       const { delivered } = member
       return { delivered, mediaType: all.manifest(repository, digest)?.mediaType }
     },
+    isPending: (repository, digest) => all.find(repository)?.pending.has(digest) ?? false,
+    isListed: (repository, digest) => all.isListedByMember(repository, digest),
     wasTaken: (repository, digest) => all.find(repository)?.taken.has(digest) ?? false,
     listDeliverers: digest => all.deliverers(digest).slice(0, MAX_DELIVERERS),
     sizeOf: (repository, digest) => all.size(repository, digest),
@@ -91,6 +143,10 @@ function readsOn(all: MemoryRepositories, outbox: MemoryOutbox): SyncReads {
       listTags(all.find(repository), { ...page, limit: Number.POSITIVE_INFINITY })
         .filter(({ local }) => local)
         .slice(0, limit),
+    listTagsTo: (repository, digest, { limit, ...page }) =>
+      listTags(all.find(repository), { ...page, limit: Number.POSITIVE_INFINITY })
+        .filter(each => each.digest === digest)
+        .slice(0, limit),
     listRepositories: ({ after = '', limit }) =>
       all
         .listed()
@@ -98,33 +154,99 @@ function readsOn(all: MemoryRepositories, outbox: MemoryOutbox): SyncReads {
         .slice(0, limit),
     listHolders: (digest, page) => all.holders(digest, page.registry).slice(0, page.limit),
     listRepositoriesOf: (digest, limit) => all.repositoriesOf(digest).slice(0, limit),
+    listMembers: (repository, { after, limit }) => {
+      const members = listMembers(all, repository)
+      const start = members.findIndex(({ digest }) => digest === after) + 1
+      return members.slice(start, start + limit)
+    },
     listReferrers: (repository, digest) =>
       all.referrers(repository, digest).slice(0, MAX_REFERRERS),
+    listListers: (repository, digest, { after, limit }) =>
+      all
+        .listers(repository, digest)
+        .filter(each => after === undefined || each > after)
+        .slice(0, limit),
     findList: (repository, key) => all.find(repository)?.lists.get(key),
     listContent: ({ after, limit }) =>
       [...all.contents.values()]
         .filter(({ digest }) => after === undefined || digest > after)
         .sort((a, b) => (a.digest < b.digest ? -1 : 1))
         .slice(0, limit),
-    totals: () => all.totals(),
+    totals: () => ({
+      ...all.totals(),
+      leavingBlocks: blocksOf([...space.leaving.values()]),
+    }),
     listPendingBlobs: page => listPendingBlobs(all.all(), page),
     listDeliveries: page => outbox.list(page),
     findDelivery: id => outbox.find(id),
     listDeliveriesOf: key => outbox.listOf(key),
     listDue: page => outbox.listDue(page),
     outboxTotals: () => outbox.totals(),
+    listLoose: page => space.listLoose(page),
+    listLooseSince: page => space.listLooseSince(page),
+    firstLooseAt: fromMs => space.firstLooseAt(fromMs),
+    listLeaving: page => space.listLeaving(page),
+    findLeaving: digest => space.leaving.get(digest),
+    whichLeave: digests => new Set(digests.filter(digest => space.leaving.has(digest))),
+    listRepositoriesLeft: (atMs, limit) => space.listRepositoriesLeft(atMs).slice(0, limit),
+    recounted: () => ({ upTo: 0, mended: 0 }),
+    tidied: () => ({ upTo: 0, forgotten: space.tidied }),
+    leasedUntil: (repository, digest) => space.leasedUntil(repository, digest),
+    listFollowers: page => followers.list(page),
+    firstFollowsAt: fromMs => followers.first(fromMs),
+    followsSince: (repository, digest) => followers.since(repository, digest),
+    listManifests: (repository, page) => listManifests(all, repository, page),
+    findNeed: (digest, asOf) => findNeed(all, space, digest, asOf),
+    listUnneededWithout: (image, left) => listUnneededWithout(all, image, left),
+    holdsOf: (repository, digest) => holds.of(all.find(repository), digest),
+    isKeptForOthers: (repository, digest) => holds.isKeptForOthers(repository, digest),
+    returnedImages: () => images.returned,
+    listColdest: page => images.listColdest(page),
+    footprint: (evicted, how) => images.footprint(evicted, how),
+    listsAny: (manifest, some) => all.lists(manifest).some(each => some.includes(each)),
+    listRepositoryBytes: page => images.listRepositoryBytes(page),
+    listTagsOf: (image, limit) => images.listTagsOf(image, limit),
+    usageOf: (repository, digest) => images.usageOf(repository, digest),
+    tagUsageOf: (repository, tag) =>
+      images
+        .listTagUsage(repository, { limit: Number.POSITIVE_INFINITY })
+        .find(each => each.tag === tag),
+    listTagUsage: (repository, page) => images.listTagUsage(repository, page),
   }
+}
+
+type PinWriteName = 'pin' | 'unpin'
+
+function pinWritesOn(pins: MemoryPins): Pick<Writes, PinWriteName> {
+  return { pin: pin => pins.pin(pin), unpin: name => pins.unpin(name) }
+}
+
+function listMembers(all: MemoryRepositories, repository: Repository): ListedMember[] {
+  return [...(all.find(repository)?.members.keys() ?? [])].flatMap(digest => {
+    const content = all.contents.get(digest)
+    if (content === undefined) return []
+    const isManifest = all.manifest(repository, digest) !== undefined
+    return [{ digest, isManifest, contentClass: content.contentClass }]
+  })
 }
 
 type Writes = { readonly [Name in WriteName]: (...args: WriteArgs<Name>) => void }
 
-function writesOn(all: MemoryRepositories, outbox: MemoryOutbox): Writes {
+function writesOn({
+  all,
+  outbox,
+  space,
+  images,
+  holds,
+  followers,
+}: Parts): Omit<Writes, PinWriteName | 'noteJob'> {
   return {
     recordManifest: record => {
       const { manifest, tag, atMs } = record
       const state = all.open(record.repository)
-      all.setPresent({ ...manifest, ...record })
-      all.addManifest(state, manifest)
+      all.setPresent({ ...manifest, ...record, hold: 'nothing' })
+      all.addManifest(state, manifest, record.apart)
+      images.welcome({ ...record, digest: manifest.digest })
       if (tag === undefined) return
       all.recordPrevious(record)
       pointTag(state, { ...record, tag, digest: manifest.digest, checkedAtMs: atMs })
@@ -139,6 +261,10 @@ function writesOn(all: MemoryRepositories, outbox: MemoryOutbox): Writes {
     forgetContent: digest => {
       const isKept = all.contents.get(digest)?.contentClass === 'kept'
       if (!isKept || !all.isHeld(digest)) all.contents.delete(digest)
+    },
+    noteUses: uses => {
+      for (const { digest, atMs } of uses) all.noteUse(digest, atMs)
+      images.noteUses(uses)
     },
     recordTag: (repository, tag, digest, check) => {
       all.recorded.add(digest)
@@ -158,7 +284,10 @@ function writesOn(all: MemoryRepositories, outbox: MemoryOutbox): Writes {
       complete(state, record)
       all.addPushed(state, manifest, confirmed)
       for (const tag of tags) pushTag(state, { ...record, tag, digest, delivery: delivery?.id })
+      space.endLeases(record.repository, digest)
+      followers.endBy(record.repository, digest)
       if (delivery !== undefined) outbox.add(delivery)
+      holds.push(record)
     },
     deleteTag: (repository, tag, options) => {
       const state = all.find(repository)
@@ -167,18 +296,52 @@ function writesOn(all: MemoryRepositories, outbox: MemoryOutbox): Writes {
     },
     removeMember: (repository, digest, options) => {
       const state = all.find(repository)
-      if (state !== undefined) removeMember(state, digest, all.edges)
+      const isKept =
+        all.contents.get(digest)?.contentClass === 'kept' &&
+        !holds.isKeptForOthers(repository, digest)
+      const isTold = (asOf?: AsOf) => state !== undefined && isPromised(state, digest, asOf)
+      if (options?.unlessPromised === true && (isKept || isTold())) return
+      if (options?.unlessLeased !== undefined && isTold(options.unlessLeased)) return
+      const isMember = state?.members.has(digest) === true
+      const ended = state?.pending.has(digest) === true ? digest : undefined
+      if (state !== undefined)
+        holds.removed(repositoryKey(repository), removeMember(state, digest, all.edges), ended)
+      if (isMember && options?.followedSinceMs !== undefined)
+        followers.follow(state, digest, options.followedSinceMs)
       outbox.withdraw(options)
     },
     expirePendingBlob: pending =>
-      expirePendingBlob(all.find(pending.repository), pending, all.edges),
+      holds.removed(
+        repositoryKey(pending.repository),
+        expirePendingBlob(all.find(pending.repository), pending, all.edges),
+        pending.digest,
+      ),
     recordDelivery: delivery => outbox.add(delivery),
     changeDelivery: (id, change) => outbox.change(id, change),
     removeDelivery: (id, settled) => {
-      outbox.remove(id)
+      holds.removeDelivery(id, settled)
       const state = settled && all.find(settled.repository)
       if (settled === undefined || state === undefined) return
       settleTags(state, settled, last => last > id && outbox.has(last))
     },
+    letGo: record => space.letGo(record),
+    stampLoose: atMs => {
+      space.stampLoose(atMs)
+      followers.stamp(atMs)
+    },
+    endFollowing: image => followers.end(image),
+    finishLeaving: digests => space.finishLeaving(digests),
+    tidy: ({ beforeMs }) => space.tidy(beforeMs),
+    // Here it is counted anew with each write.
+    recount: () => {},
+    lease: record => space.lease(record),
+    expireLeases: beforeMs => space.expireLeases(beforeMs),
+    putBack: times => {
+      space.putBack(times)
+      followers.putBack(times.nowMs)
+    },
+    adopt: (files, atMs) => space.adopt(files, atMs),
+    evictImage: eviction => images.evictImage(eviction),
+    trimGhosts: roomBytes => images.trimGhosts(roomBytes),
   }
 }

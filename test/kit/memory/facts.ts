@@ -19,7 +19,11 @@ export function createMemoryFacts(
   disk: MemoryDisk = createMemoryDisk(),
   { note = () => {}, catalog = 'the only one' }: MemoryFactsOptions = {},
 ): FactStore {
+  let hasFailed = false
   return {
+    get hasFailed() {
+      return hasFailed
+    },
     async write(facts) {
       const texts = facts.map(fact => [factName(fact), formatFact(fact, catalog)] as const)
       for (const [name, text] of texts) {
@@ -42,7 +46,10 @@ export function createMemoryFacts(
       for (const [name, text] of disk.facts) {
         const fact = parseFact(name, text, catalog)
         if (fact !== undefined) yield fact
-        else note({ kind: 'storage failed', failure: 'corrupt', reason: name, hint: undefined })
+        else {
+          hasFailed = true
+          note({ kind: 'storage failed', failure: 'corrupt', reason: name, hint: undefined })
+        }
       }
     },
   }

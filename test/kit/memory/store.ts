@@ -48,6 +48,7 @@ class MemoryStore implements BlobStore {
   readonly #clock: Pick<Clock, 'nowMs'>
   readonly #known: FindKnown
   readonly #fills = new Set<Digest>()
+  readonly #opening = new Set<Digest>()
   /** Ids of those that are open. */
   readonly #uploads = new Set<string>()
 
@@ -92,8 +93,11 @@ class MemoryStore implements BlobStore {
   async openFill(digest: Digest, grown?: () => void): Promise<FillFile> {
     if (this.#fills.has(digest)) throw new StoreError('busy', `another fill of ${digest} is open`)
     this.#fills.add(digest)
+    this.#opening.add(digest)
+    await Promise.resolve()
     const ended = () => this.#fills.delete(digest)
     const nowMs = () => this.#clock.nowMs()
+    this.#opening.delete(digest)
     return new MemoryFill(this.#disk, digest, { nowMs, grown, ended })
   }
 
@@ -111,7 +115,7 @@ class MemoryStore implements BlobStore {
   get partsBytes(): number {
     let sum = 0
     for (const [digest, { bytes }] of this.#disk.parts)
-      if (!this.#fills.has(digest)) sum += bytes.length
+      if (!this.#fills.has(digest) || this.#opening.has(digest)) sum += bytes.length
     return sum
   }
 
@@ -119,6 +123,11 @@ class MemoryStore implements BlobStore {
   readonly quarantineBytes = 0
 
   async clearQuarantine(): Promise<void> {}
+
+  /** Nor is there anything else. */
+  readonly otherBytes = 0
+
+  async measureOthers(): Promise<void> {}
 
   async removePart(digest: Digest): Promise<boolean> {
     return !this.#fills.has(digest) && this.#disk.parts.delete(digest)

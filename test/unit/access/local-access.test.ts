@@ -3,10 +3,15 @@
 // rule. Method: the one function, asked with every combination of the signs that it looks at.
 import t from 'tap'
 import type { Action, Owner, Principal } from '../../../src/access/access.ts'
-import { type AccessRules, createLocalAccess } from '../../../src/access/local-access.ts'
+import { type AccessSettings, createLocalAccess } from '../../../src/access/local-access.ts'
 import { parseRepositoryKey } from '../../../src/oci/reference.ts'
 
-const RULES: AccessRules = { serverUid: 998, localPushOff: undefined, hosts: undefined }
+const RULES: AccessSettings = {
+  serverUid: 998,
+  localPushOff: undefined,
+  hosts: undefined,
+  rules: [],
+}
 const access = createLocalAccess(() => RULES)
 const repository = parseRepositoryKey('localhost/team/app')
 
@@ -193,7 +198,7 @@ t.test('R244: where local pushes are off nobody writes, and is told why', async 
     ['set to false', /http\.localpush is false/],
     ['public name', /http\.localpush: true, because http\.host/],
     ['certificate', /certificate/],
-    // issue 17: who runs an unprivileged container of LXC does not know it by the word of container
+    // Who runs an unprivileged container of LXC does not know it by the word of container
     // engines.
     ['user namespace', /http\.localpush: true, because it runs in a container .*rootless.*LXC/],
     ['pod', /http\.localpush: true, because it runs in a pod/],
@@ -201,7 +206,7 @@ t.test('R244: where local pushes are off nobody writes, and is told why', async 
     const off = createLocalAccess(() => ({ ...RULES, localPushOff }))
     t.match(reasonFor(LOCAL, 'push', off), why)
     t.match(reasonFor(LOCAL, 'delete', off), why)
-    t.equal(off.classOf(principal(LOCAL), 'pull or push'), 'somebody')
+    t.equal(off.decideNow(principal(LOCAL), repository, 'push'), false)
   }
 })
 
@@ -214,28 +219,65 @@ t.test('whom a connection belongs to is asked when all else agrees, and only the
       return user(0)
     },
   })
-  await access.meet(counted(STRANGER))
-  await access.meet(counted({ ...LOCAL, host: 'edge' }))
-  await createLocalAccess(() => ({ ...RULES, localPushOff: 'set to false' })).meet(counted(LOCAL))
+  const about = 'pull or push'
+  await access.meet(counted(STRANGER), about)
+  await access.meet(counted({ ...LOCAL, host: 'edge' }), about)
+  const off = createLocalAccess(() => ({ ...RULES, localPushOff: 'set to false' }))
+  await off.meet(counted(LOCAL), about)
+  await access.meet(counted(LOCAL), 'pull')
   t.equal(asked, 0)
-  await access.meet(counted(LOCAL))
+  await access.meet(counted(LOCAL), about)
   t.equal(asked, 1)
 })
 
-t.test(
-  'classes: all pull alike; who may push is known after a look at whom it belongs to',
-  async t => {
-    for (const signs of [LOCAL, STRANGER])
-      t.equal(access.classOf(principal(signs), 'pull'), 'anybody')
-    const about = (signs: Signs) => access.classOf(principal(signs), 'pull or push')
-    t.equal(about(STRANGER), 'somebody')
-    t.equal(about({ ...LOCAL, owner: undefined }), undefined)
-    t.equal(about(LOCAL), 'local program')
-    t.equal(about({ ...LOCAL, owner: user(33) }), 'somebody')
-  },
-)
+t.test('all pull alike; who may push is known after a look at whom it belongs to', async t => {
+  for (const signs of [LOCAL, STRANGER])
+    t.equal(access.decideNow(principal(signs), repository, 'pull'), true)
+  const push = (signs: Signs) => access.decideNow(principal(signs), repository, 'push')
+  t.equal(push(STRANGER), false)
+  t.equal(push({ ...LOCAL, owner: undefined }), undefined)
+  t.equal(push(LOCAL), true)
+  t.equal(push({ ...LOCAL, owner: user(33) }), false)
+})
 
-function refusalOf(headers: readonly string[], rules: Partial<AccessRules> = {}, host = 'edge') {
+const ALL = { match: '**', tags: [], allow: ['pull', 'push', 'delete', 'list'] } as const
+
+t.test('R407: a rule about local programs goes by all their signs, for pulls too', async t => {
+  const rules = [{ ...ALL, who: { kind: 'local' } }] as const
+  const by = createLocalAccess(() => ({ ...RULES, rules }))
+  const kindOf = (signs: Signs, action: Action) =>
+    by.decide({ principal: principal(signs), resource: repository, action }).kind
+  for (const signs of [STRANGER, { ...LOCAL, host: 'edge' }, { ...LOCAL, owner: user(33) }]) {
+    t.equal(kindOf(signs, 'pull'), 'hidden')
+    t.equal(kindOf(signs, 'push'), 'denied')
+    t.equal(by.decideNow(principal(signs), repository, 'pull'), false)
+  }
+  for (const action of ALL.allow) t.equal(kindOf(LOCAL, action), 'allowed', action)
+  t.equal(by.decideNow(principal(LOCAL), repository, 'pull'), true)
+  const unmet = { ...LOCAL, owner: undefined }
+  t.equal(by.decideNow(principal(unmet), repository, 'pull'), undefined, 'before it was asked')
+  t.equal(kindOf(unmet, 'pull'), 'hidden', 'who was not met is nobody')
+  t.not(by.meet(principal(unmet), 'pull'), undefined)
+  const off = createLocalAccess(() => ({ ...RULES, rules, localPushOff: 'pod' }))
+  t.equal(
+    off.decideNow(principal(LOCAL), repository, 'pull'),
+    false,
+    'where they are not told apart',
+  )
+})
+
+t.test('R407: with rules nothing holds but them, and a reload brings others', async t => {
+  let rules: AccessSettings['rules'] = [{ ...ALL, who: { kind: 'everybody' }, allow: ['pull'] }]
+  const by = createLocalAccess(() => ({ ...RULES, rules }))
+  const push = () =>
+    by.decide({ principal: principal(LOCAL), resource: repository, action: 'push' })
+  t.match(push(), { kind: 'denied', reason: /access test/, by: 'access[0]' })
+  t.equal(by.meet(principal(LOCAL), 'pull'), undefined, 'whom it belongs to is no matter')
+  rules = [{ ...ALL, who: { kind: 'anonymous' } }]
+  t.match(push(), { kind: 'allowed', anonymously: true })
+})
+
+function refusalOf(headers: readonly string[], rules: Partial<AccessSettings> = {}, host = 'edge') {
   const by = createLocalAccess(() => ({ ...RULES, ...rules }))
   return by.admit(principal({ ...LOCAL, host, rawHeaders: ['Host', host, ...headers] }))
 }

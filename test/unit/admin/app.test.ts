@@ -36,6 +36,9 @@ async function withAdmin(test: Test, checks: Record<string, ReadinessCheck> = {}
     },
     why: unasked,
     warm: unasked,
+    pins: { list: unasked, pin: unasked, unpin: unasked },
+    purge: unasked,
+    jobs: { list: unasked, run: unasked, pause: unasked, resume: unasked, cancel: unasked },
     queue: unasked,
     retryQueued: async id => ({ retried: id }) as never,
     dropQueued: async id => ({ dropped: id }) as never,
@@ -121,7 +124,6 @@ t.test('metrics come in the text format', async t => {
 
 t.test('R245: over TCP there are health and metrics, and nothing else by any name', async t => {
   const { url } = await withAdmin(t)
-  // issue 17, 2
   const hosts = [undefined, 'localhost', 'localhost:5001', '127.0.0.1', '[::1]', 'edge.example.com']
   for (const host of hosts) {
     const headers = host === undefined ? {} : { host }

@@ -7,6 +7,7 @@ import { aged } from '../../../bench/eviction/policies/aged.ts'
 import { gdsf } from '../../../bench/eviction/policies/gdsf.ts'
 import { LRU, LRU_2 } from '../../../bench/eviction/policies/lru.ts'
 import type { Policy, PolicyKind } from '../../../bench/eviction/policies/policy.ts'
+import { previousFirst } from '../../../bench/eviction/policies/previous-first.ts'
 import { S3_FIFO } from '../../../bench/eviction/policies/s3-fifo.ts'
 import { ScoreQueue } from '../../../bench/eviction/policies/score-queue.ts'
 import { wTinyLfu } from '../../../bench/eviction/policies/w-tiny-lfu.ts'
@@ -156,6 +157,31 @@ t.test('LFU with ageing, by size: the larger of two that are as warm leaves firs
   sizes[2] = 1
   t.equal(policy.next(everyone), 1, 'and it is looked at again when it would free less')
 })
+
+t.test(
+  'whatever the order: whose tag has gone on leaves first, unless it is used again',
+  async t => {
+    for (const kind of [LRU, S3_FIFO].map(previousFirst)) {
+      const policy = open(kind)
+      for (const image of [1, 2, 3, 4]) note(policy, image, [image])
+      for (const image of [3, 4, 5]) policy.cool?.(image)
+      policy.used(4, 5)
+      policy.left(3)
+      policy.came(3, 6, 10)
+      t.same(leaving(policy), [1, 2, 4, 3], kind.name)
+      note(policy, 5, [7])
+      t.equal(policy.next(everyone), 5, 'what came after its tag had gone on is as any other')
+    }
+    const policy = open(previousFirst(LRU))
+    for (const image of [1, 2, 3]) note(policy, image, [image])
+    for (const image of [3, 2]) policy.cool?.(image)
+    t.equal(
+      policy.next(image => image !== 3),
+      2,
+    )
+    t.same(leaving(policy), [3, 2, 1])
+  },
+)
 
 t.test('GDSF: uses for each byte that would be freed, above the floor', async t => {
   const sizes: Record<number, number> = { 1: 10, 2: 100, 3: 100 }

@@ -63,7 +63,7 @@ t.test('epochs: a tag that is confirmed while it is on the move counts as moved'
 t.test('epochs: a manifest that changes its media type concerns its repository', async t => {
   const { catalog, stampOf } = observed()
   const manifest = manifestNamed('m')
-  const record = { repository: alpine, manifest, contentClass: 'cached', atMs: 1 } as const
+  const record = { repository: alpine, manifest, atMs: 1 } as const
   await catalog.recordManifest(record)
   const [first, elsewhere] = [stampOf(alpine), stampOf(secret)]
   await catalog.recordManifest(record)
@@ -90,7 +90,7 @@ t.test(
   'epochs: a blob that comes again concerns those who hold it, the first time nobody',
   async t => {
     const { catalog, stampOf } = observed()
-    const blob = { repository: alpine, digest: a, sizeBytes: 1, contentClass: 'cached' } as const
+    const blob = { repository: alpine, digest: a, sizeBytes: 1, hold: 'nothing' } as const
     await catalog.recordMember(pushed, a, 1)
     const before = stampOf(pushed)
     await catalog.recordBlob({ ...blob, atMs: 1 })
@@ -102,7 +102,7 @@ t.test(
 
 t.test('epochs: a blob that is pending no more may have been taken out', async t => {
   const { catalog, stampOf } = observed()
-  const blob = { repository: pushed, digest: a, sizeBytes: 1, contentClass: 'kept' } as const
+  const blob = { repository: pushed, digest: a, sizeBytes: 1, hold: 'awaited' } as const
   await catalog.recordBlob({ ...blob, atMs: 1, acknowledgedAtMs: 1 })
   const before = stampOf(pushed)
   await catalog.expirePendingBlob({ repository: pushed, digest: a, acknowledgedAtMs: 1 })

@@ -21,7 +21,6 @@ const MANIFEST = {
     'm',
     Array.from({ length: 2000 }, (_, n) => layerEdge(`${n}`)),
   ),
-  contentClass: 'kept',
   atMs: 1,
 } as const
 

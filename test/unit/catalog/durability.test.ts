@@ -119,7 +119,7 @@ t.test('a full disk fails the writes with a hint, and heals when there is space 
         repository: alpine,
         digest: digestNamed(`${n}`),
         sizeBytes: 1,
-        contentClass: 'kept',
+        hold: 'awaited',
         atMs: 1,
       },
     ],
@@ -154,12 +154,12 @@ t.test('close leaves one file with everything in it, and the lock free', async t
   const directory = t.testdir({})
   const first = await openCatalog(t, directory)
   const digest = digestNamed('b')
-  const blob = { repository: alpine, digest, sizeBytes: 1, contentClass: 'cached' } as const
+  const blob = { repository: alpine, digest, sizeBytes: 1, hold: 'nothing' } as const
   // Not awaited: close waits for what was asked before it.
   const written = first.catalog.recordBlob({ ...blob, atMs: 1 })
-  first.catalog.noteUse(digest, 77)
+  const noted = first.catalog.noteUses([{ repository: alpine, digest, count: 1, atMs: 77 }])
   await first.catalog.close()
-  await written
+  await Promise.all([written, noted])
   t.equal(existsSync(join(directory, 'catalog.db-wal')), false)
   const second = await openCatalog(t, directory)
   t.equal((await second.catalog.findContent(digest))?.lastUsedAtMs, 77)

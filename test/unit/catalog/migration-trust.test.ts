@@ -71,7 +71,7 @@ t.test(
     })
 
     const { catalog } = await openCatalog(t, directory)
-    t.strictSame(queryBeside(directory, 'PRAGMA user_version'), [2000])
+    t.strictSame(queryBeside(directory, 'PRAGMA user_version'), [2001])
     t.strictSame(
       await memberships(catalog, alpine, [
         'image',

@@ -4,7 +4,7 @@
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import t, { type Test } from 'tap'
-import { migrate } from '../../../src/catalog/sqlite/schema.ts'
+import { migrate, MIGRATIONS } from '../../../src/catalog/sqlite/schema.ts'
 import { parseRepositoryKey } from '../../../src/oci/reference.ts'
 import { digestNamed, layerEdge, manifestNamed } from '../../contract/catalog-samples.ts'
 import { asVersion1002 } from '../../kit/version-1002.ts'
@@ -37,21 +37,22 @@ function leaveWindowsImages(t: Test): string {
   return directory
 }
 
-t.test(
-  'issue 17: an upgrade looks at each edge a few times, not once for each other one',
-  async t => {
-    const database = new Sqlite(join(leaveWindowsImages(t), 'catalog.db'))
-    t.teardown(() => database.close())
-    let looks = 0
-    database.function('looked', (value: number) => {
-      looks += 1
-      return value
-    })
-    const edges = database.prepare('SELECT count(*) FROM edge').pluck().get() as number
-    database.exec(`CREATE TEMP VIEW edge AS
+t.test('an upgrade looks at each edge a few times, not once for each other one', async t => {
+  const database = new Sqlite(join(leaveWindowsImages(t), 'catalog.db'))
+  t.teardown(() => database.close())
+  let looks = 0
+  database.function('looked', (value: number) => {
+    looks += 1
+    return value
+  })
+  const edges = database.prepare('SELECT count(*) FROM edge').pluck().get() as number
+  database.exec(`CREATE TEMP VIEW edge AS
     SELECT parent, position, child, kind, size, media_type, platform, looked(distributable) AS distributable FROM main.edge`)
-    migrate(database)
-    t.ok(looks >= edges, 'the view stands in their place')
-    t.ok(looks <= LOOKS_AT_EACH * edges, `${looks} looks at ${edges} edges`)
-  },
-)
+  // The step after these makes triggers, which a view cannot have.
+  migrate(
+    database,
+    MIGRATIONS.filter(({ version }) => version <= 2000),
+  )
+  t.ok(looks >= edges, 'the view stands in their place')
+  t.ok(looks <= LOOKS_AT_EACH * edges, `${looks} looks at ${edges} edges`)
+})

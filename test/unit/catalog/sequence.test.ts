@@ -25,7 +25,6 @@ t.test('numbers go on above those of earlier starts', async t => {
   }
 })
 
-// issue 17, 35
 t.test('R290: after an orderly stop numbers count on where they were', async t => {
   const directory = t.testdir({})
   const given: number[] = []

@@ -2,7 +2,18 @@
 // damaged byte by byte as disks do, a second process asks for the same directory, and versions are
 // written into the file.
 import { spawnSync } from 'node:child_process'
-import { closeSync, openSync, readdirSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  copyFileSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+  statSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Sqlite from 'better-sqlite3'
@@ -28,7 +39,7 @@ async function leaveCatalog(t: Test): Promise<string> {
   const { catalog } = await openCatalog(t, directory)
   const edges = Array.from({ length: 2000 }, (_, n) => layerEdge(`${n}`))
   const manifest = manifestNamed('m', edges)
-  await catalog.recordManifest(pullOf(manifest, { contentClass: 'kept', tag: latest }))
+  await catalog.recordManifest(pullOf(manifest, { tag: latest }))
   await catalog.close()
   return directory
 }
@@ -96,9 +107,49 @@ t.test('a damaged catalog is kept as evidence, and a new one begins', async t =>
       await catalog.close()
       const again = await openCatalog(t, directory)
       t.equal(again.catalog.damaged, true, 'a crash before recovery does not hide the damage')
+      t.same(again.events, [], 'which was told of')
+      await again.catalog.markRebuilt()
       await again.catalog.markRecovered()
       await again.catalog.close()
       t.equal((await openCatalog(t, directory)).catalog.damaged, false)
+    })
+})
+
+t.test('a move of a damaged catalog that a crash cut off is told of by the next start', async t => {
+  const fresh = t.testdir({})
+  await (await openCatalog(t, fresh)).catalog.close()
+  const evidence = 'catalog.db.damaged-20251231T235959Z'
+  const crashes: Record<string, (at: (name: string) => string) => void> = {
+    'before its log was moved': at => {
+      renameSync(at('catalog.db'), at(evidence))
+      writeFileSync(at('catalog.db-wal'), 'its log')
+    },
+    'before a new one began': at => {
+      renameSync(at('catalog.db'), at(evidence))
+      writeFileSync(at(`${evidence}-wal`), 'its log')
+    },
+    'before the new one knew': at => {
+      renameSync(at('catalog.db'), at(evidence))
+      writeFileSync(at(`${evidence}-wal`), 'its log')
+      copyFileSync(join(fresh, 'catalog.db'), at('catalog.db'))
+    },
+  }
+  for (const [name, crash] of Object.entries(crashes))
+    await t.test(name, async t => {
+      const directory = await leaveCatalog(t)
+      const at = (name: string) => join(directory, name)
+      crash(at)
+      const { catalog, events } = await openCatalog(t, directory)
+      t.equal(catalog.damagedPredecessor, at(evidence))
+      t.match(events, [{ kind: 'storage failed', failure: 'corrupt' }])
+      t.equal(readFileSync(at(`${evidence}-wal`), 'utf8'), 'its log')
+      t.equal(await catalog.findTag(alpine, latest), undefined, 'the new one is empty')
+      await catalog.markRebuilt()
+      await catalog.markRecovered()
+      await catalog.close()
+      const next = await openCatalog(t, directory)
+      t.equal(next.catalog.damaged, false)
+      t.same(next.events, [])
     })
 })
 
@@ -171,15 +222,20 @@ t.test('every earlier version is brought up to date, all steps or none', async t
   t.strictSame(database.prepare('SELECT * FROM sqlite_schema').all(), [])
 })
 
-t.test('a start that brings the catalog to another format says from which to which', async t => {
+t.test('a start that brings the catalog to another format says so before and after', async t => {
   const top = t.testdir({ old: {}, new: {} })
   const directory = join(top, 'old')
   const database = new Sqlite(join(directory, 'catalog.db'))
   const [before, newest] = MIGRATIONS.slice(-2).map(({ version }) => version)
   migrate(database, MIGRATIONS.slice(0, -1))
   database.close()
+  const { size: bytes } = statSync(join(directory, 'catalog.db'))
   const { catalog, events } = await openCatalog(t, directory)
-  t.strictSame(events, [{ kind: 'catalog brought up to date', from: before, to: newest }])
+  const versions = { from: before, to: newest }
+  t.strictSame(events, [
+    { kind: 'catalog is being brought up to date', ...versions, bytes },
+    { kind: 'catalog brought up to date', ...versions },
+  ])
   await catalog.close()
   t.strictSame((await openCatalog(t, directory)).events, [], 'nothing of a format that stays')
   t.strictSame((await openCatalog(t, join(top, 'new'))).events, [], 'nor of a new catalog')

@@ -70,7 +70,7 @@ const HIDING: Readonly<Record<string, string>> = {
   'another program’s file': 'version: 0.1',
 }
 
-// issue 17, 3: what was meant for the file's edge was done to the one that listened at the default
+// What was meant for the file's edge was done to the one that listened at the default
 // address.
 t.test('R304: where a fault may hide the socket, a guess changes nothing and is told', async t => {
   const file = join(await directory(t), 'entrepot.yaml')
@@ -186,7 +186,7 @@ t.test('R304: status says that a reload was refused, when, why and what holds no
   t.notMatch((await status()).stdout, /refused/)
 })
 
-// issue 17, 10: what failed after it was taken in part was told as if the configuration of before
+// What failed after it was taken in part was told as if the configuration of before
 // were in force.
 t.test(
   'R304: status does not say that a reload that failed in the middle changed nothing',

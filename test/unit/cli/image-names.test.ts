@@ -22,7 +22,6 @@ async function start(t: { teardown(fn: () => unknown): unknown }) {
   return { stub, edge, run, port: new URL(edge.url).port }
 }
 
-// issue 17, 35
 t.test(
   'R290: an image is taken as it is copied from other commands, and none is told so',
   async t => {
@@ -49,7 +48,6 @@ t.test(
   },
 )
 
-// issue 17, 35
 t.test('R290: ls says what is given to nobody, and of what was pushed here no time', async t => {
   const { stub, edge, run } = await start(t)
   const pushed = await edge.send('PUT', '/v2/mine/manifests/v1', {
@@ -70,4 +68,15 @@ t.test('R290: ls says what is given to nobody, and of what was pushed here no ti
 t.test('one of something is one', async t => {
   const { run } = await start(t)
   t.match((await run('status')).stdout, / 1 tag, 1 manifest and 2 blobs in 1 repository$/m)
+})
+
+t.test('R290: a digest alone is no image, and is told so', async t => {
+  const { run } = await start(t)
+  const { digest } = image.manifest
+  for (const typed of [digest, digest.slice(0, 19)])
+    for (const command of ['why', 'inspect', 'pull'])
+      t.match(await run(command, typed), {
+        exitCode: 1,
+        stderr: /a digest alone is no image: write its name before it/,
+      })
 })

@@ -170,7 +170,6 @@ t.test('check --online waits for an upstream that does not answer, and then says
   t.match(output, /docker\.io +no /)
 })
 
-// issue 17, 36
 t.test('check --online ends with 1 when one upstream of two does not answer', async t => {
   const [alive, dead] = await Promise.all([startStubRegistry(), startStubRegistry()])
   t.teardown(() => alive.stop())

@@ -22,7 +22,6 @@ function open(columns?: number) {
   return { drawn, line, at }
 }
 
-// issue 17, 35
 t.test('R290: a pull shows its rate and what is left', async t => {
   const { line, at } = open(100)
   at(0, 0)
@@ -34,7 +33,6 @@ t.test('R290: a pull shows its rate and what is left', async t => {
   t.match(line(), /\[=+\] {2}100 MiB of 100 MiB {2}10\.0 MiB\/s$/)
 })
 
-// issue 17, 35
 t.test('R290: a pull is drawn ten times a second at most, and at its end', async t => {
   const { drawn, at } = open(100)
   for (let ms = 0; ms < 1_000; ms += 1) at(ms, ms * 1_000)
@@ -46,7 +44,6 @@ t.test('R290: a pull is drawn ten times a second at most, and at its end', async
   t.equal(drawn.length, 12, 'the next blob begins at once')
 })
 
-// issue 17, 35
 t.test(
   'R290: a terminal without a size gets whole lines, and none gets longer ones than it has',
   async t => {

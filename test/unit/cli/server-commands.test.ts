@@ -1,6 +1,6 @@
 // Goal: what an operator asks of a running edge is answered as it is, for people and as JSON.
 // Method: the edge in process over a stub registry, commands through its Unix socket.
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,8 +10,10 @@ import type { Status } from '../../../src/registry/operator/status.ts'
 import { pushBlob } from '../../kit/edge-push.ts'
 import { startTestEdge } from '../../kit/edge.ts'
 import { makeImage, makeIndex } from '../../kit/image.ts'
+import { manifestOver } from '../../kit/push-client.ts'
 import { get } from '../../kit/raw-client.ts'
 import { startStub } from '../../kit/stub-registry.ts'
+import { leaveRoom } from '../../kit/storage-limits.ts'
 
 const amd64 = makeImage({
   seed: 'amd64',
@@ -130,7 +132,6 @@ t.test('ls, inspect and why tell what is here without asking the upstream', asyn
   t.equal(stub.requests.length, asked, 'no upstream request')
 })
 
-// issue 17, 35
 t.test(
   'R290: inspect, why and pull take an image as it is typed to a client of this edge',
   async t => {
@@ -154,7 +155,6 @@ t.test(
   },
 )
 
-// issue 17, 35
 t.test('R290: ls says which images are whole, and how large with all platforms', async t => {
   const { stub, run } = await start(t)
   stub.addImage('library/single', 'v1', amd64)
@@ -185,7 +185,6 @@ t.test('R290: ls says which images are whole, and how large with all platforms',
   t.equal(await sizeOf('single'), bytesOf(amd64))
 })
 
-// issue 17, 35
 t.test('R290: ls takes what builders list beside the platforms for none of them', async t => {
   const { stub, edge, run } = await start(t)
   const attestation = makeImage({
@@ -204,7 +203,6 @@ t.test('R290: ls takes what builders list beside the platforms for none of them'
   t.match(listed?.slice(2, 4), ['yes', /KiB$/])
 })
 
-// issue 17, 35
 t.test('R290: ls finds a name anywhere, and says when nothing matched', async t => {
   const { stub, run } = await start(t)
   t.match(await run('ls'), { exitCode: 0, stdout: '', stderr: /no image is here yet/ })
@@ -217,14 +215,13 @@ t.test('R290: ls finds a name anywhere, and says when nothing matched', async t 
   t.equal((await run('ls', '*debian*', '--json')).exitCode, 1)
 })
 
-// issue 17, 35
 t.test('R290: status says when nothing is kept, and why', async t => {
   const stub = await startStub(t)
   stub.addImage('library/app', 'v1', index)
   const edge = await startTestEdge(t, {
     upstreams: { 'docker.io': { url: stub.url } },
-    config: { storage: { maxsize: '1kB' } },
   })
+  await leaveRoom(edge, 110_000, { upstreams: { 'docker.io': { url: stub.url } } })
   const status = () => runCli(['status', '--socket', edge.socket])
   t.notMatch((await status()).stdout, /keeping/)
   await edge.get('/v2/library/app/manifests/v1')
@@ -233,8 +230,9 @@ t.test('R290: status says when nothing is kept, and why', async t => {
 })
 
 t.test('R295: status says what found no room, where smaller things find some', async t => {
-  const large = makeImage({ seed: 'large', layers: [2_000_000] })
-  const { stub, edge, run } = await start(t, { storage: { maxsize: '1MB' } })
+  const large = makeImage({ seed: 'large', layers: [4_000_000] })
+  const { stub, edge, run } = await start(t)
+  await leaveRoom(edge, 3_000_000, { upstreams: { 'docker.io': { url: stub.url } } })
   stub.addImage('library/large', 'v1', large)
   t.notMatch((await run('status')).stdout, /no room/)
   const layer = large.layers[0]?.digest ?? ''
@@ -243,21 +241,20 @@ t.test('R295: status says what found no room, where smaller things find some', a
     t.equal((await edge.get(`/v2/library/large/blobs/${layer}`)).status, 200)
   t.match((await run('status')).stdout, /^no room +refused requests of pushes: 0; not kept: 2; /m)
   await edge.clock.advance(5_000)
-  t.equal((await pushBlob(edge, 'localhost/app', Buffer.alloc(900_000))).status, 201)
-  t.equal((await pushBlob(edge, 'localhost/app', Buffer.alloc(300_000, 1))).status, 507)
+  t.equal((await pushBlob(edge, 'localhost/app', Buffer.alloc(2_000_000))).status, 201)
+  t.equal((await pushBlob(edge, 'localhost/app', Buffer.alloc(2_000_000, 1))).status, 507)
   await edge.clock.advance(120_000)
   const { stdout } = await run('status')
   t.match(
     stdout,
-    /^no room +refused requests of pushes: 1; not kept: 2; .*\n +the last 2 min ago: 293 KiB wanted, 9\d\.\d KiB free$/m,
+    /^no room +refused requests of pushes: 1; not kept: 2; .*\n +the last 2 min ago: 1\.9 MiB wanted, \d+ KiB free$/m,
   )
   t.notMatch(stdout, /keeping/, 'a byte would fit')
   const { storage } = JSON.parse((await run('status', '--json')).stdout) as Status
-  t.match(storage.refused, { pushes: 1, notKept: 2, last: { wantedBytes: 300_000 } })
-  t.ok((storage.refused.last?.freeBytes ?? 0) < 100_000, 'as much as is left')
+  t.match(storage.refused, { pushes: 1, notKept: 2, last: { wantedBytes: 2_000_000 } })
+  t.ok((storage.refused.last?.freeBytes ?? 0) < 1_000_000, 'as much as is left')
 })
 
-// issue 17, 35
 t.test('R290: status keeps how an upstream was over a reload', async t => {
   const { stub, edge, run } = await start(t)
   const state = async () => /^docker\.io +(.+?) {2,}/m.exec((await run('status')).stdout)?.[1]
@@ -274,7 +271,6 @@ t.test('R290: status keeps how an upstream was over a reload', async t => {
   t.equal(await state(), 'not asked yet', 'and this is another')
 })
 
-// issue 17, 35
 t.test('R290: inspect advises only what can be', async t => {
   const { edge, stub, run } = await start(t)
   const bare = await run('inspect', 'alpine:3')
@@ -364,6 +360,41 @@ t.test('status counts what was fetched and saved, and shows the upstreams', asyn
   t.match(stdout, /^uploads +none open$/m)
 })
 
+t.test('R340: status and the metrics tell what takes the disk, and what stays free', async t => {
+  const storage = { maxsize: '1GiB', minfree: '10MiB', lowwater: '90%' }
+  const { edge, run } = await start(t, { storage })
+  await run('pull', 'docker.io/library/app:v1')
+  t.equal((await pushBlob(edge, 'localhost/app', Buffer.alloc(10_000))).status, 201)
+  const status = JSON.parse((await run('status', '--json')).stdout) as Status
+  const MiB = 2 ** 20
+  // The reserve of the disk itself is more than what is configured here.
+  t.match(status.storage, { maxBytes: 1024 * MiB, minFreeBytes: 64 * MiB })
+  const { takenBytes, keptBytes, cachedBytes, lowWaterBytes, pushReserveBytes } = status.storage
+  t.equal(keptBytes, 12_288, 'in whole blocks')
+  t.match(status.upstreams, [{ registry: 'docker.io', heldBytes: cachedBytes }])
+  t.ok(cachedBytes >= 76_000 && takenBytes >= cachedBytes + keptBytes)
+  t.equal(lowWaterBytes, Math.floor(1024 * MiB * 0.9))
+  t.equal(pushReserveBytes % 4_096, 0)
+  const { stdout } = await run('status')
+  t.match(stdout, /^content +\S+ KiB: \S+ KiB cached, 12\.0 KiB pushed here$/m)
+  t.match(stdout, /^room +\S+ [KM]iB taken of 1\.0 GiB, \S+ .iB free on the disk$/m)
+  t.match(stdout, /^UPSTREAM +STATE +HOLDS .*\ndocker\.io +ok +\S+ KiB {2,}/m)
+  t.match(
+    stdout,
+    /makes room down to 922 MiB; keeps \S+ MiB for pushes, and 64\.0 MiB of the disk free$/m,
+  )
+
+  const metrics = (await get(`${edge.adminUrl}/metrics`)).body.toString()
+  const value = (name: string) =>
+    Number(new RegExp(`^entrepot_${name} (\\S+)$`, 'm').exec(metrics)?.[1])
+  t.equal(value('storage_limit_bytes'), 1024 * MiB)
+  t.equal(value('storage_push_reserve_bytes'), pushReserveBytes)
+  t.equal(value('content_held_bytes{as="kept"}'), keptBytes)
+  t.equal(value('content_held_bytes{as="cached"}'), cachedBytes)
+  t.equal(value('content_of_upstream_bytes{upstream="localhost"}'), keptBytes)
+  t.equal(value('content_of_upstream_bytes{upstream="docker.io"}'), cachedBytes)
+})
+
 t.test(
   'status tells an upstream that nobody has asked from one that answered or failed',
   async t => {
@@ -410,7 +441,6 @@ t.test('metrics show an empty queue and no uploads as zeros, from the start', as
   t.match(text, /^entrepot_upload_sessions 0$/m)
 })
 
-// issue 17, 32
 t.test(
   'R283: what waits for a restart is told until it was started again or taken back',
   async t => {
@@ -436,4 +466,27 @@ t.test('status names the process, for a signal', async t => {
   const { run } = await start(t)
   const { stdout } = await run('status')
   t.match(stdout, new RegExp(`^version +test, process ${process.pid}$`, 'm'))
+})
+
+t.test('R332: check tells of a limit below what the server keeps that runs by it', async t => {
+  const { edge } = await start(t)
+  const [config, layer] = [Buffer.from('{}'), Buffer.alloc(3 * 1024 * 1024)]
+  for (const blob of [config, layer]) await pushBlob(edge, 'localhost/app', blob)
+  const { bytes, mediaType } = manifestOver(config, [layer])
+  const headers = { 'content-type': mediaType }
+  await edge.send('PUT', '/v2/localhost/app/manifests/v1', { body: bytes, headers })
+  const directory = await mkdtemp(join(tmpdir(), 'entrepot-check-'))
+  t.teardown(() => rm(directory, { recursive: true }))
+  const path = join(directory, 'edge.yaml')
+  const check = async (maxsize: string) => {
+    await writeFile(path, `storage:\n  maxsize: ${maxsize}\nadmin: { socket: ${edge.socket} }\n`)
+    return runCli(['check', '--config', path])
+  }
+  t.match(await check('2MiB'), {
+    exitCode: 0,
+    stdout: /is valid/,
+    stderr:
+      /edge\.yaml:2:12: warning: storage\.maxsize: is below what was pushed and is kept here, 3080KiB/,
+  })
+  t.match(await check('4MiB'), { exitCode: 0, stderr: '' })
 })

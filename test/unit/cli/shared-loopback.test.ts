@@ -16,7 +16,7 @@ t.test('R308: root that is another user outside, and a pod, share their loopback
     ['a person of a rootless container', '1000 0 1\n0 1 1000\n', NOBODY, 'user namespace'],
     ['users that are mapped by the daemon', '0 100000 65536\n', NOBODY, 'user namespace'],
     ["the machine's root is a user in here", '0 1234 1\n1 0 1\n', 1, 'user namespace'],
-    // issue 17: the map is relative to the namespace around.
+    // The map is relative to the namespace around.
     ['a container in a rootless one', '0 0 1\n', NOBODY, 'user namespace'],
     ['the same with more users', '0 0 65536\n', NOBODY, 'user namespace'],
     ['root of a rootless one is a person in here', '1000 0 1\n', NOBODY, 'user namespace'],

@@ -14,13 +14,16 @@ t.test(
     t.same(config.storage, {
       rootDirectory: './data',
       maxSize: { kind: 'share', share: 0.8 },
-      lowWaterShare: 0.9,
+      minFree: { kind: 'share', share: 0.05 },
+      lowWaterShare: 0.95,
+      collection: { delayMs: 3_600_000, intervalMs: 3_600_000 },
       uploadPurging: {
         enabled: true,
         ageMs: 7 * 86_400_000,
         intervalMs: 86_400_000,
         dryRun: false,
       },
+      retention: { intervalMs: 86_400_000, delayMs: 86_400_000, dryRun: false, policies: [] },
     })
     t.equal(config.defaultRegistry, 'docker.io')
     t.equal(config.anyUpstream, undefined)

@@ -71,7 +71,6 @@ const FAULTS: Record<string, readonly [text: string, ...lines: readonly (string 
     'log: { level: warning }',
     /log.level: must be one of .* \(did you mean warn\?\)/,
   ],
-  // issue 17, 35
   'a word that is cut off': [
     'repositories: [{ match: "localhost/**", push: que }]',
     /push: must be one of .* \(did you mean queue\?\)/,
@@ -212,6 +211,10 @@ const FAULTS: Record<string, readonly [text: string, ...lines: readonly (string 
     'upstreams: { docker.io: { tags: [{ match: "a@sha256:b", ttl: 0 }] } }',
     /match: a digest never goes stale/,
   ],
+  'a tag pattern that takes hours to match against some tags': [
+    'upstreams: { docker.io: { tags: [{ match: "*:v([0-9]+)+x", ttl: 1m }] } }',
+    /tags\[0\].match: has a \+ that no bracket follows: what is repeated is written \+\(…\)/,
+  ],
   'a tag rule without its ttl': [
     'upstreams: { docker.io: { tags: [{ match: "*:a" }] } }',
     /tags\[0\].ttl: is missing/,
@@ -224,12 +227,23 @@ const FAULTS: Record<string, readonly [text: string, ...lines: readonly (string 
     'upstreams: { docker.io: { tags: [{ match: "a/**:*", ttl: 1m }, { match: "a/b:1.*", ttl: 2m }] } }',
     /warning: upstreams.docker.io.tags\[1\].match: is never reached: tags\[0\] matches all of it/,
   ],
+  'what takes too long against the names of somebody who means it': [
+    'default: ghcr.io\nupstreams: { ghcr.io: { include: ["*-*-*-*-*-*x", "a/**/a/**/a/**/*x", "{a,b}-*-*-*x", "!(a)-!(a)-*-*-x", "*-*-*-*", "*-*/*-*/*-*/**"] } }',
+    /include\[0\]: has 6 wildcards in one component and as \*\* before its end, and at most 3 can be matched in time$/,
+    /include\[1\]: has 4 wildcards/,
+    /include\[2\]: has 3 wildcards .* and can be read in 2 ways by its choices/,
+    /include\[3\]: has 4 wildcards/,
+  ],
+  'the same of repositories': [
+    'storage: { retention: { policies: [{ repositories: ["docker.io/*-*-*-*-*-*x", "**/{a,b}-*-*"] }] } }',
+    /repositories\[0\]: has 6 wildcards in one component/,
+  ],
   'what is excluded twice, or included and excluded': [
     'upstreams: { docker.io: { include: ["a/b/*", "c/*"], exclude: ["a/**", "a/x", "c/d"] } }',
     /warning: upstreams.docker.io.include\[0\]: has no effect: exclude\[0\] keeps all of it out/,
     /warning: upstreams.docker.io.exclude\[1\]: has no effect: exclude\[0\] matches all of it/,
   ],
-  // issue 17, 4: patterns that matched nothing were told twice, and said to match all of others.
+  // Patterns that matched nothing were told twice, and said to match all of others.
   'one name of Docker Hub without its library, twice': [
     'upstreams: { docker.io: { include: [alpine], exclude: ["a*", alpine, alpine], tags: [{ match: "a:*", ttl: 1m }, { match: "a:b", ttl: 1m }] } }',
     /include\[0\]: matches nothing/,
@@ -370,7 +384,7 @@ t.test('a key with a line break in it is told on one line', async t => {
   )
 })
 
-// issue 17, 4: the default of `include` was judged as if somebody had written it.
+// The default of `include` was judged as if somebody had written it.
 t.test('all that may be excluded by itself is no fault', async t => {
   for (const glob of ['**', '*'])
     t.strictSame(complaints(`upstreams: { docker.io: {}, ghcr.io: { exclude: ["${glob}"] } }`), [])

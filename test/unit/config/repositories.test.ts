@@ -9,11 +9,12 @@ import { complaints, configOf } from '../../kit/load-text.ts'
 
 const CORP = 'upstreams: { docker.io: {}, registry.corp.example: {}, "10.0.0.5:5000": {} }\n'
 
+const REST = { sparse: false, deletable: undefined, immutable: [], onConflict: 'park' }
+
 t.test('without a rule: localhost is kept, everything else is refused', async t => {
-  const rest = { sparse: false, deletable: undefined, onConflict: 'park' }
   t.same(configOf(undefined).repositories, [
-    { match: 'localhost/**', push: 'store', ...rest },
-    { match: '**', push: 'deny', ...rest },
+    { match: 'localhost/**', push: 'store', ...REST },
+    { match: '**', push: 'deny', ...REST },
   ])
 })
 
@@ -30,6 +31,7 @@ repositories:
       push: 'queue',
       sparse: false,
       deletable: true,
+      immutable: [],
       onConflict: 'overwrite',
     },
     {
@@ -37,9 +39,10 @@ repositories:
       push: 'forward',
       sparse: true,
       deletable: undefined,
+      immutable: [],
       onConflict: 'park',
     },
-    { match: '**', push: 'deny', sparse: false, deletable: undefined, onConflict: 'park' },
+    { match: '**', push: 'deny', ...REST },
   ])
   t.equal(repositories.length, 5, 'the built-in ones follow')
 })
@@ -132,6 +135,20 @@ const FAULTS: Record<string, readonly [rule: string, ...lines: readonly RegExp[]
     '{ match: "**", onconflic: park }',
     /there is no such key \(did you mean onconflict\?\)$/,
   ],
+  'a regular expression for tags': [
+    '{ match: "**", push: store, immutable: [\'^v\\d+.*\', ".*-prod", "v1.*"] }',
+    /immutable\[0\]: is a regular expression: .*\(did you mean v\*\?\)$/,
+    /immutable\[1\]: is a regular expression: .*\(did you mean "\*-prod"\?\)$/,
+  ],
+  'tags that there are not': [
+    '{ match: "**", push: store, immutable: ["team/app", "app:v1", "-a", "!latest", "a b", "[z-a]"] }',
+    /immutable\[0\]: this matches nothing: no tag has a slash$/,
+    /immutable\[1\]: is matched against tags alone \(did you mean v1\?\)$/,
+    /immutable\[2\]: this matches nothing: a tag does not begin with -/,
+    /immutable\[3\]: this matches nothing: .*\(did you mean "!\(latest\)"\?\)$/,
+    /immutable\[4\]: holds a character that no tag has$/,
+    /immutable\[5\]: can match nothing$/,
+  ],
   'an unknown choice': [
     '{ match: "**", push: queue, onconflict: force }',
     /onconflict: must be one of park, overwrite \(did you mean overwrite\?\)$/,
@@ -198,7 +215,7 @@ t.test('what can never happen is warned about', async t => {
     /warning: repositories\[0\].match: matches nothing: .*did you mean docker.io\/library\/alpine\?/,
     /warning: repositories\[1\].match: matches nothing: .*did you mean docker.io\/\*\*\?/,
   ])
-  // issue 17, 4: what matches nothing was said to match all of another one.
+  // What matches nothing was said to match all of another one.
   const nothing = 'repositories: [{ match: docker.io/* }, { match: docker.io/alpine }]'
   t.equal(complaints(nothing).length, 2, 'one for each')
   for (const said of complaints(nothing)) t.match(said, /matches nothing/)
@@ -222,4 +239,11 @@ storage: { delete: { enabled: true }, maintenance: { uploadpurging: { interval: 
     ],
     needsRestart: [],
   })
+})
+
+t.test('R120: tags that are immutable where nobody pushes are told', async t => {
+  const rule = (more: string) => complaints(`repositories: [{ match: "docker.io/**", ${more} }]`)
+  t.match(rule('immutable: ["v*"]'), [/immutable: changes nothing: nobody may push here/])
+  t.match(rule('push: queue, immutable: true'), [/immutable: must be a list$/])
+  t.same(rule('push: queue, immutable: ["v*"]'), [])
 })

@@ -29,7 +29,6 @@ t.test('a name without a slash is a systemd credential', async t => {
   ])
 })
 
-// issue 17, 32
 t.test('a command beside the running unit finds its credentials', async t => {
   const text = upstream('username: u, passwordfile: hub')
   const files = { [`${UNIT_CREDENTIALS}/hub`]: CANARY }

@@ -70,7 +70,6 @@ t.test('keys go beside each other: four of one destination, sixteen in all', asy
   t.equal(bench.outcomes().length, 30)
 })
 
-// issue 17, 22
 t.test('R268: a destination with much that is due hides no other', async t => {
   const all = held()
   const destinationOf = ({ key }: { key: string }) => {
@@ -91,7 +90,6 @@ t.test('R268: a destination with much that is due hides no other', async t => {
   t.equal(bench.outcomes().length, 301)
 })
 
-// issue 17, 22
 t.test(
   'R268: where all places are taken, the next is for the destination that has the fewest',
   async t => {

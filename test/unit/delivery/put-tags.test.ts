@@ -61,6 +61,23 @@ t.test('R116: the operator may have it replaced', async t => {
   t.same(await world.entries(), [])
 })
 
+t.test(
+  'R120: an immutable tag of the upstream is not replaced, whatever onconflict says',
+  async t => {
+    const world = createWorld()
+    Object.assign(world.policy, {
+      onConflict: 'overwrite',
+      isImmutable: (tag: string) => tag === 'v1',
+    })
+    await world.push(first, { repository: app, tags: ['v1', 'edge'], expected: [second] })
+    for (const tag of ['v1', 'edge']) putThere(world, tag, foreign)
+    await deliver(world)
+    t.equal(tagOf(world), foreign.manifest.digest)
+    t.equal(tagOf(world, 'edge'), first.manifest.digest)
+    t.match(await world.entries(), [{ state: 'parked', reason: /v1 points to/ }])
+  },
+)
+
 t.test('a tag that is not there, or where it was known to be, is put', async t => {
   for (const [there, expected] of [
     [undefined, [second]],
@@ -75,7 +92,6 @@ t.test('a tag that is not there, or where it was known to be, is put', async t =
   }
 })
 
-// issue 17, 20
 t.test(
   'R266: a tag of which nothing was known at the push is not taken from who has it',
   async t => {
@@ -141,7 +157,7 @@ t.test('R116: several pushes of one tag get there one after the other', async t 
   t.same(world.model.repository(NAME).histories.get('v1'), digests)
 })
 
-// issue 17: the reason was made from the entry as it was read, before a fact was written.
+// The reason was made from the entry as it was read, before a fact was written.
 t.test(
   'R116: an attempt that ends while a tag is taken from its entry keeps its reason',
   async t => {

@@ -66,6 +66,23 @@ t.test('where the rules keep pushes here by now, facts are for good', async t =>
   t.same(await kinds(world), ['manifest', 'tag'])
 })
 
+for (const tags of [['v1'], []])
+  t.test(
+    `and what they keep is held, pushed by ${tags.length > 0 ? 'a tag' : 'its digest alone'}`,
+    async t => {
+      const world = createWorld()
+      await world.push(first, { repository: app, tags })
+      world.policy.push = 'store'
+      await deliver(world)
+      t.same(await world.entries(), [])
+      for (const { digest } of [first.manifest, first.config, ...first.layers]) {
+        t.match(await world.catalog.findContent(digest), { contentClass: 'kept' })
+        t.same(await world.catalog.holdsOf(app, digest), ['pushed'])
+      }
+      t.same(await world.catalog.listColdest({ limit: 9 }), [])
+    },
+  )
+
 t.test(
   'the facts go before the entry: after a crash in between it is delivered once more, not found again',
   async t => {

@@ -1,6 +1,6 @@
 // Goal: a large blob that the kernel sends never goes past the answer before it on the same
 // connection, and costs little memory while its client stands still; whatever fails, the blob is
-// closed. Method: answers of node's own, and a sender that only counts, or never ends. issue 17, 23
+// closed. Method: answers of node's own, and a sender that only counts, or never ends.
 import { IncomingMessage, ServerResponse } from 'node:http'
 import { createConnection, createServer, type Socket } from 'node:net'
 import { once } from 'node:events'

@@ -157,7 +157,6 @@ function heldList(path: string) {
   }
 }
 
-// issue 17, 36
 t.test('a line that was missed while the lists were read is found by a second look', async t => {
   const [four, six] = [join(directory, 'moving'), join(directory, 'moving6')]
   const list = heldList(six)

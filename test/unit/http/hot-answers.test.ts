@@ -2,7 +2,7 @@
 // next. Method: the memory of answers alone, at times that the test sets.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
-import type { RepositoryKey } from '../../../src/oci/reference.ts'
+import { parseRepositoryKey } from '../../../src/oci/reference.ts'
 import {
   createHotAnswers,
   type HotAnswer,
@@ -11,7 +11,7 @@ import {
 } from '../../../src/http/memory/hot-answers.ts'
 import { createEpochs } from '../../../src/registry/epochs.ts'
 
-const REPOSITORY = 'docker.io/library/app' as RepositoryKey
+const REPOSITORY = parseRepositoryKey('docker.io/library/app')
 const CONTENT: HotContent = {
   status: 200,
   head: [],
@@ -23,6 +23,7 @@ const CONTENT: HotContent = {
   repeatable: { sinceMs: 1_000, untilMs: 2_000, graceUntilMs: 10_000 },
   pulledFrom: undefined,
   note: () => {},
+  noteUse: undefined,
 }
 
 function open() {
@@ -43,7 +44,6 @@ function open() {
   return { ask, isAnswered }
 }
 
-// issue 17, 36
 t.test('in the grace one asks for all, and when that came to nothing the next one does', t => {
   const { ask, isAnswered } = open()
   t.ok(isAnswered(1_999))

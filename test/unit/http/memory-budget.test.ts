@@ -34,7 +34,6 @@ function open(bounds: MemoryBounds = BOUNDS) {
   return { memory, givenUp, begin, end }
 }
 
-// issue 17, 25
 t.test('R274: the largest body that still comes makes room, once', async t => {
   const { givenUp, begin, end } = open()
   const [slow, other, small] = [begin('slow'), begin('other'), begin('small')]
@@ -72,7 +71,6 @@ t.test('R274: a body that is whole makes no room, and what ended takes none', as
   )
 })
 
-// issue 17, 25
 t.test('R274: large bodies that are whole leave room for small ones', async t => {
   const { givenUp, begin, end } = open({ maxBytes: 100, smallBytes: 10, largeMaxBytes: 75 })
   const [waiting, large, small, other] = ['waiting', 'large', 'small', 'other'].map(begin)

@@ -50,7 +50,6 @@ t.test('stalled readers: who took nothing for ten seconds while others waited is
   t.same([cut, counted()], [['stalled'], 1], 'once, and nobody else')
 })
 
-// issue 17, 26
 t.test('R276: who takes a few bytes now and then gives its place back as well', async t => {
   const { cut, watch, later } = crowd()
   let dripped = 0

@@ -171,7 +171,6 @@ t.test('places: the room has a bound, and those beyond it are not asked back at 
   t.ok(seconds.every(each => each >= 1 && each <= 60))
 })
 
-// issue 17, 26
 t.test('R276: a client that fills the waiting room keeps nobody else out of it', async t => {
   const { takeMany, take, seen, release, order } = room(1)
   await take('a')

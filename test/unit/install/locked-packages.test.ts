@@ -20,7 +20,6 @@ const { optionalDependencies } = readJson('package.json') as {
   readonly optionalDependencies: Readonly<Record<string, string>>
 }
 
-// issue 17, 27
 t.test('R280: everything that lies in node_modules is in the lock file', async t => {
   t.same(
     installed('node_modules').filter(path => packages[path] === undefined),

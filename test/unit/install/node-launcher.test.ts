@@ -73,7 +73,6 @@ t.test('R281: the Node of the install runs where it starts', async t => {
   t.equal(stdout, 'the install: -p process.version\n')
 })
 
-// issue 17, 28
 t.test('R281: where it does not start, the Node of the machine runs', async t => {
   const { code, stdout } = await launch(t, { own: BROKEN, machine: { node: THIS_NODE } })
   t.equal(code, 0)

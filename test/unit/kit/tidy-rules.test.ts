@@ -127,7 +127,7 @@ t.test('inside the registry, use cases know those that they need', async t => {
     ['push/a.ts', '../upload/b.ts'],
     ['push/a.ts', '../restore-facts.ts'],
     ['operator/a.ts', '../pull/b.ts'],
-    ['fill/a.ts', '../space.ts'],
+    ['fill/a.ts', '../space/ledger.ts'],
     ['registry.ts', './push/b.ts'],
     ['ports/a.ts', './b.ts'],
   ] as const
@@ -146,7 +146,7 @@ t.test('inside the registry, use cases know those that they need', async t => {
   for (const [folder, never] of Object.entries(bad)) {
     for (const other of never) t.equal(misplaced(`${folder}/a.ts`, `../${other}/b.ts`), 1)
   }
-  t.equal(misplaced('ports/a.ts', '../space.ts'), 1)
+  t.equal(misplaced('ports/a.ts', '../space/ledger.ts'), 1)
   t.equal(misplaced('space.ts', './operator/b.ts'), 1)
 })
 
@@ -232,6 +232,21 @@ t.test('process is touched only in main.ts', async t => {
   t.same(rules.touchesProcess(source('src/main.ts', 'process.exit()')), [])
 })
 
+t.test('content that is stored or written down elsewhere is found', async t => {
+  const inPull = (line: string) => source('src/registry/pull/a.ts', line)
+  for (const line of [
+    "await deps.store.put(digest, bytes, 'kept')",
+    'await store.keep(digest)',
+    "const stored = await file.commit('cached')",
+    'await this.#deps.catalog.recordBlob(record)',
+    'await catalog.recordPush(push)',
+  ])
+    t.equal(rules.strayContent(inPull(line)).length, 1, line)
+  for (const line of ['await store.find(digest)', 'await content.putManifest(digest, bytes, of)'])
+    t.same(rules.strayContent(inPull(line)), [], line)
+  t.same(rules.strayContent(source('src/registry/content.ts', 'store.keep(digest)')), [])
+})
+
 t.test(
   'walls that are passed by way of a file of the room are found, those of types are not',
   async t => {
@@ -297,6 +312,16 @@ t.test('comments that are wider than code are found, texts are not', async t => 
   t.equal(rules.wideComments(inOci('a() /* a', `${'a'.repeat(98)} */ b()`)).length, 1)
   t.same(rules.wideComments(inOci(`const a = '${'a'.repeat(150)}'`)), [])
   t.same(rules.wideComments(inOci(`const a = '// ${'a'.repeat(150)}'`)), [])
+})
+
+t.test('so are those of C and of the shell', async t => {
+  const found = (...lines: string[]) =>
+    rules.wideNotes({ path: 'native/x.c', text: lines.join('\n') }).length
+  for (const begin of ['# ', '  // ', '/** ', ' * ', 'a(); /* ']) {
+    t.equal(found('a', `${begin}${'a'.repeat(100 - begin.length)}`), 0, begin)
+    t.equal(found('a', `${begin}${'a'.repeat(101 - begin.length)}`), 1, begin)
+  }
+  t.equal(found(`die "${'a'.repeat(150)}"`), 0)
 })
 
 t.test('functions that no screen holds are found, with all that is inside them', async t => {

@@ -61,7 +61,6 @@ function burst(output: LogOutput): void {
     output.write(`${String(count).repeat(WAITING_MAX_BYTES / 4 - 1)}\n`)
 }
 
-// issue 17, 8
 t.test('R278: what was dropped is told each time anew', async t => {
   const { output, dropped, resumed, untilResumed, text } = await open(t)
   for (let times = 1; times <= 2; times += 1) {
@@ -75,7 +74,6 @@ t.test('R278: what was dropped is told each time anew', async t => {
   t.equal(dropped.length, 4)
 })
 
-// issue 17, 8
 t.test('R278: the end does not write again what is being written', async t => {
   const { output, untilResumed, text } = await open(t)
   burst(output)
@@ -85,7 +83,6 @@ t.test('R278: the end does not write again what is being written', async t => {
   t.same(written.toSorted(), ['', '0', '1', '2', '3'])
 })
 
-// issue 17, 8
 t.test('R278: a line that was cut by a failure stays by itself', async t => {
   const directory = await mkdtemp(join(tmpdir(), 'entrepot-log-'))
   t.teardown(() => rm(directory, { recursive: true }))

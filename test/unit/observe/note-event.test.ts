@@ -130,7 +130,6 @@ t.test('upstream requests are counted by status or failure, unusual statuses by 
   t.equal(await value('upstream_rate_limit_remaining{upstream="docker.io"}'), '42')
 })
 
-// issue 17, 36
 t.test('what was fetched ahead in vain is what was given up or came for nobody', async t => {
   const { note, value } = withEvents()
   const steps = { started: 1, used: 20, cancelled: 300, unused: 4_000 } as const
@@ -222,7 +221,7 @@ t.test('each parked delivery is one line with its reason and what to do', async 
   t.match(written[0], {
     level: 'warn',
     msg: /parked/,
-    // issue 17, 35: the operator's word, and not that of the files
+    // The operator's word, and not that of the files
     carrier: 'queue',
     id: 1,
     key: 'docker.io/a/b',
@@ -255,11 +254,31 @@ t.test('deliveries that fail alike are one line a minute, and one each when done
   t.equal(await value('delivery_duration_seconds_sum{carrier="queue",outcome="delivered"}'), '0.5')
 })
 
-t.test('a catalog that was brought up to date is one line with both formats', async t => {
+t.test('a catalog that is brought up to date is a line before and one after', async t => {
   const { note, written } = withEvents()
+  note({ kind: 'catalog is being brought up to date', from: 1004, to: 2000, bytes: 9 })
+  t.match(written.splice(0), [
+    { level: 'info', msg: 'catalog is being brought up to date', from: 1004, to: 2000, bytes: 9 },
+  ])
   note({ kind: 'catalog brought up to date', from: 1004, to: 2000 })
   const line = { level: 'info', msg: 'catalog brought up to date', from: 1004, to: 2000 }
   t.match(written, [line])
+})
+
+t.test('what goes by retention is a line for each repository, and counted', async t => {
+  const { note, value, written } = withEvents()
+  const repository = parseRepositoryKey('localhost/team/app')
+  const gone = { kind: 'retained', repository, tags: 2, manifests: 1, bytes: 9 } as const
+  const first = ['localhost/team/app:v1: no line of keeptags names it']
+  note({ ...gone, first, dryRun: true })
+  t.match(written.at(-1), { msg: 'would go by retention', tags: 2, first })
+  t.equal(await value('retention_gone_total{what="tag"}'), undefined)
+  note({ ...gone, first, dryRun: false })
+  t.match(written.at(-1), { msg: 'gone by retention', repository: 'localhost/team/app', bytes: 9 })
+  t.equal(await value('retention_gone_total{what="tag"}'), '2')
+  t.equal(await value('retention_gone_total{what="manifest"}'), '1')
+  note({ kind: 'too much to retain', repository, limit: 7 })
+  t.match(written.at(-1), { level: 'warn', hint: /delete some by hand/, limit: 7 })
 })
 
 t.test('uploads that were removed are news; a round without any is not', async t => {
@@ -272,4 +291,27 @@ t.test('uploads that were removed are news; a round without any is not', async t
   note({ kind: 'uploads purged', sessions: 3, bytes: 900, dryRun: false })
   t.match(written.at(-1), { level: 'info', msg: 'abandoned uploads removed' })
   t.equal(await value('uploads_purged_total'), '3')
+})
+
+t.test(
+  'what left the disk is counted by its reason, and told in a line but by the eviction',
+  async t => {
+    const { note, value, written } = withEvents()
+    for (const reason of ['collected', 'purged', 'deleted', 'evicted'] as const)
+      note({ kind: 'left', reason, files: 2, bytes: 8_192 })
+    t.equal(await value('left_files_total{reason="purged"}'), '2')
+    t.equal(await value('left_bytes_total{reason="evicted"}'), '8192')
+    const lines = ['collected', 'purged', 'deleted'].map(reason => {
+      return { reason, files: 2, bytes: 8_192, msg: 'content left the disk' }
+    })
+    t.match(written, lines)
+    t.equal(written.length, lines.length)
+  },
+)
+
+t.test('what the catalog had counted wrongly is counted, and told with what to do', async t => {
+  const { note, value, written } = withEvents()
+  note({ kind: 'miscounted', contents: 2 })
+  t.equal(await value('catalog_miscounted_total'), '2')
+  t.match(written.at(-1), { level: 'warn', contents: 2, hint: /it is right now/ })
 })

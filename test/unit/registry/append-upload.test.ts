@@ -2,6 +2,8 @@
 // arrived counts and is told. Method: the engine over in-memory twins, and bodies that come when
 // the test says so.
 import t from 'tap'
+import type { BlobStore } from '../../../src/registry/ports/blob-store.ts'
+import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { UploadOrderError } from '../../../src/registry/answers.ts'
 import { createEngine, localOf, readAll, rejection } from '../../kit/engine.ts'
@@ -272,4 +274,23 @@ t.test('append: the memory of a piece goes back as soon as it is written', async
   t.equal(String(part), 'b'.repeat(10), 'what shares its memory with others is left alone')
   const digest = digestOf(Buffer.concat([Buffer.alloc(70_000, 'a'), Buffer.alloc(10, 'b')]))
   t.equal((await registry.finishUpload(app, id, { digest, chunk: nothing() })).digest, digest)
+})
+
+t.test('R415: an upload begins once room was made on a disk without a free byte', async t => {
+  for (const failures of [1, 2]) {
+    let left = failures
+    const { registry } = createEngine({
+      store: store => {
+        const create = store.createUpload.bind(store)
+        const createUpload: BlobStore['createUpload'] = async (...args) => {
+          if (left-- > 0) throw new StoreError('full', 'cannot begin an upload: ENOSPC')
+          return create(...args)
+        }
+        return Object.assign(store, { createUpload })
+      },
+    })
+    const begun = registry.startUpload(localOf('app'), { algorithm: 'sha256' })
+    if (failures === 1) t.match(await begun, { sizeBytes: 0 })
+    else await t.rejects(begun, { message: /no space left on device/ })
+  }
 })

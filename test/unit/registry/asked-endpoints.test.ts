@@ -34,6 +34,7 @@ function upstreamWhere(has: Has, isHeadless: boolean): Partial<Upstream> {
   const head = { digest: given.digest, mediaType: given.mediaType, sizeBytes: 1, warnings: [] }
   const at = (options?: ReadOptions) => has(options?.endpoints ?? 'all')
   return {
+    hasMirrors: true,
     headBlob: async (_name, _digest, options) => {
       await at(options)
       return { sizeBytes: layer.length }
@@ -154,6 +155,19 @@ t.test(
     t.equal((await pull()).digest, given.digest)
   },
 )
+
+t.test('a tag that a registry without mirrors lacks is known no more', async t => {
+  let has: Has = async () => {}
+  const { registry } = createEngine({
+    policies: everywhere({ push: 'store' }),
+    upstream: { ...upstreamWhere(endpoints => has(endpoints), false), hasMirrors: false },
+  })
+  const pull = () => registry.pullManifest(app, { ...tagged('v1'), accept: [] })
+  await pull()
+  has = absent
+  await t.rejects(registry.headManifest(app, { ...tagged('v1'), mayPush: true }), UNKNOWN)
+  await t.rejects(pull(), UNKNOWN, 'also for who pulls it while it was fresh')
+})
 
 t.test('a push makes old news of what both have said, and of what they are asked', async t => {
   const negative = new NegativeCache(createManualClock())

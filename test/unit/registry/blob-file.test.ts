@@ -66,7 +66,7 @@ async function readFrom(
 t.test('the file of a blob that is here may be sent at once, up to the end asked for', async t => {
   const { registry, store, catalog } = engineOf(() => blobAnswer([bytes]))
   await store.put(digest, bytes, 'cached')
-  const record = { sizeBytes: bytes.length, contentClass: 'cached', atMs: 1 } as const
+  const record = { sizeBytes: bytes.length, hold: 'nothing', atMs: 1 } as const
   await catalog.recordBlob({ repository: app, digest, ...record })
   const answer = await registry.pullBlob(app, digest)
   const file = fileOf(answer)

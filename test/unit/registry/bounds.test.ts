@@ -39,7 +39,6 @@ t.test('the referrers that are here are read a few at a time', async t => {
     await catalog.recordManifest({
       repository: app,
       manifest: fact,
-      contentClass: 'cached',
       atMs: 1,
     })
   }
@@ -62,7 +61,6 @@ t.test('R186: indexes that name each other many times over are looked at once', 
     await catalog.recordManifest({
       repository: app,
       manifest: top,
-      contentClass: 'cached',
       atMs: 1,
     })
     below = Array.from({ length: 50 }, () => edgeTo(digest, 'manifest'))

@@ -177,7 +177,6 @@ t.test(
   },
 )
 
-// issue 17, 18
 for (const mode of MODES)
   t.test(
     `R264: ${mode.push}: what was lost when the catalog was built is learned once its bytes are back`,

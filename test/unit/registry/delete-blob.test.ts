@@ -81,14 +81,12 @@ t.test('a manifest is not deleted as a blob: its tags would go unnoticed', async
       sizeBytes: manifest.bytes.length,
       edges: [],
     },
-    contentClass: 'kept',
     atMs: 1,
   })
   await t.rejects(registry.deleteBlob(app, digest), { code: 'BLOB_UNKNOWN', message: /manifest/ })
   t.ok(await catalog.findManifest(app, digest))
 })
 
-// issue 17, 23
 for (const how of BREAKS)
   t.test(
     `R269: a delete of a blob that is cut off leaves no tombstone of what is there, ${how}`,

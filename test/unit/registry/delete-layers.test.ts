@@ -46,7 +46,6 @@ function told(asked: Promise<unknown>): Promise<string> {
 const remove = ({ registry }: Pick<Engine, 'registry'>, { manifest }: Image, from = app) =>
   registry.deleteManifest(from, digested(manifest.digest).reference)
 
-// issue 17, 7
 t.test('R255: with an image goes what only it lists there, in every way to ask', async t => {
   const engine = createEngine()
   for (const repository of [app, other]) await pushImage(engine.registry, repository, image, 'v1')

@@ -53,6 +53,29 @@ t.test(
   },
 )
 
+t.test('a delete reads no more of the tags than lead to its manifest', async t => {
+  let read = 0
+  const counted = (catalog: Catalog): Catalog =>
+    new Proxy(catalog, {
+      get(target, key: keyof Catalog) {
+        const value: unknown = target[key]
+        if (typeof value !== 'function') return value
+        return async (...args: unknown[]) => {
+          const found: unknown = await value.apply(target, args)
+          if (key.startsWith('listTags')) read += (found as readonly unknown[]).length
+          return found
+        }
+      },
+    })
+  const { registry } = createEngine({ catalog: counted })
+  const others = makeImage({ seed: 'others', layers: [10] })
+  for (let n = 0; n < 50; n += 1) await pushImage(registry, app, others, `v${n}`)
+  for (const tag of ['a', 'b']) await pushImage(registry, app, image, tag)
+  read = 0
+  await registry.deleteManifest(app, digestOf(manifest.digest))
+  t.equal(read, 2)
+})
+
 t.test('CVE-2026-41888: where deleting is switched off, tags are no exception', async t => {
   const { registry } = createEngine({
     policies: [{ match: 'localhost/**', push: 'store', deletable: false }],

@@ -23,7 +23,6 @@ async function* broken(piece: Uint8Array) {
   throw new UpstreamError('unavailable', 'the connection was reset')
 }
 
-// issue 17, 26
 t.test('a fill whose length is said late has the time that it takes', async t => {
   let next = Promise.withResolvers<void>()
   let asked = 0
@@ -55,7 +54,6 @@ t.test('a fill whose length is said late has the time that it takes', async t =>
   )
 })
 
-// issue 17, 26
 t.test('a length that was not believed gives a silent fill no time', async t => {
   let asked = 0
   const { registry, clock, events } = createEngine({

@@ -4,14 +4,17 @@
 import t from 'tap'
 import { createMemoryCatalog } from '../../kit/memory/catalog.ts'
 import { type Digest, digestOf } from '../../../src/oci/digest.ts'
+import { BlobsInUse } from '../../../src/registry/blobs-in-use.ts'
+import { StoredContent } from '../../../src/registry/content.ts'
 import { Fills } from '../../../src/registry/fill/fills.ts'
 import type { BlobStore, Space } from '../../../src/registry/ports/blob-store.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
-import { SpaceLedger } from '../../../src/registry/space.ts'
+import { SpaceLedger } from '../../../src/registry/space/ledger.ts'
 import { createMemoryStore } from '../../kit/memory/store.ts'
 import { blobAnswer, createEngine, readAll, rejection, repositoryOf } from '../../kit/engine.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 import { settle } from '../../kit/settle.ts'
+import { limitsOf } from '../../kit/storage-limits.ts'
 
 const app = repositoryOf('library/app')
 const FIRST = Buffer.from('the first blob')
@@ -73,13 +76,24 @@ t.test('a fill that fails before the disk was looked at gives its room back', as
   })
   const space = new SpaceLedger({
     store,
-    maxBytes: Number.POSITIVE_INFINITY,
+    clock,
+    limits: () => limitsOf(),
     usedBytes: async () => 0,
+    isRecorded: async () => false,
+    bytesEach: async () => 4096,
     isShared: () => true,
   })
   const { namespace, namespaces } = createEngine()
   const note = () => {}
-  const fills = new Fills({ store, catalog: createMemoryCatalog(), clock, note, space, namespaces })
+  const fills = new Fills({
+    content: new StoredContent({ store, catalog: createMemoryCatalog() }),
+    store,
+    inUse: new BlobsInUse(),
+    clock,
+    note,
+    space,
+    namespaces,
+  })
   const { fill } = fills.start({
     repository: app,
     digest: digestOf(FIRST),

@@ -55,7 +55,6 @@ function createWorld(saysBytes: number) {
   return { ...world, pull, recover: () => (isInTrouble = false) }
 }
 
-// issue 17, 12
 for (const [word, saysBytes] of [
   ['more', 900_000],
   ['less', 100_000],

@@ -159,7 +159,6 @@ t.test('R276: a fill that brings a little after each break ends as well', async 
   t.ok((await read).equals(bytes))
 })
 
-// issue 17, 26
 t.test('R276: a fill that brings enough only now and then ends as well', async t => {
   const world = createWorld(inPieces(LEAST_BYTES))
   const read = readAll(await world.registry.pullBlob(repository, digest))
@@ -172,7 +171,6 @@ t.test('R276: a fill that brings enough only now and then ends as well', async t
   t.ok((await read).equals(bytes))
 })
 
-// issue 17, 26
 /** Reads the blob of a world that goes on with pieces until it is whole. */
 async function isWhole(t: Test, world: ReturnType<typeof createWorld>, read: Promise<Buffer>) {
   await world.pass(2 * (SLOW_LOOKS_MAX + 8))
@@ -188,7 +186,6 @@ t.test('a fill that is read and brings enough comes to its end', async t => {
   t.equal(world.asked.length, 1)
 })
 
-// issue 17, 26
 t.test('R276: a minute in which nothing comes ends no fill', async t => {
   const world = createWorld(inPieces(ENOUGH_BYTES))
   const read = readAll(await world.registry.pullBlob(repository, digest))
@@ -198,7 +195,6 @@ t.test('R276: a minute in which nothing comes ends no fill', async t => {
   t.equal(world.asked.length, 1)
 })
 
-// issue 17, 26
 t.test('R276: a fill that brings its part in bursts comes to its end', async t => {
   const looks = SLOW_LOOKS_MAX / 2
   const world = createWorld(inPieces(looks * LEAST_BYTES))
@@ -212,7 +208,6 @@ t.test('R276: a fill that brings its part in bursts comes to its end', async t =
   t.equal(world.asked.length, 1)
 })
 
-// issue 17, 26
 t.test('R276: what is compared with an answer from the start on counts as brought', async t => {
   const hereBytes = (SLOW_LOOKS_MAX + 2) * LEAST_BYTES
   const say: Say = (whole, { number }) =>
@@ -223,7 +218,6 @@ t.test('R276: what is compared with an answer from the start on counts as brough
   t.same(world.asked, [0, hereBytes])
 })
 
-// issue 17, 26
 t.test('R276: attempts that fail and pause end no fill while they may still succeed', async t => {
   const say: Say = (whole, { offset, number }) => {
     if (number === 1) return [whole.subarray(0, LEAST_BYTES), CUT]
@@ -235,7 +229,6 @@ t.test('R276: attempts that fail and pause end no fill while they may still succ
   t.equal(world.asked.length, 6)
 })
 
-// issue 17, 26
 t.test('R276: many fills on one thin line share it, and none ends for that', async t => {
   const contents = Array.from({ length: 8 }, (_, seed) => contentOf(seed))
   const say: Say = whole => piecesOf(whole, ENOUGH_BYTES / contents.length)

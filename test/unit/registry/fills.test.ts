@@ -274,7 +274,6 @@ t.test(
   },
 )
 
-// issue 17, 26
 t.test('R276: what is left of failed fills counts in maxsize, and makes room first', async t => {
   const [left, wanted] = blobs(2, 600)
   if (left === undefined || wanted === undefined) throw new Error('two blobs')
@@ -295,7 +294,6 @@ t.test('R276: what is left of failed fills counts in maxsize, and makes room fir
   t.equal(store.partsBytes, 0, 'both would have been more than there may be')
 })
 
-// issue 17, 25
 t.test('R276: registries that only clients named have a number of downloads together', async t => {
   const contents = blobs(100)
   const opened = new Set<Digest>()

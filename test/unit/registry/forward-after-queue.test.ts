@@ -2,7 +2,7 @@
 // back at the upstream: a forwarded push has its tags from then on, whatever is cut off, and one
 // that fails takes nothing from those that wait. Method: the engine and the outbox over one catalog
 // and a registry as a model; the forwarded push is broken at each of its writes, and the line as a
-// test says. issue 17, 19
+// test says.
 import t from 'tap'
 import { createDeliveries } from '../../../src/delivery/create-deliveries.ts'
 import { parseDelivery } from '../../../src/registry/delivery-payload.ts'
@@ -200,7 +200,6 @@ t.test('R265: while a delivery of the tag is in doubt the push is told to come b
   t.same(historyOf(model), [named(older), named(newer)])
 })
 
-// issue 17, 19
 t.test(
   'R265: where one delivery is in doubt, none is told of the push that is not sent',
   async t => {

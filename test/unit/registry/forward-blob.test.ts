@@ -58,7 +58,6 @@ function takingUpstream(overrides: Partial<Upstream> = {}) {
   return { upstream, blobs, calls }
 }
 
-// issue 17, 30
 t.test(
   'R293: who finishes once more what an outage refused is told of the outage again',
   async t => {

@@ -1,6 +1,6 @@
 // Goal: who pushes while the upstream cannot be reached gets to the push, which says what to do,
 // and does not wait; who only reads hears the truth, and what is here is given to both. Method: the
-// engine over in-memory twins, with an upstream that is written in the test. issue 17, 30
+// engine over in-memory twins, with an upstream that is written in the test.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { formatReference } from '../../../src/oci/reference.ts'
@@ -57,7 +57,6 @@ t.test('R270: an upstream that is silent is not waited for long', async t => {
   }
 })
 
-// issue 17, 30
 for (const push of RULES.filter(rule => rule !== 'deny'))
   t.test(
     `R270: ${push}: a silent upstream is waited for once, not by each HEAD of a push`,
@@ -90,7 +89,6 @@ for (const push of RULES.filter(rule => rule !== 'deny'))
 
 const SLOW_MS = 3_000
 
-// issue 17, 30
 for (const [what, push, hanging] of [
   ['where nothing may be pushed', 'deny', { repository: app, isManifest: false }],
   ['in another repository', 'store', { repository: repositoryOf('team/other'), isManifest: false }],
@@ -124,7 +122,6 @@ for (const [what, push, hanging] of [
     t.match(await asked, { digest: manifest.digest })
   })
 
-// issue 17, 30
 t.test('R270: a wait of a second leaves the half minute as it was', async t => {
   const silent = () => new Promise<never>(() => {})
   const { registry, clock } = createEngine({
@@ -145,7 +142,6 @@ t.test('R270: a wait of a second leaves the half minute as it was', async t => {
   t.notOk(await isOverAfter(5_000), 'half a minute is over')
 })
 
-// issue 17, 30
 t.test('R270: what is here under a tag is told of also while others do not wait', async t => {
   const { manifest: given, config } = makeImage({ seed: 'stale', layers: [] })
   let answers = true

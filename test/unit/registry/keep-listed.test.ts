@@ -1,6 +1,6 @@
 // Goal: what a pushed index needs is kept with it, whoever brought it here and wherever it was cut
 // off. Method: the engine over in-memory twins; images come from an upstream, then a client pushes
-// an index of them. issue 17, 21
+// an index of them.
 import t from 'tap'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { type Repository, repositoryKey } from '../../../src/oci/reference.ts'
@@ -82,7 +82,7 @@ t.test('R267: a pushed index keeps what another repository has kept before it', 
     await engine.catalog.recordBlob({
       repository: other,
       ...content,
-      contentClass: 'kept',
+      hold: 'awaited',
       atMs: 1,
     })
   await pushDocument(engine.registry, app, { document: outer.manifest, reference: 'v1' })
@@ -143,14 +143,16 @@ for (const [push, repository] of [
   })
 
   t.test(`R113: nor is an image that loses one as it is pushed to ${where}`, async t => {
+    let looks = 0
     const engine = createEngine({
       policies: everywhere({ push }),
       store: store => {
-        const put = store.put.bind(store)
+        const find = store.find.bind(store)
         return Object.assign(store, {
-          put: async (...args: Parameters<typeof put>) => {
-            const stored = await put(...args)
-            if (args[0] === child.manifest.digest) engine.disk.blobs.delete(lost)
+          find: async (...args: Parameters<typeof find>) => {
+            const stored = await find(...args)
+            // Before its turn the push looks for what it lists, and once more in it.
+            if (args[0] === lost && ++looks === 2) engine.disk.blobs.delete(lost)
             return stored
           },
         })
@@ -201,3 +203,20 @@ for (const how of BREAKS)
       }
     },
   )
+
+for (const how of BREAKS)
+  t.test(`wherever a push is cut off, nothing is kept that nothing holds, ${how}`, async t => {
+    for (let at = 0; ; at++) {
+      const breaking = createBreaking()
+      const { catalog, registry } = await pulled(breaking)
+      breaking.arm(at, how)
+      const index = { document: outer.manifest, reference: 'v1' }
+      await pushDocument(registry, app, index).catch(() => {})
+      for (const { digest, contentClass } of await catalog.listContent({ limit: 99 })) {
+        const holds = await catalog.holdsOf(app, digest)
+        t.equal(contentClass === 'kept', holds.length > 0, `at ${at}`)
+        t.notOk(await catalog.isPending(app, digest), `at ${at}`)
+      }
+      if (!breaking.isBroken) return
+    }
+  })

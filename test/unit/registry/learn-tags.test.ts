@@ -1,6 +1,6 @@
 // Goal: a queued push records where the upstream's tag was when it could be asked, so that its
 // delivery takes nothing that somebody else pushed since. Method: the engine over in-memory twins,
-// with an upstream that is written in the test. issue 17, 20
+// with an upstream that is written in the test.
 import t from 'tap'
 import { repositoryKey } from '../../../src/oci/reference.ts'
 import { parseDelivery } from '../../../src/registry/delivery-payload.ts'

@@ -31,7 +31,6 @@ function referrersOf(count: number, noteBytes: number) {
   return { digests: [...byDigest.keys()], find: (digest: Digest) => byDigest.get(digest) }
 }
 
-// issue 17, 24
 t.test('R273: four manifests are read at a time, and one list of a repository', async t => {
   const { digests, find } = referrersOf(10, 1)
   const reads: (() => void)[] = []
@@ -58,7 +57,6 @@ t.test('R273: four manifests are read at a time, and one list of a repository', 
   t.equal(Math.max(...most), READ_AT_ONCE)
 })
 
-// issue 17, 24
 t.test('R273: what is beyond four megabytes is listed without its annotations', async t => {
   const each = 1024 * 1024
   const { digests, find } = referrersOf(8, each)

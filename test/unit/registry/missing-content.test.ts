@@ -70,7 +70,7 @@ t.test('pushed content that an upstream gives back is as durable as it was', asy
   })
   const blob = { repository: proxied, digest, sizeBytes: bytes.length, atMs: 1 } as const
   await store.put(digest, bytes, 'kept')
-  await catalog.recordBlob({ ...blob, contentClass: 'kept' })
+  await catalog.recordBlob({ ...blob, hold: 'awaited' })
   disk.blobs.clear()
   const answer = await registry.pullBlob(proxied, digest)
   for await (const _ of answer.read(

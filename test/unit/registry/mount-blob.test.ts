@@ -89,7 +89,7 @@ t.test('what was only cached is made durable before it is mounted', async t => {
   const bytes = Buffer.from('cached')
   const digest = digestOf(bytes)
   await store.put(digest, bytes, 'cached')
-  const blob = { digest, sizeBytes: 6, contentClass: 'cached', atMs: 1 } as const
+  const blob = { digest, sizeBytes: 6, hold: 'nothing', atMs: 1 } as const
   await catalog.recordBlob({ repository: base, ...blob })
   await registry.mountBlob(app, { digest, from: base, mayReadAny: anybody })
   t.same(kept, [digest])

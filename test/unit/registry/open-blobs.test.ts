@@ -177,6 +177,20 @@ t.test('a reader whom prefetching counts has an opening of its own', async t => 
   t.equal(readAs(undefined, blob).isShareable, true)
 })
 
+t.test('R310: a blob that leaves the disk stays open for who reads it, and no longer', async t => {
+  const openBlobs = new OpenBlobs({ clock: createManualClock(), epochs: createEpochs(), failed })
+  const closed: string[] = []
+  const blobs = ['left', 'stays'].map(name => blobNamed(name, () => closed.push(name)))
+  const share = (blob: WholeBlob) => openBlobs.share(openBlobs.stampOf(app, blob.head.digest), blob)
+  const [reading] = blobs.map(share)
+  openBlobs.close(digestNamed('left'))
+  t.equal(openBlobs.find(openBlobs.stampOf(app, digestNamed('left'))), undefined)
+  t.strictSame(closed, [])
+  await reading?.close()
+  t.strictSame(closed, ['left'])
+  openBlobs.stop()
+})
+
 t.test('only so many stay open, and who closes twice takes it from nobody', async t => {
   const clock = createManualClock()
   const openBlobs = new OpenBlobs({ clock, epochs: createEpochs(), failed })

@@ -95,6 +95,17 @@ t.test('drop gives the entry up: the upstream has the word on its tags again', a
   t.equal((await facts()).length, 1)
   t.match(await catalog.findTag(QUEUED_REPOSITORY, v1), { digest, local: false, checkedAtMs: 0 })
   t.ok(await catalog.findManifest(QUEUED_REPOSITORY, digest), 'by digest it is still here')
+  await catalog.evictImage({
+    repository: QUEUED_REPOSITORY,
+    digest,
+    reason: 'evicted',
+    atMs: 5,
+  })
+  t.match(
+    await catalog.findContent(digest),
+    { contentClass: 'kept' },
+    'and stays, for nobody else has it',
+  )
   t.equal(nudged(), 1)
 })
 
@@ -163,7 +174,6 @@ t.test(
   },
 )
 
-// issue 17, 31
 t.test('what is tried again by hand has its upstream asked, whatever was found before', async t => {
   const { operator, push, asked } = createQueueOperator()
   const { id } = await push('a', ['v1'])

@@ -10,7 +10,6 @@ const names = {
   virtualHosts: new Map([['hub.edge.example', parseHost('docker.io')]]),
 }
 
-// issue 17, 35
 t.test('R290: the edge is known by its names, and by this machine’s with its port', async t => {
   const cases: Record<string, string | undefined> = {
     'localhost:5000/library/alpine:3': 'localhost:5000',

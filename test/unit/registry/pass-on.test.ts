@@ -43,7 +43,6 @@ async function fullEngine(getBlob: (request: BlobRequest) => ReturnType<Upstream
   await engine.catalog.recordManifest({
     repository: app,
     manifest: { ...manifest, edges: [edge] },
-    contentClass: 'cached',
     atMs: 1,
   })
   return { ...engine, requests }
@@ -110,7 +109,6 @@ t.test('R85: a blob that is put together from two answers is right or broken', a
   t.ok(given.equals(bytes.subarray(0, given.length)), 'and of the wrong ones none')
 })
 
-// issue 17, 36
 t.test('R85: a wrong blob never reaches its client whole, however large its pieces', async t => {
   for (const pieceBytes of [1_000, 64 * 1024, 64 * 1024 + 1, MiB / 4, MiB]) {
     const wrong = Buffer.from(bytes)

@@ -3,7 +3,9 @@
 // engine over in-memory twins; two images that share a layer, one of them deleted.
 import t from 'tap'
 import type { Digest } from '../../../src/oci/digest.ts'
-import { EXPIRED_AT_ONCE, PUSH_MAX_MS } from '../../../src/registry/upload/expire-pending-blobs.ts'
+import { GRACE_MS } from '../../../src/registry/collect/collect.ts'
+import { PUSH_MAX_MS } from '../../../src/registry/ports/catalog-pushes.ts'
+import { EXPIRED_AT_ONCE } from '../../../src/registry/upload/expire-pending-blobs.ts'
 import { createEngine, type Engine, localOf } from '../../kit/engine.ts'
 import { makeImage } from '../../kit/image.ts'
 import { isMemberOf } from '../../kit/membership.ts'
@@ -63,7 +65,6 @@ const ORDERS: Record<string, readonly ((engine: Pushing) => Promise<unknown>)[]>
   'mounted between push and delete': [otherImage, mounted],
 }
 
-// issue 17, 7
 for (const [name, order] of Object.entries(ORDERS))
   t.test(`R296: a layer stays for its push: ${name}`, async t => {
     const engine = createEngine()
@@ -76,6 +77,17 @@ for (const [name, order] of Object.entries(ORDERS))
     await remove(engine, mine.manifest.digest)
     t.same(await held(engine), [], 'and none is pending any more')
   })
+
+t.test('R296: an image that was sent twice is gone with its delete', async t => {
+  const engine = createEngine()
+  for (const tag of ['other', 'other', 'again']) await pushImage(engine.registry, app, other, tag)
+  await remove(engine, other.manifest.digest)
+  t.same(await held(engine), [])
+  await engine.clock.advance(GRACE_MS + 1)
+  const run = { dryRun: false, progress: () => {}, pause: async () => {}, signal: goesOn }
+  await engine.registry.collect(run)
+  t.strictSame([...engine.disk.blobs.keys()], [])
+})
 
 t.test(
   'R255, R296: an image that is pushed again after its delete ends what is pending again',
@@ -133,7 +145,6 @@ t.test('R118, R296: a blob that is deleted itself is gone at once', async t => {
   t.same(await held(engine), [])
 })
 
-// issue 17, 7
 t.test('R296: many end by few commits, and no more begin once the edge stops', async t => {
   const stopping = new AbortController()
   let inFlight = 0
@@ -187,4 +198,41 @@ t.test('R296: what is acknowledged while others end is none of them', async t =>
   await otherImage(engine)
   await remove(engine, other.manifest.digest)
   t.same(await held(engine), ['shared'], 'its manifest may still come')
+})
+
+t.test('what a delete leaves for a push stays through a grace of days, and no longer', async t => {
+  const graceMs = 3 * PUSH_MAX_MS
+  const engine = createEngine({ graceMs: () => graceMs })
+  const { registry, clock } = engine
+  await otherImage(engine)
+  await registry.headBlob(app, shared, { mayPush: true })
+  await remove(engine, other.manifest.digest)
+  for (const ms of [0, graceMs - PUSH_MAX_MS, PUSH_MAX_MS]) {
+    await clock.advance(ms)
+    await registry.expirePendingBlobs(goesOn)
+    t.same(await held(engine), ['shared'], 'it was told to be here')
+  }
+  await clock.advance(1)
+  await registry.expirePendingBlobs(goesOn)
+  t.same(await held(engine), [])
+})
+
+t.test('what a delete leaves for a push stays as long when the grace becomes shorter', async t => {
+  const longMs = 7 * PUSH_MAX_MS
+  let graceMs = longMs
+  const engine = createEngine({ graceMs: () => graceMs })
+  const { registry, clock } = engine
+  await registry.graceLeftMs()
+  await otherImage(engine)
+  await registry.headBlob(app, shared, { mayPush: true })
+  await remove(engine, other.manifest.digest)
+  graceMs = GRACE_MS
+  for (const ms of [0, longMs]) {
+    await clock.advance(ms)
+    await registry.expirePendingBlobs(goesOn)
+    t.same(await held(engine), ['shared'], 'it was told to be here')
+  }
+  await clock.advance(1)
+  await registry.expirePendingBlobs(goesOn)
+  t.same(await held(engine), [])
 })

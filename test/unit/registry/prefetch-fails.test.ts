@@ -50,7 +50,6 @@ function createWorld(refused: Repository) {
   return { asked, pull, refuse }
 }
 
-// issue 17, 40
 for (const [whose, key] of [
   ['another registry', 'anybody.example/evil'],
   ['another repository', 'docker.io/anybody/evil'],

@@ -203,7 +203,6 @@ t.test('prefetch: what nobody comes for is stopped, and not begun again by a man
   await readAll(await coming)
 })
 
-// issue 17, 36
 t.test('prefetch: what two repositories wait for is left with the last of them, once', async t => {
   const image = makeImage({ seed: 'left twice', layers: [MiB] })
   const web = repositoryOf('library/web')
@@ -557,6 +556,16 @@ t.test(
     looks = 0
     for (let n = 0; n < 100; n += 1) await again()
     t.equal(looks, 0, 'what is known to be here is not looked for')
+    const { signal } = new AbortController()
+    const purge = (repositories: string) =>
+      registry.purge(
+        { kind: 'repositories', repositories },
+        { kept: false, dryRun: false, signal, progress: () => {}, pause: async () => {} },
+      )
+    await purge('docker.io/library/other')
+    looks = 0
+    await again()
+    t.equal(looks, 0, 'nor because something else was purged')
     const [layer] = image.layers
     if (layer === undefined) throw new Error('two layers')
     await store.remove(layer.digest)

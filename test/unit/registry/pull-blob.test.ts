@@ -158,7 +158,6 @@ t.test('R82: a fill that begins and ends while the disk is looked at is not repe
   }
 })
 
-// issue 17, 12
 t.test('R253: a length that is written down wrongly is mended by who reads the blob', async t => {
   const { registry, catalog } = createEngine({
     upstream: { getBlob: async () => blobAnswer([bytes], { totalBytes: bytes.length }) },
@@ -170,7 +169,7 @@ t.test('R253: a length that is written down wrongly is mended by who reads the b
     repository: owner,
     digest,
     sizeBytes: 999,
-    contentClass: 'cached',
+    hold: 'nothing',
     atMs: 0,
   } as const
   await catalog.recordBlob(wrong)
@@ -198,7 +197,7 @@ t.test('a blob that was opened is closed when its use cannot be written down', a
     },
   })
   await store.put(digest, bytes, 'cached')
-  const record = { sizeBytes: bytes.length, contentClass: 'cached', atMs: 1 } as const
+  const record = { sizeBytes: bytes.length, hold: 'nothing', atMs: 1 } as const
   await catalog.recordBlob({ repository: owner, digest, ...record })
   catalog.findContent = async () => {
     throw new StoreError('io', 'the catalog is closed')

@@ -182,7 +182,7 @@ t.test('R117: HEAD before a push says what the upstream has, and not what is her
   const bytes = Buffer.from('here')
   const digest = digestOf(bytes)
   await store.put(digest, bytes, 'cached')
-  const record = { repository: app, digest, sizeBytes: 4, contentClass: 'cached', atMs: 1 } as const
+  const record = { repository: app, digest, sizeBytes: 4, hold: 'nothing', atMs: 1 } as const
   await catalog.recordBlob(record)
   t.match(await registry.headBlob(app, digest), { source: 'hit' })
   const asked = registry.headBlob(app, digest, { mayPush: true })

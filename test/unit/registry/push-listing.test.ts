@@ -21,9 +21,23 @@ const secret = localOf('secret')
 const app = localOf('team/app')
 const sparse = localOf('sparse')
 const rules = [
-  { match: 'localhost/sparse', push: 'store', sparse: true, deletable: true, onConflict: 'park' },
-  { match: 'localhost/**', push: 'store', sparse: false, deletable: true, onConflict: 'park' },
-  { match: '**', push: 'queue', sparse: true, deletable: true, onConflict: 'park' },
+  {
+    match: 'localhost/sparse',
+    push: 'store',
+    sparse: true,
+    deletable: true,
+    onConflict: 'park',
+    immutable: [],
+  },
+  {
+    match: 'localhost/**',
+    push: 'store',
+    sparse: false,
+    deletable: true,
+    onConflict: 'park',
+    immutable: [],
+  },
+  { match: '**', push: 'queue', sparse: true, deletable: true, onConflict: 'park', immutable: [] },
 ] as const
 const image = makeImage({ seed: 'secret', layers: [10, 20] })
 const { manifest } = image
@@ -121,7 +135,7 @@ t.test('R113, R179: what a sparse repository lists opens no other repository', a
   }
 })
 
-// issue 17: what had been taken before there was a bound could be tagged no more.
+// What had been taken before there was a bound could be tagged no more.
 t.test('R274: a sparse manifest that is here is tagged again, whatever it lacks', async t => {
   const { registry, facts } = createEngine({ policies: rules })
   const manifests = (from: number, to: number) =>
@@ -156,7 +170,6 @@ t.test('R274: to tag a manifest once more writes no tombstone again', async t =>
   t.same(await factsOf(facts, 'deleted'), before)
 })
 
-// issue 18
 t.test('R179: a tombstone that cannot be read is written again by the next push', async t => {
   const engine = createEngine({ policies: rules })
   const { registry, facts, disk } = engine
@@ -172,7 +185,6 @@ t.test('R179: a tombstone that cannot be read is written again by the next push'
   await throughLoss(engine, each => assertClosed(t, each, sparse, [tombstone.digest]))
 })
 
-// issue 17, 25
 t.test('R250, R274: layers from elsewhere cost a push no fact each', async t => {
   const engine = createEngine({ policies: rules })
   await pushParts(engine.registry, app, image)
@@ -207,7 +219,6 @@ t.test('R250: a fact names some of the layers from elsewhere that clients have s
   t.match(await factsOf(engine.facts, 'manifest'), [{ foreign }])
 })
 
-// issue 17, 25
 t.test('R250: what the facts of earlier versions say of layers from elsewhere holds', async t => {
   const engine = await withSecret()
   const [uploaded, absent] = image.layers.map(({ digest }) => digest)

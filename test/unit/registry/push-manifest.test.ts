@@ -162,7 +162,6 @@ t.test('R113: sparse repositories take manifests without what they list', async 
   await t.rejects(child, { code: 'MANIFEST_UNKNOWN' })
 })
 
-// issue 17, 40
 t.test('R114, R289: data in a descriptor that is other content is warned of', async t => {
   const { registry } = createEngine()
   const bytes = Buffer.from('{}')

@@ -222,7 +222,7 @@ t.test('R113: content that was only cached is kept once a pushed manifest lists 
     },
   })
   await store.put(config.digest, bytes, 'cached')
-  const record = { repository: app, contentClass: 'cached', atMs: 1 } as const
+  const record = { repository: app, hold: 'nothing', atMs: 1 } as const
   await catalog.recordBlob({ ...record, digest: config.digest, sizeBytes: bytes.length })
   const child = document(OCI_MANIFEST, { schemaVersion: 2, config, layers: [] })
   await pushDocument(registry, app, { document: child })

@@ -28,6 +28,7 @@ t.test('R93: ranges that are given up as too slow say nothing about the upstream
       { first, last: first + RANGE_BYTES - 1 },
       {
         file,
+        room: { taking: () => undefined },
         progress: new FillProgress(),
         concurrency: new ConcurrencyController(clock, RANGES),
         clock,

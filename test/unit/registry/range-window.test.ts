@@ -85,6 +85,7 @@ async function begin(file: FillFile, held: Promise<void>) {
   const download = new RangedDownload(
     {
       file,
+      room: { taking: () => undefined },
       progress: new FillProgress(),
       sizeBytes: BYTES.length,
       connections,

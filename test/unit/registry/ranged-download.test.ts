@@ -70,7 +70,6 @@ async function listBlob({ catalog, clock }: Engine): Promise<void> {
   const manifest = Buffer.from('{}')
   await catalog.recordManifest({
     repository: app,
-    contentClass: 'cached',
     atMs: clock.nowMs(),
     manifest: {
       digest: digestOf(manifest),
@@ -247,7 +246,6 @@ t.test('R87: a range that breaks is gone on with, and nothing comes twice', asyn
   t.equal(pulled.upstream.counts.sentBytes, BYTES.length)
 })
 
-// issue 17, 36
 t.test(
   'a range that fails gives its connection back at once, to whoever waits for one',
   async t => {
@@ -439,14 +437,12 @@ const BOGUS: Readonly<Record<string, Answer>> = {
 }
 
 for (const [what, answer] of Object.entries(BOGUS)) {
-  // issue 17, 10
   t.test(`R272: ${what} in place of one of several ranges is tried again`, async t => {
     const once: Answer = (asked, ...normal) =>
       asked.index === 4 ? answer(asked, ...normal) : normal[0]
     isRight(t, await pull({ answer: once }))
   })
 
-  // issue 17, 10
   t.test(`R272: ${what} in place of all later ranges leaves what is here for the next`, async t => {
     let isOver = false
     const pulled = await pull({

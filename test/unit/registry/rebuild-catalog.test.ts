@@ -62,6 +62,23 @@ t.test('what was kept here is all there: tags, manifests, blobs, children, refer
   t.match(await rebuilt(engine, rules, catalog), { report: { isDone: false, manifests: 0 } })
 })
 
+t.test(
+  'what was stored by its digest alone is held, and a delete elsewhere takes none',
+  async t => {
+    const stored = everywhere({ push: 'store' })
+    const engine = createEngine({ policies: stored })
+    await pushImage(engine.registry, proxied, image)
+    const { catalog } = await rebuilt(engine, stored)
+    t.same(await catalog.holdsOf(proxied, manifest.digest), ['pushed'])
+    const next = createEngine({ after: { ...engine, catalog }, policies: stored })
+    const other = repositoryOf('team/other')
+    await pushImage(next.registry, other, image)
+    await next.registry.deleteManifest(other, digested(manifest.digest).reference)
+    for (const { digest } of [manifest, image.config, ...image.layers])
+      t.match(await catalog.findContent(digest), { contentClass: 'kept' })
+  },
+)
+
 t.test('what one repository was pushed is not another’s', async t => {
   const engine = createEngine({ policies: rules })
   await pushImage(engine.registry, app, image, 'v1')
@@ -140,6 +157,48 @@ t.test('R118: what was deleted and pushed again is there', async t => {
   t.match(report, { deletes: 0, tags: 1 })
   t.match(await registry.headManifest(app, tagged('v1')), { digest: manifest.digest })
   t.match(await registry.headBlob(app, layer?.digest as Digest), { sizeBytes: 10 })
+})
+
+t.test('R335: the order of pushes and deletes outlives the catalog, and goes on above', async t => {
+  const engine = createEngine({ policies: rules })
+  await engine.catalog.raiseSequence(1_000_000)
+  const other = makeImage({ seed: 'other', layers: [5] })
+  await pushImage(engine.registry, app, image, 'v1')
+  await pushImage(engine.registry, proxied, image, 'v1')
+  await pushImage(engine.registry, app, other, 'v2')
+  const orderOf = async (catalog: Catalog, repository = app) =>
+    (await catalog.findTag(repository, v1.tag))?.order
+  const before = await orderOf(engine.catalog)
+  const queued = await orderOf(engine.catalog, proxied)
+  t.ok((before?.number ?? 0) > 1_000_000)
+  t.ok((queued?.number ?? 0) > (before?.number ?? 0), 'a later push has a larger number')
+  const manifests = await factsOf(engine.facts, 'manifest')
+  await engine.registry.deleteManifest(app, digested(other.manifest.digest).reference)
+  const [deleted] = await factsOf(engine.facts, 'deleted')
+  t.ok((deleted?.order?.number ?? 0) > (queued?.number ?? 0), 'so has a delete')
+  const { registry, catalog, facts } = await lose(engine)
+  t.same(await orderOf(catalog), before)
+  t.same(await orderOf(catalog, proxied), queued)
+  // As of a delete that was cut off before the fact of what it deletes went.
+  await facts.write(manifests.filter(({ digest }) => digest === deleted?.digest))
+  await registry.compareFacts(new AbortController().signal)
+  t.same((await factsOf(facts, 'deleted'))[0]?.order, deleted?.order, 'told anew, it has its order')
+  t.same(
+    (await factsOf(facts, 'tag')).find(({ repository }) => repository === repositoryKey(app))
+      ?.order,
+    before,
+  )
+  await pushImage(registry, app, other, 'v1')
+  t.ok(((await orderOf(catalog))?.number ?? 0) > (deleted?.order?.number ?? 0))
+})
+
+t.test('R335: a blob that is deleted has an order', async t => {
+  const engine = createEngine({ policies: rules })
+  await pushImage(engine.registry, app, image, 'v1')
+  await engine.registry.deleteBlob(app, image.config.digest)
+  const [deleted] = await factsOf(engine.facts, 'deleted')
+  const { number = 0 } = (await engine.catalog.findTag(app, v1.tag))?.order ?? {}
+  t.ok((deleted?.order?.number ?? 0) > number)
 })
 
 t.test('an entry that a later push has overtaken takes no tag back', async t => {
@@ -249,7 +308,6 @@ t.test('the first start has nothing to build, and is not asked again', async t =
   t.equal(catalog.rebuilt, true)
 })
 
-// issue 17, 18
 t.test('R264: a push by digest whose bytes are gone stays in the queue', async t => {
   const engine = createEngine({ policies: rules })
   await pushImage(engine.registry, proxied, image)

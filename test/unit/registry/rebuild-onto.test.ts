@@ -34,7 +34,7 @@ t.test(
     const atMs = engine.clock.nowMs() + 1
     await catalog.recordTag(proxied, v1.tag, other.manifest.digest, { checkedAtMs: atMs })
     const { sizeBytes, digest } = image.config
-    const cached = { contentClass: 'cached', atMs, sizeBytes, digest } as const
+    const cached = { hold: 'nothing', atMs, sizeBytes, digest } as const
     await catalog.recordBlob({ repository: proxied, ...cached })
     t.match((await rebuilt(engine, rules, catalog)).report, { isDone: true, manifests: 2, tags: 2 })
     t.match(await catalog.findTag(proxied, v1.tag), {

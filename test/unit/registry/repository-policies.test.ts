@@ -2,11 +2,17 @@
 // Method: rules in, policies out; the rules come through the configuration where its patterns
 // matter.
 import t from 'tap'
-import { parseRepositoryKey } from '../../../src/oci/reference.ts'
+import { parseRepositoryKey, parseTag } from '../../../src/oci/reference.ts'
 import { createPolicies, type RepositoryRule } from '../../../src/registry/repository-policies.ts'
 import { configOf } from '../../kit/load-text.ts'
 
-const RULE = { push: 'store', sparse: false, deletable: undefined, onConflict: 'park' } as const
+const RULE = {
+  push: 'store',
+  sparse: false,
+  deletable: undefined,
+  onConflict: 'park',
+  immutable: [] as readonly string[],
+} as const
 
 function policy(rules: readonly RepositoryRule[], key: string) {
   return createPolicies(rules).find(parseRepositoryKey(key))
@@ -14,7 +20,7 @@ function policy(rules: readonly RepositoryRule[], key: string) {
 
 t.test('without configuration pushes under localhost are kept, others refused', async t => {
   const rules = configOf(undefined).repositories
-  t.same(policy(rules, 'localhost/team/app'), {
+  t.match(policy(rules, 'localhost/team/app'), {
     push: 'store',
     sparse: false,
     deletable: true,
@@ -56,6 +62,23 @@ t.test('deletes follow the rule, else the registry', async t => {
   t.equal(deletable(undefined, 'a.example/a'), false)
   t.equal(deletable(false, 'localhost/a'), false)
   t.equal(deletable(true, 'a.example/a'), true)
+})
+
+t.test('R120: tags are immutable by the patterns of the first rule that matches', async t => {
+  const rules: readonly RepositoryRule[] = [
+    { ...RULE, match: 'localhost/team/**', immutable: ['v*', '!(latest|*-dev)'] },
+    { ...RULE, match: 'localhost/**', immutable: ['v[0-9]*.[0-9]*'] },
+  ]
+  const immutable = (key: string, tag: string) => policy(rules, key).isImmutable(parseTag(tag))
+  t.same(
+    ['v1', 'version-dev', 'a.b', 'latest', '1-dev'].map(tag => immutable('localhost/team/a', tag)),
+    [true, true, true, false, false],
+  )
+  t.same(
+    ['v1.2', 'v12.0-rc1', 'v1', 'xv1.2'].map(tag => immutable('localhost/b', tag)),
+    [true, true, false, false],
+  )
+  t.equal(immutable('docker.io/library/a', 'v1'), false)
 })
 
 t.test('an IPv6 host in brackets is matched as a host', async t => {

@@ -170,7 +170,6 @@ t.test('patterns of the "*" upstream keep nothing of this edge itself out', asyn
     t.throws(() => at(path), { code: 'NAME_UNKNOWN' }, path)
 })
 
-// issue 17, 16
 t.test('R263: what has the form of a host and can be none is no upstream', async t => {
   const any = createRoute({ ...options, anyUpstream: true })
   for (const host of ['1.2.3.256', 'registry.example:99999', '1.2.3.4.5']) {

@@ -4,7 +4,11 @@
 // it has it.
 import t, { type Test } from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
-import { parseRepositoryKey, type RegistryHost } from '../../../src/oci/reference.ts'
+import {
+  parseRepositoryKey,
+  type RegistryHost,
+  type Repository,
+} from '../../../src/oci/reference.ts'
 import { isComplete } from '../../../src/registry/completeness.ts'
 import { type Upstream, UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import { asRecorded } from '../../../src/registry/edges.ts'
@@ -165,7 +169,19 @@ t.test('R252: a private registry shares with nobody, in neither direction', asyn
   await t.rejects(pull(reversed, corp), REFUSED)
 })
 
-// issue 17, 4
+t.test('R383: what one that does not share lists of others stays for them alone', async t => {
+  const world = createWorld('docker.io')
+  await pull(world)
+  const needs = async (repository: Repository) => {
+    await world.registry.pullManifest(repository, byDigest)
+    const need = await world.catalog.findNeed(listing.digest)
+    return need?.lists.includes(digest)
+  }
+  t.equal(await needs(anybody), false)
+  t.equal(await needs(corp), false)
+  t.equal(await needs(quay), true)
+})
+
 t.test('R252: bytes of which nobody knows who delivered them are given on no word', async t => {
   const world = createWorld('docker.io')
   await pull(world)

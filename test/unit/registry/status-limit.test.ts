@@ -3,24 +3,38 @@
 import t from 'tap'
 import { createOperator } from '../../../src/registry/operator/operator.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
+import { parseSelector } from '../../../src/config/selectors.ts'
+import { Pins } from '../../../src/registry/pins/pins.ts'
+import { Jobs } from '../../../src/upkeep/jobs.ts'
+import { LastRuns } from '../../../src/upkeep/last-runs.ts'
 import { createEngine, repositoryOf } from '../../kit/engine.ts'
+import { limitsOf } from '../../kit/storage-limits.ts'
 
 const MiB = 1024 * 1024
 
-async function limitOf({ capacityBytes, maxBytes }: { capacityBytes: number; maxBytes: number }) {
+async function roomOf({ capacityBytes, maxBytes }: { capacityBytes: number; maxBytes: number }) {
   const engine = createEngine()
   engine.disk.capacityBytes = capacityBytes
   const bytes = Buffer.alloc(10 * MiB)
   const digest = digestOf(bytes)
   await engine.store.put(digest, bytes, 'cached')
   const repository = repositoryOf('library/app')
-  const blob = { digest, sizeBytes: bytes.length, contentClass: 'cached', atMs: 1 } as const
+  const blob = { digest, sizeBytes: bytes.length, hold: 'nothing', atMs: 1 } as const
   await engine.catalog.recordBlob({ repository, ...blob })
   const operator = createOperator({
     ...engine,
     namespaces: { find: () => engine.namespace, list: () => [engine.namespace], allShare: true },
     policies: { find: each => engine.registry.policyOf(each) },
-    maxStorageBytes: maxBytes,
+    storageLimits: () => limitsOf(maxBytes),
+    pins: new Pins(engine),
+    pinnedBytes: { read: async () => 0 },
+    parseSelector,
+    jobs: new Jobs([], {
+      clock: engine.clock,
+      note: () => {},
+      lastRuns: new LastRuns(engine.catalog),
+    }),
+    retention: () => ({ delayMs: 0, policies: [], dryRun: false }),
     version: '0',
     pid: 1,
     needsRestart: () => [],
@@ -29,12 +43,14 @@ async function limitOf({ capacityBytes, maxBytes }: { capacityBytes: number; max
     threads: () => ({ configured: 1, listening: 1, deaths: 0 }),
     nudgeDeliveries: () => {},
     ownNameIn: () => undefined,
+    departures: async () => ({ left: [], evictedImages: { room: 0, quota: 0 } }),
     traffic: async () => ({ sentBytes: 0, upstreamBytes: 0, savedBytes: 0, hits: 0, requests: 0 }),
   })
-  return (await operator.status()).storage.maxBytes
+  return (await operator.status()).storage
 }
 
-// issue 17, 29
+const limitOf = async (of: Parameters<typeof roomOf>[0]) => (await roomOf(of)).maxBytes
+
 t.test(
   'R275: the limit in status is what the disk can really give, or what is configured',
   async t => {
@@ -46,3 +62,14 @@ t.test(
     t.equal(await limitOf({ capacityBytes: 10 * MiB, maxBytes: 50 * MiB }), 10 * MiB, 'it is full')
   },
 )
+
+t.test('R340: status says down to where room is made, for the disk as for the limit', async t => {
+  const disk = { capacityBytes: 100 * MiB }
+  const lowWaterOf = async (of: Parameters<typeof roomOf>[0]) => (await roomOf(of)).lowWaterBytes
+  t.equal(await lowWaterOf({ ...disk, maxBytes: 50 * MiB }), 50 * MiB * 0.95)
+  t.equal(
+    await lowWaterOf({ ...disk, maxBytes: 100 * MiB }),
+    85 * MiB,
+    'a tenth of the disk stays free, and then what is between the low water and the limit',
+  )
+})

@@ -59,7 +59,6 @@ async function knownTo(catalog: Catalog, repository: Repository) {
   }
 }
 
-// issue 17, 18
 for (const mode of MODES)
   for (const kinds of CHOICES)
     t.test(
@@ -84,7 +83,6 @@ for (const mode of MODES)
       },
     )
 
-// issue 17, 18
 t.test('R264: the number of an entry that cannot be read is given to no other push', async t => {
   const mode = { push: 'queue' } as const
   const [app, other] = [repositoryOf('team/app'), repositoryOf('team/other')]
@@ -108,7 +106,6 @@ t.test('R264: the number of an entry that cannot be read is given to no other pu
   )
 })
 
-// issue 17, 18
 t.test('R264: a tombstone that could not be read at the rebuild holds when it can be', async t => {
   const [mode] = MODES
   const app = localOf('team/app')
@@ -129,7 +126,6 @@ t.test('R264: a tombstone that could not be read at the rebuild holds when it ca
   t.match(await engine.registry.compareFacts(ongoing), { mended: 0, lost: 0 })
 })
 
-// issue 17, 18
 t.test(
   'R264: a tombstone that cannot be read stays when the manifest beside it is put right',
   async t => {

@@ -3,7 +3,7 @@
 // manual clock.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
-import type { BlobStore } from '../../../src/registry/ports/blob-store.ts'
+import { type BlobStore, BLOCK_BYTES } from '../../../src/registry/ports/blob-store.ts'
 import type { UploadFile } from '../../../src/registry/ports/blob-store-uploads.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import {
@@ -112,25 +112,44 @@ t.test('R126: a body of unknown length is watched while it comes', async t => {
   await refused
 })
 
+t.test('R126: bodies of unknown length are watched together, however many come', async t => {
+  const MiB = 1024 * 1024
+  const { registry } = createEngine({ maxStorageBytes: 20 * MiB })
+  const bodies = Array.from({ length: 4 }, () => heldBody())
+  const coming = bodies.map(async ({ chunk }) => {
+    const { id } = await registry.startUpload(app, sha256)
+    return registry.appendUpload(app, id, chunk)
+  })
+  const ended = Promise.allSettled(coming)
+  await Promise.all(bodies.map(body => body.bring('x')))
+  for (const body of bodies) {
+    body.bring(Buffer.alloc(12 * MiB)).catch(() => {})
+    body.end()
+  }
+  const refused = (await ended).filter(({ status }) => status === 'rejected')
+  t.equal(refused.length, 2, 'of four, each of which alone had room')
+})
+
 t.test(
   'uploads count against storage.maxsize, finished or not, also those of earlier processes',
   async t => {
-    const before = createEngine({ maxStorageBytes: 1_000 })
+    const half = 5 * BLOCK_BYTES
+    const before = createEngine({ maxStorageBytes: 10 * BLOCK_BYTES })
     const { id } = await before.registry.startUpload(app, sha256)
-    await before.registry.appendUpload(app, id, chunkOf(Buffer.alloc(600)))
+    await before.registry.appendUpload(app, id, chunkOf(Buffer.alloc(6 * BLOCK_BYTES)))
     await before.registry.stop()
-    const { registry } = createEngine({ after: before, maxStorageBytes: 1_000 })
+    const { registry } = createEngine({ after: before, maxStorageBytes: 10 * BLOCK_BYTES })
     const other = await registry.startUpload(app, sha256)
-    const piece = () => chunkOf(Buffer.alloc(500), { lengthBytes: 500 })
+    const piece = () => chunkOf(Buffer.alloc(half), { lengthBytes: half })
     await t.rejects(registry.appendUpload(app, other.id, piece()), FULL, 'closed')
     await registry.uploadState(app, id)
     await t.rejects(registry.appendUpload(app, other.id, piece()), FULL, 'open')
     await registry.cancelUpload(app, id)
     await registry.appendUpload(app, other.id, piece())
-    const digest = digestOf(Buffer.alloc(500))
+    const digest = digestOf(Buffer.alloc(half))
     await registry.finishUpload(app, other.id, { digest, chunk: nothing() })
     const third = await registry.startUpload(app, sha256)
-    const rest = chunkOf(Buffer.alloc(500), { lengthBytes: 500 })
+    const rest = chunkOf(Buffer.alloc(half), { lengthBytes: half })
     await registry.appendUpload(app, third.id, rest)
     const more = chunkOf('x', { lengthBytes: 1 })
     await t.rejects(registry.appendUpload(app, third.id, more), FULL, 'counted as a blob now')
@@ -148,7 +167,7 @@ for (const where of ['storage.maxsize', 'the disk'] as const)
     const coming = registry.appendUpload(app, one.id, body.chunk).catch(() => {})
     await body.bring('x')
     const piece = (bytes = 600) => chunkOf(Buffer.alloc(bytes), { lengthBytes: bytes })
-    // issue 17: by 507 a client ends its push for good, for what another had announced and never
+    // By 507 a client ends its push for good, for what another had announced and never
     // brought.
     await t.rejects(registry.appendUpload(app, other.id, piece()), PASSING)
     await t.rejects(registry.appendUpload(app, other.id, piece(1_000)), FULL, 'what came stays')
@@ -157,7 +176,6 @@ for (const where of ['storage.maxsize', 'the disk'] as const)
     t.equal((await registry.appendUpload(app, other.id, piece())).sizeBytes, 600)
   })
 
-// issue 17, 25
 t.test(
   'R126: what others only announced frees what came of a length nobody knew, and it begins anew',
   async t => {
@@ -245,7 +263,6 @@ t.test('when as many uploads come in as may, the next one is told to come back',
   await registry.startUpload(app, sha256)
 })
 
-// issue 17, 25
 t.test('R274: who brings an upload a byte at a time gives its place to who waits', async t => {
   const { registry, clock } = createEngine()
   const bodies = Array.from({ length: UPLOADS_OPEN_MAX }, () => heldBody())
@@ -288,7 +305,6 @@ t.test(
   },
 )
 
-// issue 17, 25
 t.test('R274: a client that begins uploads without end keeps nobody else from it', async t => {
   const before = createEngine()
   const crowd = { ...sha256, client: '10.0.0.1' }
@@ -305,7 +321,6 @@ t.test('R274: a client that begins uploads without end keeps nobody else from it
   await t.rejects(registry.startUpload(app, crowd), { code: 'TOOMANYREQUESTS' })
 })
 
-// issue 17, 25
 t.test(
   'R274: uploads begun in vain, of now or of before a start, give way to new ones',
   async t => {

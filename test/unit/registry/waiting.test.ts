@@ -58,7 +58,7 @@ async function engineOf(
   for (const repository of members) {
     const digest = digestOf(Buffer.from(`manifest of ${repository.name}`))
     const manifest = { digest, mediaType: 'a/b', sizeBytes: 10, edges }
-    await engine.catalog.recordManifest({ repository, manifest, contentClass: 'cached', atMs: 1 })
+    await engine.catalog.recordManifest({ repository, manifest, atMs: 1 })
   }
   return { ...engine, asked, release: released.resolve }
 }

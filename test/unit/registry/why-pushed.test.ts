@@ -4,9 +4,14 @@ import t from 'tap'
 import { repositoryKey } from '../../../src/oci/reference.ts'
 import { explainImage } from '../../../src/registry/operator/why-image.ts'
 import type { PushMode } from '../../../src/registry/ports/push-modes.ts'
+import { parseSelector } from '../../../src/config/selectors.ts'
+import { Pins } from '../../../src/registry/pins/pins.ts'
+import { Jobs } from '../../../src/upkeep/jobs.ts'
+import { LastRuns } from '../../../src/upkeep/last-runs.ts'
 import { createEngine, repositoryOf } from '../../kit/engine.ts'
 import { makeImage } from '../../kit/image.ts'
 import { pushImage } from '../../kit/push-image.ts'
+import { limitsOf } from '../../kit/storage-limits.ts'
 
 const app = repositoryOf('team/app')
 const NAME = 'docker.io/team/app:v1'
@@ -25,7 +30,15 @@ async function pushed(push: PushMode) {
           allShare: true,
         },
         policies: { find: repository => engine.registry.policyOf(repository) },
-        maxStorageBytes: Infinity,
+        storageLimits: () => limitsOf(),
+        pins: new Pins(engine),
+        pinnedBytes: { read: async () => 0 },
+        parseSelector,
+        jobs: new Jobs([], {
+          clock: engine.clock,
+          note: () => {},
+          lastRuns: new LastRuns(engine.catalog),
+        }),
         version: '0',
         pid: 1,
         needsRestart: () => [],
@@ -34,6 +47,8 @@ async function pushed(push: PushMode) {
         threads: () => ({ configured: 1, listening: 1, deaths: 0 }),
         ownNameIn: () => undefined,
         nudgeDeliveries: () => {},
+        retention: () => ({ delayMs: 0, policies: [], dryRun: false }),
+        departures: () => Promise.reject(new Error('nobody asks')),
         traffic: () => Promise.reject(new Error('nobody asks')),
       },
       NAME,

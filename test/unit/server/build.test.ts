@@ -75,9 +75,20 @@ t.test('a checkout that another version of older files replaced is built anew', 
   for (const path of [main, join(root, 'src')]) utimesSync(path, 1, 1)
   await buildIfNeeded(root)
   t.equal(await said(), 'two\n')
+
+  const sender = join(root, 'native', 'sender.c')
+  const addon = join(root, 'native', 'sender.node')
+  const builtOf = async (text: string) => {
+    writeFileSync(sender, text)
+    utimesSync(sender, 1, 1)
+    await buildIfNeeded(root)
+    return statSync(addon, { throwIfNoEntry: false })?.ino
+  }
+  const before = await builtOf('int one;\n')
+  if (before === undefined) return
+  t.not(await builtOf('int another;\n'), before, 'where there is a compiler, so is the native part')
 })
 
-// issue 17, 8
 t.test('a build that cannot be started says so', async t => {
   const place = t.testdir({ 'package-lock.json': '', src: {}, native: {} })
   cpSync('scripts', join(place, 'scripts'), { recursive: true })

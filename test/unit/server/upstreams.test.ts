@@ -64,7 +64,6 @@ t.test('every virtual host of every upstream stands for it', async t => {
     t.equal(leadsTo('team/app', host), `${registry}/team/app`, host)
 })
 
-// issue 17, 4
 t.test('R252: what is private, and what only clients name, shares with nobody', async t => {
   const entries = { private: 'r.corp: { private: true }', any: '"*": {}' }
   const namedBy = (...texts: string[]) => `upstreams: { docker.io: {}, ${texts.join(', ')} }`

@@ -141,7 +141,6 @@ t.test('R191: a link in place of a fact is told and not followed; a write replac
   t.equal(await directory.read(`${outside}/secret`), JSON.stringify({ version: 1, ...TAGGED }))
 })
 
-// issue 17, 18
 t.test('R264: facts that could not be changed or read are said to have failed', async t => {
   const directory = await emptyDirectory()
   const changed = await directory.openFacts()

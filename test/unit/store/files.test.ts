@@ -212,7 +212,6 @@ t.test('R184: good content that took the place of a rotten blob is left alone', 
   t.same(await directory.files(), [])
 })
 
-// issue 17, 17
 for (const declared of [undefined, BYTES.length])
   t.test(
     `R302: what is mended while its file is in doubt is given as it is now: declared ${declared}`,
@@ -277,7 +276,6 @@ async function laySparse(directory: StoreDirectory, path: string, bytes: number)
   await truncate(path, bytes)
 }
 
-// issue 17, 17
 t.test('R271: the quarantine is bounded in bytes, and the oldest of it goes first', async t => {
   const directory = await emptyDirectory()
   const store = await directory.open()
@@ -310,7 +308,6 @@ t.test(
   },
 )
 
-// issue 17, 17
 t.test('R271: a last copy stays that is longer than the quarantine may hold', async t => {
   const directory = await emptyDirectory()
   const store = await directory.open()
@@ -320,7 +317,6 @@ t.test('R271: a last copy stays that is longer than the quarantine may hold', as
   t.match(await readdir(directory.path('quarantine')), [/sha256.*-kept$/])
 })
 
-// issue 17, 17
 t.test('R271: what nobody can tell of is taken for a last copy', async t => {
   const cannotTell = {
     'a catalog that fails': {
@@ -350,7 +346,6 @@ t.test('R271: what nobody can tell of is taken for a last copy', async t => {
   }
 })
 
-// issue 17, 17
 t.test('R301: a last copy is bounded as any other once nobody has it any more', async t => {
   const directory = await emptyDirectory()
   const store = await directory.open()
@@ -370,7 +365,6 @@ t.test('R301: a last copy is bounded as any other once nobody has it any more', 
   t.equal((await directory.open()).quarantineBytes, 2 * half, 'a start counts it as well')
 })
 
-// issue 17, 17
 t.test('R271: what the operator takes out of the quarantine ends no start', async t => {
   const directory = await emptyDirectory()
   const store = await directory.open()
@@ -388,7 +382,6 @@ t.test('R271: what the operator takes out of the quarantine ends no start', asyn
   t.equal(store.quarantineBytes, 5)
 })
 
-// issue 17, 17
 t.test('R271: the last copy of what was pushed is never thrown away', async t => {
   const directory = await emptyDirectory()
   const store = await directory.open()

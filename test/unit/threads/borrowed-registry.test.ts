@@ -9,6 +9,7 @@ import t from 'tap'
 import { RegistryError } from '../../../src/oci/errors.ts'
 import { parseRepositoryKey } from '../../../src/oci/reference.ts'
 import type { BlobAnswer, BlobFile } from '../../../src/registry/answers.ts'
+import type { CountedUses } from '../../../src/registry/ports/catalog-uses.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 import { createRegistryDouble } from '../../kit/registry-double.ts'
 import { createEngine } from '../../kit/engine.ts'
@@ -227,21 +228,29 @@ t.test('R110: of an upload whose thread dies, what came counts', async t => {
   t.same(await double.uploadState(REPOSITORY, id), { id, sizeBytes: 10 })
 })
 
-t.test('what is answered from memory is told of once a second, each content once', async t => {
+t.test('what is answered from memory is told of once a second, each thing once', async t => {
   const double = createRegistryDouble()
   const digest = double.addBlob('localhost/a/b', BYTES)
-  const used: string[] = []
-  const told = Promise.withResolvers<void>()
-  double.noteUse = each => {
-    used.push(each)
-    told.resolve()
-  }
+  const told = Promise.withResolvers<readonly CountedUses[]>()
+  double.noteUses = told.resolve
   const clock = createManualClock()
   const { registry } = overThreads(t, double, { clock })
-  for (let times = 0; times < 100; times += 1) registry.noteUse(digest)
+  const noteUse = registry.createNoteUse({ repository: REPOSITORY, digest })
+  for (let atMs = 1; atMs <= 100; atMs += 1) noteUse(atMs)
   await clock.advance(1_000)
-  await told.promise
-  t.same(used, [digest])
+  const used = { repository: REPOSITORY, digest, tag: undefined }
+  t.same(await told.promise, [{ ...used, count: 100, atMs: 100 }])
+})
+
+t.test('a thread that stops tells first of what it gave from memory', async t => {
+  const double = createRegistryDouble()
+  const digest = double.addBlob('localhost/a/b', BYTES)
+  const { registry, stop } = overThreads(t, double)
+  registry.createNoteUse({ repository: REPOSITORY, digest })(7)
+  await stop()
+  // Whatever it says next comes after.
+  await registry.headBlob(REPOSITORY, digest)
+  t.match(double.used, [{ digest, count: 1, atMs: 7 }])
 })
 
 t.test('that a manifest from memory begins a pull is told of at once', async t => {
@@ -253,7 +262,6 @@ t.test('that a manifest from memory begins a pull is told of at once', async t =
   t.same(double.pulled, [`localhost/a/b ${digest} 192.0.2.7`])
 })
 
-// issue 17, 23
 t.test('R269: a write that is refused before its body leaves nothing behind', async t => {
   const engine = createEngine()
   const { registry, streamsOpen } = overThreads(t, engine.registry)

@@ -38,7 +38,7 @@ function createWorld(t: { teardown(fn: () => unknown): unknown }, limit: number)
   const httpThread = new OtherThread<HttpThreadSide, PlacesSide>(port1 as Port, lent)
   const coordinator: CoordinatorThread = new OtherThread(port2 as Port, {
     methods: {} as never,
-    notes: { othersWait: () => {}, ticketKeys: () => {} },
+    notes: { othersWait: () => {}, ticketKeys: () => {}, closeOpen: () => {} },
   })
   const die = () => {
     httpThread.end()

@@ -4,8 +4,11 @@
 import t from 'tap'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import type { EngineEvent } from '../../../src/registry/ports/events.ts'
-import { UploadPurge, type UploadPurging } from '../../../src/upkeep/purge-uploads.ts'
+import { Jobs } from '../../../src/upkeep/jobs.ts'
+import { LastRuns } from '../../../src/upkeep/last-runs.ts'
+import { createUploadPurge, type UploadPurging } from '../../../src/upkeep/purge-uploads.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
+import { createMemoryCatalog } from '../../kit/memory/catalog.ts'
 
 const HOUR_MS = 3_600_000
 const SETTINGS = { enabled: true, ageMs: 7 * HOUR_MS, intervalMs: 24 * HOUR_MS, dryRun: false }
@@ -18,19 +21,27 @@ function createJob(
   const events: EngineEvent[] = []
   const asked: { olderThanMs: number; dryRun: boolean }[] = []
   const disk = { fails: false }
-  const job = new UploadPurge(
-    { ...SETTINGS, ...changes },
-    {
-      clock,
-      note: event => events.push(event),
-      purge: async options => {
-        asked.push(options)
-        if (disk.fails) throw new StoreError('io', 'EIO', { hint: 'look at the disk' })
-      },
+  let settings = { ...SETTINGS, ...changes }
+  const uploads = createUploadPurge({
+    settings: () => settings,
+    purge: async options => {
+      asked.push(options)
+      if (disk.fails) throw new StoreError('io', 'EIO', { hint: 'look at the disk' })
+      return { sessions: 1, bytes: 7 }
     },
-  )
-  job.start()
-  t.teardown(() => job.stop())
+  })
+  const jobs = new Jobs([uploads], {
+    clock,
+    note: event => events.push(event),
+    lastRuns: new LastRuns(createMemoryCatalog()),
+  })
+  jobs.start()
+  t.teardown(() => jobs.stop())
+  const replace = (next: UploadPurging) => {
+    settings = next
+    jobs.rescheduled()
+  }
+  const job = { replace }
   return { job, clock, events, asked, disk }
 }
 
@@ -92,13 +103,18 @@ t.test('a stop ends the waiting, and waits for a round that runs', async t => {
   const clock = createManualClock()
   const running = Promise.withResolvers<void>()
   let ended = false
-  const job = new UploadPurge(SETTINGS, {
-    clock,
-    note: () => {},
+  const uploads = createUploadPurge({
+    settings: () => SETTINGS,
     purge: async () => {
       await running.promise
       ended = true
+      return { sessions: 0, bytes: 0 }
     },
+  })
+  const job = new Jobs([uploads], {
+    clock,
+    note: () => {},
+    lastRuns: new LastRuns(createMemoryCatalog()),
   })
   job.start()
   await clock.advance(60_000)

@@ -72,7 +72,7 @@ t.test('R93: five failures in a row open it, four do not', async t => {
   t.same(changes, ['open'])
 })
 
-// issue 17, 9: it said that the registry is not asked for so long, and asked it by itself before
+// It said that the registry is not asked for so long, and asked it by itself before
 // that.
 t.test('R305: who is kept out is told by when it is asked again, not that it is not asked', t => {
   const { breaker, times } = setUp()
@@ -196,7 +196,6 @@ t.test('R154: of 429s that name no time the second is believed', async t => {
   )
 })
 
-// issue 17, 31
 t.test(
   'a registry is asked at once when somebody says so, in spite of a rate limit or a pause',
   async t => {
@@ -312,7 +311,7 @@ t.test('R305: what a client is finding out is left to it', async t => {
   t.equal(breaker.state, 'closed')
 })
 
-// issue 17: a question each half minute of the hour that was named.
+// A question each half minute of the hour that was named.
 t.test('R154, R305: whoever named a rate limit is asked by itself when that is over', async t => {
   const { clock, asked, breaker } = setUpWatched([true])
   void breaker.enter('api')(limited(600_000))

@@ -108,7 +108,6 @@ t.test('R195: credentials that cannot be read are an outage that names no secret
   }
 })
 
-// issue 17, 26
 t.test(
   'R277: a helper sees of the environment what it needs, and none of what is secret here',
   async t => {

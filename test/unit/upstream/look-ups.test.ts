@@ -57,7 +57,6 @@ function openUpstreams(t: { teardown(undo: () => Promise<void>): void }, lookup:
   return { head, clock }
 }
 
-// issue 17, 16
 t.test('R263: names that clients make up leave threads for configured upstreams', async t => {
   const resolver = createResolver()
   const { head } = openUpstreams(t, resolver.lookup)
@@ -71,7 +70,6 @@ t.test('R263: names that clients make up leave threads for configured upstreams'
   resolver.answer()
 })
 
-// issue 17, 16
 t.test('R263: one upstream whose name server is silent has one thread', async t => {
   const resolver = createResolver()
   const { head } = openUpstreams(t, resolver.lookup)

@@ -1,0 +1,44 @@
+// One rule of who may do what, as the operator means it. Plain values, which are sent to other
+// threads; which rule decides is rulebook.ts's, and how people write them is read in config/.
+import type { Action } from './access.ts'
+import { formatNetwork, type Network } from './network.ts'
+
+/**
+ * What a rule may allow. `list` shows the repository in `_catalog`; it takes `pull` beside it.
+ */
+export const RIGHTS = ['pull', 'push', 'delete', 'list'] as const satisfies readonly Action[]
+
+/** `anonymous`: who is known by no name. There are no accounts, so that is everybody. */
+export type Who =
+  | { readonly kind: 'everybody' | 'anonymous' }
+  /** A program of this machine (local-program.ts). */
+  | { readonly kind: 'local' }
+  /** Who calls from there. */
+  | { readonly kind: 'network'; readonly network: Network }
+
+export interface AccessRule {
+  readonly who: Who
+  /** Glob over the repository's key, `host/name`; `**` for all. */
+  readonly match: string
+  /**
+   * Globs over tags. With any, it is about pushes and deletes of these tags alone. A delete by
+   * digest takes away whatever tags lead to it: one that it does not allow it denies. Uploads come
+   * before a push: where it allows a push it allows them. Empty: about all.
+   */
+  readonly tags: readonly string[]
+  /** What is not in here is denied where the rule is the first. */
+  readonly allow: readonly Action[]
+}
+
+/** As it is written. */
+export function formatWho(who: Who): string {
+  switch (who.kind) {
+    case 'everybody':
+      return '*'
+    case 'anonymous':
+    case 'local':
+      return who.kind
+    case 'network':
+      return `net:${formatNetwork(who.network)}`
+  }
+}

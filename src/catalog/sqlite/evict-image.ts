@@ -1,0 +1,213 @@
+// An image that leaves its repository when there is no room (docs/adr/0030-eviction.md): which ones
+// may, the coldest first, and what goes along. What that would be is worked out in footprint.ts
+// and ended-members.ts, by the same conditions; the way through them is written there once more,
+// since no table knows what has only been thought away.
+import type { Database } from 'better-sqlite3'
+import type { Digest } from '../../oci/digest.ts'
+import { parseRepositoryKey, type RepositoryKey, repositoryKey } from '../../oci/reference.ts'
+import type {
+  ColdImage,
+  Eviction,
+  ImageReads,
+  RepositoryBytes,
+} from '../../registry/ports/catalog-images.ts'
+import type { ContentClass } from '../../registry/ports/blob-store-content.ts'
+import type { Page } from '../../registry/ports/catalog-tags.ts'
+import { CLASS_CODES, digestBytes, digestFromBytes, EDGE_CODES } from './encoding.ts'
+import type { GhostWrites } from './ghosts.ts'
+import { FOR_OTHERS } from './holds.ts'
+import type { Ids } from './ids.ts'
+import type { LeavingWrites } from './leaving.ts'
+import {
+  ENDS_WITH_LISTERS,
+  LISTED,
+  LISTERS_THERE,
+  NEEDED,
+  STAYS_A_LISTER,
+  UNPROMISED_THERE,
+} from './needed.ts'
+import { LIST_ALONE } from './remove-member.ts'
+import { BLOCK_BYTES } from './schema-space.ts'
+
+interface ColdRow {
+  readonly key: string
+  readonly digest: Buffer
+  readonly warmth: number
+  readonly used_at: number
+  readonly pulls: number
+  readonly is_index: number
+}
+
+/** Of the member `m` with the content `c`, an image: its repository keeps it for nobody. */
+const IS_UNHELD = (contentClass: ContentClass) =>
+  `m.media_type <> '' AND m.holds = 0 AND c.present = 1 AND c.class = ${CLASS_CODES[contentClass]}
+  AND NOT EXISTS (SELECT 1 FROM tag t WHERE t.content = m.content AND t.repository = m.repository AND t.local = 1)
+  AND ${UNPROMISED_THERE}`
+
+/** And nor does another. That it is loose by its leaving is another question. */
+const IS_EVICTABLE = IS_UNHELD('cached')
+
+/**
+ * Entries of an index that are looked at for manifests that are here: it has one for each platform
+ * and is as long as its author likes, and who lists images looks at many. One whose first so many
+ * are not here counts as one of which none is.
+ */
+const ENTRIES_ASKED = 256
+const FIRST_LISTED = (index: string) =>
+  `(SELECT child, kind FROM edge WHERE parent = ${index} LIMIT ${ENTRIES_ASKED}) entry`
+
+/**
+ * Manifests that an index lists, and that are here and were given to its repository: it leaves
+ * with the last of them. Not those that are kept: who knows one of them could hold what it likes.
+ */
+export const GIVEN_CHILDREN = (repository: string, index: string) => `
+  SELECT g.content FROM ${FIRST_LISTED(index)}
+  CROSS JOIN repository_content g ON g.repository = ${repository} AND g.content = entry.child AND g.media_type <> ''
+  CROSS JOIN content gc ON gc.id = g.content AND gc.present = 1 AND gc.class = ${CLASS_CODES.cached}
+  WHERE entry.kind = ${EDGE_CODES.manifest} AND entry.child <> ${index}`
+
+const LIST_COLDEST = `
+SELECT r.key, c.digest, m.warmth, m.used_at, m.pulls,
+  EXISTS (SELECT 1 FROM ${FIRST_LISTED('m.content')} WHERE entry.kind = ${EDGE_CODES.manifest}) AS is_index
+FROM repository_content m INDEXED BY member_by_warmth
+CROSS JOIN content c ON c.id = m.content
+CROSS JOIN repository r ON r.id = m.repository
+WHERE (m.warmth, m.repository, m.content) > (?, ?, ?) AND ${IS_EVICTABLE}
+  AND NOT EXISTS (${GIVEN_CHILDREN('m.repository', 'm.content')})
+ORDER BY m.warmth, m.repository, m.content LIMIT ?`
+
+/** All but subjects: named, so that a blob that very many list is looked up with its lister. */
+const LISTED_KINDS = [EDGE_CODES.manifest, EDGE_CODES.config, EDGE_CODES.layer].join(', ')
+const BEFORE_ALL = [Number.MIN_SAFE_INTEGER, 0, 0]
+
+export function coldReads(database: Database) {
+  const list = database.prepare(LIST_COLDEST)
+  const listBytes = database.prepare(
+    'SELECT key AS repository, blocks FROM repository WHERE key > ? AND blocks > 0 ORDER BY key LIMIT ?',
+  )
+  const listsThis = database.prepare(
+    `SELECT 1 FROM edge e WHERE e.child = (SELECT id FROM content WHERE digest = ?) AND e.kind IN (${LISTED_KINDS})
+       AND e.parent = (SELECT id FROM content WHERE digest = ?)`,
+  )
+  const findIds = database.prepare(
+    `SELECT coalesce((SELECT id FROM repository WHERE key = ?), 0), coalesce((SELECT id FROM content WHERE digest = ?), 0)`,
+  )
+
+  return {
+    listsAny: (manifest: Digest, digests: readonly Digest[]) =>
+      digests.some(each => listsThis.get(digestBytes(each), digestBytes(manifest)) !== undefined),
+    listRepositoryBytes: ({ after = '', limit }: Page): RepositoryBytes[] =>
+      (listBytes.all(after, limit) as { repository: RepositoryKey; blocks: number }[]).map(
+        ({ repository, blocks }) => ({ repository, bytes: blocks * BLOCK_BYTES }),
+      ),
+    listColdest({ limit, after }: Parameters<ImageReads['listColdest']>[0]): ColdImage[] {
+      const from =
+        after === undefined
+          ? BEFORE_ALL
+          : [
+              after.warmthMs,
+              ...(findIds
+                .raw()
+                .get(repositoryKey(after.repository), digestBytes(after.digest)) as number[]),
+            ]
+      return (list.all(...from, limit) as ColdRow[]).map(row => ({
+        repository: parseRepositoryKey(row.key),
+        digest: digestFromBytes(row.digest),
+        warmthMs: row.warmth,
+        usedAtMs: row.used_at,
+        pulls: row.pulls,
+        isIndex: row.is_index === 1,
+      }))
+    },
+  }
+}
+
+interface EvictionParts {
+  readonly ids: Ids
+  readonly leaving: LeavingWrites
+  readonly ghosts: GhostWrites
+}
+
+export function imageEviction(database: Database, { ids, leaving, ghosts }: EvictionParts) {
+  const sql = prepareEviction(database)
+
+  return {
+    evictImage(eviction: Eviction): void {
+      const { reason } = eviction
+      if (reason === 'evicted') ghosts.haunt(eviction, () => evict(eviction))
+      else evict(eviction)
+    },
+  }
+
+  function evict({ repository, digest, ...leave }: Eviction): void {
+    const [id, content] = [ids.knownRepository(repository), ids.knownContent(digest)]
+    if (id === undefined || content === undefined) return
+    const isPurged = leave.reason === 'purged'
+    if (isPurged && sql.isForOthers.get(id, content) !== undefined)
+      return takeOut(id, content, leave.spared)
+    const images = [content]
+    for (const image of images) {
+      const indexes = sql.listIndexes.all(id, image) as number[]
+      if (sql.isEvictable.get(id, image) === undefined) continue
+      const needed = sql.needed.all(image) as number[]
+      takeOut(id, image, leave.spared)
+      leaving.leaveImage(image, needed, leave)
+      images.push(...indexes.filter(index => sql.isEmpty.get(id, index) !== undefined))
+    }
+  }
+
+  function takeOut(repository: number, image: number, spared: Eviction['spared']): void {
+    sql.deleteTags.run(image, repository)
+    sql.forgetPrevious.run(image, repository)
+    sql.deleteMember.run(repository, image)
+    const gone = [image]
+    for (const parent of gone)
+      for (const child of sql.listAlone.all(parent, repository) as {
+        content: number
+        lists: number
+      }[]) {
+        if (leaving.isSpared(child.content, spared)) continue
+        sql.deleteMember.run(repository, child.content)
+        if (child.lists === 1) gone.push(child.content)
+      }
+  }
+}
+
+const MEMBERS = 'FROM repository_content m CROSS JOIN content c ON c.id = m.content'
+
+/** Whether an image may be evicted, and what to go on with. Of a repository and its content. */
+export function prepareImages(database: Database) {
+  const one = (sql: string) => database.prepare(sql).pluck()
+  return {
+    isEvictable: one(
+      `SELECT 1 ${MEMBERS} WHERE m.repository = ? AND m.content = ? AND ${IS_EVICTABLE}`,
+    ),
+    listIndexes: one(
+      `SELECT DISTINCT p.content FROM edge e CROSS JOIN repository_content p ON p.content = e.parent
+       WHERE p.repository = ? AND e.child = ? AND e.kind = ${EDGE_CODES.manifest} AND p.media_type <> ''
+         AND e.child <> e.parent`,
+    ),
+    needed: one(NEEDED),
+  }
+}
+
+function prepareEviction(database: Database) {
+  const row = (sql: string) => database.prepare(sql)
+  return {
+    ...prepareImages(database),
+    isForOthers: row(
+      `SELECT 1 ${MEMBERS} WHERE m.repository = ? AND m.content = ? AND ${IS_UNHELD('kept')} AND ${FOR_OTHERS}`,
+    ),
+    isEmpty: row(
+      `SELECT 1 FROM repository_content m WHERE m.repository = ? AND m.content = ? AND NOT EXISTS (${GIVEN_CHILDREN('m.repository', 'm.content')})`,
+    ),
+    deleteTags: row('DELETE FROM tag WHERE content = ? AND repository = ?'),
+    forgetPrevious: row(
+      'UPDATE tag SET previous = NULL, previous_checked_at = NULL WHERE previous = ? AND repository = ?',
+    ),
+    deleteMember: row('DELETE FROM repository_content WHERE repository = ? AND content = ?'),
+    listAlone: row(
+      `${LIST_ALONE(LISTED, `${LISTERS_THERE} AND ${STAYS_A_LISTER}`)} AND ${ENDS_WITH_LISTERS}`,
+    ),
+  }
+}

@@ -1,0 +1,193 @@
+// `access`: which rule of `access` decides, and where it stands. Asks nobody: it goes by the file,
+// as a server that is started with it would.
+import { parseArgs } from 'node:util'
+import type { Action, MovedTags } from '../access/access.ts'
+import { readNetwork } from '../access/network.ts'
+import { type AccessRule, formatWho, RIGHTS } from '../access/rule.ts'
+import { type Caller, ELSEWHERE, Rulebook } from '../access/rulebook.ts'
+import type { Config } from '../config/config.ts'
+import type { Place } from '../config/findings.ts'
+import { closest } from '../config/suggest.ts'
+import { RegistryError } from '../oci/errors.ts'
+import {
+  LOCALHOST,
+  parseRepositoryKey,
+  parseTag,
+  registryOf,
+  type Repository,
+  repositoryKey,
+  type Tag,
+} from '../oci/reference.ts'
+import { createPolicies } from '../registry/repository-policies.ts'
+import { requireConfiguration } from './configuration.ts'
+import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
+import { writeJson } from './output.ts'
+
+export const help = `entrepot access test WHO ACTION REPOSITORY [--tag TAG] [--config FILE] [--json]
+
+Says whether the access rules of the configuration let somebody do something, which of them decides, and on which line it
+stands. No server is asked: after a change of the file, this is what the next reload brings.
+
+  WHO         an address such as 10.0.0.7; "local", a program on the machine of the edge; or "anonymous", somebody whom
+              no rule with a network is about
+  ACTION      pull, push, delete or list
+  REPOSITORY  as rules name it: docker.io/library/alpine, localhost/team/app
+  --tag TAG   that is pushed or deleted; without, a push of content alone, or a delete by digest
+
+  --config FILE  default: as for serve
+  --json         print JSON
+
+Exit codes: 0 allowed, 1 denied, 2 wrong arguments, 78 the configuration is invalid
+
+Examples
+  entrepot access test 10.0.0.7 pull docker.io/library/alpine
+  entrepot access test local push localhost/team/app --tag v1
+`
+
+const USAGE = 'usage: entrepot access test WHO ACTION REPOSITORY [--tag TAG]'
+
+interface Asked {
+  readonly caller: Caller
+  readonly action: Action
+  readonly repository: Repository
+  readonly moves: MovedTags
+}
+
+interface Told {
+  readonly allowed: boolean
+  /** Undefined where none is about it, or there are none. */
+  readonly rule: number | undefined
+  readonly place: Place | undefined
+  /** For people. */
+  readonly because: readonly string[]
+}
+
+export async function run(args: readonly string[], context: CliContext): Promise<ExitCode> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      tag: { type: 'string' },
+      config: { type: 'string' },
+      json: { type: 'boolean', default: false },
+    },
+  })
+  const [what, who, action, name, ...more] = positionals
+  if (what !== 'test' || who === undefined || action === undefined || name === undefined)
+    throw new CliError(EXIT_CODES.usage, USAGE)
+  if (more.length > 0) throw new CliError(EXIT_CODES.usage, USAGE)
+  const config = requireConfiguration(context, values.config)
+  const told = tell(config, readAsked(config, { who, action, name, tag: values.tag }))
+  if (values.json) writeJson(context, told)
+  else
+    context.stdout.write(
+      `${told.allowed ? 'allowed' : 'denied'}: ${told.because.join('\n         ')}\n`,
+    )
+  return told.allowed ? EXIT_CODES.ok : EXIT_CODES.failed
+}
+
+interface Words {
+  readonly who: string
+  readonly action: string
+  readonly name: string
+  readonly tag: string | undefined
+}
+
+/** @throws CliError usage */
+function readAsked(config: Config, words: Words): Asked {
+  const caller = callerOf(words.who, config)
+  const action = RIGHTS.find(each => each === words.action)
+  if (action === undefined) {
+    const near = closest(words.action, RIGHTS)
+    const hint = near === undefined ? '' : ` (did you mean ${near}?)`
+    throw new CliError(EXIT_CODES.usage, `an action is one of ${RIGHTS.join(', ')}${hint}`)
+  }
+  const repository = readRepository(words.name, config)
+  const tags = words.tag === undefined ? undefined : [readTag(words.tag)]
+  return { caller, action, repository, moves: action === 'delete' ? (tags ?? 'any') : tags }
+}
+
+/** @throws CliError usage */
+function readRepository(name: string, config: Config): Repository {
+  const { upstreams, anyUpstream, defaultRegistry } = config
+  const registry = registryOf(name)
+  const isKnown =
+    registry === LOCALHOST ||
+    upstreams.some(each => each.registry === registry) ||
+    (anyUpstream !== undefined && /[.:]/.test(registry))
+  if (isKnown && name.includes('/')) return orUsage(name, () => parseRepositoryKey(name))
+  const example = `${name.includes('/') ? defaultRegistry : LOCALHOST}/${name}`
+  const message = `${name}: a repository is written with its registry here, such as ${example}`
+  throw new CliError(EXIT_CODES.usage, message)
+}
+
+function readTag(text: string): Tag {
+  return orUsage(text, () => parseTag(text))
+}
+
+/** @throws CliError usage */
+function orUsage<Value>(text: string, parse: () => Value): Value {
+  try {
+    return parse()
+  } catch (error) {
+    if (!(error instanceof RegistryError)) throw error
+    throw new CliError(EXIT_CODES.usage, `${text}: ${error.message}`)
+  }
+}
+
+function tell(config: Config, asked: Asked): Told {
+  const { access, accessPlaces } = config
+  if (access.length === 0) return tellWithout(config, asked)
+  const { caller, action, repository, moves } = asked
+  const book = new Rulebook(access)
+  const verdict = book.partyOf(caller)?.judge({ key: repositoryKey(repository), action, moves })
+  const { isAllowed = false, rule } = verdict ?? {}
+  const deciding = rule === undefined ? undefined : access[rule]
+  const place = rule === undefined ? undefined : accessPlaces[rule]
+  const because =
+    deciding === undefined
+      ? 'no rule of access is about this, and after the last one nothing is allowed'
+      : `access[${rule}]${describePlace(place)} decides: ${describeRule(deciding)}`
+  return { allowed: isAllowed, rule, place, because: [because, ...policyOf(config, asked)] }
+}
+
+/** @throws CliError usage */
+function callerOf(who: string, { http }: Config): Caller {
+  if (who === 'anonymous') return { address: ELSEWHERE, isLocal: () => false }
+  const mayBeLocal = http.localPush === 'on' || http.localPush === 'unsaid'
+  if (who === 'local') return { address: '127.0.0.1', isLocal: () => mayBeLocal }
+  const network = readNetwork(who)
+  if (network.kind === 'none' || who.includes('/')) {
+    const message = `${who} is nobody here: name an address such as 10.0.0.7, local, or anonymous`
+    throw new CliError(EXIT_CODES.usage, message)
+  }
+  return { address: network.network.address, isLocal: () => false }
+}
+
+function tellWithout(config: Config, asked: Asked): Told {
+  const isRead = asked.action === 'pull' || asked.action === 'list'
+  const allowed = isRead || asked.caller.isLocal() === true
+  const because = isRead
+    ? 'there are no access rules, so everybody may'
+    : 'there are no access rules, so only programs on the machine of the edge may, unless http.localpush forbids it'
+  const policy = policyOf(config, asked)
+  return { allowed, rule: undefined, place: undefined, because: [because, ...policy] }
+}
+
+/** What holds for a write whoever asks. */
+function policyOf({ repositories }: Config, { action, repository }: Asked): string[] {
+  const { push, deletable } = createPolicies(repositories).find(repository)
+  if (action === 'push' && push === 'deny') return ['repositories refuses all pushes there']
+  if (action === 'delete' && !deletable) return ['repositories refuses all deletes there']
+  return []
+}
+
+function describePlace(place: Place | undefined): string {
+  if (place?.source === 'file') return ` on line ${place.line}`
+  return place?.source === 'environment' ? ` in ${place.variable}` : ''
+}
+
+function describeRule({ who, match, tags, allow }: AccessRule): string {
+  const about = tags.length === 0 ? '' : `, tags ${tags.join(' ')}`
+  return `who ${formatWho(who)}, match ${match}${about}, allow ${allow.length === 0 ? 'nothing' : allow.join(' ')}`
+}

@@ -1,0 +1,190 @@
+// `access` → the rules as they are obeyed (access/rulebook.ts), and what cannot be meant: a rule
+// that is never reached or matches nothing, one that lets in more than it says, and one that allows
+// what the rest of the configuration refuses.
+import { hasLoopback, isWithin } from '../access/network.ts'
+import type { Who } from '../access/rule.ts'
+import { ACCESS_KEYS } from './access-schema.ts'
+import {
+  hostsOfPattern,
+  type KnownNames,
+  knowsAllHosts,
+  nothingMatched,
+} from './build-repositories.ts'
+import type { Config, HttpConfig } from './config.ts'
+import type { Path } from './findings.ts'
+import { covers } from './globs.ts'
+import type { Judge } from './judge.ts'
+import { named } from './keys.ts'
+import { LOCALHOST } from '../oci/reference.ts'
+import type { Settings } from './schema.ts'
+
+type RuleSettings = Settings['access'][number]
+
+export interface KnownToAccess extends KnownNames {
+  readonly localPush: HttpConfig['localPush']
+}
+
+export function buildAccess(
+  judge: Judge,
+  settings: Settings,
+  known: KnownToAccess,
+): Pick<Config, 'access' | 'accessPlaces'> {
+  const rules = settings.access
+  const at = (index: number): Path => ['access', index]
+  // One that could not be read is left out, and those behind it stand elsewhere than they were
+  // written.
+  const isWhole = !judge.isWritten(at(rules.length))
+  if (isWhole) checkRules(judge, settings, known)
+  return {
+    access: rules.map(rule => named(ACCESS_KEYS, rule)),
+    accessPlaces: rules.map((_, index) => judge.placeOf(at(index))),
+  }
+}
+
+function checkRules(judge: Judge, settings: Settings, known: KnownToAccess): void {
+  const rules = settings.access
+  const at = (index: number): Path => ['access', index]
+  const matching = rules.map((rule, index) => {
+    const message = otherThanMeant(rule.match)
+    if (message !== undefined) judge.note([...at(index), 'match'], { message })
+    if (message !== undefined || !knowsAllHosts(settings, known)) return message === undefined
+    const nothing = nothingMatched(rule.match, known)
+    if (nothing !== undefined) judge.note([...at(index), 'match'], nothing)
+    return nothing === undefined
+  })
+  for (const [index, rule] of rules.entries()) {
+    if (!judge.isWritten([...at(index), 'allow'])) {
+      const message = 'is missing: say what is allowed, or [] for nothing'
+      judge.note([...at(index), 'allow'], { message, suggestion: '["pull"]' })
+    }
+    checkWho(judge, [...at(index), 'who'], { rule, known })
+    const reads = READS.filter(right => rule.allow.includes(right)).join(' and ')
+    if (rule.tags.length > 0 && reads !== '') {
+      const message = `a rule with tags is about pushes and deletes: one without has to allow ${reads}`
+      judge.note([...at(index), 'allow'], { severity: 'warning', message })
+    }
+    if (rule.allow.includes('push') && !mayTakePushes(rule.match, settings, known)) {
+      const message = 'push changes nothing: repositories refuses all pushes there'
+      judge.note([...at(index), 'allow'], { severity: 'warning', message })
+    }
+    noteUnreached(judge, at(index), { rules, matching, index })
+  }
+  const isSaid = rules.every((_, index) => judge.isWritten([...at(index), 'allow']))
+  if (isSaid) noteClosed(judge, rules)
+}
+
+const READS = ['pull', 'list'] as const
+const WRITES = ['push', 'delete'] as const
+
+/** `**` that is not alone between slashes, or between the signs of a choice. */
+const GLUED = /[^/{(,|]\*\*|\*\*[^/})|,]/
+const GLUED_END = /^([^*]*[^*/{(,|])\*\*$/
+
+/** Why a pattern leaves out what its author would think that it denies. */
+function otherThanMeant(pattern: string): string | undefined {
+  const [, before] = GLUED_END.exec(pattern) ?? []
+  if (before !== undefined)
+    return `** crosses slashes only alone between them: write two rules, with ${before}* and ${before}*/**`
+  if (GLUED.test(pattern)) return '** crosses slashes only alone between them'
+  if (hasBareBar(pattern)) return 'has a | outside of brackets: write a rule for each, or {…,…}'
+  return undefined
+}
+
+function hasBareBar(pattern: string): boolean {
+  let depth = 0
+  for (const character of pattern) {
+    if (character === '(') depth += 1
+    else if (character === ')') depth -= 1
+    else if (character === '|' && depth === 0) return true
+  }
+  return false
+}
+
+/** Why programs of the machine are nobody to rules. */
+const NO_LOCALS: Readonly<Partial<Record<HttpConfig['localPush'], string>>> = {
+  'set to false': 'is nobody: http.localpush is false',
+  'public name':
+    'is nobody: with http.host, programs on this machine are not told from what is forwarded to it, unless http.localpush is true',
+  certificate:
+    'is nobody: with a certificate for other names, programs on this machine are not told from what is forwarded to it, unless http.localpush is true',
+}
+
+function checkWho(
+  judge: Judge,
+  path: Path,
+  { rule, known }: { rule: RuleSettings; known: KnownToAccess },
+): void {
+  const { who, allow } = rule
+  const warn = (message: string) => judge.note(path, { severity: 'warning', message })
+  const noLocals = NO_LOCALS[known.localPush]
+  if (who.kind === 'local' && noLocals !== undefined) warn(noLocals)
+  const writes = WRITES.filter(right => allow.includes(right)).join(' and ')
+  if (writes === '') return
+  if (who.kind === 'everybody' || who.kind === 'anonymous')
+    warn(`whoever reaches this edge may ${writes} there`)
+  else if (who.kind === 'network' && hasLoopback(who.network))
+    warn(
+      `from loopback comes what proxies and forwarders on this machine pass on, too, and may ${writes} there; its own programs are local`,
+    )
+}
+
+/** May anything be pushed where the pattern matches, by any rule of `repositories`? */
+function mayTakePushes(pattern: string, { repositories }: Settings, known: KnownNames): boolean {
+  const hosts = hostsOfPattern(pattern, known)
+  if (hosts === undefined || hosts.includes(LOCALHOST)) return true
+  return repositories.some(({ match, push }) => {
+    if (push === 'deny') return false
+    const taken = hostsOfPattern(match, known)
+    return taken === undefined || taken.some(host => hosts.includes(host))
+  })
+}
+
+interface Order {
+  readonly rules: readonly RuleSettings[]
+  /** Of those that match nothing that was told, and they keep none from being reached. */
+  readonly matching: readonly boolean[]
+  readonly index: number
+}
+
+function noteUnreached(judge: Judge, path: Path, { rules, matching, index }: Order): void {
+  const rule = rules[index]
+  if (rule === undefined || !matching[index]) return
+  const earlier = rules
+    .slice(0, index)
+    .findIndex((each, before) => matching[before] && isAboutAllOf(each, rule))
+  if (earlier === -1) return
+  const message = `is never reached: access[${earlier}] is about all of it; put the narrower one first`
+  judge.note(path, { severity: 'warning', message })
+}
+
+/** A rule with tags leaves some to the next. */
+function isAboutAllOf(earlier: RuleSettings, later: RuleSettings): boolean {
+  return (
+    earlier.tags.length === 0 &&
+    isWhoever(earlier.who, later.who) &&
+    covers(earlier.match, later.match)
+  )
+}
+
+/** Is everybody that `narrow` is about one of `wide`? Without accounts all are anonymous. */
+function isWhoever(wide: Who, narrow: Who): boolean {
+  switch (wide.kind) {
+    case 'everybody':
+    case 'anonymous':
+      return true
+    case 'local':
+      return narrow.kind === 'local'
+    case 'network':
+      return narrow.kind === 'network' && isWithin(narrow.network, wide.network)
+  }
+}
+
+function isForPulls({ allow, tags }: RuleSettings): boolean {
+  return tags.length === 0 && allow.includes('pull')
+}
+
+function noteClosed(judge: Judge, rules: readonly RuleSettings[]): void {
+  if (rules.length === 0 || rules.some(isForPulls)) return
+  const message = 'no rule allows pull: nobody gets anything'
+  judge.note(['access'], { severity: 'warning', message })
+}

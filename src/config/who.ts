@@ -1,0 +1,65 @@
+// How people write whom a rule of access is about. What it means is access/rule.ts's.
+import { formatNetwork, readNetwork } from '../access/network.ts'
+import { formatWho, type Who } from '../access/rule.ts'
+import type { Format } from './formats.ts'
+import { closest } from './suggest.ts'
+import type { Parsed } from './units.ts'
+
+const NETWORK = /^net:/
+/** Of those who have something to show for it. */
+const LATER = /^(?:user|group|robot|cert):/
+const WORDS = ['*', 'anonymous', 'local', 'net:10.0.0.0/8'] as const
+/** What people write for them elsewhere, in lower case. */
+const OTHERS: Readonly<Record<string, (typeof WORDS)[number]>> = {
+  all: '*',
+  any: '*',
+  anybody: '*',
+  everybody: '*',
+  everyone: '*',
+  public: '*',
+  guest: 'anonymous',
+  nobody: 'anonymous',
+  localhost: 'local',
+  loopback: 'local',
+}
+
+function readWho(text: string): Parsed<Who> {
+  if (text === '*') return ok({ kind: 'everybody' })
+  if (text === 'anonymous' || text === 'local') return ok({ kind: text })
+  if (NETWORK.test(text)) return readNet(text.replace(NETWORK, ''))
+  const network = readNetwork(text)
+  if (network.kind !== 'none') {
+    const suggestion = `net:${formatNetwork(network.network)}`
+    return { kind: 'fault', message: 'a network is written net: and its addresses', suggestion }
+  }
+  const words = `it is one of ${WORDS.join(', ')}`
+  if (LATER.test(text))
+    return { kind: 'fault', message: `there are no accounts in this version: ${words}` }
+  const lower = text.toLowerCase()
+  const other = Object.hasOwn(OTHERS, lower) ? OTHERS[lower] : undefined
+  const near = other ?? closest(lower, ['anonymous', 'local'] as const)
+  if (near !== undefined) return { kind: 'fault', message: words, suggestion: near }
+  return { kind: 'fault', message: `there are no accounts in this version: ${words}` }
+}
+
+function readNet(text: string): Parsed<Who> {
+  const read = readNetwork(text)
+  if (read.kind === 'network') return ok({ kind: 'network', network: read.network })
+  if (read.kind === 'none') {
+    const message = 'behind net: stands an address, or a network such as 10.0.0.0/8'
+    return { kind: 'fault', message }
+  }
+  const suggestion = `net:${formatNetwork(read.network)}`
+  return { kind: 'fault', message: 'a network is written by its first address', suggestion }
+}
+
+function ok(value: Who): Parsed<Who> {
+  return { kind: 'ok', value }
+}
+
+export const WHO: Format<Who> = {
+  name: 'who',
+  json: { type: 'string', examples: [...WORDS] },
+  parse: ({ text }) => readWho(text),
+  format: formatWho,
+}

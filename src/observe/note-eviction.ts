@@ -1,0 +1,53 @@
+// What the engine tells about content that leaves for want of room, or does not, as metrics and log
+// lines.
+import type { Event, Notebook } from './note-push.ts'
+
+/** One line for each batch. */
+export function noteEvicted(event: Event<'evicted'>, { logger, metrics }: Notebook): void {
+  const { why, images, blobs, bytes, youngestAgeMs, shortestAgeMs } = event
+  metrics.count('evictedImages', { why }, images)
+  metrics.count('evictedBlobs', { why }, blobs)
+  metrics.count('evictedBytes', { why }, bytes)
+  if (Number.isFinite(shortestAgeMs)) metrics.set('evictedYoungest', {}, shortestAgeMs / 1000)
+  logger.info({ why, images, blobs, bytes, youngestAgeMs }, 'content was evicted')
+}
+
+/** One line for each batch but those of the eviction, which writes one that says more. */
+export function noteLeft(event: Event<'left'>, { logger, metrics }: Notebook): void {
+  const { reason, files, bytes } = event
+  metrics.count('leftFiles', { reason }, files)
+  metrics.count('leftBytes', { reason }, bytes)
+  if (reason !== 'evicted') logger.info({ reason, files, bytes }, 'content left the disk')
+}
+
+export function noteMiscounted(
+  { contents }: Event<'miscounted'>,
+  { logger, metrics }: Notebook,
+): void {
+  metrics.count('miscounted', {}, contents)
+  const hint =
+    'it is right now, and nothing left for it; if nothing else has written to catalog.db, please report this'
+  logger.warn({ contents, hint }, 'the catalog had counted wrongly what is needed')
+}
+
+export function noteNothingEvictable(
+  event: Event<'nothing evictable'>,
+  { logger, due }: Notebook,
+): void {
+  const held = due(event.kind)
+  if (held === undefined) return
+  const { cachedBytes, keptBytes, largest } = event
+  const hint =
+    'what is left is kept, pinned, in use, or within the floor of a quota: raise storage.maxsize, delete or unpin something; the largest repository is named here'
+  logger.warn(
+    {
+      cachedBytes,
+      keptBytes,
+      largest: largest?.repository,
+      largestBytes: largest?.bytes,
+      hint,
+      held,
+    },
+    'there is no room, and nothing that may leave for it',
+  )
+}

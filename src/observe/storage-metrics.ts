@@ -1,0 +1,93 @@
+// The rows of the metrics table about the disk: how much room there is, and what takes it.
+import type { MetricRow } from './metric-row.ts'
+
+const FAILURE = ['full', 'io', 'corrupt', 'busy'] as const
+/** `leaving`: the row is gone, and the file goes next. */
+const HELD_AS = ['kept', 'cached', 'leaving'] as const
+
+export const STORAGE_METRICS = {
+  storageFailures: {
+    name: 'entrepot_storage_failures_total',
+    type: 'counter',
+    help: 'Failures of the disk under the cache, by cause.',
+    labels: { failure: FAILURE },
+  },
+  storageFree: {
+    name: 'entrepot_storage_free_bytes',
+    type: 'gauge',
+    help: 'Free on the file system that holds the blobs.',
+    labels: {},
+  },
+  storageTotal: {
+    name: 'entrepot_storage_total_bytes',
+    type: 'gauge',
+    help: 'Size of the file system that holds the blobs.',
+    labels: {},
+  },
+  storageTaken: {
+    name: 'entrepot_storage_taken_bytes',
+    type: 'gauge',
+    help: 'Taken by the data directory, all of it.',
+    labels: {},
+  },
+  storageLimit: {
+    name: 'entrepot_storage_limit_bytes',
+    type: 'gauge',
+    help: 'Most that the data directory can come to: `storage.maxsize`, or what the disk can give if that is less.',
+    labels: {},
+  },
+  storageMinFree: {
+    name: 'entrepot_storage_min_free_bytes',
+    type: 'gauge',
+    help: 'Stays free on the file system for others: `storage.minfree`.',
+    labels: {},
+  },
+  storagePushReserve: {
+    name: 'entrepot_storage_push_reserve_bytes',
+    type: 'gauge',
+    help: 'Of the limit, what no download may take, for pushes.',
+    labels: {},
+  },
+  contentBytes: {
+    name: 'entrepot_content_bytes',
+    type: 'gauge',
+    help: 'Bytes of all blobs and manifests here.',
+    labels: {},
+  },
+  contentHeld: {
+    name: 'entrepot_content_held_bytes',
+    type: 'gauge',
+    help: 'What content takes on the disk: kept because it was pushed here, cached because an upstream has it as well, or about to be removed.',
+    labels: { as: HELD_AS },
+  },
+  contentOf: {
+    name: 'entrepot_content_of_upstream_bytes',
+    type: 'gauge',
+    help: 'What the repositories of an upstream hold on the disk, those of `localhost` too; what several share counts for each.',
+    labels: { upstream: { words: 'a registry host of the configuration, else `other`' } },
+  },
+  pins: {
+    name: 'entrepot_pins',
+    type: 'gauge',
+    help: 'Pins, of the configuration and by commands; what they hold stays under any pressure.',
+    labels: {},
+  },
+  pinnedBytes: {
+    name: 'entrepot_pinned_bytes',
+    type: 'gauge',
+    help: 'What pins hold on the disk, counted every ten minutes at most; what several repositories share counts for each.',
+    labels: {},
+  },
+  returnedImages: {
+    name: 'entrepot_evicted_images_returned',
+    type: 'gauge',
+    help: 'Images that were evicted and fetched again, and with twice the room would have stayed; since the catalog was begun.',
+    labels: {},
+  },
+  returnedBytes: {
+    name: 'entrepot_evicted_images_returned_bytes',
+    type: 'gauge',
+    help: 'What had left with those images: so much would twice the room have saved.',
+    labels: {},
+  },
+} as const satisfies Readonly<Record<string, MetricRow>>

@@ -1,0 +1,211 @@
+// Collection: what nothing needs any more leaves after a grace, and what never was needed once
+// nobody has asked for it in a week. There is nothing to mark: the catalog counts who needs what
+// (docs/storage-format.md, "Leaving"). Whether content may go is asked once more as it is let go;
+// here is what is looked at, page by page, and what is told of it.
+import type { Digest } from '../../oci/digest.ts'
+import { type JobResult, type JobRun, Tally } from '../job.ts'
+import type { Pins } from '../pins/pins.ts'
+import type { Leaving } from '../leave/leaving.ts'
+import type { Grace, Graces } from './grace.ts'
+import { onDiskBytes } from '../ports/blob-store.ts'
+import type { AsOf, LooseContent } from '../ports/catalog-space.ts'
+import type { Catalog } from '../ports/catalog.ts'
+import type { Clock } from '../ports/clock.ts'
+import { StoreError } from '../ports/store-error.ts'
+import { Loosened } from '../leave/loosened.ts'
+
+export interface CollectDeps {
+  readonly catalog: Pick<
+    Catalog,
+    | 'expireLeases'
+    | 'putBack'
+    | 'stampLoose'
+    | 'listLooseSince'
+    | 'listLoose'
+    | 'findNeed'
+    | 'listUnneededWithout'
+  >
+  readonly leaving: Pick<Leaving, 'letGo'>
+  readonly clock: Pick<Clock, 'nowMs'>
+  /** Default: nothing is pinned. */
+  readonly pins?: Pick<Pins, 'findContent'> | undefined
+  readonly graces: Pick<Graces, 'asOfNow' | 'forPass' | 'mayPutBack'>
+  /**
+   * Takes what follows deleted manifests, and tells of it; in a dry run only tells.
+   * @throws StoreError
+   */
+  readonly takeFollowers: (taking: Taking) => Promise<void>
+}
+
+/** What is under way. */
+export interface Taking {
+  readonly run: JobRun
+  readonly tally: Tally
+  /** In a dry run: has left so far, and leaves by this. */
+  readonly loosened: Loosened
+  readonly grace: Grace
+  /** To be told of each that had to go and stays, because the disk failed. */
+  readonly couldNotTake: () => void
+}
+
+/** `storage.gc.delay` where nobody says another one. */
+export const GRACE_MS = 60 * 60 * 1000
+/**
+ * Files that were found without a row, and blobs that nobody had a manifest for: a week, as for
+ * parts of downloads. Where there is no room they go before.
+ */
+export const UNUSED_MS = 7 * 24 * 60 * 60 * 1000
+const PAGE_ROWS = 200
+/** With what they list: some milliseconds of work. Then others have their turn. */
+const LOOKED_AT_ONCE = 64
+/** Leave in one commit, with what they list: some 50 ms of the thread that writes the catalog. */
+const TAKEN_AT_ONCE = 256
+
+const NEEDED_NO_MORE = 'nothing needs it any more'
+const NEVER_NEEDED = 'nothing needs it, and nobody has asked for it in a week'
+
+/**
+ * In a dry run only tells: the same that a run at this moment would do.
+ * @throws StoreError
+ */
+export async function collect(deps: CollectDeps, run: JobRun): Promise<JobResult> {
+  const { catalog } = deps
+  const grace = await (run.dryRun ? deps.graces.asOfNow() : deps.graces.forPass())
+  const { nowMs } = grace
+  // A lease is over when it is over, also where that is not to be written down.
+  const asOf = run.dryRun ? { leasesOverMs: nowMs } : {}
+  const collecting = new Collecting(deps, run, asOf)
+  if (!run.dryRun) await unlessFull(writeTimes(deps, grace))
+  const beforeMs = grace.takenBeforeMs
+  await collecting.takeAll(
+    NEEDED_NO_MORE,
+    last => catalog.listLooseSince({ beforeMs, limit: PAGE_ROWS, ...asOf, ...afterLoose(last) }),
+    ({ looseAtMs }) => looseAtMs !== undefined && grace.isOver(looseAtMs),
+  )
+  await collecting.takeFollowers(grace)
+  await collecting.takeAll(
+    NEVER_NEEDED,
+    async last => {
+      const after = last === undefined ? {} : { after: last }
+      const page = await catalog.listLoose({ limit: PAGE_ROWS, ...asOf, ...after })
+      // The longest unused come first.
+      return page.filter(({ lastUsedAtMs }) => lastUsedAtMs < nowMs - UNUSED_MS)
+    },
+    ({ looseAtMs }) => looseAtMs === undefined,
+  )
+  return collecting.result()
+}
+
+/** On a full disk none of it is written down, and what is due goes. */
+async function writeTimes({ catalog, graces }: CollectDeps, grace: Grace): Promise<void> {
+  const { nowMs, longestMs } = grace
+  await catalog.expireLeases(nowMs)
+  if (graces.mayPutBack(longestMs)) await catalog.putBack({ nowMs, longestMs })
+  await catalog.stampLoose(nowMs)
+}
+
+async function unlessFull(written: Promise<void>): Promise<void> {
+  await written.catch((error: unknown) => {
+    if (!(error instanceof StoreError) || error.failure !== 'full') throw error
+  })
+}
+
+function afterLoose(last: LooseContent | undefined) {
+  const { digest, looseAtMs } = last ?? {}
+  return digest === undefined || looseAtMs === undefined ? {} : { after: { digest, looseAtMs } }
+}
+
+type NextPage = (last: LooseContent | undefined) => Promise<readonly LooseContent[]>
+
+class Collecting {
+  readonly #deps: CollectDeps
+  readonly #run: JobRun
+  readonly #asOf: AsOf
+  readonly #tally: Tally
+  /** In a dry run, of all pages: nothing of those before has left. */
+  #loosened: Loosened
+  #notTaken = 0
+
+  constructor(deps: CollectDeps, run: JobRun, asOf: AsOf) {
+    this.#deps = deps
+    this.#run = run
+    this.#asOf = asOf
+    this.#tally = new Tally(run)
+    this.#loosened = new Loosened(deps.catalog, asOf)
+  }
+
+  async takeAll(
+    reason: string,
+    next: NextPage,
+    isMeant: (content: LooseContent) => boolean,
+  ): Promise<void> {
+    let page = await next(undefined)
+    for (let last = page.at(-1); last !== undefined; last = page.at(-1)) {
+      if (this.#run.signal.aborted) return
+      await this.#take(page.filter(isMeant), reason)
+      await this.#run.pause()
+      page = await next(last)
+    }
+  }
+
+  /** Behind what was deleted itself, which is told first. */
+  async takeFollowers(grace: Grace): Promise<void> {
+    const [run, tally, loosened] = [this.#run, this.#tally, this.#loosened]
+    const couldNotTake = () => (this.#notTaken += 1)
+    // On a full disk no fact can say that they are deleted: once there is room.
+    await unlessFull(this.#deps.takeFollowers({ grace, run, tally, loosened, couldNotTake }))
+    if (!run.dryRun) this.#loosened = new Loosened(this.#deps.catalog, this.#asOf)
+  }
+
+  result(): JobResult {
+    const result = this.#tally.result()
+    return this.#notTaken === 0 ? result : { ...result, note: whyNotAll(this.#notTaken) }
+  }
+
+  #isPinned(digest: Digest): boolean {
+    return this.#deps.pins?.findContent(digest) !== undefined
+  }
+
+  async #take(page: readonly LooseContent[], reason: string): Promise<void> {
+    let digests: Digest[] = []
+    let [looked, taken] = [0, 0]
+    for (const root of page) {
+      // Nor may what would take along what is pinned.
+      const left = await this.#loosened.leave(root.digest, digest => this.#isPinned(digest))
+      looked += Math.max(1, left.length)
+      if (looked >= LOOKED_AT_ONCE) {
+        await this.#run.pause()
+        looked = 0
+      }
+      if (this.#run.signal.aborted) break
+      if (left.length > 0) digests.push(root.digest)
+      for (const { digest, sizeBytes, listedBy } of left)
+        this.#tally.add({
+          what: digest,
+          reason: listedBy === undefined ? reason : listedOnly(listedBy),
+          bytes: onDiskBytes(sizeBytes),
+        })
+      taken += left.length
+      if (taken < TAKEN_AT_ONCE) continue
+      await this.#letGo(digests)
+      digests = []
+      taken = 0
+    }
+    await this.#letGo(digests)
+  }
+
+  async #letGo(digests: readonly Digest[]): Promise<void> {
+    if (this.#run.dryRun || digests.length === 0) return
+    await this.#deps.leaving.letGo(digests, 'collected')
+    this.#loosened = new Loosened(this.#deps.catalog, this.#asOf)
+  }
+}
+
+function listedOnly(manifest: Digest): string {
+  return `only ${manifest} listed it`
+}
+
+function whyNotAll(notTaken: number): string {
+  const what = notTaken === 1 ? 'one manifest' : `${notTaken} manifests`
+  return `${what} could not be taken: the log says why, and the next pass tries again`
+}

@@ -1,0 +1,215 @@
+// The grace of what nothing needs any more: when it begins, how long it is, and when the next of it
+// is over. Until then whoever deleted by mistake pushes again without sending a byte.
+import type { Catalog } from '../ports/catalog.ts'
+import type { Clock } from '../ports/clock.ts'
+import { SteadyClock } from './steady-clock.ts'
+
+export interface BeginGraceDeps {
+  readonly catalog: Pick<Catalog, 'stampLoose'>
+  readonly clock: Pick<Clock, 'nowMs'>
+  /** Told that something has become loose. MUST NOT throw. Default nobody. */
+  readonly loosened?: (() => void) | undefined
+}
+
+/**
+ * Of all that has become loose, or follows what was deleted. What cannot be written down, the next
+ * pass writes down.
+ */
+export async function beginGrace({ catalog, clock, loosened }: BeginGraceDeps): Promise<void> {
+  await catalog.stampLoose(clock.nowMs()).catch(() => {})
+  loosened?.()
+}
+
+export interface GracesDeps {
+  readonly catalog: Pick<Catalog, 'listJobNotes' | 'noteJob' | 'firstLooseAt' | 'firstFollowsAt'>
+  readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>
+  /** `storage.gc.delay`, as it is now. */
+  readonly graceMs: () => number
+}
+
+/** From this time on. */
+interface Held {
+  readonly fromMs: number
+  readonly graceMs: number
+}
+
+/** Among what jobs note. */
+const NAME = 'graces'
+/** Of one that is changed more often, the oldest are taken for the longest of them. */
+const HELD_MAX = 16
+
+/**
+ * Which grace held when, so that nothing goes sooner than whoever deleted it could count on: a
+ * shorter one is for what is deleted from then on. A longer one is for what is still here as well.
+ */
+export class Graces {
+  readonly #deps: GracesDeps
+  /** The oldest first; the last is the one of now. Undefined before the catalog was asked. */
+  #held: readonly Held[] | undefined
+  #written: string | undefined
+  #passMs: number | undefined
+  readonly #steady: SteadyClock
+
+  constructor(deps: GracesDeps) {
+    this.#deps = deps
+    this.#steady = new SteadyClock(deps.clock)
+  }
+
+  /** From now on it is known what holds now. @throws StoreError */
+  async asOfNow(): Promise<Grace> {
+    const nowMs = this.#deps.clock.nowMs()
+    return new Grace(await this.#heldUntil(nowMs), nowMs)
+  }
+
+  /** The same, for a pass that takes all that is over. @throws StoreError */
+  async forPass(): Promise<Grace> {
+    const grace = await this.asOfNow()
+    await this.#write()
+    this.#passMs = grace.nowMs
+    return grace
+  }
+
+  /**
+   * Is a time to come one of a clock that was ahead? As much as one of a clock that is behind now,
+   * by which nothing may be cut short, until it has gone well for a whole grace.
+   */
+  mayPutBack(longestMs: number): boolean {
+    return this.#steady.isSteadyFor(longestMs)
+  }
+
+  /**
+   * In how long a pass takes something that the last one did not, or that one of now does not.
+   * Undefined when nothing waits for the end of its grace.
+   * @throws StoreError
+   */
+  async leftMs(): Promise<number | undefined> {
+    const nowMs = this.#deps.clock.nowMs()
+    const held = await this.#heldUntil(nowMs)
+    await this.#write()
+    const passMs = Math.min(this.#passMs ?? nowMs, nowMs)
+    const leftMs = await new Grace(held, passMs).leftMs(fromMs => this.#firstFrom(fromMs))
+    return leftMs === undefined ? undefined : Math.max(0, leftMs - (nowMs - passMs))
+  }
+
+  /** When the first became loose, or began to follow, of what did then or later. */
+  async #firstFrom(fromMs: number): Promise<number | undefined> {
+    const { catalog } = this.#deps
+    const looseAtMs = await catalog.firstLooseAt(fromMs)
+    const followsAtMs = await catalog.firstFollowsAt(fromMs)
+    if (looseAtMs === undefined || followsAtMs === undefined) return looseAtMs ?? followsAtMs
+    return Math.min(looseAtMs, followsAtMs)
+  }
+
+  async #heldUntil(nowMs: number): Promise<readonly Held[]> {
+    const before = this.#held ?? (await this.#read())
+    const next = { fromMs: nowMs, graceMs: this.#deps.graceMs() }
+    this.#held = followedBy(before, next, this.#passMs ?? nowMs)
+    return this.#held
+  }
+
+  /** For the next process. What cannot be written down now is tried again. */
+  async #write(): Promise<void> {
+    const body = JSON.stringify(this.#held)
+    if (body === this.#written) return
+    const written = () => (this.#written = body)
+    await this.#deps.catalog.noteJob({ name: NAME, body }).then(written, () => {})
+  }
+
+  async #read(): Promise<readonly Held[]> {
+    const notes = await this.#deps.catalog.listJobNotes()
+    this.#written = notes.find(({ name }) => name === NAME)?.body
+    return heldFrom(this.#written)
+  }
+}
+
+/** At one moment, of whatever became loose before. */
+export class Grace {
+  readonly nowMs: number
+  readonly #held: readonly Held[]
+
+  constructor(held: readonly Held[], nowMs: number) {
+    const graceMs = held.at(-1)?.graceMs ?? 0
+    this.#held = held.map((each, at) => ({
+      // What was before it is over, or was taken for the same.
+      fromMs: at === 0 ? 0 : each.fromMs,
+      graceMs: Math.max(each.graceMs, graceMs),
+    }))
+    this.nowMs = nowMs
+  }
+
+  get longestMs(): number {
+    return Math.max(...this.#held.map(({ graceMs }) => graceMs))
+  }
+
+  /** What became loose later stays. */
+  get takenBeforeMs(): number {
+    return Math.max(
+      ...this.#held.map(({ graceMs }, at) => Math.min(this.nowMs - graceMs, this.#endMs(at) + 1)),
+    )
+  }
+
+  isOver(looseAtMs: number): boolean {
+    // In the very millisecond of a change it may have been before or after.
+    const held = this.#held.filter(
+      ({ fromMs }, at) => fromMs <= looseAtMs && looseAtMs <= this.#endMs(at),
+    )
+    return held.every(({ graceMs }) => looseAtMs < this.nowMs - graceMs)
+  }
+
+  /** `firstLooseAt`: of what became loose then or later. */
+  async leftMs(
+    firstLooseAt: (fromMs: number) => Promise<number | undefined>,
+  ): Promise<number | undefined> {
+    let leastMs: number | undefined
+    for (const [at, { fromMs, graceMs }] of this.#held.entries()) {
+      const takenBeforeMs = this.nowMs - graceMs
+      const looseAtMs = await firstLooseAt(Math.max(fromMs, takenBeforeMs))
+      if (looseAtMs === undefined || looseAtMs > this.#endMs(at)) continue
+      leastMs = Math.min(leastMs ?? Number.POSITIVE_INFINITY, looseAtMs - takenBeforeMs + 1)
+    }
+    return leastMs
+  }
+
+  #endMs(at: number): number {
+    return this.#held[at + 1]?.fromMs ?? Number.POSITIVE_INFINITY
+  }
+}
+
+/**
+ * Without those by which nothing was held any more at the last pass: a longer one may have held it
+ * since.
+ */
+function followedBy(
+  before: readonly Held[],
+  { fromMs, graceMs }: Held,
+  passMs: number,
+): readonly Held[] {
+  const longestMs = Math.max(graceMs, ...before.map(each => each.graceMs))
+  const held = before.filter((_, at) => {
+    const next = before[at + 1]
+    return next === undefined || next.fromMs + longestMs >= passMs
+  })
+  const last = held.at(-1)
+  // What became loose before anybody wrote this down.
+  if (last === undefined) return [{ fromMs: 0, graceMs }]
+  if (last.graceMs === graceMs) return held
+  held.push({ fromMs: Math.max(fromMs, last.fromMs), graceMs })
+  const [first, second, ...rest] = held
+  if (held.length <= HELD_MAX || first === undefined || second === undefined) return held
+  return [{ ...first, graceMs: Math.max(first.graceMs, second.graceMs) }, ...rest]
+}
+
+function heldFrom(body: string | undefined): readonly Held[] {
+  try {
+    const held: unknown = JSON.parse(body ?? '[]')
+    return Array.isArray(held) && held.every(isHeld) ? held : []
+  } catch {
+    return []
+  }
+}
+
+function isHeld(value: unknown): value is Held {
+  if (typeof value !== 'object' || value === null) return false
+  const { fromMs, graceMs } = value as Partial<Held>
+  return Number.isFinite(fromMs) && Number.isFinite(graceMs)
+}

@@ -1,0 +1,291 @@
+// Lets content leave when there is no room: what nothing needs, then the coldest images
+// (docs/adr/0030-eviction.md). All who need room share one run, and wait for bytes that are really
+// free. How much must leave is the ledger's business, what may leave judge.ts's, and that files go
+// in safety leave/leaving.ts's.
+import type { Repository } from '../../oci/reference.ts'
+import { NOT_NEEDED } from '../../async/aborting.ts'
+import { Turns } from '../../async/turns.ts'
+import { within } from '../../async/within.ts'
+import { noteStorage } from '../best-effort.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { EvictedFor, NoteEvent } from '../ports/events.ts'
+import type { RoomByEviction } from '../space/eviction.ts'
+import type { FilesWanted } from '../space/file-room.ts'
+import { STAGES, stagesForFiles } from './candidate.ts'
+import { EvictionRun, type EvictionRunDeps, type Freed, type Outcome } from './eviction-run.ts'
+import { forgetGhosts } from './forget-ghosts.ts'
+import type { Evict, Told } from './gone.ts'
+import { LookedFor } from './looked.ts'
+import type { ScanPlace } from './order.ts'
+import type { Quota } from '../space/quota.ts'
+import { NO_QUOTAS, type Quotas, QuotaStandings } from './quotas.ts'
+import { Stuck } from './stuck.ts'
+import { BatchTeller } from './tell-batch.ts'
+
+/**
+ * That nothing more could leave holds for so long: who asks meanwhile is not made to wait for
+ * another look at everything.
+ */
+const STUCK_FOR_MS = 5_000
+
+/**
+ * In which it is looked whether enough could leave: what is above a ceiling mostly could in its
+ * turn as well, and is looked for among all only where that is not enough.
+ */
+const STAGES_ASKED = STAGES.toSorted((a, b) => Number(a.isOver) - Number(b.isOver))
+
+/**
+ * Who needs room waits for three seconds, and a commit takes some milliseconds: a catalog that
+ * writes nothing is not waited for, since what was used before these seconds is written down.
+ */
+const USES_WAIT_MS = 500
+
+export interface EvictorDeps extends EvictionRunDeps {
+  readonly clock: EvictionRunDeps['clock'] & Pick<Clock, 'sleep'>
+  /** Resolves when what was used until now is in the catalog, or lost. */
+  readonly usesWritten: () => Promise<void>
+  readonly note: NoteEvent
+  /** Default: none. */
+  readonly quotas?: Quotas | undefined
+  /** What the data directory may take; shares of quotas are of that. @throws StoreError */
+  readonly maxBytes: () => Promise<number>
+}
+
+/** `leanBytes`: files are wanted, first of what takes no more for each. */
+interface Trim extends Evict {
+  readonly leanBytes?: number
+}
+
+interface Waiting extends Evict {
+  readonly fromBytes: number
+  readonly untilBytes: number
+  readonly done: PromiseWithResolvers<number>
+}
+
+export class Evictor implements RoomByEviction {
+  readonly #deps: EvictorDeps
+  readonly #quotas: Quotas
+  readonly #turns = new Turns()
+  readonly #waiting = new Set<Waiting>()
+  /** Since the start. */
+  #freedBytes = 0
+  #isRunning = false
+  #place: ScanPlace | undefined
+  readonly #looked: LookedFor
+  readonly #teller: BatchTeller
+  readonly #stuck: Stuck
+  readonly #stopping = new AbortController()
+  #running: Promise<void> = Promise.resolve()
+
+  constructor(deps: EvictorDeps) {
+    this.#deps = deps
+    this.#quotas = deps.quotas ?? NO_QUOTAS
+    this.#looked = new LookedFor(deps.clock, STUCK_FOR_MS)
+    this.#teller = new BatchTeller(deps)
+    this.#stuck = new Stuck(deps, STUCK_FOR_MS)
+  }
+
+  makeRoom(bytes: number, signal: AbortSignal, of?: Repository): Promise<number> {
+    return this.evict(bytes, { signal, of })
+  }
+
+  /** As `makeRoom`. */
+  async evict(bytes: number, how: Evict): Promise<number> {
+    if (bytes <= 0 || how.signal.aborted || this.#isStopping) return 0
+    const fromBytes = this.#freedBytes
+    const done = Promise.withResolvers<number>()
+    const mine = { ...how, fromBytes, untilBytes: fromBytes + bytes, done }
+    this.#waiting.add(mine)
+    const leave = () => this.#end(mine)
+    how.signal.addEventListener('abort', leave, { once: true })
+    if (!this.#isRunning) this.#running = this.#run()
+    try {
+      return await done.promise
+    } finally {
+      how.signal.removeEventListener('abort', leave)
+    }
+  }
+
+  makeFiles({ count, bytesEach }: FilesWanted, signal: AbortSignal): Promise<number> {
+    const made = this.#trim(count, { signal, leanBytes: bytesEach })
+    return made.catch((error: unknown) => {
+      noteStorage(this.#deps.note, error)
+      return 0
+    })
+  }
+
+  async evictableBytes(of?: Repository): Promise<number> {
+    // What a floor held back from others may leave for its own.
+    const isOwn = of !== undefined && this.#quotas.of(of).length > 0
+    return await this.#stuck.evictableBytes({ isOwn })
+  }
+
+  async couldMake(bytes: number, signal: AbortSignal, of?: Repository): Promise<boolean> {
+    const own = of === undefined ? [] : this.#quotas.of(of)
+    const known = () => this.#looked.isEnough({ bytes, own })
+    // Those that ask at once wait for one look, and mostly have their answer by it.
+    const look = async () => known() ?? (!signal.aborted && (await this.#look(bytes, own)))
+    return known() ?? (await this.#turns.take('look', look))
+  }
+
+  async #look(bytes: number, own: readonly Quota[]): Promise<boolean> {
+    let leftBytes = bytes
+    const run = new EvictionRun(this.#deps, {
+      standings: await this.#standings(),
+      stages: STAGES_ASKED,
+      wanted: () => (this.#isStopping ? 0 : leftBytes),
+      isOwn: quota => own.includes(quota),
+    })
+    await run.foretell(chosenBytes => {
+      leftBytes -= chosenBytes
+    })
+    if (this.#isStopping) return false
+    this.#looked.note(leftBytes <= 0, { bytes, own })
+    // What leaves for its own says nothing of others.
+    if (leftBytes > 0 && own.length === 0) await this.#stuck.note(bytes - leftBytes)
+    return leftBytes <= 0
+  }
+
+  /**
+   * In a run of its own, lets leave what is above the ceilings of quotas, and then so much in all.
+   * Until `signal` is aborted. @throws StoreError
+   */
+  async trim(bytes: number, how: Evict): Promise<void> {
+    if (bytes <= 0 && this.#quotas.list().length === 0) return
+    await this.#trim(bytes, how)
+  }
+
+  /** Returns how many bytes became free; `amount` is of files where those are wanted. */
+  #trim(amount: number, how: Trim): Promise<number> {
+    return this.#turns.take('run', async () => {
+      let [wanted, bytes] = [amount, 0]
+      const run = await this.#openTrim(() => wanted, how)
+      const freed: Freed = (freedBytes, files) => {
+        wanted -= how.leanBytes === undefined ? freedBytes : files
+        bytes += freedBytes
+        this.#noteFreed(freedBytes)
+      }
+      await this.#carryOut(run, { freed, why: amount <= 0 ? 'quota' : 'room' })
+      return bytes
+    })
+  }
+
+  /** Tells what `trim` would let leave now, in its order. @throws StoreError */
+  async foretell(bytes: number, how: Evict): Promise<void> {
+    let wantedBytes = bytes
+    const run = await this.#openTrim(() => wantedBytes, how)
+    await run.foretell(chosenBytes => {
+      wantedBytes -= chosenBytes
+    })
+  }
+
+  /**
+   * Lets nothing more leave. Resolves when what was about to has left and was told of: until then
+   * the catalog is needed. Whoever waits for room does without.
+   */
+  async stop(): Promise<void> {
+    this.#stopping.abort(NOT_NEEDED)
+    for (const each of this.#waiting) this.#end(each)
+    const last = async (): Promise<void> => {}
+    await Promise.all([
+      this.#running,
+      this.#turns.take('run', last),
+      this.#turns.take('look', last),
+    ])
+  }
+
+  get #isStopping(): boolean {
+    return this.#stopping.signal.aborted
+  }
+
+  async #openTrim(wanted: () => number, { signal, told, leanBytes }: Trim): Promise<EvictionRun> {
+    return new EvictionRun(this.#deps, {
+      standings: await this.#standings(),
+      stages: leanBytes === undefined ? STAGES : stagesForFiles(leanBytes),
+      measure: leanBytes === undefined ? 'bytes' : 'files',
+      wanted: ({ isOver }) =>
+        signal.aborted || this.#isStopping ? 0 : isOver ? Number.POSITIVE_INFINITY : wanted(),
+      isOwn: () => false,
+      told,
+    })
+  }
+
+  async #run(): Promise<void> {
+    this.#isRunning = true
+    try {
+      let isOver = false
+      // Nothing is awaited between the last look and the end: whoever comes then begins a run.
+      while (this.#waiting.size > 0 && !isOver)
+        isOver = await this.#turns.take('run', () => this.#runOnce())
+    } catch (error) {
+      // Whoever waits does without; the next run tries again.
+      noteStorage(this.#deps.note, error)
+      await this.#stuck.noteUnwritten(error)
+    }
+    this.#isRunning = false
+    for (const each of this.#waiting) this.#end(each)
+  }
+
+  /** Resolves to whether another one would be of no use. */
+  async #runOnce(): Promise<boolean> {
+    const run = new EvictionRun(this.#deps, {
+      standings: await this.#standings(),
+      stages: STAGES,
+      from: this.#place,
+      wanted: () => this.#wantedBytes,
+      isOwn: quota => this.#isOwn(quota),
+      told: this.#allTold(),
+    })
+    const freed = (bytes: number) => this.#noteFreed(bytes)
+    const outcome = await this.#carryOut(run, { freed, why: 'room' })
+    this.#place = run.place
+    if (outcome === 'exhausted') await this.#stuck.note(0)
+    return outcome !== 'done'
+  }
+
+  /** Of those that wait as it begins. */
+  #allTold(): Told | undefined {
+    const all = [...this.#waiting].flatMap(({ told }) => told ?? [])
+    return all.length === 0 ? undefined : gone => all.forEach(told => told(gone))
+  }
+
+  async #carryOut(
+    run: EvictionRun,
+    { freed, why }: { freed: Freed; why: EvictedFor },
+  ): Promise<Outcome> {
+    try {
+      return await run.run(freed)
+    } finally {
+      this.#teller.tell(run.batch, why)
+      await forgetGhosts(this.#deps)
+    }
+  }
+
+  /** What each run begins with: what was used a moment ago is no colder than the rest. */
+  async #standings(): Promise<QuotaStandings> {
+    const { catalog, clock, usesWritten } = this.#deps
+    await within(clock, USES_WAIT_MS, usesWritten())
+    const maxBytes = this.#quotas.list().length === 0 ? 0 : await this.#deps.maxBytes()
+    return await QuotaStandings.look(this.#quotas, { catalog, maxBytes })
+  }
+
+  #isOwn(quota: Quota): boolean {
+    return [...this.#waiting].some(
+      ({ of }) => of !== undefined && this.#quotas.of(of).includes(quota),
+    )
+  }
+
+  /** Of the one who waits for most; 0 when nobody waits. */
+  get #wantedBytes(): number {
+    return Math.max(0, ...[...this.#waiting].map(each => each.untilBytes - this.#freedBytes))
+  }
+
+  #noteFreed(bytes: number): void {
+    this.#freedBytes += bytes
+    for (const each of this.#waiting) if (each.untilBytes <= this.#freedBytes) this.#end(each)
+  }
+
+  #end(waiting: Waiting): void {
+    if (this.#waiting.delete(waiting)) waiting.done.resolve(this.#freedBytes - waiting.fromBytes)
+  }
+}

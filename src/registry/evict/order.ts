@@ -1,0 +1,128 @@
+// In which order content is looked at to leave: in each stage first what is loose, the longest
+// unused first, then images, the coldest first; a page at a time. What was passed over is not
+// looked at again by runs that begin moments later: there may be very much of it.
+import type { Catalog } from '../ports/catalog.ts'
+import type { ColdImage } from '../ports/catalog-images.ts'
+import type { LooseContent } from '../ports/catalog-space.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { Candidate, Stage, Verdict } from './candidate.ts'
+
+/** Leaves in one commit: some milliseconds of the thread that writes the catalog. */
+const LOOSE_PAGE = 256
+/** In two commits: files of the first go while the second is written. */
+const IMAGE_PAGE = 32
+/** What becomes colder than what was passed over waits for so long, at most. */
+const RESUMED_FOR_MS = 10_000
+
+/** Where a scan stands. */
+export interface ScanPlace {
+  readonly stage: number
+  /** Undefined: still among what is loose. */
+  readonly images?: { readonly after?: ColdImage }
+  readonly looseAfter?: LooseContent
+  readonly sinceMs: number
+}
+
+export interface OrderDeps {
+  readonly catalog: Pick<Catalog, 'listLoose' | 'listColdest'>
+  readonly clock: Pick<Clock, 'monotonicMs'>
+  readonly stages: readonly Stage[]
+  readonly judge: (candidate: Candidate, stage: Stage) => Promise<Verdict>
+  /** Is there anything for this stage? Asked before each page. */
+  readonly isWanted: (stage: Stage) => boolean
+  /** Lets others run, where it is time. Awaited after each page. */
+  readonly pause: () => Promise<void>
+}
+
+/** Candidates of one kind, which may leave in this stage. */
+export interface Page {
+  readonly stage: Stage
+  readonly candidates: readonly Candidate[]
+}
+
+export class Order {
+  readonly #deps: OrderDeps
+  #place: ScanPlace
+  /** What was passed over before it began is to be looked at once more in the end. */
+  #isResumed: boolean
+  #isExhausted = false
+
+  /** `from`: where the run before stood. */
+  constructor(deps: OrderDeps, from?: ScanPlace) {
+    this.#deps = deps
+    const nowMs = deps.clock.monotonicMs()
+    this.#isResumed = from !== undefined && nowMs - from.sinceMs < RESUMED_FOR_MS
+    this.#place = from !== undefined && this.#isResumed ? from : { stage: 0, sinceMs: nowMs }
+  }
+
+  /** For the next run to go on from. */
+  get place(): ScanPlace {
+    return this.#place
+  }
+
+  /** All was looked at, in every stage. */
+  get isExhausted(): boolean {
+    return this.#isExhausted
+  }
+
+  /** Undefined when there is nothing any more, or nothing is wanted. @throws StoreError */
+  async next(): Promise<Page | undefined> {
+    const { stages, judge, isWanted, pause } = this.#deps
+    for (;;) {
+      const stage = stages[this.#place.stage]
+      if (stage === undefined) {
+        if (!this.#isResumed) {
+          this.#isExhausted = true
+          return undefined
+        }
+        this.#isResumed = false
+        this.#place = { stage: 0, sinceMs: this.#deps.clock.monotonicMs() }
+        continue
+      }
+      if (!isWanted(stage)) {
+        if (!stages.some(isWanted)) return undefined
+        this.#goOn()
+        continue
+      }
+      const candidates: Candidate[] = []
+      for (const each of await this.#page(stage)) {
+        if (stage.takes.includes(await judge(each, stage))) candidates.push(each)
+        await pause()
+      }
+      if (candidates.length > 0) return { stage, candidates }
+    }
+  }
+
+  /** The rest of the page was not wanted: whoever goes on begins behind this one. */
+  stopAt(last: Candidate): void {
+    this.#place =
+      last.kind === 'loose'
+        ? { ...this.#place, looseAfter: last.content }
+        : { ...this.#place, images: { after: last.image } }
+  }
+
+  #goOn(): void {
+    const { stage, sinceMs } = this.#place
+    this.#place = { stage: stage + 1, sinceMs }
+  }
+
+  /** Empty at the end of the stage, which the place is behind then. */
+  async #page(stage: Stage): Promise<readonly Candidate[]> {
+    const { catalog } = this.#deps
+    // What is loose is in nobody's quota by itself.
+    const { images = stage.isOver ? {} : undefined, looseAfter } = this.#place
+    if (images === undefined) {
+      const after = looseAfter === undefined ? {} : { after: looseAfter }
+      const page = await catalog.listLoose({ limit: LOOSE_PAGE, ...after })
+      const last = page.at(-1)
+      const next = last === undefined ? { images: {} } : { looseAfter: last }
+      this.#place = { ...this.#place, ...next }
+      return page.map(content => ({ kind: 'loose', content }))
+    }
+    const page = await catalog.listColdest({ limit: IMAGE_PAGE, ...images })
+    const after = page.at(-1)
+    if (after === undefined) this.#goOn()
+    else this.#place = { ...this.#place, images: { after } }
+    return page.map(image => ({ kind: 'image', image }))
+  }
+}

@@ -1,0 +1,58 @@
+// How much of what is cached could not leave when all of it was looked at last: pinned, in use or
+// within a floor. For some seconds nobody is made to wait for the same look again, and an operator
+// is told of it.
+import { BLOCK_BYTES } from '../ports/blob-store.ts'
+import type { Catalog } from '../ports/catalog.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { NoteEvent } from '../ports/events.ts'
+import { StoreError } from '../ports/store-error.ts'
+import { largestRepository } from '../space/repository-bytes.ts'
+
+export interface StuckDeps {
+  readonly catalog: Pick<Catalog, 'totals' | 'listRepositoryBytes'>
+  readonly clock: Pick<Clock, 'monotonicMs'>
+  readonly note: NoteEvent
+}
+
+export class Stuck {
+  readonly #deps: StuckDeps
+  readonly #holdsForMs: number
+  #last: { readonly bytes: number; readonly atMs: number } | undefined
+
+  constructor(deps: StuckDeps, holdsForMs: number) {
+    this.#deps = deps
+    this.#holdsForMs = holdsForMs
+  }
+
+  /** `isOwn`: for one for whom more may leave than for others. @throws StoreError */
+  async evictableBytes({ isOwn }: { readonly isOwn: boolean }): Promise<number> {
+    const last = this.#last
+    const ageMs = this.#deps.clock.monotonicMs() - (last?.atMs ?? Number.NEGATIVE_INFINITY)
+    const stuckBytes = isOwn || ageMs >= this.#holdsForMs ? 0 : (last?.bytes ?? 0)
+    return Math.max(0, (await this.#cachedBytes()) - stuckBytes)
+  }
+
+  /** On a disk without a byte the catalog cannot take down what is to leave. */
+  async noteUnwritten(error: unknown): Promise<void> {
+    if (!(error instanceof StoreError) || error.failure !== 'full') return
+    const bytes = await this.#cachedBytes().catch(() => 0)
+    this.#last = { bytes, atMs: this.#deps.clock.monotonicMs() }
+  }
+
+  /** No more than this may leave, though more is wanted. @throws StoreError */
+  async note(couldLeaveBytes: number): Promise<void> {
+    const { catalog, note, clock } = this.#deps
+    const cachedBytes = await this.#cachedBytes()
+    this.#last = { bytes: cachedBytes - couldLeaveBytes, atMs: clock.monotonicMs() }
+    const { contentBlocks, keptBlocks } = await catalog.totals()
+    // Whoever has taken the disk, it was nothing that is here, and nobody could name it.
+    if (contentBlocks === 0) return
+    const largest = await largestRepository(catalog)
+    note({ kind: 'nothing evictable', cachedBytes, keptBytes: keptBlocks * BLOCK_BYTES, largest })
+  }
+
+  async #cachedBytes(): Promise<number> {
+    const { contentBlocks, keptBlocks } = await this.#deps.catalog.totals()
+    return (contentBlocks - keptBlocks) * BLOCK_BYTES
+  }
+}

@@ -1,0 +1,300 @@
+// Takes files away whose content was let go (docs/storage-format.md, "Leaving"): in the turn of its
+// digest, if nobody has brought it back, a file is removed, and then the intent that said so. What
+// leaves, and why, is decided by others; here it is carried out, also what an earlier process had
+// begun. What cannot be removed stays an intent, and counts as taken.
+import { eachFew } from '../../async/few-at-once.ts'
+import { Gate } from '../../async/gate.ts'
+import { NOT_NEEDED } from '../../async/aborting.ts'
+import type { Digest } from '../../oci/digest.ts'
+import { noteStorage } from '../best-effort.ts'
+import type { StoredContent } from '../content.ts'
+import { onDiskBytes } from '../ports/blob-store.ts'
+import type { Eviction, Image } from '../ports/catalog-images.ts'
+import type { LeaveReason, LeavingContent } from '../ports/catalog-space.ts'
+import type { Catalog } from '../ports/catalog.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { NoteEvent } from '../ports/events.ts'
+import { StoreError } from '../ports/store-error.ts'
+import { pagesOf } from '../pages.ts'
+
+export interface LeavingDeps {
+  readonly content: StoredContent
+  readonly catalog: Pick<Catalog, 'listLeaving' | 'letGo' | 'evictImage'>
+  readonly clock: Pick<Clock, 'nowMs'>
+  readonly note: NoteEvent
+  /** Nobody keeps the file open for who asks next: else its blocks stay taken. */
+  readonly closeOpen: (digest: Digest) => void
+}
+
+/** Removed, of what was let go before it was asked for. */
+export interface Left {
+  readonly files: number
+  /** In whole blocks, as the disk has them back. */
+  readonly bytes: number
+}
+
+/** Of those that were to leave, what did. */
+export interface Departed<Each> extends Left {
+  readonly letGo: readonly Each[]
+}
+
+export interface LetGoHow<Each> {
+  readonly spared?: Eviction['spared']
+  /** Told once, also of what had left before a failure. MUST NOT throw. Default nobody. */
+  readonly departed?: (departed: Departed<Each>) => void
+}
+
+/** Read at a time, and looked at between two pauses: some milliseconds. */
+const PAGE_ROWS = 512
+/**
+ * In one commit, with what they list: the disk has work while more is written, and whoever else
+ * writes waits for 10 or 20 ms and not for a page.
+ */
+const IMAGES_AT_ONCE = 16
+/**
+ * In one commit, which they share: fewer would each pay for one of their own. Whoever brings one of
+ * them back meanwhile waits for all: some tenths of a second of a disk that is slow.
+ */
+const AT_ONCE = 256
+/**
+ * Of these. Half of the threads for the disk, which clients wait for as well. Each of them is done
+ * in microseconds, as a rule, and is then idle until the event loop comes round.
+ */
+const REMOVED_AT_ONCE = 8
+/** After so many a disk that removes nothing is left alone until the next time. */
+const FAILED_MAX = 16
+/**
+ * Of what could not be removed, told about once, and tried again behind all else: more than one
+ * broken directory of 256 holds.
+ */
+const STUCK_MAX = 10_000
+
+export class Leaving {
+  readonly #deps: LeavingDeps
+  readonly #removing = new Gate(REMOVED_AT_ONCE)
+  readonly #stopping = new AbortController()
+  /** By their times, how many batches are being let go: their answers may not be forgotten yet. */
+  readonly #unannounced = new Map<number, number>()
+  readonly #stuck = new Set<Digest>()
+  #running: Promise<Left> | undefined
+  #next: Promise<Left> | undefined
+
+  constructor(deps: LeavingDeps) {
+    this.#deps = deps
+  }
+
+  /**
+   * Lets go what nothing needs, but for what is `spared`. Resolves when the files are gone, but for
+   * those that are needed or cannot go. @throws StoreError, once what was let go before has gone
+   */
+  letGo(
+    digests: readonly Digest[],
+    reason: LeaveReason,
+    how: LetGoHow<Digest> = {},
+  ): Promise<Left> {
+    const { spared } = how
+    return this.#untilGone(how, (letGo, passes) =>
+      this.#write(digests, passes, async (some, atMs) => {
+        await this.#deps.catalog.letGo({ digests: some, reason, atMs, spared })
+        letGo.push(...some)
+      }),
+    )
+  }
+
+  /** The same for images, with all that leaves by it. @throws StoreError, as `letGo` */
+  evict(
+    images: readonly Image[],
+    reason: Eviction['reason'],
+    how: LetGoHow<Image> = {},
+  ): Promise<Left> {
+    const { catalog } = this.#deps
+    const { spared } = how
+    return this.#untilGone(how, async (letGo, passes) => {
+      for (let at = 0; at < images.length; at += IMAGES_AT_ONCE) {
+        const some = images.slice(at, at + IMAGES_AT_ONCE)
+        // In one commit: all are begun before any is waited for.
+        await this.#write(some, passes, (few, atMs) =>
+          allOf(
+            few.map(async each => {
+              const { repository, digest } = each
+              await catalog.evictImage({ repository, digest, reason, atMs, spared })
+              letGo.push(each)
+            }),
+          ),
+        )
+        // Their files go while the next ones are written down.
+        passes.add(this.finish())
+      }
+    })
+  }
+
+  /** What `write` has let go before it failed leaves as well, and is told of. */
+  async #untilGone<Each>(
+    { departed }: LetGoHow<Each>,
+    write: (letGo: Each[], passes: Set<Promise<Left>>) => Promise<void>,
+  ): Promise<Left> {
+    const letGo: Each[] = []
+    const passes = new Set<Promise<Left>>()
+    const [written] = await Promise.allSettled([write(letGo, passes)])
+    passes.add(this.finish())
+    const left = sumOf(await Promise.all(passes))
+    departed?.({ letGo, ...left })
+    if (written.status === 'rejected') throw written.reason
+    return left
+  }
+
+  /**
+   * In one commit. On a full disk by halves, each with its files: what the catalog has to spare is
+   * enough for few. `passes`: is given what goes meanwhile.
+   */
+  async #write<Each>(
+    all: readonly Each[],
+    passes: Set<Promise<Left>>,
+    write: (some: readonly Each[], atMs: number) => Promise<void>,
+  ): Promise<void> {
+    try {
+      await this.#writeAtOnce(atMs => write(all, atMs))
+    } catch (error) {
+      const isFull = error instanceof StoreError && error.failure === 'full'
+      if (!isFull || all.length < 2) throw error
+      const half = Math.ceil(all.length / 2)
+      await this.#write(all.slice(0, half), passes, write)
+      const gone = this.finish()
+      passes.add(gone)
+      await gone
+      await this.#write(all.slice(half), passes, write)
+    }
+  }
+
+  async #writeAtOnce(write: (atMs: number) => Promise<void>): Promise<void> {
+    const atMs = this.#deps.clock.nowMs()
+    this.#unannounced.set(atMs, (this.#unannounced.get(atMs) ?? 0) + 1)
+    try {
+      await write(atMs)
+    } finally {
+      const others = (this.#unannounced.get(atMs) ?? 1) - 1
+      if (others === 0) this.#unannounced.delete(atMs)
+      else this.#unannounced.set(atMs, others)
+    }
+  }
+
+  /**
+   * Carries out all that was let go before the call, by whichever process. All who ask during a
+   * pass share the next one. Throws nothing that disk or catalog brought about.
+   */
+  finish(): Promise<Left> {
+    this.#next ??= this.#after(this.#running)
+    return this.#next
+  }
+
+  /** Resolves when nothing is done any more; what is left, the next process finishes. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(NOT_NEEDED)
+    await this.#next
+    await this.#running
+  }
+
+  async #after(running: Promise<Left> | undefined): Promise<Left> {
+    await running
+    // Whoever let content go a moment ago and asks now is in it.
+    const pass = this.#pass()
+    this.#running = pass
+    this.#next = undefined
+    const left = await pass
+    if (this.#running === pass) this.#running = undefined
+    return left
+  }
+
+  async #pass(): Promise<Left> {
+    const { note } = this.#deps
+    const pass = new Pass()
+    const stuck = new Set(this.#stuck)
+    try {
+      for (const isStuck of stuck.size === 0 ? [false] : [false, true])
+        for await (const page of this.#pages()) {
+          const ready = page.filter(
+            ({ atMs, digest }) => !this.#unannounced.has(atMs) && stuck.has(digest) === isStuck,
+          )
+          // One waits for its commit while the other waits for its files.
+          await eachFew(inBatches(ready), 2, each => this.#carryOut(each, pass))
+          if (this.#isOver(pass)) break
+        }
+    } catch (error) {
+      noteStorage(note, error)
+    }
+    return pass.end(note)
+  }
+
+  #pages(): AsyncGenerator<readonly LeavingContent[]> {
+    return pagesOf<LeavingContent, Digest>(
+      page => this.#deps.catalog.listLeaving(page),
+      ({ digest }) => digest,
+      PAGE_ROWS,
+    )
+  }
+
+  /** What was brought back since, or taken away, is passed over. @throws StoreError */
+  async #carryOut(batch: readonly LeavingContent[], pass: Pass): Promise<void> {
+    const digests = batch.map(({ digest }) => digest)
+    const gone = new Set(
+      await this.#deps.content.takeAway(digests, (digest, remove) =>
+        this.#removing.pass(() => this.#remove(digest, { remove, pass })),
+      ),
+    )
+    for (const each of batch) if (gone.has(each.digest)) pass.add(each)
+  }
+
+  async #remove(
+    digest: Digest,
+    { remove, pass }: { remove: () => Promise<void>; pass: Pass },
+  ): Promise<boolean> {
+    if (this.#isOver(pass)) return false
+    const { closeOpen, note } = this.#deps
+    closeOpen(digest)
+    try {
+      await remove()
+      this.#stuck.delete(digest)
+      return true
+    } catch (error) {
+      pass.failed += 1
+      if (!this.#stuck.has(digest)) noteStorage(note, error)
+      if (this.#stuck.size < STUCK_MAX) this.#stuck.add(digest)
+      return false
+    }
+  }
+
+  #isOver({ failed }: Pass): boolean {
+    return failed >= FAILED_MAX || this.#stopping.signal.aborted
+  }
+}
+
+/** What one pass has done so far. */
+class Pass {
+  failed = 0
+  readonly #left = new Map<LeaveReason, Left>()
+
+  add({ reason, sizeBytes }: LeavingContent): void {
+    const { files, bytes } = this.#left.get(reason) ?? { files: 0, bytes: 0 }
+    this.#left.set(reason, { files: files + 1, bytes: bytes + onDiskBytes(sizeBytes) })
+  }
+
+  end(note: NoteEvent): Left {
+    for (const [reason, each] of this.#left) note({ kind: 'left', reason, ...each })
+    return sumOf([...this.#left.values()])
+  }
+}
+
+/** Throws the first failure once all have ended. */
+async function allOf(all: readonly Promise<void>[]): Promise<void> {
+  for (const each of await Promise.allSettled(all))
+    if (each.status === 'rejected') throw each.reason
+}
+
+function sumOf(all: readonly Left[]): Left {
+  const sum = (what: keyof Left) => all.reduce((so, each) => so + each[what], 0)
+  return { files: sum('files'), bytes: sum('bytes') }
+}
+
+function* inBatches(contents: readonly LeavingContent[]) {
+  for (let at = 0; at < contents.length; at += AT_ONCE) yield contents.slice(at, at + AT_ONCE)
+}

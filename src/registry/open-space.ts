@@ -1,0 +1,76 @@
+// Room on the disk, what leaves to make some, and what takes files away, put together for
+// registry.ts.
+import type { Digest } from '../oci/digest.ts'
+import { Evictor } from './evict/evictor.ts'
+import { Leaving } from './leave/leaving.ts'
+import type { OpenBlobs } from './open-blobs.ts'
+import { BLOCK_BYTES } from './ports/blob-store.ts'
+import type { Catalog } from './ports/catalog.ts'
+import type { RegistryDeps } from './running-registry.ts'
+import { isSharedSource, shareNow } from './sharing.ts'
+import { SpaceLedger } from './space/ledger.ts'
+import { usableBytes } from './space/limits.ts'
+import { ManifestRoom } from './space/manifest-room.ts'
+import type { Uses } from './uses.ts'
+
+export interface OpenedSpace {
+  readonly leaving: Leaving
+  readonly evictor: Evictor
+  readonly space: SpaceLedger
+  readonly manifestRoom: ManifestRoom
+}
+
+interface SpaceParts {
+  readonly openBlobs: OpenBlobs
+  readonly uses: Uses
+}
+
+export function openSpace(deps: RegistryDeps, { openBlobs, uses }: SpaceParts): OpenedSpace {
+  const { store, catalog, clock, namespaces, inUse, storageLimits } = deps
+  const leaving = new Leaving({ ...deps, closeOpen: digest => closeOpen(openBlobs, deps, digest) })
+  const evictor = new Evictor({
+    ...deps,
+    leaving,
+    usesWritten: () => uses.flush(),
+    filling: registry => inUse.filling(from => shareNow(namespaces, from, registry)),
+    isInUse: digest => inUse.has(digest),
+    maxBytes: async () => usableBytes(storageLimits(), await store.space()),
+  })
+  const room = {
+    store,
+    clock,
+    limits: storageLimits,
+    eviction: evictor,
+    bytesEach: () => bytesEach(catalog),
+  }
+  const space = new SpaceLedger({
+    ...room,
+    wanted: deps.roomWanted,
+    usedBytes: () => takenBy(catalog),
+    isRecorded: async digest => (await catalog.findContent(digest)) !== undefined,
+    isShared: source => isSharedSource(namespaces, source),
+  })
+  return { leaving, evictor, space, manifestRoom: new ManifestRoom(room) }
+}
+
+/** For nobody who asks next, in any thread. */
+function closeOpen(
+  openBlobs: OpenBlobs,
+  { inUse, closeElsewhere }: Pick<RegistryDeps, 'inUse' | 'closeElsewhere'>,
+  digest: Digest,
+): void {
+  openBlobs.close(digest)
+  // What another thread has open is in use; to wake all for each file would be for nothing.
+  if (inUse.has(digest)) closeElsewhere?.(digest)
+}
+
+/** What files of content take, those included that are about to go. */
+async function takenBy(catalog: Pick<Catalog, 'totals'>): Promise<number> {
+  const { contentBlocks, leavingBlocks } = await catalog.totals()
+  return (contentBlocks + leavingBlocks) * BLOCK_BYTES
+}
+
+async function bytesEach(catalog: Pick<Catalog, 'totals'>): Promise<number> {
+  const { contentBlocks, manifests, blobs } = await catalog.totals()
+  return Math.max(1, Math.ceil(contentBlocks / Math.max(1, manifests + blobs))) * BLOCK_BYTES
+}

@@ -1,0 +1,24 @@
+// Why content stays: the one table of reasons, and what follows from them for its class.
+import type { ContentClass } from './blob-store-content.ts'
+
+/**
+ * Why content stays in a repository, whatever room there is: content with one, in any repository,
+ * is kept.
+ * - `pushed`: this edge is its home
+ * - `undelivered`: it is yet to be brought to its upstream
+ */
+export const HOLDS = ['pushed', 'undelivered'] as const
+export type Hold = (typeof HOLDS)[number]
+
+/**
+ * What whoever records content says of why it stays.
+ * - `awaited`: it is kept, and what is recorded later says why: of a blob that a client sent, the
+ *   manifest that lists it; in a rebuild, what is yet to be delivered
+ * - `nothing`: it stays as long as there is room, but for what was recorded of it before
+ */
+export type SaidHold = Hold | 'awaited' | 'nothing'
+
+/** Here alone it is said which class follows from it. */
+export function classOf(hold: SaidHold): ContentClass {
+  return hold === 'nothing' ? 'cached' : 'kept'
+}

@@ -1,0 +1,195 @@
+// What a purge takes of each repository, as the catalog has it: nothing is changed here.
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Digest } from '../../oci/digest.ts'
+import {
+  parseRepositoryKey,
+  type Repository,
+  type RepositoryKey,
+  type Tag,
+} from '../../oci/reference.ts'
+import { INDEX_DEPTH_MAX } from '../edges.ts'
+import { rowsOf } from '../pages.ts'
+import type { ListedMember } from '../ports/catalog-content.ts'
+import type { Image } from '../ports/catalog-images.ts'
+import type { RecordedTag } from '../ports/catalog-tags.ts'
+import type { Catalog } from '../ports/catalog.ts'
+import type { Matcher } from '../pins/selectors.ts'
+
+/** Some milliseconds; then others have their turn. */
+const LOOKED_AT_ONCE = 50
+/** Repositories that have one digest; far more than there are of any. */
+const HOLDERS_MAX = 10_000
+
+export interface Named extends Image {
+  /** That lead to it. */
+  readonly tags: readonly RecordedTag[]
+}
+
+/** Who needs that content stays: whoever pushed it to this repository, or to others alone. */
+export type KeptFor = 'here' | 'others' | 'nobody'
+
+export interface Plan {
+  /** That it is about, and that have anything of it. */
+  readonly repositories: ReadonlySet<RepositoryKey>
+  /** What is listed stands before what lists it: an index goes behind its manifests. */
+  readonly free: readonly Named[]
+  /** The same of what was pushed to its repository, or has a tag there that was. */
+  readonly held: readonly Named[]
+  /** Meant by themselves, and not as what a manifest lists. */
+  readonly blobs: readonly (Image & { readonly keptFor: KeptFor })[]
+  /** That lead to what is not here. */
+  readonly bareTags: readonly { readonly repository: Repository; readonly tag: RecordedTag }[]
+}
+
+type PlanCatalog = Pick<
+  Catalog,
+  | 'listRepositories'
+  | 'listRepositoriesOf'
+  | 'listMembers'
+  | 'listTags'
+  | 'findContent'
+  | 'findManifest'
+  | 'findMember'
+  | 'isKeptForOthers'
+>
+
+export interface PlanDeps {
+  readonly catalog: PlanCatalog
+  /** Resolves when what clients have whole of this blob is written down. */
+  readonly published: (digest: Digest) => Promise<void>
+}
+
+/** @throws StoreError */
+export async function planPurge({ catalog, published }: PlanDeps, matcher: Matcher): Promise<Plan> {
+  const { selector } = matcher
+  const keys =
+    selector.kind === 'content'
+      ? await catalog.listRepositoriesOf(selector.digest, HOLDERS_MAX)
+      : allRepositories(catalog)
+  const plan: Growing = {
+    repositories: new Set(),
+    free: [],
+    held: [],
+    blobs: [],
+    bareTags: [],
+  }
+  for await (const key of keys)
+    if (matcher.isAbout(key)) await planIn({ catalog, published }, { matcher, key, plan })
+  return plan
+}
+
+interface Growing {
+  readonly repositories: Set<RepositoryKey>
+  readonly free: Named[]
+  readonly held: Named[]
+  readonly blobs: Plan['blobs'][number][]
+  readonly bareTags: Plan['bareTags'][number][]
+}
+
+async function planIn(
+  { catalog, published }: PlanDeps,
+  { matcher, key, plan }: { matcher: Matcher; key: RepositoryKey; plan: Growing },
+): Promise<void> {
+  const repository = parseRepositoryKey(key)
+  const tags = await allTags(catalog, repository)
+  const meant = tags.filter(({ tag, digest }) => matcher.hasTag(tag) || matcher.hasDigest(digest))
+  const { roots, blobs } = await rootsIn(catalog, repository, matcher)
+  for (const { digest } of meant) roots.add(digest)
+  const { manifests, listed } = await withChildren(catalog, repository, roots)
+  const tagsOf = Map.groupBy(tags, ({ digest }) => digest)
+  for (const digest of [...manifests].reverse()) {
+    const named = { repository, digest, tags: tagsOf.get(digest) ?? [] }
+    const isPushed = named.tags.some(({ local }) => local)
+    const isHeld = isPushed || (await isKeptFor(catalog, named)) === 'here'
+    plan[isHeld ? 'held' : 'free'].push(named)
+  }
+  for (const digest of listed) await published(digest)
+  const alone = blobs.filter(digest => !listed.has(digest))
+  for (const digest of alone) {
+    const blob = { repository, digest }
+    plan.blobs.push({ ...blob, keptFor: await isKeptFor(catalog, blob) })
+  }
+  const bare = meant.filter(({ digest }) => !manifests.has(digest))
+  plan.bareTags.push(...bare.map(tag => ({ repository, tag })))
+  if (manifests.size + alone.length + bare.length > 0) plan.repositories.add(key)
+}
+
+/** Meant by their digest, or because all of the repository is. */
+async function rootsIn(catalog: PlanCatalog, repository: Repository, matcher: Matcher) {
+  const { selector } = matcher
+  const roots = new Set<Digest>()
+  const blobs: Digest[] = []
+  if (selector.kind === 'repositories')
+    for (const { digest, isManifest } of await allMembers(catalog, repository))
+      if (isManifest) roots.add(digest)
+      else blobs.push(digest)
+  if (selector.kind === 'manifest' || selector.kind === 'content') {
+    const { digest } = selector
+    const member = await catalog.findMember(repository, digest)
+    if (member?.mediaType !== undefined) roots.add(digest)
+    else if (member !== undefined && selector.kind === 'content') blobs.push(digest)
+  }
+  return { roots, blobs }
+}
+
+async function isKeptFor(catalog: PlanCatalog, { repository, digest }: Image): Promise<KeptFor> {
+  if ((await catalog.findContent(digest))?.contentClass !== 'kept') return 'nobody'
+  return (await catalog.isKeptForOthers(repository, digest)) ? 'others' : 'here'
+}
+
+/** Those of `roots` that are here, and what they list as manifests, roots first; what all list. */
+async function withChildren(
+  catalog: PlanCatalog,
+  repository: Repository,
+  roots: ReadonlySet<Digest>,
+): Promise<{ manifests: ReadonlySet<Digest>; listed: ReadonlySet<Digest> }> {
+  const found = new Set<Digest>()
+  const listed = new Set<Digest>()
+  let level = [...roots]
+  for (let depth = 0; depth < INDEX_DEPTH_MAX && level.length > 0; depth += 1) {
+    const below: Digest[] = []
+    for (const [at, digest] of level.entries()) {
+      if (at % LOOKED_AT_ONCE === 0) await nextTurn()
+      const manifest = await catalog.findManifest(repository, digest)
+      if (manifest === undefined) continue
+      // What was found as one of a list stands behind it.
+      found.delete(digest)
+      found.add(digest)
+      for (const { child, kind } of manifest.edges) {
+        if (kind === 'manifest') below.push(child)
+        else if (kind !== 'subject') listed.add(child)
+      }
+    }
+    level = below
+  }
+  return { manifests: found, listed }
+}
+
+function allTags(catalog: PlanCatalog, repository: Repository): Promise<RecordedTag[]> {
+  const tags = rowsOf<RecordedTag, Tag>(
+    page => catalog.listTags(repository, page),
+    ({ tag }) => tag,
+  )
+  return all(tags)
+}
+
+function allMembers(catalog: PlanCatalog, repository: Repository): Promise<ListedMember[]> {
+  const members = rowsOf<ListedMember, Digest>(
+    page => catalog.listMembers(repository, page),
+    ({ digest }) => digest,
+  )
+  return all(members)
+}
+
+async function all<Row>(rows: AsyncIterable<Row>): Promise<Row[]> {
+  const found: Row[] = []
+  for await (const row of rows) found.push(row)
+  return found
+}
+
+function allRepositories(catalog: PlanCatalog): AsyncGenerator<RepositoryKey> {
+  return rowsOf<RepositoryKey, RepositoryKey>(
+    page => catalog.listRepositories(page),
+    key => key,
+  )
+}

@@ -1,0 +1,240 @@
+// An operator wants something out of this edge: its rows, its bytes, and what is remembered of it,
+// so that the next who asks has the upstream asked. What was pushed, and is at no upstream or not
+// yet, goes only when that is said, by the way that a client's delete goes. What was pushed to
+// another repository leaves the one it is meant in, and stays for the other.
+import type { Digest } from '../../oci/digest.ts'
+import {
+  formatImage,
+  parseRepositoryKey,
+  type Repository,
+  type RepositoryKey,
+  repositoryKey,
+} from '../../oci/reference.ts'
+import type { BlobPresence } from '../blob-presence.ts'
+import { type DeleteManifestDeps, removeManifest, removeTag } from '../delete/delete-manifest.ts'
+import { type Gone, type JobResult, type JobRun, Tally } from '../job.ts'
+import type { Leaving } from '../leave/leaving.ts'
+import { onDiskBytes } from '../ports/blob-store.ts'
+import type { Footprint, Image } from '../ports/catalog-images.ts'
+import type { RecordedTag } from '../ports/catalog-tags.ts'
+import { freedBytes, Loosened } from '../leave/loosened.ts'
+import { compileSelector, type Selector } from '../pins/selectors.ts'
+import { type KeptFor, type Named, type Plan, planPurge } from './plan.ts'
+
+export interface PurgeDeps extends DeleteManifestDeps {
+  readonly presence: BlobPresence
+  /** Resolves when what clients have whole of this blob is written down. */
+  readonly published: (digest: Digest) => Promise<void>
+  readonly leaving: Pick<Leaving, 'evict' | 'letGo'>
+  /** Upstream's lists of this repository, and of what refers to these, are asked for anew. */
+  readonly expireLists: (repository: Repository, subjects: readonly Digest[]) => Promise<void>
+  /**
+   * Forgets what this process remembers of these repositories; how many negative answers that were.
+   */
+  readonly forget: (isMeant: (key: RepositoryKey) => boolean) => number
+}
+
+export interface PurgeOptions extends JobRun {
+  /** Also what was pushed here. */
+  readonly kept: boolean
+}
+
+export interface PurgeResult extends JobResult {
+  /** What stayed, and why: the first of it, at most HELD_TOLD_MAX. */
+  readonly held: readonly Gone[]
+  readonly heldCount: number
+  /** Answers "the upstream does not have it" that were forgotten. */
+  readonly forgotten: number
+}
+
+/** A person reads fewer. */
+const HELD_TOLD_MAX = 1_000
+/** Some milliseconds; then others have their turn. */
+const LOOKED_AT_ONCE = 50
+
+const PURGED = 'purged'
+const HELD = 'it was pushed here: --kept takes it as well'
+const PROMISED = 'a push under way was told that it is here'
+
+/** @throws StoreError; what went by then stays gone */
+export async function purge(
+  deps: PurgeDeps,
+  selector: Selector,
+  options: PurgeOptions,
+): Promise<PurgeResult> {
+  const matcher = compileSelector(selector)
+  const plan = await planPurge(deps, matcher)
+  const purging = new Purging(deps, options)
+  await purging.run(plan)
+  // Of one digest, in the repositories where it was.
+  const isMeant = (key: RepositoryKey) =>
+    selector.kind === 'content' ? plan.repositories.has(key) : matcher.isAbout(key)
+  const forgotten = options.dryRun ? 0 : deps.forget(isMeant)
+  if (!options.dryRun) await expireLists(deps, plan)
+  return { ...purging.result(), forgotten }
+}
+
+async function expireLists(deps: PurgeDeps, { repositories, free }: Plan): Promise<void> {
+  const of = Map.groupBy(free, ({ repository }) => repositoryKey(repository))
+  for (const key of repositories) {
+    const subjects = of.get(key)?.map(({ digest }) => digest) ?? []
+    await deps.expireLists(parseRepositoryKey(key), subjects)
+  }
+}
+
+class Purging {
+  readonly #deps: PurgeDeps
+  readonly #options: PurgeOptions
+  readonly #tally: Tally
+  readonly #held: Gone[] = []
+  readonly #loosened: Loosened
+  #heldCount = 0
+
+  constructor(deps: PurgeDeps, options: PurgeOptions) {
+    this.#deps = deps
+    this.#options = options
+    this.#tally = new Tally(options)
+    this.#loosened = new Loosened(deps.catalog)
+  }
+
+  result(): Omit<PurgeResult, 'forgotten'> {
+    return { ...this.#tally.result(), held: this.#held, heldCount: this.#heldCount }
+  }
+
+  async run({ free, held, bareTags, blobs }: Plan): Promise<void> {
+    await this.#takeFree(free)
+    for (const named of held) await this.#unlessAborted(() => this.#takeHeld(named))
+    for (const tag of bareTags) await this.#unlessAborted(() => this.#takeTag(tag))
+    for (const blob of blobs) await this.#unlessAborted(() => this.#takeBlob(blob))
+  }
+
+  async #unlessAborted(step: () => Promise<void>): Promise<void> {
+    await this.#options.pause()
+    if (!this.#options.signal.aborted) await step()
+  }
+
+  /** In their order: what several of them share is freed with the last of these. */
+  async #takeFree(images: readonly Named[]): Promise<void> {
+    const { dryRun, kept, signal } = this.#options
+    let after: Footprint | undefined
+    for (let at = 0; at < images.length && !signal.aborted; at += LOOKED_AT_ONCE) {
+      await this.#options.pause()
+      const some = images.slice(at, at + LOOKED_AT_ONCE)
+      // In a dry run nothing of those before has gone.
+      const footprint = await this.#deps.catalog.footprint(some, { after })
+      if (dryRun) after = footprint
+      for (const [index, image] of some.entries()) {
+        if (signal.aborted || !(await this.#evict(image))) continue
+        this.#add(nameOf(image), footprint.byImage[index]?.bytes)
+        // For what was pushed, and goes after it.
+        if (dryRun && kept) await this.#loosened.leaveRepository(image)
+      }
+    }
+  }
+
+  /** False, and told, when it stays. */
+  async #evict(image: Named): Promise<boolean> {
+    const { catalog, leaving } = this.#deps
+    const { repository, digest } = image
+    if (!this.#options.dryRun) await leaving.evict([image], 'purged')
+    const stays = this.#options.dryRun
+      ? await this.#isPromised(image)
+      : (await catalog.findManifest(repository, digest)) !== undefined
+    if (stays) await this.#holdMeanwhile(image, nameOf(image))
+    return !stays
+  }
+
+  /** Since this was planned a client was told that it is here, or has pushed it. */
+  async #holdMeanwhile(image: Image, what: string): Promise<void> {
+    this.#hold(what, (await this.#isPromised(image)) ? PROMISED : HELD)
+  }
+
+  /** To a push that has yet to end. */
+  async #isPromised({ repository, digest }: Image): Promise<boolean> {
+    const { catalog } = this.#deps
+    const leasedMs = await catalog.leasedUntil(repository, digest)
+    return leasedMs !== undefined || (await catalog.isPending(repository, digest))
+  }
+
+  async #takeHeld(image: Named): Promise<void> {
+    const { repository, digest } = image
+    const what = nameOf(image)
+    if (!this.#options.kept) return this.#hold(what, HELD)
+    const leaves = await this.#loosened.leaveRepository(image)
+    const how = { followedSinceMs: this.#deps.clock.nowMs() }
+    // Also where the manifest itself stays for others.
+    const digests = [digest, ...leaves.map(each => each.digest)]
+    await this.#leave(digests, repository, async () => {
+      await removeManifest(this.#deps, repository, digest, how)
+    })
+    this.#add(what, freedBytes(leaves))
+  }
+
+  /** It leads to nothing that is here; what is asked next asks the upstream. */
+  async #takeTag({ repository, tag }: { repository: Repository; tag: RecordedTag }): Promise<void> {
+    const { catalog, turns } = this.#deps
+    const what = formatImage(repository, { kind: 'tag', tag: tag.tag })
+    if (tag.local && !this.#options.kept) return this.#hold(what, HELD)
+    if (!this.#options.dryRun && tag.local)
+      await turns.take(repositoryKey(repository), () => removeTag(this.#deps, repository, tag.tag))
+    else if (!this.#options.dryRun) await catalog.forgetTag(repository, tag.tag)
+    this.#add(what)
+  }
+
+  async #takeBlob(blob: Image & { keptFor: KeptFor }): Promise<void> {
+    const { repository, digest, keptFor } = blob
+    const { catalog, presence } = this.#deps
+    const what = formatImage(repository, { kind: 'digest', digest })
+    // What went with an image is not here any more.
+    if (!this.#options.dryRun && (await catalog.findMember(repository, digest)) === undefined)
+      return
+    if (keptFor === 'here' && !this.#options.kept) return this.#hold(what, HELD)
+    // Of what was not pushed no fact tells.
+    const need = keptFor === 'others' ? undefined : await catalog.findNeed(digest)
+    const isLoose = need?.times === 0 && !need.isPromised
+    let isStaying = false
+    const remove = () =>
+      keptFor === 'here'
+        ? presence.remove(repository, digest)
+        : presence.alone(repository, digest, async () => {
+            await catalog.removeMember(repository, digest, { unlessPromised: true })
+            isStaying = (await catalog.findMember(repository, digest)) !== undefined
+          })
+    // What others keep stays, whether something needs it or not.
+    if (keptFor === 'others') await this.#inTurn(repository, remove)
+    else await this.#leave([digest], repository, remove)
+    if (isStaying) return this.#holdMeanwhile(blob, what)
+    this.#add(what, isLoose ? onDiskBytes(need.sizeBytes) : 0)
+  }
+
+  #add(what: string, bytes = 0): void {
+    this.#tally.add({ what, reason: PURGED, bytes })
+  }
+
+  #hold(what: string, reason: string): void {
+    this.#heldCount += 1
+    if (this.#held.length < HELD_TOLD_MAX) this.#held.push({ what, reason, bytes: 0 })
+  }
+
+  /** Until the files are gone. */
+  async #leave(
+    digests: readonly Digest[],
+    repository: Repository,
+    remove: () => Promise<void>,
+  ): Promise<void> {
+    await this.#inTurn(repository, remove)
+    if (!this.#options.dryRun) await this.#deps.leaving.letGo(digests, 'purged')
+  }
+
+  async #inTurn(repository: Repository, remove: () => Promise<void>): Promise<void> {
+    if (!this.#options.dryRun) await this.#deps.turns.take(repositoryKey(repository), remove)
+  }
+}
+
+function nameOf({ repository, digest, tags }: Named): string {
+  const [first] = tags
+  return formatImage(
+    repository,
+    first === undefined ? { kind: 'digest', digest } : { kind: 'tag', tag: first.tag },
+  )
+}

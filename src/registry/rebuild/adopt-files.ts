@@ -1,0 +1,48 @@
+// Files that no row tells of: what a lost catalog knew, or what a process wrote that was killed
+// before the row. Each counts from now on as cached content that is nobody's: it leaves as any
+// other when there is no room, and whoever pulls what names it before finds it here. It gives
+// nobody a right (docs/adr/0004-membership.md): which repository the bytes came from nobody knows.
+import type { Digest } from '../../oci/digest.ts'
+import type { StoredContent } from '../content.ts'
+import type { BlobStore } from '../ports/blob-store.ts'
+import type { Catalog } from '../ports/catalog.ts'
+
+export interface AdoptParts {
+  readonly content: StoredContent
+  readonly store: BlobStore
+  readonly catalog: Catalog
+}
+
+export interface AdoptedFiles {
+  readonly files: number
+  readonly bytes: number
+}
+
+/** Written together: one commit takes many rows, and clients wait for commits. */
+const PAGE_FILES = 256
+
+/**
+ * Looks at every file beside the traffic, in constant memory. Not to be run before the facts were
+ * compared with the catalog: what one of them needs would else count as nobody's until then.
+ * @throws StoreError; the signal's reason
+ */
+export async function adoptFiles(
+  { content, store, catalog }: AdoptParts,
+  { atMs, signal }: { readonly atMs: number; readonly signal: AbortSignal },
+): Promise<AdoptedFiles> {
+  const found = { files: 0, bytes: 0 }
+  let page: Digest[] = []
+  const adopt = async () => {
+    const adopted = await content.adopt(page, atMs)
+    page = []
+    found.files += adopted.length
+    for (const { sizeBytes } of adopted) found.bytes += sizeBytes
+  }
+  for await (const { digest } of store.list()) {
+    signal.throwIfAborted()
+    if ((await catalog.findContent(digest)) === undefined) page.push(digest)
+    if (page.length === PAGE_FILES) await adopt()
+  }
+  await adopt()
+  return found
+}

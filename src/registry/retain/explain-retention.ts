@@ -1,0 +1,91 @@
+// What the policies say of one image: which line holds it and until when, or why it goes. It judges
+// as the job does, and changes nothing.
+import type { Repository, Tag } from '../../oci/reference.ts'
+import type { Digest } from '../../oci/digest.ts'
+import { Pieces } from '../pieces.ts'
+import { spanText } from './age-text.ts'
+import { judge } from './judge.ts'
+import { judgeTags, lastUseOf, type TagToJudge, type Verdict } from './judge-tags.ts'
+import { JUDGED_MAX, type ReadDeps, readRepository } from './read-repository.ts'
+import { type KeepLine, policyFor, type RetentionRules } from './rules.ts'
+import { subjectOfTag } from './signature-tag.ts'
+
+/** As the job that goes by them has them. */
+export interface RetentionNow extends RetentionRules {
+  /** By itself it takes nothing away. */
+  readonly dryRun: boolean
+}
+
+/** What is asked about: the tag if there is one, else the manifest. */
+export interface Retained {
+  readonly repository: Repository
+  readonly tag: Tag | undefined
+  readonly digest: Digest
+}
+
+export interface Outlook extends Verdict {
+  /** When it goes unless it is pushed or pulled again; absent where age alone ends nothing. */
+  readonly untilMs?: number
+}
+
+/** Undefined where no policy judges it. @throws StoreError */
+export async function outlookOf(
+  deps: ReadDeps,
+  rules: RetentionRules,
+  { repository, tag, digest }: Retained,
+): Promise<Outlook | undefined> {
+  const policy = policyFor(rules, repository)
+  if (policy === undefined) return undefined
+  const read = await readRepository(deps, repository)
+  if (read === undefined) return { kind: 'keep', reason: `there are more than ${JUDGED_MAX} here` }
+  const { nowMs } = deps
+  const verdicts = await judge({ policy, delayMs: rules.delayMs, nowMs }, read)
+  if (tag === undefined) return verdicts.manifests.get(digest)
+  const verdict = verdicts.tags.get(tag)
+  const untilMs = await endOf(policy.keepTags, read.tags, { tag, nowMs })
+  return verdict?.kind !== 'keep' || untilMs === undefined ? verdict : { ...verdict, untilMs }
+}
+
+/** When the last line lets go of a tag that only age lets go of. */
+async function endOf(
+  lines: readonly KeepLine[],
+  all: readonly TagToJudge[],
+  { tag, nowMs }: { tag: Tag; nowMs: number },
+): Promise<number | undefined> {
+  const pieces = new Pieces()
+  const tags: TagToJudge[] = []
+  await pieces.each(all, each => {
+    if (subjectOfTag(each.tag) === undefined) tags.push(each)
+  })
+  const judged = tags.find(each => each.tag === tag)
+  if (judged === undefined) return undefined
+  const never = Number.POSITIVE_INFINITY
+  const ends = lines
+    .flatMap(({ pushedWithinMs = never, pulledWithinMs = never }) => [
+      judged.pushedAtMs + pushedWithinMs,
+      lastUseOf(judged) + pulledWithinMs,
+    ])
+    .filter(atMs => atMs > nowMs && atMs < never)
+    .sort((a, b) => a - b)
+  for (const atMs of ends)
+    if ((await judgeTags(lines, tags, { nowMs: atMs, pieces })).get(tag)?.kind === 'go') return atMs
+  return undefined
+}
+
+/** A sentence for people. */
+export function retentionText(
+  outlook: Outlook | undefined,
+  { dryRun, nowMs }: { readonly dryRun: boolean; readonly nowMs: number },
+): string {
+  if (outlook === undefined) return 'no policy of storage.retention is about it'
+  const { kind, reason, untilMs } = outlook
+  if (kind === 'go')
+    return dryRun
+      ? `storage.retention lets it go, but storage.retention.dryrun is on: ${reason}`
+      : `storage.retention lets it go when "retain" runs next: ${reason}`
+  const end =
+    untilMs === undefined
+      ? ''
+      : `; unless it is pushed or pulled again it goes in ${spanText(untilMs - nowMs)}`
+  return `storage.retention keeps it: ${reason}${end}`
+}

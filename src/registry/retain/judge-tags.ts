@@ -1,0 +1,189 @@
+// Which tags a policy keeps: those that any condition of any of its lines holds. Pure: the same
+// tags and time give the same verdicts, in whatever order they come.
+import picomatch from 'picomatch'
+import type { Digest } from '../../oci/digest.ts'
+import { TAG_GLOB } from '../../oci/name-glob.ts'
+import type { Tag } from '../../oci/reference.ts'
+import type { Pieces } from '../pieces.ts'
+import { agoText } from './age-text.ts'
+import { firstOf } from './first-of.ts'
+import type { KeepLine } from './rules.ts'
+import { compareVersions, type Version, versionOf } from './semver.ts'
+
+export interface TagToJudge {
+  readonly tag: Tag
+  readonly digest: Digest
+  readonly pushedAtMs: number
+  /** Undefined: never. */
+  readonly pulledAtMs: number | undefined
+  /** Why it stays whatever the policy says; undefined: nothing else holds it. */
+  readonly held: string | undefined
+}
+
+export interface Verdict {
+  readonly kind: 'keep' | 'go'
+  /** For people: `keeptags[0].pushedwithin: pushed 3 days ago`. */
+  readonly reason: string
+}
+
+export interface TagsJudgedBy {
+  readonly nowMs: number
+  /** Others have their turn meanwhile: there may be very many. */
+  readonly pieces: Pieces
+}
+
+/** A verdict for each tag. Where there are no lines, all stay. */
+export async function judgeTags(
+  lines: readonly KeepLine[],
+  tags: readonly TagToJudge[],
+  by: TagsJudgedBy,
+): Promise<ReadonlyMap<Tag, Verdict>> {
+  const { nowMs, pieces } = by
+  const kept = new Map<Tag, string>()
+  const named = new Map<Tag, number[]>()
+  await pieces.each(tags, ({ tag, held }) => {
+    if (held !== undefined) kept.set(tag, held)
+  })
+  for (const [index, line] of lines.entries()) {
+    const ofLine = await namedBy(line, tags, pieces)
+    await pieces.each(ofLine, ({ tag }) => {
+      const already = named.get(tag)
+      if (already === undefined) named.set(tag, [index])
+      else already.push(index)
+    })
+    await new HeldBy(ofLine, by, (tag, condition) => {
+      if (!kept.has(tag)) kept.set(tag, `keeptags[${index}].${condition}`)
+    }).tell(line)
+  }
+  const verdicts = new Map<Tag, Verdict>()
+  await pieces.each(tags, each => {
+    const reason = lines.length === 0 ? 'no line says which tags go' : kept.get(each.tag)
+    verdicts.set(
+      each.tag,
+      reason === undefined
+        ? { kind: 'go', reason: whyNot(each, named.get(each.tag) ?? [], nowMs) }
+        : { kind: 'keep', reason },
+    )
+  })
+  return verdicts
+}
+
+async function namedBy(
+  { patterns }: KeepLine,
+  tags: readonly TagToJudge[],
+  pieces: Pieces,
+): Promise<readonly TagToJudge[]> {
+  if (patterns.length === 0) return tags
+  const matches = picomatch([...patterns], TAG_GLOB)
+  const named: TagToJudge[] = []
+  await pieces.each(tags, each => {
+    if (matches(each.tag)) named.push(each)
+  })
+  return named
+}
+
+type Compare = (a: TagToJudge, b: TagToJudge) => number
+
+/** Of what is equally recent, the tag that comes last in ASCII order: usually the higher one. */
+const byName: Compare = (a, b) => (a.tag < b.tag ? 1 : -1)
+const byPush: Compare = (a, b) => b.pushedAtMs - a.pushedAtMs || byName(a, b)
+/** What nobody pulled comes after all that somebody did. */
+const byPull: Compare = (a, b) => pullOf(b) - pullOf(a) || byPush(a, b)
+
+interface VersionTag {
+  readonly each: TagToJudge
+  readonly version: Version
+}
+const byVersion = (a: VersionTag, b: VersionTag) =>
+  compareVersions(b.version, a.version) || byName(a.each, b.each)
+
+function pullOf({ pulledAtMs }: TagToJudge): number {
+  return pulledAtMs ?? Number.MIN_SAFE_INTEGER
+}
+
+export function lastUseOf({ pushedAtMs, pulledAtMs }: TagToJudge): number {
+  return Math.max(pushedAtMs, pulledAtMs ?? pushedAtMs)
+}
+
+/** Which of the tags that a line is about it holds, and by which condition. */
+class HeldBy {
+  readonly #tags: readonly TagToJudge[]
+  readonly #by: TagsJudgedBy
+  readonly #hold: (tag: Tag, condition: string) => void
+
+  constructor(
+    tags: readonly TagToJudge[],
+    by: TagsJudgedBy,
+    hold: (tag: Tag, condition: string) => void,
+  ) {
+    this.#tags = tags
+    this.#by = by
+    this.#hold = hold
+  }
+
+  async tell(line: KeepLine): Promise<void> {
+    const { mostRecentlyPushedCount: pushed, mostRecentlyPulledCount: pulled } = line
+    const { highestSemverCount: highest, pushedWithinMs, pulledWithinMs } = line
+    const conditions = [pushed, pulled, highest, pushedWithinMs, pulledWithinMs]
+    if (conditions.every(each => each === undefined)) {
+      await this.#by.pieces.each(this.#tags, ({ tag }) => this.#hold(tag, `patterns: ${tag}`))
+      return
+    }
+    await this.#first(pushed, { by: byPush, word: 'mostrecentlypushedcount' })
+    await this.#first(pulled, { by: byPull, word: 'mostrecentlypulledcount' })
+    await this.#highestVersions(highest)
+    await this.#within(pushedWithinMs, { word: 'pushedwithin', at: each => each.pushedAtMs })
+    await this.#within(pulledWithinMs, { word: 'pulledwithin', at: lastUseOf })
+  }
+
+  async #first(
+    count: number | undefined,
+    { by, word }: { by: Compare; word: string },
+  ): Promise<void> {
+    if (count === undefined) return
+    const { pieces } = this.#by
+    let place = 0
+    await pieces.each(await firstOf(this.#tags, { count, by }, pieces), ({ tag }) => {
+      place += 1
+      this.#hold(tag, `${word}: ${place} of ${count}`)
+    })
+  }
+
+  async #highestVersions(count: number | undefined): Promise<void> {
+    if (count === undefined) return
+    const { pieces } = this.#by
+    const versions: VersionTag[] = []
+    await pieces.each(this.#tags, each => {
+      const version = versionOf(each.tag)
+      if (version !== undefined) versions.push({ each, version })
+    })
+    let place = 0
+    await pieces.each(await firstOf(versions, { count, by: byVersion }, pieces), ({ each }) => {
+      place += 1
+      this.#hold(each.tag, `highestsemvercount: ${place} of ${count}`)
+    })
+  }
+
+  async #within(
+    limitMs: number | undefined,
+    { word, at }: { word: string; at: (tag: TagToJudge) => number },
+  ): Promise<void> {
+    if (limitMs === undefined) return
+    const { nowMs, pieces } = this.#by
+    await pieces.each(this.#tags, each => {
+      const atMs = at(each)
+      if (atMs <= nowMs - limitMs) return
+      const what = atMs === each.pushedAtMs ? 'pushed' : 'pulled'
+      this.#hold(each.tag, `${word}: ${what} ${agoText(atMs, nowMs)}`)
+    })
+  }
+}
+
+function whyNot(each: TagToJudge, lines: readonly number[], nowMs: number): string {
+  if (lines.length === 0) return 'no line of keeptags names it'
+  const names = lines.map(index => `[${index}]`).join(', ')
+  const none =
+    lines.length === 1 ? `keeptags${names} does not hold` : `none of keeptags${names} holds`
+  const pulled = each.pulledAtMs === undefined ? 'never' : agoText(each.pulledAtMs, nowMs)
+  return `${none} it: pushed ${agoText(each.pushedAtMs, nowMs)}, pulled ${pulled}`
+}

@@ -1,0 +1,150 @@
+// A repository as it is judged: its tags, its manifests with what they list and refer to, and what
+// holds either whatever the policy says. Read page by page, so that others get their turn.
+import type { Digest } from '../../oci/digest.ts'
+import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
+import { type CarriedThere, allCarriedBy } from '../delivery-payload.ts'
+import type { Pins } from '../pins/pins.ts'
+import { formatSelector } from '../pins/selectors.ts'
+import type { HeldManifest } from '../ports/catalog-holdings.ts'
+import type { TagUsage } from '../ports/catalog-images.ts'
+import type { Page, RecordedTag } from '../ports/catalog-tags.ts'
+import type { Catalog } from '../ports/catalog.ts'
+import type { ManifestToJudge, RepositoryToJudge } from './judge.ts'
+import type { TagToJudge } from './judge-tags.ts'
+import { pagesOf } from '../pages.ts'
+import { Pieces } from '../pieces.ts'
+
+/**
+ * All of one repository is judged at once, since some conditions count. So many take some hundred
+ * megabytes; a repository with more is left alone.
+ */
+export const JUDGED_MAX = 500_000
+
+export interface ReadDeps {
+  readonly catalog: Catalog
+  readonly pins: Pick<Pins, 'findWithListed'> | undefined
+  readonly nowMs: number
+}
+
+const UNDELIVERED = 'it waits to be delivered'
+const OF_AN_UPSTREAM = 'an upstream has it'
+
+/** Undefined: there is more of it than can be judged. @throws StoreError */
+export async function readRepository(
+  deps: ReadDeps,
+  repository: Repository,
+): Promise<RepositoryToJudge | undefined> {
+  const { catalog } = deps
+  const reading = await openReading(deps, repository)
+  const manifests: ManifestToJudge[] = []
+  const held = pagesOf<HeldManifest, number>(
+    page => catalog.listManifests(repository, page),
+    ({ position }) => position,
+  )
+  for await (const page of held) {
+    for (const each of page) manifests.push(await toJudge(reading, each))
+    if (manifests.length > JUDGED_MAX) return undefined
+  }
+  const tags: TagToJudge[] = []
+  const used = pagesOf<UsedTag, Tag>(
+    page => listTags(catalog, repository, page),
+    ({ tag }) => tag,
+  )
+  for await (const page of used) {
+    for (const each of page) tags.push(await readTag(reading, each))
+    if (tags.length > JUDGED_MAX) return undefined
+  }
+  return { tags, manifests }
+}
+
+export interface UsedTag extends RecordedTag {
+  readonly usage: TagUsage | undefined
+}
+
+async function listTags(
+  catalog: Catalog,
+  repository: Repository,
+  page: Page,
+): Promise<readonly UsedTag[]> {
+  const [tags, used] = await Promise.all([
+    catalog.listTags(repository, page),
+    catalog.listTagUsage(repository, page),
+  ])
+  const byTag = new Map(used.map(each => [each.tag, each]))
+  return tags.map(each => ({ ...each, usage: byTag.get(each.tag) }))
+}
+
+export interface Reading extends ReadDeps {
+  readonly repository: Repository
+  /** On its way to an upstream, it has no other home until it is there. */
+  readonly undelivered: CarriedThere
+  readonly pieces: Pieces
+}
+
+/** What is on its way to an upstream is looked up once for all that is read. */
+export async function openReading(deps: ReadDeps, repository: Repository): Promise<Reading> {
+  const undelivered = allCarriedBy(await deps.catalog.listDeliveriesOf(repositoryKey(repository)))
+  return { ...deps, repository, undelivered, pieces: new Pieces() }
+}
+
+/** One of them; undefined when it is not here. @throws StoreError */
+export async function readManifest(
+  reading: Reading,
+  digest: Digest,
+): Promise<ManifestToJudge | undefined> {
+  const { catalog, repository } = reading
+  if ((await catalog.findManifest(repository, digest)) === undefined) return undefined
+  const { lastUsedAtMs = 0 } = (await catalog.findContent(digest)) ?? {}
+  return await toJudge(reading, { digest, lastUsedAtMs })
+}
+
+async function toJudge(
+  reading: Reading,
+  each: Pick<HeldManifest, 'digest' | 'lastUsedAtMs'>,
+): Promise<ManifestToJudge> {
+  const { catalog, repository } = reading
+  const { digest } = each
+  const edges = (await catalog.findManifest(repository, digest))?.edges ?? []
+  await reading.pieces.done(1 + edges.length)
+  const children = edges.filter(({ kind }) => kind === 'manifest').map(({ child }) => child)
+  const subject = edges.find(({ kind }) => kind === 'subject')?.child
+  const held = await heldBy(reading, digest)
+  // A push that brings nothing new is a use of the content alone.
+  const usedAtMs = (await catalog.usageOf(repository, digest))?.usedAtMs ?? 0
+  const lastUsedAtMs = Math.max(each.lastUsedAtMs, usedAtMs)
+  return { digest, lastUsedAtMs, children, subject, held }
+}
+
+async function heldBy(reading: Reading, digest: Digest): Promise<string | undefined> {
+  const { catalog, repository, undelivered, nowMs } = reading
+  const holds = await catalog.holdsOf(repository, digest)
+  if (undelivered.digests.has(digest) || holds.includes('undelivered')) return UNDELIVERED
+  // It may be kept for another repository; only what this one is the home of is judged.
+  if (!holds.includes('pushed')) return OF_AN_UPSTREAM
+  const pinned = await pinnedBy(reading, digest)
+  if (pinned !== undefined) return pinned
+  const isLeased = ((await catalog.leasedUntil(repository, digest)) ?? 0) > nowMs
+  return isLeased ? 'a client was just told that it is here' : undefined
+}
+
+async function pinnedBy({ pins, repository }: Reading, digest: Digest) {
+  const pin = await pins?.findWithListed(repository, digest)
+  return pin && `it is pinned: ${formatSelector(pin.selector)}`
+}
+
+export async function readTag(
+  reading: Reading,
+  { tag, digest, checkedAtMs, local, usage }: UsedTag,
+): Promise<TagToJudge> {
+  const isUndelivered = reading.undelivered.tags.has(tag)
+  // What leads to pinned content is pinned with it.
+  const held = local ? await pinnedBy(reading, digest) : OF_AN_UPSTREAM
+  return {
+    tag,
+    digest,
+    // Of one that an older version recorded: when it was pushed, it was checked.
+    pushedAtMs: usage?.pushedAtMs ?? checkedAtMs,
+    pulledAtMs: usage?.pulledAtMs,
+    held: isUndelivered ? UNDELIVERED : held,
+  }
+}

@@ -1,0 +1,219 @@
+// The job `retain`: takes out of the repositories that are kept here what the operator's policies
+// let go, by the deletes that clients have, a few at a time in the repository's turn. Judged is all
+// of a repository at once; what was pushed or pulled since counts in its turn (still-goes.ts).
+import type { Digest } from '../../oci/digest.ts'
+import {
+  formatImage,
+  parseRepositoryKey,
+  type Reference,
+  type Repository,
+  repositoryKey,
+  type RepositoryKey,
+} from '../../oci/reference.ts'
+import { type DeleteManifestDeps, removeManifest, removeTag } from '../delete/delete-manifest.ts'
+import { type JobResult, type JobRun, Tally } from '../job.ts'
+import type { Pins } from '../pins/pins.ts'
+import type { NoteEvent } from '../ports/events.ts'
+import { freedBytes, Loosened } from '../leave/loosened.ts'
+import { type Going, inOrder } from './in-order.ts'
+import { judge } from './judge.ts'
+import { JUDGED_MAX, readRepository } from './read-repository.ts'
+import { StillGoes } from './still-goes.ts'
+import { policyFor, type RetentionPolicy, type RetentionRules } from './rules.ts'
+import { rowsOf } from '../pages.ts'
+
+/** While these go no push of the repository has its turn: a fact and a transaction each. */
+const GONE_AT_ONCE = 50
+/** The same where very much is about one manifest. */
+const TOGETHER_MAX = 10 * GONE_AT_ONCE
+/**
+ * What has changed since a repository was judged is judged once more. Whoever pulls all the time
+ * what goes whether pulled or not would have a large one judged again and again: the next run
+ * finds it.
+ */
+const JUDGED_TIMES_MAX = 3
+/** Of what goes from one repository: a line of the log is to be read. */
+const LOGGED_MAX = 20
+
+export interface RetainDeps extends DeleteManifestDeps {
+  readonly note: NoteEvent
+  /** Default: nothing is pinned. */
+  readonly pins?: Pick<Pins, 'findWithListed'> | undefined
+}
+
+interface Run extends RetainDeps {
+  readonly rules: RetentionRules
+  readonly run: JobRun
+  readonly tally: Tally
+  readonly loosened: Loosened
+  /** Of the whole run, so that one thing does not outlive another by being judged later. */
+  readonly nowMs: number
+}
+
+/** What was done stays so when the run is cancelled. @throws StoreError */
+export async function retain(
+  deps: RetainDeps,
+  rules: RetentionRules,
+  run: JobRun,
+): Promise<JobResult> {
+  const tally = new Tally(run)
+  if (rules.policies.length === 0) return tally.result()
+  const loosened = new Loosened(deps.catalog)
+  const parts = { ...deps, rules, run, tally, loosened, nowMs: deps.clock.nowMs() }
+  const repositories = rowsOf<RepositoryKey, RepositoryKey>(
+    page => deps.catalog.listRepositories(page),
+    key => key,
+  )
+  for await (const key of repositories) {
+    await run.pause()
+    if (run.signal.aborted) break
+    await retainRepository(parts, parseRepositoryKey(key))
+  }
+  return tally.result()
+}
+
+async function retainRepository(parts: Run, repository: Repository): Promise<void> {
+  const policy = policyFor(parts.rules, repository)
+  if (policy === undefined) return
+  const { run } = parts
+  const gone = new GoneHere(parts, repository)
+  for (let times = 0; times < JUDGED_TIMES_MAX && !run.signal.aborted; times += 1) {
+    const judged = await judgeNow(parts, repository, policy)
+    if (judged === undefined) break
+    if (run.dryRun) for (const each of judged.going) gone.add(each, await gone.freedBy(each))
+    if (run.dryRun || (await takeOut(parts, { repository, gone, ...judged }))) break
+  }
+  gone.tell()
+}
+
+interface Judged {
+  /** In the order in which it goes. */
+  readonly going: readonly Going[]
+  readonly still: StillGoes
+}
+
+/** Undefined where there is too much of it. */
+async function judgeNow(
+  { catalog, clock, note, pins, rules, nowMs }: Run,
+  repository: Repository,
+  policy: RetentionPolicy,
+): Promise<Judged | undefined> {
+  const deps = { catalog, clock, pins, nowMs }
+  const read = await readRepository(deps, repository)
+  if (read === undefined) {
+    note({ kind: 'too much to retain', repository, limit: JUDGED_MAX })
+    return undefined
+  }
+  const judgement = await judge({ policy, delayMs: rules.delayMs, nowMs }, read)
+  const going = await inOrder(read, judgement)
+  return { going, still: await StillGoes.open(deps, repository, { ...read, judgement }) }
+}
+
+/** Resolves to whether all of it has gone. */
+async function takeOut(
+  parts: Run,
+  { repository, gone, going, still }: Judged & { repository: Repository; gone: GoneHere },
+): Promise<boolean> {
+  const { run, turns } = parts
+  let left = going.length
+  for (const step of stepsOf(going)) {
+    if (run.signal.aborted) break
+    left -= await turns.take(repositoryKey(repository), async () => {
+      const now = await still.of(step)
+      let count = 0
+      for (const each of now) {
+        if (!(await takeOne(parts, { repository, gone, still }, each))) break
+        count += 1
+      }
+      return count
+    })
+    await run.pause()
+  }
+  return left === 0
+}
+
+/**
+ * False when it stays, since a client was told meanwhile that it is here. It may list what comes
+ * after it, and that may be about it.
+ */
+async function takeOne(
+  parts: Run,
+  { repository, gone, still }: Pick<Judged, 'still'> & { repository: Repository; gone: GoneHere },
+  going: Going,
+): Promise<boolean> {
+  const bytes = await gone.freedBy(going)
+  // As it is judged: what ends now is over.
+  const unlessLeased = { leasesOverMs: parts.nowMs + 1 }
+  if (going.kind === 'tag') await removeTag(parts, repository, going.tag)
+  else if (!(await removeManifest(parts, repository, going.digest, { unlessLeased }))) {
+    still.stays(going.digest)
+    return false
+  }
+  gone.add(going, bytes)
+  return true
+}
+
+/** What is about a manifest together with it: else one that is pulled in between stays without. */
+function* stepsOf(going: readonly Going[]): Generator<readonly Going[]> {
+  let step: Going[] = []
+  const subjects = new Set<Digest>()
+  for (const each of going) {
+    step.push(each)
+    if (each.kind === 'manifest') subjects.delete(each.digest)
+    for (const subject of each.about) subjects.add(subject)
+    const isWhole = step.length >= GONE_AT_ONCE && subjects.size === 0
+    if (!isWhole && step.length < TOGETHER_MAX) continue
+    yield step
+    step = []
+    subjects.clear()
+  }
+  if (step.length > 0) yield step
+}
+
+/** What goes from one repository, for whoever asked and for the log. */
+class GoneHere {
+  readonly #parts: Run
+  readonly #repository: Repository
+  readonly #counts = { tags: 0, manifests: 0, bytes: 0 }
+  readonly #first: string[] = []
+
+  constructor(parts: Run, repository: Repository) {
+    this.#parts = parts
+    this.#repository = repository
+  }
+
+  /** To be asked before it goes. @throws StoreError */
+  async freedBy(going: Going): Promise<number> {
+    if (going.kind === 'tag') return 0
+    const image = { repository: this.#repository, digest: going.digest }
+    return freedBytes(await this.#parts.loosened.leaveRepository(image))
+  }
+
+  /** The bytes are told with the manifest; its tags are told before it. */
+  add(going: Going, bytes: number): void {
+    for (const { tag, reason } of going.kind === 'tag' ? [going] : going.tags) {
+      this.#counts.tags += 1
+      this.#note({ kind: 'tag', tag }, { reason, bytes: 0 })
+    }
+    if (going.kind === 'tag') return
+    const { digest, reason } = going
+    this.#counts.manifests += 1
+    this.#counts.bytes += bytes
+    this.#note({ kind: 'digest', digest }, { reason, bytes })
+  }
+
+  #note(reference: Reference, { reason, bytes }: { reason: string; bytes: number }): void {
+    const what = formatImage(this.#repository, reference)
+    this.#parts.tally.add({ what, reason, bytes })
+    if (this.#first.length < LOGGED_MAX) this.#first.push(`${what}: ${reason}`)
+  }
+
+  tell(): void {
+    const { note, run } = this.#parts
+    const { tags, manifests } = this.#counts
+    if (tags + manifests === 0) return
+    const repository = this.#repository
+    const first = this.#first
+    note({ kind: 'retained', repository, ...this.#counts, first, dryRun: run.dryRun })
+  }
+}

@@ -1,0 +1,48 @@
+// What the operator says may go from repositories that are kept here, in the words that zot has for
+// it (docs/operations.md, "Retention"): the first policy whose pattern fits a repository decides,
+// and where none does everything stays. Plain values; judged in judge.ts.
+import { type Repository, repositoryKey } from '../../oci/reference.ts'
+import { compileSelector } from '../pins/selectors.ts'
+
+/** One line of `keeptags`: of the tags that it names, those that a condition holds. */
+export interface KeepLine {
+  /** Globs over tags; empty: all. */
+  readonly patterns: readonly string[]
+  readonly mostRecentlyPushedCount: number | undefined
+  readonly mostRecentlyPulledCount: number | undefined
+  /** Of those that are semantic versions, the highest. */
+  readonly highestSemverCount: number | undefined
+  readonly pushedWithinMs: number | undefined
+  /** A push counts as a pull: what has just been pushed had no time to be pulled. */
+  readonly pulledWithinMs: number | undefined
+}
+
+export interface RetentionPolicy {
+  /** Globs over keys of repositories, `host/name`; `**` for all. */
+  readonly repositories: readonly string[]
+  /** Manifests that no tag leads to any more go, after the delay. */
+  readonly deleteUntagged: boolean
+  /** So do referrers, and signatures by tag, of what is not in the repository. */
+  readonly deleteReferrers: boolean
+  /** Empty: every tag stays. */
+  readonly keepTags: readonly KeepLine[]
+}
+
+export interface RetentionRules {
+  /** How long what no tag leads to stays after its last push or pull. */
+  readonly delayMs: number
+  readonly policies: readonly RetentionPolicy[]
+}
+
+/** Undefined: nothing of this repository may go. */
+export function policyFor(
+  { policies }: RetentionRules,
+  repository: Repository,
+): RetentionPolicy | undefined {
+  const key = repositoryKey(repository)
+  return policies.find(({ repositories }) =>
+    repositories.some(glob =>
+      compileSelector({ kind: 'repositories', repositories: glob }).isAbout(key),
+    ),
+  )
+}

@@ -1,0 +1,112 @@
+// Room where there is none: of what failed downloads left, then of content that may leave. How much
+// is missing, and for whom, is the ledger's business.
+import { Turns } from '../../async/turns.ts'
+import { LATE, within } from '../../async/within.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { SpaceClaim } from './claim.ts'
+import type { RoomByEviction } from './eviction.ts'
+import { type Parts, removableBytes, removeParts } from './remove-parts.ts'
+import type { Room, Shortage } from './shortage.ts'
+
+/**
+ * A client stands behind it, whose blob can be passed on. In this time a disk unlinks gigabytes;
+ * one that does not is busy with something else.
+ */
+export const EVICTION_WAIT_MS = 3_000
+
+/** What a look at the room has found for somebody: not enough. */
+export interface Found {
+  readonly room: Room
+  readonly shortage: Shortage
+}
+
+type Lack = Pick<Shortage, 'bytes' | 'bytesToEvict' | 'files'>
+type For = Pick<SpaceClaim, 'from' | 'of'>
+
+export interface RoomMakerDeps {
+  readonly clock: Pick<Clock, 'monotonicMs' | 'sleep'>
+  readonly parts: Parts
+  readonly eviction: RoomByEviction
+}
+
+export class RoomMaker {
+  readonly #deps: RoomMakerDeps
+  readonly #turns = new Turns()
+
+  constructor(deps: RoomMakerDeps) {
+    this.#deps = deps
+  }
+
+  /** Could so much become free, by what the catalog counts? @throws StoreError */
+  async canMake({ bytes, bytesToEvict }: Lack, { from, of }: For): Promise<boolean> {
+    const { parts, eviction } = this.#deps
+    const partsBytes = await removableBytes(parts, from)
+    if (bytes <= partsBytes) return true
+    // Where a share is used up, nothing that leaves gives any of it.
+    return bytesToEvict > 0 && bytes <= partsBytes + (await eviction.evictableBytes(of))
+  }
+
+  /**
+   * The same before something is begun that would have to end in the middle: up to `sureBytes` it
+   * is looked whether they may really leave. What is not known in time is no. @throws StoreError
+   */
+  async couldMake(lack: Lack, claim: For, sureBytes: number): Promise<boolean> {
+    if (!(await this.canMake(lack, claim))) return false
+    const { clock, parts, eviction } = this.#deps
+    const evictedBytes = lack.bytes - (await removableBytes(parts, claim.from))
+    if (evictedBytes <= 0) return true
+    const bytes = Math.min(evictedBytes, sureBytes)
+    const stopping = new AbortController()
+    const looking = eviction.couldMake(bytes, stopping.signal, claim.of)
+    const could = await within(clock, EVICTION_WAIT_MS, looking)
+    if (could !== LATE) return could
+    stopping.abort(new Error('whoever asked for the room waits no longer'))
+    return false
+  }
+
+  /**
+   * Makes room until `take` finds enough, parts first. Resolves to what it found last when there is
+   * none to be had in time. @throws StoreError
+   */
+  async makeFor(claim: For, take: () => Promise<Found | undefined>): Promise<Found | undefined> {
+    const untilMs = this.#deps.clock.monotonicMs() + EVICTION_WAIT_MS
+    // One at a time: two that are short would count on the same room.
+    return await this.#turns.take('room', async () => {
+      for (;;) {
+        const found = await take()
+        // Others may have taken what was freed.
+        if (found === undefined) return undefined
+        const { shortage } = found
+        const isMade =
+          (await this.removeParts(shortage, claim)) || (await this.#evict(shortage, claim, untilMs))
+        if (!isMade) return found
+      }
+    })
+  }
+
+  /** False when none were removed. @throws StoreError */
+  async removeParts(lack: Lack, { from, of }: For): Promise<boolean> {
+    const { parts, eviction } = this.#deps
+    const isEnough = async (partsBytes: number) =>
+      lack.bytes <= partsBytes ||
+      (lack.bytesToEvict > 0 && lack.bytes <= partsBytes + (await eviction.evictableBytes(of)))
+    return await removeParts(parts, { bytes: lack.bytes, from, isEnough })
+  }
+
+  /** Content leaves, if there is enough of it; what cannot fit takes none from anybody. */
+  async #evict({ bytesToEvict, files }: Lack, { of }: For, untilMs: number): Promise<boolean> {
+    const bytes = bytesToEvict
+    const { clock, eviction } = this.#deps
+    const leftMs = untilMs - clock.monotonicMs()
+    if (bytes <= 0 || leftMs <= 0 || bytes > (await eviction.evictableBytes(of))) return false
+    const stopping = new AbortController()
+    const { signal } = stopping
+    const making =
+      files === undefined ? eviction.makeRoom(bytes, signal, of) : eviction.makeFiles(files, signal)
+    const freed = await within(clock, leftMs, making)
+    if (freed !== LATE) return freed > 0
+    stopping.abort(new Error('whoever needed the room waits no longer'))
+    // Some of it may have become free.
+    return true
+  }
+}

@@ -1,0 +1,297 @@
+// Goal: the first rule that is about who asks, where and what decides, whatever was asked before;
+// after the last nothing is allowed. Method: examples, and random rules and questions held against
+// a walk along the list that remembers nothing; the seed is printed.
+import picomatch from 'picomatch'
+import t from 'tap'
+import type { Action, MovedTags } from '../../../src/access/access.ts'
+import { createIsIn, isPeer } from '../../../src/access/network.ts'
+import { type AccessRule, RIGHTS } from '../../../src/access/rule.ts'
+import { type Caller, ELSEWHERE, type Question, Rulebook } from '../../../src/access/rulebook.ts'
+import { parseRepositoryKey, parseTag, repositoryKey } from '../../../src/oci/reference.ts'
+import { loadText } from '../../kit/load-text.ts'
+import { createRandom, seedOf } from '../../kit/seeded.ts'
+
+const keyOf = (text: string) => repositoryKey(parseRepositoryKey(text))
+const from = (address: Caller['address'], isLocal: boolean | undefined = false): Caller => ({
+  address,
+  isLocal: () => isLocal,
+})
+
+/** Of rules as people write them. */
+function bookOf(rules: string): Rulebook {
+  return new Rulebook(rulesOf(rules))
+}
+
+function judge(book: Rulebook, caller: Caller, question: Question) {
+  return book.partyOf(caller)?.judge(question)
+}
+
+t.test(
+  'R407: the first rule that matches decides, for and against; after the last: deny',
+  async t => {
+    const book = bookOf(`
+  - { who: "*", match: "localhost/secret/**", allow: [] }
+  - { who: "net:10.0.0.0/8", match: "localhost/**", allow: [pull, push] }
+  - { who: "net:10.1.0.0/16", match: "docker.io/**", allow: [pull] }
+  - { who: "*", match: "docker.io/library/*", allow: [pull, list] }
+`)
+    const asked = (address: string, name: string, action: Action) =>
+      judge(book, from(address), { key: keyOf(name), action })
+    const yes = (rule: number) => ({ isAllowed: true, rule })
+    const no = (rule: number | undefined) => ({ isAllowed: false, rule })
+    t.same(asked('10.0.0.1', 'localhost/secret/a', 'pull'), no(0))
+    t.same(asked('10.0.0.1', 'localhost/a', 'push'), yes(1))
+    t.same(asked('10.0.0.1', 'localhost/a', 'delete'), no(1))
+    t.same(asked('192.0.2.1', 'localhost/a', 'pull'), no(undefined))
+    t.same(asked('10.1.0.1', 'docker.io/team/app', 'pull'), yes(2))
+    t.same(
+      asked('10.1.0.1', 'docker.io/library/alpine', 'list'),
+      no(2),
+      'the first, not the kindest',
+    )
+    t.same(asked('10.0.0.1', 'docker.io/library/alpine', 'list'), yes(3))
+    t.same(asked('10.0.0.1', 'docker.io/library/deep/er', 'pull'), no(undefined))
+    t.same(asked('10.0.0.1', 'quay.io/a/b', 'pull'), no(undefined))
+    t.same(
+      judge(book, from(ELSEWHERE), { key: keyOf('docker.io/library/a'), action: 'pull' }),
+      yes(3),
+    )
+  },
+)
+
+t.test('R407: a rule with tags is about pushes and deletes of these tags alone', async t => {
+  const book = bookOf(`
+  - { who: "net:10.0.0.0/8", match: "localhost/**", tags: ["v*"], allow: [push, delete] }
+  - { who: "net:10.0.0.1", match: "localhost/**", tags: ["latest"], allow: [push] }
+  - { who: "net:10.0.0.1", match: "localhost/**", allow: [pull] }
+`)
+  const asked = (action: Action, moves?: MovedTags, address = '10.0.0.1') =>
+    judge(book, from(address), { key: keyOf('localhost/a'), action, moves })?.isAllowed
+  const tags = (...names: string[]) => names.map(parseTag)
+  t.ok(asked('push', tags('v1')))
+  t.ok(asked('push', tags('latest')))
+  t.ok(asked('push', tags('v1', 'latest')), 'each by its own rule')
+  t.notOk(asked('push', tags('v1', 'latest'), '10.0.0.2'))
+  t.notOk(asked('push', tags('edge')))
+  t.notOk(asked('push', tags('v1', 'edge')))
+  t.ok(asked('push'), 'blobs move no tag')
+  t.ok(asked('push', []), 'nor does a manifest by its digest')
+  t.ok(asked('delete', tags('v1')))
+  t.notOk(asked('delete', tags('edge')))
+  t.notOk(asked('delete', 'any'), 'a digest may have other tags')
+  t.ok(asked('pull'))
+})
+
+t.test('R407: pulls, lists and uploads are not decided by what a rule says of tags', async t => {
+  const asked = (rules: string, action: Action) =>
+    judge(bookOf(rules), from('10.0.0.1'), { key: keyOf('localhost/a'), action })
+  const closed = `
+  - { who: "*", match: "localhost/**", tags: ["v*"], allow: [] }
+  - { who: "*", match: "localhost/**", allow: [pull, push, list] }
+`
+  for (const action of ['pull', 'list', 'push'] as const)
+    t.same(asked(closed, action), { isAllowed: true, rule: 1 }, action)
+  const open = `
+  - { who: "*", match: "localhost/**", tags: ["v*"], allow: [pull, push, list] }
+  - { who: "*", match: "localhost/**", allow: [] }
+  - { who: "*", match: "localhost/**", tags: ["edge"], allow: [delete] }
+`
+  for (const action of ['pull', 'list'] as const)
+    t.same(asked(open, action), { isAllowed: false, rule: 1 }, action)
+  t.same(asked(open, 'push'), { isAllowed: true, rule: 0 }, 'what v1 is made of')
+  t.notOk(bookOf(open).isPublic(keyOf('localhost/a')))
+  t.ok(bookOf(closed).isPublic(keyOf('localhost/a')))
+  t.notOk(bookOf(open).partyOf(from('10.0.0.1'))?.mayListAnywhere())
+})
+
+t.test('R407: what keeps tags from being deleted keeps digests, too', async t => {
+  const deleteIn = (rules: string) =>
+    judge(bookOf(rules), from('10.0.0.1'), {
+      key: keyOf('localhost/a'),
+      action: 'delete',
+      moves: 'any',
+    })
+  const kept = '- { who: "*", match: "localhost/**", tags: ["v*"], allow: [push] }'
+  const loose = '- { who: "*", match: "localhost/**", tags: ["edge"], allow: [delete] }'
+  const all = '- { who: "*", match: "**", allow: [push, delete] }'
+  t.same(deleteIn(`\n  ${loose}\n  ${kept}\n  ${all}`), { isAllowed: false, rule: 1 })
+  t.same(deleteIn(`\n  ${all}\n  ${kept}`), { isAllowed: true, rule: 0 })
+  t.same(deleteIn(`\n  ${loose}\n  ${all}`), { isAllowed: true, rule: 1 })
+  const elsewhere = '- { who: "*", match: "docker.io/**", tags: ["v*"], allow: [] }'
+  t.same(deleteIn(`\n  ${elsewhere}\n  ${all}`), { isAllowed: true, rule: 1 })
+})
+
+t.test('R407: where networks are named, a caller from nowhere may do nothing', async t => {
+  const rules = `
+  - { who: "net:10.0.0.0/8", match: "localhost/**", allow: [] }
+  - { who: local, match: "**", allow: [pull, push] }
+  - { who: "*", match: "**", allow: [pull, push, list] }
+`
+  const pulls = (address: Caller['address'], isLocal = false, book = bookOf(rules)) =>
+    judge(book, from(address, isLocal), { key: keyOf('localhost/a'), action: 'pull' })
+  const nothing = { isAllowed: false, rule: undefined }
+  for (const address of [undefined, '', 'unknown', '%eth0'])
+    for (const isLocal of [false, true])
+      t.same(pulls(address, isLocal), nothing, `${address} ${isLocal}`)
+  t.ok(pulls('192.0.2.1')?.isAllowed)
+  t.ok(pulls('fe80::1%br-lan')?.isAllowed)
+  t.ok(pulls(ELSEWHERE)?.isAllowed)
+  const open = bookOf('\n  - { who: "*", match: "**", allow: [pull] }')
+  t.ok(pulls(undefined, false, open)?.isAllowed, 'no network is named')
+})
+
+t.test('a name that leads nowhere is decided by what is about all', async t => {
+  const book = bookOf(`
+  - { who: "net:10.0.0.0/8", match: "**", allow: [pull] }
+  - { who: "*", match: "localhost/**", allow: [pull] }
+`)
+  const asked = (address: string) => judge(book, from(address), { key: undefined, action: 'pull' })
+  t.ok(asked('10.0.0.1')?.isAllowed)
+  t.notOk(asked('192.0.2.1')?.isAllowed)
+})
+
+t.test('R11: public is what everybody may pull from everywhere', async t => {
+  const book = bookOf(`
+  - { who: "net:10.0.0.0/8", match: "localhost/**", allow: [pull] }
+  - { who: local, match: "docker.io/closed/**", allow: [] }
+  - { who: "*", match: "docker.io/**", allow: [pull] }
+  - { who: anonymous, match: "quay.io/**", allow: [pull] }
+`)
+  for (const [name, isPublic] of [
+    ['localhost/a', false],
+    ['docker.io/a/b', true],
+    ['docker.io/closed/b', false],
+    ['quay.io/a/b', true],
+  ] as const)
+    for (const time of [1, 2]) t.equal(book.isPublic(keyOf(name)), isPublic, `${name} ${time}`)
+})
+
+t.test('callers for whom the same rules are, are one party', async t => {
+  const book = bookOf(`
+  - { who: "net:10.0.0.0/8", match: "localhost/**", allow: [pull] }
+  - { who: "*", match: "docker.io/**", allow: [pull] }
+`)
+  t.notOk(book.isAboutLocals)
+  t.equal(book.partyOf(from('10.0.0.1')), book.partyOf(from('10.9.9.9')))
+  t.equal(book.partyOf(from('192.0.2.1')), book.partyOf(from(ELSEWHERE, undefined)))
+  t.not(book.partyOf(from('10.0.0.1')), book.partyOf(from('192.0.2.1')))
+  const first = book.partyOf(from('192.0.2.1'))
+  for (let last = 0; last < 3_000; last += 1) book.partyOf(from(`10.0.${last >> 8}.${last & 255}`))
+  t.equal(book.partyOf(from('192.0.2.1')), first, 'also after thousands of others')
+})
+
+/** The same, of a list that is walked along each time. */
+function walk(rules: readonly AccessRule[], caller: Caller, question: Question): boolean {
+  const { key = '', action, moves = [] } = question
+  const { address = '' } = caller
+  const isFrom = ({ who }: AccessRule) => {
+    if (who.kind === 'network') return address !== ELSEWHERE && createIsIn(who.network)(address)
+    return who.kind !== 'local' || caller.isLocal() === true
+  }
+  const isThere = ({ match }: AccessRule) =>
+    match === '**' || picomatch.isMatch(key, match, { dot: true })
+  if (address !== ELSEWHERE && !isPeer(address) && rules.some(({ who }) => who.kind === 'network'))
+    return false
+  const reads = action === 'pull' || action === 'list'
+  const isAllowed = (tag: string | undefined) => {
+    for (const rule of rules) {
+      if (!isFrom(rule) || !isThere(rule)) continue
+      const allows = rule.allow.includes(action)
+      if (rule.tags.length === 0) return allows
+      if (reads) continue
+      if (tag !== undefined && picomatch.isMatch(tag, [...rule.tags])) return allows
+      // Of any tag, and of none: this one could be about it.
+      const isUpload = tag === undefined && moves !== 'any' && action === 'push'
+      if (tag === undefined && allows === isUpload) return allows
+    }
+    return false
+  }
+  if (reads || moves === 'any' || moves.length === 0) return isAllowed(undefined)
+  return moves.every(isAllowed)
+}
+
+t.test('R407: whatever was asked before, it is as if the list were walked along', async t => {
+  const seed = seedOf(process.env)
+  t.comment(`SEED=${seed}`)
+  const random = createRandom(seed)
+  const networks = [
+    '10.0.0.0/8',
+    '10.1.0.0/16',
+    '10.1.1.0/24',
+    '192.0.2.7',
+    '2001:db8::/32',
+  ] as const
+  const addresses = [
+    '10.0.0.1',
+    '10.1.0.1',
+    '10.1.1.1',
+    '192.0.2.7',
+    '2001:db8::7',
+    '::1',
+    undefined,
+    '',
+  ] as const
+  const globs = [
+    '**',
+    'localhost/**',
+    'localhost/a/*',
+    'docker.io/**',
+    '*/a/b',
+    'localhost/!(b)',
+  ] as const
+  const names = [
+    'localhost/a',
+    'localhost/b',
+    'localhost/a/b',
+    'docker.io/a/b',
+    'quay.io/c/d',
+  ] as const
+  const tagGlobs = ['v*', 'latest', '!(latest)'] as const
+  const tagNames = ['v1', 'latest', 'edge'] as const
+  const whoOf = () =>
+    random.pick([
+      '*',
+      'anonymous',
+      'local',
+      `net:${random.pick(networks)}`,
+      `net:${random.pick(networks)}`,
+    ])
+  let allowed = 0
+  const rounds = 60
+  for (let round = 0; round < rounds; round += 1) {
+    const written = Array.from({ length: random.between(1, 8) }, () => ({
+      who: whoOf(),
+      match: random.pick(globs),
+      tags: random.oneIn(4) ? [random.pick(tagGlobs)] : [],
+      allow: RIGHTS.filter(() => random.oneIn(2)),
+    }))
+    const rules = rulesOf(JSON.stringify(written))
+    const book = new Rulebook(rules)
+    for (let count = 0; count < 200; count += 1) {
+      const isLocal = random.oneIn(3)
+      const caller = from(isLocal ? '127.0.0.1' : random.pick(addresses), isLocal)
+      const action = random.pick(RIGHTS as unknown as [Action, ...Action[]])
+      const one = parseTag(random.pick(tagNames))
+      const moves = random.pick<MovedTags>([undefined, [], [one], [one, parseTag('v2')], 'any'])
+      const question = { key: keyOf(random.pick(names)), action, moves }
+      const said = judge(book, caller, question)?.isAllowed
+      const expected = walk(rules, caller, question)
+      allowed += Number(expected)
+      if (said !== expected) {
+        t.fail(
+          `${JSON.stringify({ written, address: caller.address, isLocal, question })}: ${said}`,
+        )
+        return
+      }
+    }
+  }
+  t.comment(`${rounds * 200} questions, ${allowed} allowed`)
+  t.ok(allowed > 500)
+})
+
+/** With whatever warnings they deserve. */
+function rulesOf(written: string): readonly AccessRule[] {
+  const result = loadText(`upstreams: { docker.io: {}, quay.io: {} }\naccess: ${written}`)
+  if (result.kind === 'invalid') throw new Error(JSON.stringify(result.findings))
+  return result.config.access
+}

@@ -1,0 +1,93 @@
+// Goal: an operator is told which access rule decides, where it stands, and what else speaks
+// against a write. Method: the command as main.ts runs it, over files of the test's own.
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { runCli } from '../../kit/cli.ts'
+
+async function open(t: Test, text: string) {
+  const directory = await mkdtemp(join(tmpdir(), 'entrepot-access-'))
+  t.teardown(() => rm(directory, { recursive: true }))
+  const config = join(directory, 'edge.yaml')
+  await writeFile(config, text)
+  return {
+    config,
+    test: (...argv: string[]) => runCli(['access', 'test', ...argv, '--config', config]),
+    check: () => runCli(['check', '--config', config]),
+  }
+}
+
+const RULES = `access:
+  - { who: "net:10.0.0.0/8", match: "localhost/team/**", tags: ["v*"], allow: [push, delete] }
+  - { who: local, match: "**", allow: [pull, push, list] }
+  - { who: "*", match: "docker.io/library/*", allow: [pull] }
+`
+
+t.test('R407: access test names the deciding rule and its line', async t => {
+  const { test } = await open(t, RULES)
+  for (const [argv, exitCode, stdout] of [
+    [
+      ['10.0.0.7', 'push', 'localhost/team/app'],
+      0,
+      /^allowed: access\[0\] on line 2 decides: who net:10\.0\.0\.0\/8, match localhost\/team\/\*\*, tags v\*, allow push delete$/m,
+    ],
+    [['10.0.0.7', 'push', 'localhost/team/app', '--tag', 'v1'], 0, /access\[0\]/],
+    [['10.0.0.7', 'push', 'localhost/team/app', '--tag', 'edge'], 1, /^denied: no rule of access/],
+    [['10.0.0.7', 'delete', 'localhost/team/app', '--tag', 'v1'], 0, /access\[0\]/],
+    [['10.0.0.7', 'delete', 'localhost/team/app'], 1, /^denied/],
+    [['::ffff:10.0.0.7', 'push', 'localhost/team/app'], 0, /access\[0\]/],
+    [['local', 'push', 'localhost/a'], 0, /access\[1\] on line 3/],
+    [
+      ['local', 'push', 'docker.io/library/alpine'],
+      0,
+      /access\[1\].*\n +repositories refuses all pushes there/,
+    ],
+    [['local', 'delete', 'localhost/a'], 1, /^denied: access\[1\] on line 3 decides/],
+    [['anonymous', 'pull', 'docker.io/library/alpine'], 0, /access\[2\] on line 4/],
+    [['anonymous', 'list', 'docker.io/library/alpine'], 1, /access\[2\]/],
+    [['192.0.2.1', 'pull', 'localhost/a'], 1, /after the last one nothing is allowed/],
+  ] as const)
+    t.match(await test(...argv), { exitCode, stdout }, argv.join(' '))
+  const json = await test('local', 'delete', 'localhost/a', '--json')
+  t.match(JSON.parse(json.stdout), { allowed: false, rule: 1, place: { source: 'file', line: 3 } })
+})
+
+t.test('R407: without rules access test says what holds', async t => {
+  const { test } = await open(t, '')
+  t.match(await test('192.0.2.1', 'pull', 'localhost/a'), { exitCode: 0, stdout: /everybody may/ })
+  t.match(await test('192.0.2.1', 'push', 'localhost/a'), { exitCode: 1, stdout: /only programs/ })
+  t.match(await test('local', 'push', 'localhost/a'), { exitCode: 0 })
+  const off = await open(t, 'http: { localpush: false }')
+  t.match(await off.test('local', 'push', 'localhost/a'), { exitCode: 1 })
+})
+
+t.test('what access test cannot read is a usage error with the way out', async t => {
+  const { test, config } = await open(t, RULES)
+  for (const [argv, stderr] of [
+    [['10.0.0.7', 'read', 'localhost/a'], /an action is one of pull, push, delete, list/],
+    [['10.0.0.7', 'pul', 'localhost/a'], /did you mean pull/],
+    [['alice', 'pull', 'localhost/a'], /alice is nobody here/],
+    [['10.0.0.0/8', 'pull', 'localhost/a'], /is nobody here: name an address/],
+    [['local', 'pull', 'alpine'], /written with its registry/],
+    [['local', 'push', 'localhost/a', '--tag', '.'], /a tag is/],
+    [['local', 'pull'], /usage/],
+    [['local', 'pull', 'localhost/a', 'more'], /usage/],
+  ] as const)
+    t.match(await test(...argv), { exitCode: 2, stderr }, argv.join(' '))
+  t.match(await runCli(['access', 'show', '--config', config]), { exitCode: 2, stderr: /usage/ })
+  const broken = await open(t, 'access: [{ who: alice, match: "**", allow: [pull] }]')
+  t.match(await broken.test('local', 'pull', 'localhost/a'), {
+    exitCode: 78,
+    stderr: /access\[0\]/,
+  })
+})
+
+t.test('check says what programs on the machine may do', async t => {
+  for (const [text, stdout] of [
+    ['', /programs on this machine may push and delete/],
+    ['http: { localpush: false }', /nobody may push or delete/],
+    [RULES, /programs on this machine may do what access allows them/],
+  ] as const)
+    t.match(await (await open(t, text)).check(), { exitCode: 0, stdout })
+})

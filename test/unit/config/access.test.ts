@@ -1,0 +1,155 @@
+// Goal: what the operator writes about who may do what arrives as rules in their order, and what
+// cannot be meant is told with its line and what was probably meant. Method: texts read by
+// themselves, and loaded as files.
+import t from 'tap'
+import { compareConfigs } from '../../../src/config/settings-list.ts'
+import { WHO } from '../../../src/config/who.ts'
+import { complaints, configOf } from '../../kit/load-text.ts'
+
+const CORP = 'upstreams: { docker.io: {}, registry.corp.example: {} }\n'
+const read = (text: string) => WHO.parse({ text, quoted: false })
+
+t.test('R407: rules arrive in their order, with their lines', async t => {
+  const { access, accessPlaces } = configOf(`${CORP}
+access:
+  - { who: "net:10.0.0.0/8", match: localhost/**, tags: ["v*"], allow: [push, delete] }
+  - who: local
+    match: "*"
+    allow: [pull, push, delete, list]
+`)
+  t.same(access, [
+    {
+      who: { kind: 'network', network: { address: '10.0.0.0', bits: 8 } },
+      match: 'localhost/**',
+      tags: ['v*'],
+      allow: ['push', 'delete'],
+    },
+    { who: { kind: 'local' }, match: '**', tags: [], allow: ['pull', 'push', 'delete', 'list'] },
+  ])
+  t.match(accessPlaces, [
+    { source: 'file', line: 4 },
+    { source: 'file', line: 5 },
+  ])
+  t.same(configOf(undefined).access, [])
+})
+
+t.test('a reload changes them', async t => {
+  const change = compareConfigs(
+    configOf(''),
+    configOf('access: [{ who: "*", match: "**", allow: [pull] }]'),
+  )
+  t.same(change, { changed: ['access'], needsRestart: [] })
+})
+
+t.test('R407: whom a rule is about is read, and written again', async t => {
+  for (const text of ['*', 'anonymous', 'local', 'net:10.0.0.0/8', 'net:2001:db8::/32']) {
+    const who = read(text)
+    t.equal(who.kind, 'ok', text)
+    if (who.kind === 'ok') t.equal(WHO.format(who.value), text)
+  }
+  for (const [text, message, suggestion] of [
+    ['10.0.0.0/8', /written net:/, 'net:10.0.0.0/8'],
+    ['10.1.2.3/8', /written net:/, 'net:10.0.0.0/8'],
+    ['net:10.1.2.3/8', /first address/, 'net:10.0.0.0/8'],
+    ['net:10.0.0.0/33', /behind net:/, undefined],
+    ['net:edge.example', /behind net:/, undefined],
+    ['everyone', /one of/, '*'],
+    ['Localhost', /one of/, 'local'],
+    ['anonymus', /one of/, 'anonymous'],
+    ['group:ci', /no accounts in this version/, undefined],
+    ['robot:x', /no accounts in this version/, undefined],
+    ['cert:x', /no accounts in this version/, undefined],
+    ['alice', /no accounts in this version/, undefined],
+    ['', /no accounts in this version/, undefined],
+  ] as const) {
+    const who = read(text)
+    t.match(who, { kind: 'fault', message, ...(suggestion && { suggestion }) }, text)
+  }
+})
+
+t.test('R407: what is no rule is an error with its line', async t => {
+  t.match(
+    complaints(`${CORP}access:
+  - { who: "*", match: "localhost/**", allow: [admin] }
+  - { who: "*", match: "localhost/**", allow: [read] }
+  - { match: "localhost/**", allow: [pull] }
+  - { who: "*", match: team, allow: [pull] }
+  - { who: alice, match: "localhost/**", allow: [pull] }
+`),
+    [
+      /edge\.yaml:3:\d+: error: access\[0\]\.allow\[0\]: must be one of pull, push, delete, list/,
+      /edge\.yaml:4:\d+: error: access\[1\]\.allow\[0\]: .*did you mean pull/,
+      /edge\.yaml:5:\d+: error: access\[2\]\.who: is missing/,
+      /edge\.yaml:6:\d+: error: access\[3\]\.match: .*did you mean localhost\/team/,
+      /edge\.yaml:7:\d+: error: access\[4\]\.who: there are no accounts/,
+    ],
+  )
+})
+
+t.test('R407: what is allowed has to be said, if it is nothing', async t => {
+  t.match(complaints('access: [{ who: "*", match: "localhost/**" }]')[0], /\.allow: is missing/)
+})
+
+t.test('R407: check tells of rules that are never reached, or match nothing', async t => {
+  const told = complaints(`${CORP}access:
+  - { who: "net:10.0.0.0/8", match: "localhost/team/**", allow: [pull] }
+  - { who: "net:10.1.0.0/16", match: "localhost/team/app", allow: [pull] }
+  - { who: "net:192.0.2.0/24", match: "localhost/team/app", allow: [pull] }
+  - { who: "net:10.0.0.0/8", match: "localhost/**", tags: ["v*"], allow: [push] }
+  - { who: "net:10.0.0.0/8", match: "localhost/**", allow: [pull] }
+  - { who: anonymous, match: "**", allow: [pull] }
+  - { who: local, match: "localhost/**", allow: [pull] }
+`)
+  t.match(told, [
+    /edge\.yaml:4:.*warning: access\[1\]: is never reached: access\[0\] is about all of it/,
+    /edge\.yaml:9:.*warning: access\[6\]: is never reached: access\[5\]/,
+  ])
+  t.equal(told.length, 2)
+  t.match(complaints(`${CORP}access: [{ who: "*", match: "quay.io/**", allow: [pull] }]`), [
+    /error: access\[0\]\.match: matches nothing: quay\.io/,
+  ])
+})
+
+t.test('R407: check tells of what lets in more, or less, than it says', async t => {
+  const rule = (who: string, match: string, allow: string, more = '') =>
+    complaints(`${CORP}${more}access: [{ who: "${who}", match: "${match}", allow: ${allow} }]`)
+  t.match(rule('*', 'localhost/**', '[pull, push]'), [/whoever reaches this edge may push there/])
+  t.match(rule('anonymous', 'localhost/**', '[pull, push, delete]'), [/may push and delete there/])
+  for (const network of ['net:127.0.0.1', 'net:0.0.0.0/0', 'net:::/0'])
+    t.match(rule(network, 'localhost/**', '[pull, push]'), [/from loopback comes/], network)
+  t.same(rule('net:10.0.0.0/8', 'localhost/**', '[pull, push]'), [])
+  t.match(rule('net:10.0.0.0/8', 'docker.io/**', '[pull, push]'), [/push changes nothing/])
+  const takes = 'repositories: [{ match: "docker.io/team/**", push: queue }]\n'
+  t.same(rule('net:10.0.0.0/8', 'docker.io/**', '[pull, push]', takes), [])
+  t.match(rule('*', '**', '[]'), [/no rule allows pull: nobody gets anything/])
+  const tagged = (allow: string) =>
+    complaints(`${CORP}access:
+  - { who: local, match: "localhost/**", tags: ["v*"], allow: ${allow} }
+  - { who: local, match: "localhost/**", allow: [pull] }
+`)
+  t.match(tagged('[pull, push, list]'), [/one without has to allow pull and list/])
+  t.same(tagged('[push, delete]'), [])
+  const off = 'http: { localpush: false }\n'
+  t.match(rule('local', 'localhost/**', '[pull, push]', off), [
+    /is nobody: http\.localpush is false/,
+  ])
+  const named = 'http: { host: "https://edge.example" }\n'
+  t.match(rule('local', 'localhost/**', '[pull, push]', named), [/is nobody: with http\.host/])
+})
+
+t.test('R407: a pattern that leaves out what it seems to deny is an error', async t => {
+  const told = (match: string) =>
+    complaints(`${CORP}access:
+  - { who: "*", match: "${match}", allow: [] }
+  - { who: "*", match: "**", allow: [pull] }
+`)
+  t.match(told('localhost/secret**'), [
+    /yaml:3:.*error: access\[0\]\.match: .*two rules, with localhost\/secret\* and localhost\/secret\*\/\*\*/,
+  ])
+  for (const match of ['localhost/a**/b', 'localhost/**b', '**.io/a', 'localhost/{a**,b}', '*/***'])
+    t.match(told(match), [/error: access\[0\]\.match: \*\* crosses slashes only alone/], match)
+  for (const match of ['localhost/a|localhost/b', 'localhost/a|b', 'localhost/+(a|b)|c'])
+    t.match(told(match), [/error: access\[0\]\.match: has a \| outside of brackets/], match)
+  for (const match of ['localhost/**/b', 'localhost/{a,b/**}', 'localhost/@(a|b)', '*/a*/**'])
+    t.same(told(match), [], match)
+})

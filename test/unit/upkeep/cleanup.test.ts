@@ -1,0 +1,72 @@
+// Goal: what is due now and then is done while the process runs. Method: the job over parts that
+// count, run by the runner of jobs on a manual clock.
+import t from 'tap'
+import { CLEANUP_EVERY_MS, createCleanup } from '../../../src/upkeep/cleanup.ts'
+import { Jobs } from '../../../src/upkeep/jobs.ts'
+import { LastRuns } from '../../../src/upkeep/last-runs.ts'
+import { createManualClock } from '../../kit/manual-clock.ts'
+import { createMemoryCatalog } from '../../kit/memory/catalog.ts'
+
+t.test(
+  'R276, R296: parts are swept and pending blobs expired every hour, also after one that failed',
+  async t => {
+    const clock = createManualClock()
+    const ages: number[] = []
+    const noted: unknown[] = []
+    const removeParts = async (olderThanMs: number) => {
+      ages.push(olderThanMs)
+      if (ages.length === 1) throw new Error('the disk')
+    }
+    let ends = 0
+    const expirePendingBlobs = async () => {
+      ends += 1
+    }
+    const note = (event: unknown) => noted.push(event)
+    const store = { removeParts, clearQuarantine: expirePendingBlobs }
+    const cleanup = createCleanup({
+      note,
+      store,
+      expirePendingBlobs,
+      tidyCatalog: expirePendingBlobs,
+      forgetDeletes: async () => {},
+      recount: async () => {},
+    })
+    const jobs = new Jobs([cleanup], { clock, note, lastRuns: new LastRuns(createMemoryCatalog()) })
+    jobs.start()
+    for (let count = 0; count < 3; count += 1) await clock.advance(CLEANUP_EVERY_MS)
+    const week = 7 * 24 * 60 * 60 * 1000
+    t.same(ages, [week, week, week])
+    t.equal(ends, 3 * 3)
+    t.equal(noted.length, 1)
+    await jobs.stop()
+    await clock.advance(CLEANUP_EVERY_MS * 2)
+    t.equal(ages.length, 3)
+  },
+)
+
+t.test('R296: a stop waits for no more than what is under way', async t => {
+  const clock = createManualClock()
+  let swept = 0
+  const clearQuarantine = async () => {
+    swept += 1
+  }
+  const untilStopped = (signal: AbortSignal) =>
+    new Promise<void>(resolve => signal.addEventListener('abort', () => resolve()))
+  const noted: unknown[] = []
+  const note = (event: unknown) => noted.push(event)
+  const store = { removeParts: async () => {}, clearQuarantine }
+  const cleanup = createCleanup({
+    note,
+    store,
+    expirePendingBlobs: untilStopped,
+    tidyCatalog: async () => {},
+    forgetDeletes: async () => {},
+    recount: async () => {},
+  })
+  const jobs = new Jobs([cleanup], { clock, note, lastRuns: new LastRuns(createMemoryCatalog()) })
+  jobs.start()
+  await clock.advance(CLEANUP_EVERY_MS)
+  t.equal(swept, 1)
+  await jobs.stop()
+  t.same(noted, [])
+})
