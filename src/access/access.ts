@@ -3,6 +3,7 @@
 // web pages may pull and list, and programs of this machine may push and delete (local-access.ts).
 // Accounts come in behind this one interface.
 import type { Repository, RepositoryKey, Tag } from '../oci/reference.ts'
+import type { Revision } from './revision.ts'
 
 /**
  * Who asks. `anonymous`: nobody is known by name here. The rest is what tells programs from web
@@ -73,6 +74,12 @@ export interface Refusal {
 /** None of these MAY ask the network, or depend on whether content exists. */
 export interface Access {
   /**
+   * Of what this goes by. Where this thread does not hold the newest, it MUST be waited for before
+   * anything is asked but `decideNow`, which does not know then. What was decided by an older one
+   * is to be decided again before an answer is begun.
+   */
+  readonly revision: Pick<Revision, 'newest' | 'held' | 'isHeld' | 'untilHeld'>
+  /**
    * What speaks against any answer to this request, whatever it asks for; asked first of all.
    * Undefined: nothing.
    */
@@ -90,7 +97,7 @@ export interface Access {
   decide(request: AccessRequest): Decision
   /**
    * May who asks do this there, as far as that is known without `meet`? Asked for each answer from
-   * memory, so it MUST be cheap. Undefined: it is not known.
+   * memory, so it MUST be cheap. Undefined: it is not known, or not by what holds now.
    */
   decideNow(
     principal: Principal,

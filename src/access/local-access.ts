@@ -9,6 +9,7 @@ import { isLoopbackName } from './loopback.ts'
 import { whyNoLocalProgram, whyNotOwner } from './local-program.ts'
 import type { AccessRule } from './rule.ts'
 import { asMet, decideByRules } from './decide-by-rules.ts'
+import { Revision } from './revision.ts'
 import { type Caller, Rulebook } from './rulebook.ts'
 
 /** Values, so that each thread can be given them. */
@@ -44,8 +45,14 @@ export function whyLocalPushOff(
   return said === 'on' ? undefined : said
 }
 
-/** @param settings are asked for at each question: a reload changes them */
-export function createLocalAccess(settings: () => AccessSettings): Access {
+/**
+ * @param settings are asked for at each question: a reload changes them
+ * @param revision theirs. Default: they are never behind
+ */
+export function createLocalAccess(
+  settings: () => AccessSettings,
+  revision: Access['revision'] = new Revision(),
+): Access {
   const bookOf = createBookOf()
 
   /** Undefined without rules. */
@@ -80,6 +87,7 @@ export function createLocalAccess(settings: () => AccessSettings): Access {
   }
 
   return {
+    revision,
     admit: principal => refuseAtTheDoor(principal, settings().hosts),
     judgeCredentials(principal) {
       if (!hasCredentials(principal.rawHeaders)) return undefined
@@ -98,6 +106,7 @@ export function createLocalAccess(settings: () => AccessSettings): Access {
       return decideByRules(book, callerOf(request.principal), request)
     },
     decideNow(principal, repository, action) {
+      if (!revision.isHeld) return undefined
       const book = findBook()
       if (book === undefined) return action === 'pull' || isLocal(principal)
       const party = book.partyOf(callerOf(principal))

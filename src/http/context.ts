@@ -28,6 +28,11 @@ export interface NamedContext extends Context {
   readonly routed: Routed
   /** Readable without credentials (R11). */
   readonly anonymously: boolean
+  /**
+   * For what has waited, before anything comes of it: rights may have been taken away meanwhile.
+   * @throws RegistryError as for who asks now
+   */
+  readonly decideAgain: () => Promise<void>
 }
 
 /** Whether a HEAD may be the beginning of a push, which changes what absence means. */
@@ -35,11 +40,15 @@ export function mayPush(context: NamedContext): boolean {
   return isAllowed(context, 'push', context.routed.repository)
 }
 
-/** May who asks do this as well? Tells nothing of whether the repository exists. */
+/**
+ * May who asks do this as well? Tells nothing of whether the repository exists. Not where this
+ * thread is behind: what asks has waited since it was let in.
+ */
 export function isAllowed(
   { access, principal }: Context,
   action: Action,
   resource: Repository,
 ): boolean {
+  if (!access.revision.isHeld) return false
   return access.decide({ principal, resource, action }).kind === 'allowed'
 }

@@ -49,6 +49,8 @@ export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<
     return answerLivez()
   }
   const principal = new RequestPrincipal(request, deps.owners)
+  const { revision } = deps.access
+  if (!revision.isHeld) await revision.untilHeld()
   const refusal = deps.access.admit(principal)
   if (refusal !== undefined) return refuse(refusal, record)
   const target = targetOf(url, method)
@@ -78,9 +80,12 @@ export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<
     headOnly,
   }
   if (endpoint.kind === 'catalog') {
-    await access.meet(principal, 'pull')
-    decide(context, { resource: 'catalog', action: 'list' })
-    return answerCatalog(context)
+    for (;;) {
+      const decidedBy = await meet(context, 'pull')
+      decide(context, { resource: 'catalog', action: 'list' })
+      const answer = await answerCatalog(context)
+      if (decidedBy === access.revision.newest) return answer
+    }
   }
   const plan = planOf({ endpoint, request, target })
   return carryOut(context, plan)
@@ -103,16 +108,50 @@ function targetOf(url: string, method: string): Target {
 
 async function carryOut(context: Context, plan: Plan): Promise<Answer> {
   const { action, handle } = plan
-  const { access, principal, headOnly } = context
+  const { access, headOnly } = context
   // A HEAD may begin a push, and is told other things then.
-  await access.meet(principal, action === 'pull' && !headOnly ? 'pull' : 'pull or push')
+  const about = action === 'pull' && !headOnly ? 'pull' : 'pull or push'
+  let decidedBy = await meet(context, about)
   const { routed, anonymously } = routeAllowed(context, plan)
   const { record, hot } = context.exchange
   record.repository = repositoryKey(routed.repository)
   hot?.about(routed.repository)
   record.namespace = routed.namespace
-  const named = { ...context, routed, anonymously }
-  return refuseByPolicy(named, action) ?? handle(named)
+  const decideAgain = async () => {
+    if (decidedBy === access.revision.newest) return
+    decidedBy = await meet(context, about)
+    decide(context, { resource: routed.repository, action })
+  }
+  const named = { ...context, routed, anonymously, decideAgain }
+  const refused = refuseByPolicy(named, action)
+  if (refused !== undefined) return refused
+  const answer = await handle(named)
+  // A write is done by now.
+  if (action === 'pull') await orGiveUp(answer, decideAgain)
+  return answer
+}
+
+/** What is needed to decide, by what holds now: of which revision that is. */
+async function meet(
+  { access, principal }: Context,
+  about: 'pull' | 'pull or push',
+): Promise<number> {
+  const { revision } = access
+  do {
+    await revision.untilHeld()
+    await access.meet(principal, about)
+  } while (!revision.isHeld)
+  return revision.held
+}
+
+/** Where `check` throws, nobody is given the answer. */
+async function orGiveUp({ body }: Answer, check: () => Promise<void>): Promise<void> {
+  try {
+    await check()
+  } catch (error) {
+    if (body.kind === 'blob') await body.blob.close()
+    throw error
+  }
 }
 
 /** Access is decided before it is told that a name leads nowhere (R178). */

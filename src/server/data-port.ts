@@ -3,7 +3,8 @@
 // port of its own.
 import { randomBytes } from 'node:crypto'
 import { createLocalAccess } from '../access/local-access.ts'
-import { formatAddress, type ListenAddress } from '../config/addresses.ts'
+import { Revision } from '../access/revision.ts'
+import { formatAddress } from '../config/addresses.ts'
 import type { Config } from '../config/config.ts'
 import type { DataApp } from '../http/app.ts'
 import { drain } from '../http/drain.ts'
@@ -15,7 +16,7 @@ import {
   type TlsOptions,
   type TlsTransport,
 } from '../http/tls/tls.ts'
-import { listening, mustBeFree } from './listening.ts'
+import { listening, mustBeFree, portOf } from './listening.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
@@ -67,6 +68,7 @@ export class DataPort {
   readonly #placesMax: number
   readonly #waitingRoom: WaitingRoom
   readonly #stopping = new AbortController()
+  readonly #revision = new Revision()
   #tls: TlsOptions | undefined
   #transport: TlsTransport | undefined
   #settings: ThreadSettings
@@ -80,7 +82,7 @@ export class DataPort {
     this.#threads = config.http.threads ?? threadsFor(deps.cores)
     this.#counts = createCountsMemory(this.#threads)
     this.#memoryBytes = Math.floor(config.memoryBytes / this.#threads)
-    this.#settings = threadSettings(config, deps)
+    this.#settings = { ...threadSettings(config, deps), revision: this.#revision.newest }
     this.#placesMax = config.http.streams ?? placesFor(deps.memoryBytes)
     this.#waitingRoom = new WaitingRoom({
       limit: this.#placesMax,
@@ -150,7 +152,7 @@ export class DataPort {
     this.#registry = registry
     const { app, transport } = openThreadApp(this.#appOptions, {
       registry,
-      access: createLocalAccess(() => this.#settings.access),
+      access: createLocalAccess(() => this.#settings.access, this.#revision),
       logger,
       metrics,
       clock,
@@ -172,7 +174,7 @@ export class DataPort {
         await app.listen({ host, port: addr.port, reusePort })
       },
     )
-    const port = portOf(app, addr)
+    const port = portOf(app.server) ?? addr.port
     this.#port = port
     await this.#further?.listen({ host, port })
     const address = formatAddress({ host: addr.host, port })
@@ -180,11 +182,12 @@ export class DataPort {
   }
 
   /**
-   * Resolves when every thread goes by this configuration. What is under way goes on by what it
-   * began with.
+   * Resolves when every thread goes by this configuration. From the call on none answers by an
+   * older one: a thread that has not taken it over waits for it first. What is being sent goes on.
    */
   async replace(config: Config): Promise<void> {
-    this.#settings = threadSettings(config, this.#deps)
+    const settings = threadSettings(config, this.#deps)
+    this.#settings = { ...settings, revision: this.#revision.raise() }
     await this.#further?.replace(this.#settings)
   }
 
@@ -231,6 +234,7 @@ export class DataPort {
         counts: this.#counts,
         places: this.#placesMax,
         epochs: epochs.memory,
+        revision: this.#revision.memory,
         settings: this.#settings,
         version,
         nodeVersion,
@@ -292,9 +296,4 @@ export class DataPort {
       'an http thread died and is started again',
     )
   }
-}
-
-function portOf(app: DataApp, wanted: ListenAddress): number {
-  const address = app.server.address()
-  return typeof address === 'object' && address !== null ? address.port : wanted.port
 }

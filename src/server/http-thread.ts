@@ -3,6 +3,7 @@
 // composition root.
 import { isMainThread, parentPort, workerData } from 'node:worker_threads'
 import { createLocalAccess } from '../access/local-access.ts'
+import { Revision } from '../access/revision.ts'
 import { drain } from '../http/drain.ts'
 import { FreePlaces } from '../http/places/free-places.ts'
 import { createLogger } from '../observe/log.ts'
@@ -30,6 +31,8 @@ export interface HttpThreadStart extends ThreadAppOptions {
   readonly places: number
   /** Of Epochs. */
   readonly epochs: SharedArrayBuffer
+  /** Of Revision. */
+  readonly revision: SharedArrayBuffer
   readonly settings: ThreadSettings
   readonly version: string
   readonly nodeVersion: string
@@ -50,6 +53,7 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
   const metrics = createMetrics({ version, nodeVersion, sleep, process: false })
   const epochs = createEpochs(start.epochs)
   let rules = rulesOf(start.settings)
+  const revision = new Revision(start.revision, start.settings.revision)
   const openBlobs = new OpenBlobs({
     clock,
     epochs,
@@ -67,7 +71,7 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
   const places = borrowPlaces(() => coordinator, free)
   const { app, transport } = openThreadApp(start, {
     registry: borrowed.registry,
-    access: createLocalAccess(() => rules.access),
+    access: createLocalAccess(() => rules.access, revision),
     logger,
     metrics,
     clock,
@@ -81,6 +85,7 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
       listen: address => app.listen({ ...address, reusePort: true }).then(nothing),
       async replace(next) {
         rules = rulesOf(next)
+        revision.hold(next.revision)
         // What was answered by the old ones since the coordinator went by the new ones.
         epochs.bumpAll()
         logger.level = next.logLevel

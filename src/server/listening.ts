@@ -1,6 +1,6 @@
-// Why an address of the configuration cannot be listened on, in words that name its key. Who
-// listens is compose.ts's.
-import { createServer } from 'node:net'
+// Why an address of the configuration cannot be listened on, in words that name its key, and which
+// port it came to be. Who listens is compose.ts's.
+import { createServer, type Server } from 'node:net'
 
 /** Below it, listening is a privilege on most systems. */
 const FIRST_FREE_PORT = 1024
@@ -86,4 +86,10 @@ export async function mustBeFree(host: string, port: number): Promise<void> {
     server.once('error', reject)
     server.listen({ host, port, exclusive: true }, () => server.close(() => resolve()))
   })
+}
+
+/** Undefined of one that does not listen on a port. */
+export function portOf(server: Pick<Server, 'address'>): number | undefined {
+  const address = server.address()
+  return typeof address === 'string' ? undefined : address?.port
 }

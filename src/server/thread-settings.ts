@@ -13,7 +13,7 @@ export interface SettingsSurroundings {
 export function threadSettings(
   config: Config,
   { uid, sharedLoopback }: SettingsSurroundings,
-): ThreadSettings {
+): Omit<ThreadSettings, 'revision'> {
   const { localPush, hosts } = config.http
   const localPushOff = whyLocalPushOff(localPush, sharedLoopback)
   return {

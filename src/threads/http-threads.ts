@@ -117,7 +117,7 @@ export class HttpThreads {
 
   /**
    * Resolves when all that run go by these. Those that start later are started by them.
-   * @throws where one has not answered in time: it goes by the old ones until it does
+   * @throws where one has not answered in time: it answers nobody until it goes by these
    */
   async replace(settings: ThreadSettings): Promise<void> {
     const silent = new Set<number>()
@@ -129,7 +129,9 @@ export class HttpThreads {
     const outcome = await within(this.#deps.clock, REPLACE_LIMIT_MS, Promise.all(replaced))
     if (outcome !== LATE) return
     const which = [...silent].join(', ')
-    throw new Error(`http thread ${which} has not answered, and goes by the old configuration`)
+    throw new Error(
+      `http thread ${which} has not answered, and answers nobody before it goes by the new configuration`,
+    )
   }
 
   othersWait(waiting: number): void {

@@ -167,6 +167,8 @@ export interface ThreadSettings {
   readonly route: RouteOptions
   readonly repositories: readonly RepositoryRule[]
   readonly access: AccessSettings
+  /** Of all this: see access/revision.ts. */
+  readonly revision: number
   readonly logLevel: LogLevel
 }
 

@@ -248,6 +248,11 @@ const SECURITY: readonly Row[] = [
   [182, 'P0', 'mounting takes the right to pull the source', 'push'],
   [407, 'P0', 'the first access rule that is about it decides; what one may not pull is not there'],
   [408, 'P0', 'what is in memory is given by the access rules of now, on every thread'],
+  [
+    409,
+    'P0',
+    'what a reload takes away nobody is given any more, who waits or on a thread that hangs',
+  ],
   [183, 'P1', 'pushes tell nothing of what others have', 'push'],
   [184, 'P0', 'bytes are verified again after they were written'],
   [185, 'P0', 'no document is two things, or named twice'],

@@ -6,6 +6,7 @@
 import t from 'tap'
 import { createLocalAccess } from '../../src/access/local-access.ts'
 import type { AccessRule } from '../../src/access/rule.ts'
+import { Revision } from '../../src/access/revision.ts'
 import type { ConnectionOwners } from '../../src/http/connection-owners.ts'
 import { createEpochs } from '../../src/registry/epochs.ts'
 import { createTestApp, LOCAL_RULES } from '../kit/http-app.ts'
@@ -38,12 +39,13 @@ function rulesFrom(text: string): readonly AccessRule[] {
 async function open(
   test: Parameters<typeof createTestApp>[0],
   text = RULES,
-  owners?: ConnectionOwners,
+  given: { readonly owners?: ConnectionOwners; readonly places?: number } = {},
 ) {
   const current = { rules: rulesFrom(text) }
   const epochs = createEpochs()
-  const access = createLocalAccess(() => ({ ...LOCAL_RULES, ...current }))
-  const parts = createTestApp(test, { access, epochs, ...(owners && { owners }) })
+  const revision = new Revision()
+  const access = createLocalAccess(() => ({ ...LOCAL_RULES, ...current }), revision)
+  const parts = createTestApp(test, { access, epochs, ...given })
   const { registry } = parts
   registry.repeatable = ALWAYS
   const content = { bytes: BYTES, mediaType: MANIFEST, tag: 'v1' }
@@ -67,7 +69,12 @@ async function open(
     clients.set(from, client)
     return client.ask(path, request)
   }
-  return { ...parts, ask, digest, blob, current, epochs }
+  /** As a reload does. */
+  const replace = (rules: string) => {
+    current.rules = rules === '' ? [] : rulesFrom(rules)
+    revision.raise()
+  }
+  return { ...parts, ask, digest, blob, replace, epochs, url }
 }
 
 /** Without what differs between any two answers. */
@@ -136,18 +143,18 @@ t.test('R407: with ns and by other spellings it is the same repository', async t
 })
 
 t.test('R408: what is in memory is given by the rules of now', async t => {
-  const { ask, registry, current } = await open(t)
+  const { ask, registry, replace } = await open(t)
   const path = '/v2/localhost/team/app/manifests/v1'
   for (let count = 0; count < 4; count += 1) await ask(READER, path)
   const calls = registry.calls.length
   const statuses = async () => [(await ask(READER, path)).status, (await ask(NOBODY, path)).status]
   t.same(await statuses(), [200, 404])
   // On the same connections, and without a word to the memory.
-  current.rules = rulesFrom(`
+  replace(`
   - { who: "net:${NOBODY}", match: "**", allow: [pull] }
 `)
   t.same(await statuses(), [404, 200])
-  current.rules = []
+  replace('')
   t.same(await statuses(), [200, 200])
   t.equal(registry.calls.length, calls, 'the registry was asked for none of them')
 })
@@ -292,7 +299,7 @@ t.test(
     const { ask, registry } = await open(
       t,
       '\n  - { who: local, match: "localhost/**", allow: [pull, list] }',
-      owners,
+      { owners },
     )
     const path = '/v2/localhost/team/app/manifests/v1'
     for (let count = 0; count < 4; count += 1) t.equal((await ask(READER, path)).status, 200)
@@ -305,3 +312,54 @@ t.test(
     t.equal((await ask(READER, '/v2/_catalog')).status, 200)
   },
 )
+
+t.test('R409: who waited for a place is given nothing that was hidden meanwhile', async t => {
+  const parts = await open(t, RULES, { places: 1 })
+  const { ask, registry, blob, replace, metrics } = parts
+  const reading = Promise.withResolvers<void>()
+  const released = Promise.withResolvers<void>()
+  registry.readBlob = async function* (bytes) {
+    reading.resolve()
+    await released.promise
+    yield bytes
+  }
+  const other = registry.addBlob('localhost/team/app', Buffer.from('another blob of the team'))
+  const first = ask(READER, `/v2/localhost/team/app/blobs/${blob}`)
+  await reading.promise
+  const waiting = ask(CHIEF, `/v2/localhost/team/app/blobs/${other}`)
+  while (!(await metrics.render()).text.includes('entrepot_streams_waiting 1\n'))
+    await new Promise(setImmediate)
+  replace(`
+  - { who: "net:${READER}", match: "**", allow: [pull] }
+`)
+  released.resolve()
+  t.equal((await first).status, 200, 'what is being sent goes on')
+  t.equal((await waiting).status, 404)
+  t.equal(registry.opened, 1, 'nothing was opened for it')
+})
+
+t.test('R409: what was looked up before a reload is not given after it', async t => {
+  const { ask, registry, replace, lines } = await open(t)
+  const asked = Promise.withResolvers<void>()
+  const released = Promise.withResolvers<void>()
+  registry.before = async call => {
+    if (call.startsWith('listTags')) asked.resolve()
+    await released.promise
+  }
+  const manifest = ask(READER, '/v2/localhost/team/app/manifests/v1')
+  const tags = ask(CHIEF, '/v2/localhost/team/app/tags/list')
+  await asked.promise
+  while (registry.calls.length < 2) await new Promise(setImmediate)
+  replace(`
+  - { who: "net:${NOBODY}", match: "**", allow: [pull] }
+`)
+  released.resolve()
+  for (const answer of await Promise.all([manifest, tags])) {
+    t.equal(answer.status, 404)
+    t.notMatch(String(answer.body), 'schemaVersion')
+  }
+  t.match(
+    lines().filter(({ status }) => status === 404),
+    [{ deniedBy: 'no access rule is about it' }, { deniedBy: 'no access rule is about it' }],
+  )
+})

@@ -89,11 +89,12 @@ async function answerWhole(
 }
 
 async function answerContent(
-  { exchange, registry, routed, anonymously, takePlace }: NamedContext,
+  { exchange, registry, routed, anonymously, takePlace, decideAgain }: NamedContext,
   digest: Digest,
   range: string | undefined,
 ): Promise<Answer> {
   if ((await takePlace(exchange)) === 'gone') return TO_NOBODY
+  await decideAgain()
   const blob = await registry.pullBlob(routed.repository, digest)
   exchange.record.source = blob.source
   try {

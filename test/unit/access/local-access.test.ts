@@ -4,6 +4,7 @@
 import t from 'tap'
 import type { Action, Owner, Principal } from '../../../src/access/access.ts'
 import { type AccessSettings, createLocalAccess } from '../../../src/access/local-access.ts'
+import { Revision } from '../../../src/access/revision.ts'
 import { parseRepositoryKey } from '../../../src/oci/reference.ts'
 
 const RULES: AccessSettings = {
@@ -347,4 +348,23 @@ t.test('R248: credentials are nobody’s, and are not taken for good', async t =
   t.same(by.admit(asked), undefined)
   const refusal = by.judgeCredentials(asked)
   t.match(refusal, { kind: 'unauthorized', reason: /has no accounts/ })
+})
+
+t.test('R409: who is behind the rules of now knows nothing', async t => {
+  const newest = new Revision()
+  const held = new Revision(newest.memory, newest.newest)
+  const behind = createLocalAccess(() => RULES, held)
+  t.equal(behind.decideNow(principal(LOCAL), repository, 'pull'), true)
+  const next = newest.raise()
+  t.equal(behind.decideNow(principal(LOCAL), repository, 'pull'), undefined)
+  let isHeld = false
+  const waiting = held.untilHeld().then(() => (isHeld = true))
+  const last = newest.raise()
+  held.hold(next)
+  await new Promise(setImmediate)
+  t.notOk(isHeld, 'it is behind still')
+  held.hold(last)
+  await waiting
+  t.equal(behind.decideNow(principal(LOCAL), repository, 'pull'), true)
+  t.equal(newest.held, held.held)
 })
