@@ -65,10 +65,11 @@ t.test(
     const longest = async () =>
       Number(/^nodejs_eventloop_lag_max_seconds (\S+)$/m.exec(await text())?.[1])
     // The first look after a scrape has nothing to compare with.
-    for (const ms of [100, 400]) await holdUp(ms)
-    t.ok((await longest()) >= 0.3)
+    for (const ms of [100, 2_000]) await holdUp(ms)
+    t.ok((await longest()) >= 1.5)
+    // Much less than before: a busy machine holds it up as well.
     for (const ms of [100, 100]) await holdUp(ms)
-    t.ok((await longest()) < 0.3)
+    t.ok((await longest()) < 1.5)
   },
 )
 
