@@ -66,14 +66,9 @@ export function createIsIn(network: Network): (address: string) => boolean {
 }
 
 /** As sockets have it. Which link it is on, behind a %, is no part of it. */
-function readPeer(text: string): Address | undefined {
+export function readPeer(text: string): Address | undefined {
   const plain = text.replace(/%.*$/, '')
   return ipaddr.isValid(plain) ? ipaddr.process(plain) : undefined
-}
-
-/** Can it be told which networks it is in? */
-export function isPeer(text: string): boolean {
-  return readPeer(text) !== undefined
 }
 
 /** Is all of `narrow` in `wide`? */

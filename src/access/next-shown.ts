@@ -41,6 +41,13 @@ function nextOf(rules: readonly AccessRule[], key: RepositoryKey): string | unde
   )
 }
 
+/** What every key begins with that a pattern matches. */
+export function beginningOf(match: string): string {
+  const at = match.search(WILDCARD)
+  // `root/**` is about `root` as well.
+  return at === -1 ? match : match.slice(0, at).replace(/\/$/, '')
+}
+
 /** Behind which text the next key may come that a pattern matches; undefined: none does. */
 function nextMatch(match: string, key: RepositoryKey): string | undefined {
   const root = rootOf(match)
@@ -50,9 +57,8 @@ function nextMatch(match: string, key: RepositoryKey): string | undefined {
     const under = `${root}/`
     return key < under ? justBefore(under) : withPrefix(under, key)
   }
-  const at = match.search(WILDCARD)
-  if (at === -1) return key < match ? justBefore(match) : undefined
-  const prefix = match.slice(0, at).replace(/\/$/, '')
+  const prefix = beginningOf(match)
+  if (prefix === match) return key < match ? justBefore(match) : undefined
   return prefix === '' || key >= prefix ? withPrefix(prefix, key) : justBefore(prefix)
 }
 

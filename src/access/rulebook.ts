@@ -2,15 +2,16 @@
 // moved. After the last one nothing is allowed. Nothing in here looks anything up, so what it says
 // does not depend on what exists.
 //
-// Which rules are about a caller hangs on few of its traits. Callers for whom they are the same are
-// one party, and a party remembers which of its rules are about a repository.
+// What it takes to decide is remembered by repository, for all callers together, and of a caller
+// only in which of the named networks it is: neither grows with the other, however many networks
+// rules name and however many addresses call.
 import { LRUCache } from 'lru-cache'
 import picomatch from 'picomatch'
 import { TAG_GLOB } from '../oci/name-glob.ts'
 import type { RepositoryKey, Tag } from '../oci/reference.ts'
 import type { Action, MovedTags } from './access.ts'
-import { createIsIn, isPeer } from './network.ts'
-import { nextShown } from './next-shown.ts'
+import { NetworkTable } from './network-table.ts'
+import { beginningOf, nextShown } from './next-shown.ts'
 import type { AccessRule, Who } from './rule.ts'
 
 /** Who asks, as far as rules can be about it. */
@@ -37,31 +38,48 @@ export interface Verdict {
   readonly rule: number | undefined
 }
 
-/** A party's rules, of which the first decides. */
+/** Some whom the same rules are about. */
 export interface Party {
   judge(question: Question): Verdict
   /** Is there a rule of it that shows anything in lists? */
   mayListAnywhere(): boolean
+  /** In lists. Remembers nothing: lists are of more than those that are asked for. */
+  isShown(key: RepositoryKey): boolean
   /** As nextShown, of one that is hidden. */
   nextShown(key: RepositoryKey): string | undefined
 }
 
 /** Clients choose the names. */
 const REPOSITORIES_MAX = 1_024
-/** Each has as many repositories at most; more networks than these that overlap are nobody's. */
-const PARTIES_MAX = 64
-/** Those that called last. */
-const ADDRESSES_MAX = 1_024
+/**
+ * Of all of these, where so many rules are about each that it matters: some ten megabytes at most.
+ */
+const REMEMBERED_RULES_MAX = 256 * 1024
+/** Those that called last; a few hundred bytes each. */
+const ADDRESSES_MAX = 4_096
+
+/** Whom a rule is about, by number: that of a network, or one of these. */
+type WhoNumber = number
+const EVERYBODY: WhoNumber = -1
+const LOCALS: WhoNumber = -2
 
 interface Compiled {
   readonly index: number
   readonly rule: AccessRule
+  readonly who: WhoNumber
+  readonly hasTags: boolean
   readonly isAbout: (key: RepositoryKey | undefined) => boolean
   readonly isAboutTag: (tag: string) => boolean
-  readonly isAboutAddress: (address: string | typeof ELSEWHERE) => boolean
 }
 
-/** Of those that are about a repository. What comes after `first` decides nothing. */
+/** What is about a repository, whoever asks. */
+interface About {
+  readonly rules: readonly Compiled[]
+  /** The first without tags, by whom it is about. */
+  readonly firsts: ReadonlyMap<WhoNumber, Compiled>
+}
+
+/** Of those that are about a repository and who asks. What comes after `first` decides nothing. */
 interface Order {
   readonly withTags: readonly Compiled[]
   /** The first without tags. */
@@ -70,17 +88,21 @@ interface Order {
 
 export class Rulebook {
   readonly #rules: readonly Compiled[]
+  readonly #networks: NetworkTable
   readonly #isAboutLocals: boolean
-  readonly #isAboutNetworks: boolean
-  readonly #parties = new LRUCache<string, Party>({ max: PARTIES_MAX })
-  readonly #locals = new Map<string | typeof ELSEWHERE, Party>()
-  readonly #others = new Map<string | typeof ELSEWHERE, Party>()
-  readonly #public = new LRUCache<RepositoryKey, boolean>({ max: REPOSITORIES_MAX })
+  readonly #locals = new LRUCache<string | typeof ELSEWHERE, Party>({ max: ADDRESSES_MAX })
+  readonly #others = new LRUCache<string | typeof ELSEWHERE, Party>({ max: ADDRESSES_MAX })
+  readonly #about = new LRUCache<RepositoryKey, About>({
+    max: REPOSITORIES_MAX,
+    maxSize: REMEMBERED_RULES_MAX,
+    sizeCalculation: ({ rules }) => 1 + rules.length,
+  })
 
   constructor(rules: readonly AccessRule[]) {
-    this.#rules = rules.map(compile)
+    const networks = rules.flatMap(({ who }) => (who.kind === 'network' ? [who.network] : []))
+    this.#networks = new NetworkTable(networks)
+    this.#rules = rules.map((rule, index) => compile(rule, index, this.#networks))
     this.#isAboutLocals = rules.some(({ who }) => who.kind === 'local')
-    this.#isAboutNetworks = rules.some(({ who }) => who.kind === 'network')
   }
 
   /** Does it take what `Caller.isLocal` tells? */
@@ -96,8 +118,7 @@ export class Rulebook {
     const { address = '' } = caller
     let party = known.get(address)
     if (party === undefined) {
-      party = this.#find(address, isLocal)
-      if (known.size >= ADDRESSES_MAX) known.clear()
+      party = this.#createParty(address, isLocal)
       known.set(address, party)
     }
     return party
@@ -105,97 +126,120 @@ export class Rulebook {
 
   /** May whoever asks pull it, from wherever? */
   isPublic(key: RepositoryKey): boolean {
-    const known = this.#public.get(key)
+    const { rules, firsts } = this.#aboutOf(key)
+    const forAll = firsts.get(EVERYBODY)
+    if (forAll?.rule.allow.includes('pull') !== true) return false
+    // Up to it none may take it from anybody.
+    const takes = ({ index, hasTags, rule }: Compiled) =>
+      index < forAll.index && !hasTags && !rule.allow.includes('pull')
+    return !rules.some(takes)
+  }
+
+  #createParty(address: string | typeof ELSEWHERE, isLocal: boolean): Party {
+    return createParty(this.#whosOf(address, isLocal), this.#rules, key => this.#aboutOf(key))
+  }
+
+  /** None where a rule that denies something to its network could be about it. */
+  #whosOf(address: string | typeof ELSEWHERE, isLocal: boolean): ReadonlySet<WhoNumber> {
+    const whos = new Set<WhoNumber>([EVERYBODY])
+    if (isLocal) whos.add(LOCALS)
+    if (address === ELSEWHERE || this.#networks.size === 0) return whos
+    const networks = this.#networks.find(address)
+    if (networks === undefined) return new Set()
+    for (const network of networks) whos.add(network)
+    return whos
+  }
+
+  #aboutOf(key: RepositoryKey | undefined): About {
+    const known = key === undefined ? undefined : this.#about.get(key)
     if (known !== undefined) return known
-    const found = this.#lookIfPublic(key)
-    this.#public.set(key, found)
+    const found = findAbout(key, this.#rules)
+    if (key !== undefined) this.#about.set(key, found)
     return found
   }
-
-  #find(address: string | typeof ELSEWHERE, isLocal: boolean): Party {
-    // A rule that denies something to its network could be about it.
-    const isKnown = address === ELSEWHERE || isPeer(address)
-    if (this.#isAboutNetworks && !isKnown) return UNKNOWN
-    const rules = this.#rules.filter(({ rule: { who }, isAboutAddress }) =>
-      who.kind === 'local' ? isLocal : isAboutAddress(address),
-    )
-    const name = rules.map(({ index }) => index).join()
-    let party = this.#parties.get(name)
-    if (party === undefined) {
-      party = createParty(rules)
-      this.#parties.set(name, party)
-    }
-    return party
-  }
-
-  /** Up to the first that is about everybody none may take it from anybody. */
-  #lookIfPublic(key: RepositoryKey): boolean {
-    for (const { rule, isAbout } of this.#rules) {
-      if (rule.tags.length > 0 || !isAbout(key)) continue
-      const isAllowed = rule.allow.includes('pull')
-      if (!isAllowed || isAboutEverybody(rule)) return isAllowed
-    }
-    return false
-  }
 }
 
-/** Nobody has an account, so nobody is more than anonymous. */
-function isAboutEverybody({ who }: AccessRule): boolean {
-  return who.kind === 'everybody' || who.kind === 'anonymous'
-}
-
-function compile(rule: AccessRule, index: number): Compiled {
+function compile(rule: AccessRule, index: number, networks: NetworkTable): Compiled {
   const { who, match, tags } = rule
   const isAll = match === '**'
+  const beginning = beginningOf(match)
   const matches = isAll ? () => true : picomatch(match, { dot: true })
   return {
     index,
     rule,
-    isAbout: key => (key === undefined ? isAll : matches(key)),
+    who: numberOf(who, networks),
+    hasTags: tags.length > 0,
+    isAbout: key => (key === undefined ? isAll : key.startsWith(beginning) && matches(key)),
     isAboutTag: tags.length === 0 ? () => true : picomatch([...tags], TAG_GLOB),
-    isAboutAddress: createIsAboutAddress(who),
   }
 }
 
-function createIsAboutAddress(who: Who): Compiled['isAboutAddress'] {
-  if (who.kind !== 'network') return () => true
-  const isIn = createIsIn(who.network)
-  return address => address !== ELSEWHERE && isIn(address)
+/** Nobody has an account, so nobody is more than anonymous. */
+function numberOf(who: Who, networks: NetworkTable): WhoNumber {
+  switch (who.kind) {
+    case 'everybody':
+    case 'anonymous':
+      return EVERYBODY
+    case 'local':
+      return LOCALS
+    case 'network':
+      return networks.numberOf(who.network)
+  }
 }
 
-function createParty(rules: readonly Compiled[]): Party {
-  const orders = new LRUCache<RepositoryKey, Order>({ max: REPOSITORIES_MAX })
-  const withoutTags = rules.map(({ rule }) => rule).filter(({ tags }) => tags.length === 0)
+function findAbout(key: RepositoryKey | undefined, all: readonly Compiled[]): About {
+  const rules = all.filter(({ isAbout }) => isAbout(key))
+  const firsts = new Map<WhoNumber, Compiled>()
+  for (const compiled of rules)
+    if (!compiled.hasTags && !firsts.has(compiled.who)) firsts.set(compiled.who, compiled)
+  return { rules, firsts }
+}
 
-  function orderOf(key: RepositoryKey | undefined): Order {
-    const known = key === undefined ? undefined : orders.get(key)
-    if (known !== undefined) return known
-    const found = findOrder(rules, key)
-    if (key !== undefined) orders.set(key, found)
-    return found
-  }
+function createParty(
+  whos: ReadonlySet<WhoNumber>,
+  rules: readonly Compiled[],
+  aboutOf: (key: RepositoryKey | undefined) => About,
+): Party {
+  const untagged = () => rules.filter(({ who, hasTags }) => !hasTags && whos.has(who))
 
   return {
     judge({ key, action, moves }) {
-      const order = orderOf(key)
-      if (action === 'pull' || action === 'list') return verdictOf(order.first, action)
+      const about = aboutOf(key)
+      const first = firstFor(whos, about)
+      if (action === 'pull' || action === 'list') return verdictOf(first, action)
+      const withTags = about.rules.filter(
+        ({ who, hasTags, index }) =>
+          hasTags && whos.has(who) && (first === undefined || index < first.index),
+      )
+      const order = { withTags, first }
       if (moves === 'any') return judgeAll(order, action)
       if (moves !== undefined && moves.length > 0) return judgeTags(order, action, moves)
       return action === 'push' ? judgeUntagged(order) : judgeAll(order, action)
     },
-    mayListAnywhere: () => withoutTags.some(({ allow }) => allow.includes('list')),
-    nextShown: key => nextShown(withoutTags, key, orderOf(key).first?.rule),
+    mayListAnywhere: () => untagged().some(({ rule }) => rule.allow.includes('list')),
+    isShown(key) {
+      const first = rules.find(
+        ({ who, hasTags, isAbout }) => !hasTags && whos.has(who) && isAbout(key),
+      )
+      const allow = first?.rule.allow
+      return allow !== undefined && allow.includes('list') && allow.includes('pull')
+    },
+    nextShown: key =>
+      nextShown(
+        untagged().map(({ rule }) => rule),
+        key,
+        firstFor(whos, findAbout(key, rules))?.rule,
+      ),
   }
 }
 
-/** Those of whom it cannot be told which rules are about them. */
-const UNKNOWN = createParty([])
-
-function findOrder(rules: readonly Compiled[], key: RepositoryKey | undefined): Order {
-  const first = rules.find(({ rule, isAbout }) => rule.tags.length === 0 && isAbout(key))
-  const before = first === undefined ? rules : rules.slice(0, rules.indexOf(first))
-  const withTags = before.filter(({ rule, isAbout }) => rule.tags.length > 0 && isAbout(key))
-  return { withTags, first }
+function firstFor(whos: ReadonlySet<WhoNumber>, { firsts }: About): Compiled | undefined {
+  let first: Compiled | undefined
+  for (const who of whos) {
+    const found = firsts.get(who)
+    if (found !== undefined && (first === undefined || found.index < first.index)) first = found
+  }
+  return first
 }
 
 /** Each tag has its own first rule. */

@@ -9,6 +9,7 @@ import {
   type Network,
   readNetwork,
 } from '../../../src/access/network.ts'
+import { NetworkTable } from '../../../src/access/network-table.ts'
 
 function networkOf(text: string): Network {
   const read = readNetwork(text)
@@ -65,4 +66,30 @@ t.test('one network lies in another, and may have loopback in it', async t => {
     t.ok(hasLoopback(networkOf(text)), text)
   for (const text of ['10.0.0.0/8', '128.0.0.0/1', '::2', '2001:db8::/32'])
     t.notOk(hasLoopback(networkOf(text)), text)
+})
+
+t.test('a table of many finds those that an address is in', async t => {
+  const written = ['10.0.0.0/8', '10.1.0.0/16', '10.1.0.0/24', '0.0.0.0/0', '2001:db8::/32', '::/0']
+  const networks = written.map(networkOf)
+  const table = new NetworkTable([...networks, networkOf('10.0.0.0/8')])
+  t.equal(table.size, written.length)
+  t.same(
+    networks.map(network => table.numberOf(network)),
+    [0, 1, 2, 3, 4, 5],
+  )
+  t.throws(() => table.numberOf(networkOf('192.0.2.0/24')))
+  for (const address of [
+    '10.1.0.7',
+    '::ffff:10.1.7.7',
+    '192.0.2.1',
+    '2001:db8::7',
+    'fe80::1%eth0',
+  ]) {
+    const expected = networks.filter(network => createIsIn(network)(address)).map(formatNetwork)
+    const found = (table.find(address) ?? []).map(number =>
+      formatNetwork(networks[number] as Network),
+    )
+    t.same(found.toSorted(), expected.toSorted(), address)
+  }
+  for (const text of ['', 'unknown', '%eth0']) t.equal(table.find(text), undefined, text)
 })
