@@ -2,12 +2,13 @@
 // leave. A run that is only thought of takes the same steps, and lets nothing go.
 import type { Digest } from '../../oci/digest.ts'
 import type { Tag } from '../../oci/reference.ts'
-import type { Departed, Leaving, Left } from '../leave/leaving.ts'
+import type { Leaving, LetGoHow } from '../leave/leaving.ts'
+import { type Left, sumOf } from '../leave/pass.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Footprint, Image } from '../ports/catalog-images.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Stage } from './candidate.ts'
-import { choose, type Chooser, type Leaves, type Measure } from './choose.ts'
+import { type Choice, choose, type Chooser, type Leaves, type Measure } from './choose.ts'
 import { nameOf, TAGS_TOLD, type Told, tellOf } from './gone.ts'
 import { Judge, type JudgeDeps } from './judge.ts'
 import { Order, type Page, type ScanPlace } from './order.ts'
@@ -16,7 +17,12 @@ import type { Quota } from '../space/quota.ts'
 import type { QuotaStandings } from './quotas.ts'
 
 /** Pages of which nothing became free, though it should have. */
-const VAIN_STEPS_MAX = 2
+const VAIN_PAGES_MAX = 2
+/**
+ * Pages whose files are being removed while the next is chosen and written down: else the disk
+ * would wait for who chooses. Not more, since what they free is only expected by then.
+ */
+const REMOVED_MEANWHILE = 1
 
 export interface EvictionRunDeps extends JudgeDeps {
   readonly catalog: JudgeDeps['catalog'] &
@@ -57,6 +63,18 @@ export type Freed = (bytes: number, files: number) => void
 
 type TagsOf = ReadonlyMap<Leaves, readonly Tag[]>
 
+/** A page that is written down, and whose files go. */
+interface Step {
+  /** Of what is wanted. */
+  readonly expected: number
+  readonly expectedBytes: number
+  /** That had left when it was begun. */
+  readonly bytesBefore: number
+  /** That it has brought, once it is gone. */
+  left: Left
+  readonly gone: Promise<Left>
+}
+
 /** What has left in a run. */
 export interface Batch {
   readonly images: number
@@ -74,6 +92,10 @@ export class EvictionRun {
   readonly #chooser: Chooser
   /** As pins are when it begins. */
   readonly #spared: ReadonlySet<Digest>
+  /** Written down, while their files go. */
+  readonly #underWay: Step[] = []
+  /** Of which this run was told: pages that leave at once have some in common. */
+  readonly #passes = new WeakSet<Left>()
   #batch: Batch = {
     images: 0,
     blobs: 0,
@@ -95,7 +117,7 @@ export class EvictionRun {
         clock,
         stages,
         judge: each => judge.of(each),
-        isWanted: stage => options.wanted(stage) > 0 && (!stage.isOver || standings.isAnyOver),
+        isWanted: stage => this.#wanted(stage) > 0 && (!stage.isOver || standings.isAnyOver),
         pause: createPacer(clock),
       },
       from,
@@ -111,22 +133,46 @@ export class EvictionRun {
     return this.#batch
   }
 
-  /** `freed` is told of each step, also of one that fails. @throws StoreError */
+  /**
+   * `freed` is told of each page, also of one that fails. Ends when all has left that was begun.
+   * @throws StoreError
+   */
   async run(freed: Freed): Promise<Outcome> {
-    let vainSteps = 0
-    for (let page = await this.#order.next(); page !== undefined; page = await this.#order.next()) {
-      const { bytes, blobs } = this.#batch
-      try {
-        const { expectedBytes } = await this.#letLeave(page)
-        const isVain = expectedBytes > 0 && this.#batch.bytes === bytes
-        vainSteps = isVain ? vainSteps + 1 : 0
-      } finally {
-        freed(this.#batch.bytes - bytes, this.#batch.blobs - blobs)
-      }
-      // A disk that removes nothing is not to lose its whole cache for that.
-      if (vainSteps === VAIN_STEPS_MAX) return 'in vain'
+    try {
+      return await this.#run(freed)
+    } finally {
+      while (this.#underWay.length > 0) await this.#land(freed).catch(() => {})
     }
-    return this.#order.isExhausted ? 'exhausted' : 'done'
+  }
+
+  async #run(freed: Freed): Promise<Outcome> {
+    let vainPages = 0
+    const land = async () => {
+      vainPages = (await this.#land(freed)) ? vainPages + 1 : 0
+    }
+    for (;;) {
+      while (this.#underWay.length > (vainPages === 0 ? REMOVED_MEANWHILE : 0)) await land()
+      // A disk that removes nothing is not to lose its whole cache for that.
+      if (vainPages >= VAIN_PAGES_MAX) return 'in vain'
+      const page = await this.#order.next()
+      if (page !== undefined) await this.#letLeave(page)
+      else if (this.#underWay.length === 0) return this.#order.isExhausted ? 'exhausted' : 'done'
+      // What of it stays is still wanted.
+      else await land()
+    }
+  }
+
+  /** The first that is under way: was it in vain? @throws StoreError */
+  async #land(freed: Freed): Promise<boolean> {
+    const [step] = this.#underWay
+    if (step === undefined) return false
+    try {
+      await step.gone
+      return step.expectedBytes > 0 && this.#batch.bytes === step.bytesBefore
+    } finally {
+      this.#underWay.shift()
+      freed(step.left.bytes, step.left.files)
+    }
   }
 
   /** `chosen` is told of each step. @throws StoreError */
@@ -136,8 +182,7 @@ export class EvictionRun {
     for (let page = await this.#order.next(); page !== undefined; page = await this.#order.next()) {
       // What was chosen before is still here in a later stage.
       const candidates = page.candidates.filter(each => !seen.has(nameOf(each)))
-      const wanted = this.#wanted(page)
-      const choice = await choose(this.#chooser, { ...page, candidates }, { ...wanted, after })
+      const choice = await this.#choose({ ...page, candidates }, after)
       after = choice.footprint ?? after
       for (const { candidate } of choice.leaving) seen.add(nameOf(candidate))
       this.#told(choice.leaving, page, await this.#tagsOf(choice.leaving))
@@ -145,33 +190,66 @@ export class EvictionRun {
     }
   }
 
-  #wanted({ stage }: Page) {
-    const { wanted, measure = 'bytes' } = this.#options
-    return { wanted: wanted(stage), measure }
+  /** Beside what is about to become free. */
+  #wanted(stage: Stage): number {
+    const wanted = this.#options.wanted(stage)
+    return this.#underWay.reduce((sum, { expected }) => sum - expected, wanted)
   }
 
-  async #letLeave(page: Page): Promise<{ expectedBytes: number }> {
-    const { leaving, isEnough } = await choose(this.#chooser, page, this.#wanted(page))
+  get #measure(): Measure {
+    return this.#options.measure ?? 'bytes'
+  }
+
+  /** Resolves when these are written down, so that the next may be chosen. */
+  async #letLeave(page: Page): Promise<void> {
+    const { leaving, isEnough } = await this.#choose(page)
     const last = leaving.at(-1)
-    if (last === undefined) return { expectedBytes: 0 }
+    if (last === undefined) return
     if (isEnough) this.#order.stopAt(last.candidate)
     // They leave as well.
     const tags = await this.#tagsOf(leaving)
-    const departed = ({ letGo, ...left }: Departed<Digest | Image>) => {
-      const gone = new Set(letGo)
-      this.#add(
-        leaving.filter(each => gone.has(whatOf(each))),
-        { page, tags },
-        left,
-      )
+    const written = Promise.withResolvers<void>()
+    const step: Step = {
+      expected: sumOfEach(leaving, this.#measure),
+      expectedBytes: sumOfEach(leaving, 'bytes'),
+      bytesBefore: this.#batch.bytes,
+      left: sumOf([]),
+      gone: this.#leave(leaving, {
+        spared: this.#spared,
+        written: written.resolve,
+        departed: ({ letGo, passes }) => {
+          const what = new Set(letGo)
+          step.left = this.#leftBy(passes)
+          this.#add(
+            leaving.filter(each => what.has(whatOf(each))),
+            { page, tags },
+            step.left,
+          )
+        },
+      }),
     }
+    this.#underWay.push(step)
+    // One that fails is heard of when it lands.
+    await Promise.race([written.promise, step.gone.catch(() => {})])
+  }
+
+  #leave(leaving: readonly Leaves[], how: LetGoHow<Digest | Image>): Promise<Left> {
     // A page is of one kind.
     const images = leaving.map(whatOf).filter(each => typeof each !== 'string')
     const digests = leaving.map(whatOf).filter(each => typeof each === 'string')
-    const how = { spared: this.#spared, departed }
-    if (digests.length > 0) await this.#deps.leaving.letGo(digests, 'evicted', how)
-    else await this.#deps.leaving.evict(images, 'evicted', how)
-    return { expectedBytes: leaving.reduce((sum, { bytes }) => sum + bytes, 0) }
+    if (digests.length > 0) return this.#deps.leaving.letGo(digests, 'evicted', how)
+    return this.#deps.leaving.evict(images, 'evicted', how)
+  }
+
+  #choose(page: Page, after?: Footprint): Promise<Choice> {
+    const wanted = this.#wanted(page.stage)
+    return choose(this.#chooser, page, { wanted, measure: this.#measure, after })
+  }
+
+  #leftBy(passes: readonly Left[]): Left {
+    const others = passes.filter(pass => !this.#passes.has(pass))
+    for (const each of others) this.#passes.add(each)
+    return sumOf(others)
   }
 
   #add(
@@ -212,4 +290,8 @@ export class EvictionRun {
 /** As `Leaving` is given it. */
 function whatOf({ candidate: each }: Leaves): Digest | Image {
   return each.kind === 'image' ? each.image : each.content.digest
+}
+
+function sumOfEach(leaving: readonly Leaves[], measure: Measure): number {
+  return leaving.reduce((sum, each) => sum + each[measure], 0)
 }

@@ -8,7 +8,6 @@ import { NOT_NEEDED } from '../../async/aborting.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { noteStorage } from '../best-effort.ts'
 import type { StoredContent } from '../content.ts'
-import { onDiskBytes } from '../ports/blob-store.ts'
 import type { Eviction, Image } from '../ports/catalog-images.ts'
 import type { LeaveReason, LeavingContent } from '../ports/catalog-space.ts'
 import type { Catalog } from '../ports/catalog.ts'
@@ -16,6 +15,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import { StoreError } from '../ports/store-error.ts'
 import { pagesOf } from '../pages.ts'
+import { type Left, Pass, sumOf } from './pass.ts'
 
 export interface LeavingDeps {
   readonly content: StoredContent
@@ -26,20 +26,20 @@ export interface LeavingDeps {
   readonly closeOpen: (digest: Digest) => void
 }
 
-/** Removed, of what was let go before it was asked for. */
-export interface Left {
-  readonly files: number
-  /** In whole blocks, as the disk has them back. */
-  readonly bytes: number
-}
-
 /** Of those that were to leave, what did. */
-export interface Departed<Each> extends Left {
+export interface Departed<Each> {
   readonly letGo: readonly Each[]
+  /** By which their files went: the same for all who let something go meanwhile. */
+  readonly passes: readonly Left[]
 }
 
 export interface LetGoHow<Each> {
   readonly spared?: Eviction['spared']
+  /**
+   * Told once all is written down: whoever reads the catalog from then on, reads it without. Its
+   * files go meanwhile. MUST NOT throw. Default nobody.
+   */
+  readonly written?: () => void
   /** Told once, also of what had left before a failure. MUST NOT throw. Default nobody. */
   readonly departed?: (departed: Departed<Each>) => void
 }
@@ -73,8 +73,9 @@ export class Leaving {
   readonly #deps: LeavingDeps
   readonly #removing = new Gate(REMOVED_AT_ONCE)
   readonly #stopping = new AbortController()
-  /** By their times, how many batches are being let go: their answers may not be forgotten yet. */
-  readonly #unannounced = new Map<number, number>()
+  /** Times of batches that are being let go: their answers may not be forgotten yet. */
+  readonly #unannounced = new Set<number>()
+  #lastAtMs = 0
   readonly #stuck = new Set<Digest>()
   #running: Promise<Left> | undefined
   #next: Promise<Left> | undefined
@@ -130,17 +131,18 @@ export class Leaving {
 
   /** What `write` has let go before it failed leaves as well, and is told of. */
   async #untilGone<Each>(
-    { departed }: LetGoHow<Each>,
+    { written, departed }: LetGoHow<Each>,
     write: (letGo: Each[], passes: Set<Promise<Left>>) => Promise<void>,
   ): Promise<Left> {
     const letGo: Each[] = []
-    const passes = new Set<Promise<Left>>()
-    const [written] = await Promise.allSettled([write(letGo, passes)])
-    passes.add(this.finish())
-    const left = sumOf(await Promise.all(passes))
-    departed?.({ letGo, ...left })
-    if (written.status === 'rejected') throw written.reason
-    return left
+    const begun = new Set<Promise<Left>>()
+    const [ended] = await Promise.allSettled([write(letGo, begun)])
+    begun.add(this.finish())
+    if (ended.status === 'fulfilled') written?.()
+    const passes = await Promise.all(begun)
+    departed?.({ letGo, passes })
+    if (ended.status === 'rejected') throw ended.reason
+    return sumOf(passes)
   }
 
   /**
@@ -167,14 +169,14 @@ export class Leaving {
   }
 
   async #writeAtOnce(write: (atMs: number) => Promise<void>): Promise<void> {
-    const atMs = this.#deps.clock.nowMs()
-    this.#unannounced.set(atMs, (this.#unannounced.get(atMs) ?? 0) + 1)
+    // A batch is known by its time: files of one before it need not wait for it.
+    const atMs = Math.max(this.#deps.clock.nowMs(), this.#lastAtMs + 1)
+    this.#lastAtMs = atMs
+    this.#unannounced.add(atMs)
     try {
       await write(atMs)
     } finally {
-      const others = (this.#unannounced.get(atMs) ?? 1) - 1
-      if (others === 0) this.#unannounced.delete(atMs)
-      else this.#unannounced.set(atMs, others)
+      this.#unannounced.delete(atMs)
     }
   }
 
@@ -268,31 +270,10 @@ export class Leaving {
   }
 }
 
-/** What one pass has done so far. */
-class Pass {
-  failed = 0
-  readonly #left = new Map<LeaveReason, Left>()
-
-  add({ reason, sizeBytes }: LeavingContent): void {
-    const { files, bytes } = this.#left.get(reason) ?? { files: 0, bytes: 0 }
-    this.#left.set(reason, { files: files + 1, bytes: bytes + onDiskBytes(sizeBytes) })
-  }
-
-  end(note: NoteEvent): Left {
-    for (const [reason, each] of this.#left) note({ kind: 'left', reason, ...each })
-    return sumOf([...this.#left.values()])
-  }
-}
-
 /** Throws the first failure once all have ended. */
 async function allOf(all: readonly Promise<void>[]): Promise<void> {
   for (const each of await Promise.allSettled(all))
     if (each.status === 'rejected') throw each.reason
-}
-
-function sumOf(all: readonly Left[]): Left {
-  const sum = (what: keyof Left) => all.reduce((so, each) => so + each[what], 0)
-  return { files: sum('files'), bytes: sum('bytes') }
 }
 
 function* inBatches(contents: readonly LeavingContent[]) {

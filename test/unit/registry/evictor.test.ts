@@ -4,11 +4,13 @@
 import t from 'tap'
 import { type Digest, digestOf } from '../../../src/oci/digest.ts'
 import { parseRepositoryKey } from '../../../src/oci/reference.ts'
+import type { Eviction } from '../../../src/registry/ports/catalog-images.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import { type EvictionWorld, HOUR_MS, nameOf, openEvictionWorld } from '../../kit/eviction-world.ts'
 import { type Image, makeImage, makeIndex } from '../../kit/image.ts'
 import { patternBlob } from '../../kit/content.ts'
 import { DOCKER_IO } from '../../kit/engine.ts'
+import { settle } from '../../kit/settle.ts'
 
 const KiB = 1024
 const DAY_MS = 24 * HOUR_MS
@@ -39,6 +41,8 @@ t.test('R371: the coldest images leave, as many as are needed, and as wholes', a
     for (const each of [image.manifest, image.config, ...image.layers])
       t.notOk(world.disk.blobs.has(each.digest))
   for (const each of [c.manifest, c.config, ...c.layers]) t.ok(world.disk.blobs.has(each.digest))
+  // Whoever waits goes on before the run has told of itself.
+  await settle()
   const evicted = world.events.filter(({ kind }) => kind === 'evicted')
   t.match(evicted, [
     {
@@ -283,6 +287,41 @@ t.test('R374: all who wait share a run, and each goes on when it has what it nee
   t.equal(order.at(-1), 5_000)
   const freedBytes = world.events.reduce((sum, e) => sum + (e.kind === 'evicted' ? e.bytes : 0), 0)
   t.ok(freedBytes < 5_300 * KiB, 'what one waits for is there for all')
+})
+
+t.test('R374: images are let go while files of those before go, of one page at most', async t => {
+  const steps: ('written' | 'removed')[] = []
+  const world = await openEvictionWorld(t, {
+    catalog: catalog => {
+      const evictImage = catalog.evictImage.bind(catalog)
+      return Object.assign(catalog, {
+        evictImage: async (eviction: Eviction) => {
+          steps.push('written')
+          await evictImage(eviction)
+        },
+      })
+    },
+    store: store => {
+      const remove = store.remove.bind(store)
+      return Object.assign(store, {
+        remove: async (digest: Digest) => {
+          await settle()
+          await remove(digest)
+          steps.push('removed')
+        },
+      })
+    },
+  })
+  for (let at = 0; at < 80; at += 1) await world.pulled(APP, imageOf(`${at}`, 4))
+  const { gone } = await world.evict(100_000 * KiB)
+  t.equal(gone.length, 80)
+  const [page, filesOfPage] = [32, 32 * 3]
+  const removedBefore = (images: number) => {
+    const written = steps.flatMap((step, at) => (step === 'written' ? [at] : []))
+    return steps.slice(0, written[images]).filter(step => step === 'removed').length
+  }
+  t.ok(removedBefore(page) < filesOfPage, 'the second page waits for no file')
+  t.ok(removedBefore(2 * page) >= filesOfPage, 'the third waits for those of the first')
 })
 
 t.test('R374: a disk that removes nothing does not lose its cache', async t => {

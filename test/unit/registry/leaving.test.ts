@@ -84,6 +84,28 @@ t.test('no file goes before answers that were made of it are forgotten', async t
   t.match(await world.found(), { file: false, isLeaving: false })
 })
 
+t.test('files of one batch wait for no other of the same moment', async t => {
+  const ports = memoryPorts()
+  const { catalog } = ports
+  const world = makeLeavingWorld(ports)
+  const [one, other] = [digestNamed('one'), digestNamed('other')] as const
+  await catalog.adopt(
+    [one, other].map(each => ({ digest: each, sizeBytes: 1 })),
+    1,
+  )
+  const letGo = catalog.letGo.bind(catalog)
+  const announced = Promise.withResolvers<void>()
+  catalog.letGo = async record => {
+    await letGo(record)
+    if (record.digests.includes(other)) await announced.promise
+  }
+  const otherLeft = world.leaving.letGo([other], 'evicted')
+  await settle()
+  t.match(await world.leaving.letGo([one], 'evicted'), { files: 1 })
+  announced.resolve()
+  t.match(await otherLeft, { files: 1 })
+})
+
 t.test('what cannot be removed stays an intent, is told of once, and goes later', async t => {
   const ports = memoryPorts()
   const remove = ports.store.remove.bind(ports.store)
