@@ -11,7 +11,7 @@ import { get } from '../kit/raw-client.ts'
 import { openBridge } from './bridge.ts'
 import { freshDirectory } from './processes.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 
 const BLOB = Buffer.from('a private layer')
 const DIGEST = `sha256:${createHash('sha256').update(BLOB).digest('hex')}`

@@ -12,7 +12,7 @@ import { type EdgeProcess, startEdge } from '../kit/edge-process.ts'
 import { createPushClient, manifestOver } from '../kit/push-client.ts'
 import { blobPath } from '../kit/store-directory.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 
 const REPOSITORY = 'localhost/team/app'
 const COMPARED = 'what is kept beside the content was compared with the catalog'

@@ -5,7 +5,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import t from 'tap'
 import { type EdgeProcess, startEdge } from '../kit/edge-process.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 
 async function diskThreads({ pid }: EdgeProcess): Promise<number> {
   const tasks = `/proc/${pid}/task`

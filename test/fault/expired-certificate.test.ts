@@ -9,7 +9,7 @@ import t from 'tap'
 import { makeCertificate } from '../kit/certificate.ts'
 import { startEdge } from '../kit/edge-process.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 
 /** The status of a ping. @throws what TLS says against the certificate */
 function ping(url: string, trust: { ca: string; rejectUnauthorized: boolean }): Promise<number> {

@@ -20,7 +20,7 @@ import {
   writeConfiguration,
 } from '../kit/unlogged-edge.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 
 /**
  * Each is a log line of some 300 bytes: several times what is gathered before a write, and what a

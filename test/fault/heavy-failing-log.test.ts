@@ -8,7 +8,7 @@ import t from 'tap'
 import { mountSmallDisk } from '../kit/small-disk.ts'
 import { startUnlogged } from '../kit/unlogged-edge.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 
 /** Each some 300 bytes of log. */
 const ROUND = 500

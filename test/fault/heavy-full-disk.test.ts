@@ -13,7 +13,7 @@ import { startStub } from '../kit/stub-registry.ts'
 
 const MIB = 1024 * 1024
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 const disk = await mountSmallDisk(10)
 t.teardown(() => disk.unmount())
 const stub = await startStub(t)

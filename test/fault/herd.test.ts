@@ -16,7 +16,7 @@ import { startStub } from '../kit/stub-registry.ts'
 
 const MIB = 1024 * 1024
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 const stub = await startStub(t)
 const edge = await startEdge({ upstreams: { 'docker.io': { url: stub.url, http: true } } })
 t.teardown(() => edge.stop())

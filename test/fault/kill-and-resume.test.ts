@@ -19,7 +19,7 @@ const CUT_AT_BYTES = 15 * MIB + 12_345
 /** What the client must have before the kill: proof that the process had taken it in. */
 const CLIENT_BYTES = 8 * MIB
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 
 t.test('kill -9 in the middle of a blob: what is on the disk is not asked for again', async t => {
   const stub = await startStub(t)

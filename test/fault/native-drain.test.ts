@@ -9,7 +9,7 @@ import { requireSendfile } from '../kit/native.ts'
 import { get } from '../kit/raw-client.ts'
 import { startStub } from '../kit/stub-registry.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(300_000)
 requireSendfile()
 /** More than the buffers of a connection take. */
 const blob = patternBlob('drained', 48 * 1024 * 1024)

@@ -14,7 +14,7 @@ import { createTestApp, type TestApp } from '../kit/http-app.ts'
 import { requireSendfile } from '../kit/native.ts'
 import { get, send } from '../kit/raw-client.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 const sendfile = requireSendfile()
 const MiB = 1024 * 1024
 const BYTES = Buffer.alloc(6 * MiB, 'kept open, ')

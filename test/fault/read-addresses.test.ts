@@ -10,7 +10,7 @@ import { get } from '../kit/raw-client.ts'
 import { straceProcess } from '../kit/strace-process.ts'
 import { startStub } from '../kit/stub-registry.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 
 const MiB = 1024 * 1024
 const PAGE_BYTES = 4096

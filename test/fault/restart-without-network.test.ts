@@ -8,7 +8,7 @@ import { type Image, makeImage, makeIndex } from '../kit/image.ts'
 import { get } from '../kit/raw-client.ts'
 import { startStubRegistry } from '../kit/stub-registry.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 
 /** Accepts, says nothing, counts. */
 async function startBlackHole(port: number) {

@@ -5,7 +5,7 @@ import t from 'tap'
 import { sharedStoreDirectory } from '../kit/store-directory.ts'
 import { count, traceContent, type TracedTask } from '../kit/store-traced.ts'
 
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 const emptyDirectory = sharedStoreDirectory(t)
 const KIB = 1024
 const PUBLISHED_UPLOAD = ['chmod upload', 'sync upload', 'close upload', 'rename upload blob']

@@ -15,7 +15,7 @@ import { reachThreads, type ThreadClient } from '../kit/thread-clients.ts'
 const MIB = 1024 * 1024
 const CONFIG = Buffer.from('{}')
 
-t.setTimeout(240_000)
+t.setTimeout(300_000)
 const stub = await startStub(t)
 
 async function pushBlob(

@@ -32,7 +32,7 @@ async function pairWith(
 
 // The clock goes in small steps while an upstream fails; by plain node, and beside others, that is
 // more than tap allows by itself.
-t.setTimeout(120_000)
+t.setTimeout(300_000)
 
 t.test(
   'R47: a cold blob without a range is 200 with its length, and every byte is right',

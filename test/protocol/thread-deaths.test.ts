@@ -16,7 +16,7 @@ import { openMortalChannel } from '../kit/mortal-channel.ts'
 import { withDigest } from '../kit/raw-push.ts'
 import { reachThreads, type ThreadClient } from '../kit/thread-clients.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(300_000)
 
 const DIED = 'an http thread died and is started again'
 const MIB = 1024 * 1024
