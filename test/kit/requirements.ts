@@ -416,6 +416,7 @@ const PLATFORM: readonly Row[] = [
   [345, 'P1', 'an operator sees which line of a policy holds a tag, and when it goes'],
   [350, 'P1', 'what the server takes away by itself can be seen, begun, held and ended'],
   [351, 'P1', 'what an operator pins is known as pinned, and stays so'],
+  [420, 'P0', 'for retention a tag was pulled when what it leads to was, by whatever name'],
   [352, 'P1', 'what an operator purges is gone from disk and memory, and asked for anew'],
 ]
 

@@ -89,6 +89,7 @@ function manifestOf(random: Random, index: number): ManifestToJudge {
   return {
     digest: digestOf(index),
     lastUsedAtMs: agoOf(random),
+    pulledAtMs: undefined,
     children: random.oneIn(5) ? Array.from({ length: random.between(1, 4) }, any) : [],
     subject: maybe(random, 5, any),
     held: maybe(random, 200, () => 'pinned'),

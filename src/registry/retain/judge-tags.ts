@@ -14,7 +14,7 @@ export interface TagToJudge {
   readonly tag: Tag
   readonly digest: Digest
   readonly pushedAtMs: number
-  /** Undefined: never. */
+  /** It, or what it leads to, by whatever name; undefined: never. */
   readonly pulledAtMs: number | undefined
   /** Why it stays whatever the policy says; undefined: nothing else holds it. */
   readonly held: string | undefined

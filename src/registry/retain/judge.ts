@@ -14,6 +14,8 @@ export interface ManifestToJudge {
   readonly digest: Digest
   /** Of a pull, by any tag or by digest, or of the push. */
   readonly lastUsedAtMs: number
+  /** By any tag or by digest; undefined: never. */
+  readonly pulledAtMs: number | undefined
   /** Manifests that it lists. */
   readonly children: readonly Digest[]
   readonly subject: Digest | undefined

@@ -5,12 +5,14 @@ import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts
 import { type CarriedThere, allCarriedBy } from '../delivery-payload.ts'
 import type { Pins } from '../pins/pins.ts'
 import { formatSelector } from '../pins/selectors.ts'
+import type { Edge } from '../ports/catalog-content.ts'
 import type { HeldManifest } from '../ports/catalog-holdings.ts'
-import type { TagUsage } from '../ports/catalog-images.ts'
+import type { ImageUsage, TagUsage } from '../ports/catalog-images.ts'
 import type { Page, RecordedTag } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { ManifestToJudge, RepositoryToJudge } from './judge.ts'
 import type { TagToJudge } from './judge-tags.ts'
+import { laterOf, LatestPulls, type PulledManifest } from './latest-pulls.ts'
 import { pagesOf } from '../pages.ts'
 import { Pieces } from '../pieces.ts'
 
@@ -35,15 +37,21 @@ export async function readRepository(
   repository: Repository,
 ): Promise<RepositoryToJudge | undefined> {
   const { catalog } = deps
-  const reading = await openReading(deps, repository)
-  const manifests: ManifestToJudge[] = []
+  const here = new Map<Digest, ManifestToJudge>()
+  const opened = await openReading(deps, repository)
+  const pulls = new LatestPulls(async digest => {
+    const found = here.get(digest)
+    await opened.pieces.done(1 + (found?.children.length ?? 0))
+    return found
+  })
+  const reading = { ...opened, pulls }
   const held = pagesOf<HeldManifest, number>(
     page => catalog.listManifests(repository, page),
     ({ position }) => position,
   )
   for await (const page of held) {
-    for (const each of page) manifests.push(await toJudge(reading, each))
-    if (manifests.length > JUDGED_MAX) return undefined
+    for (const each of page) here.set(each.digest, await toJudge(reading, each))
+    if (here.size > JUDGED_MAX) return undefined
   }
   const tags: TagToJudge[] = []
   const used = pagesOf<UsedTag, Tag>(
@@ -54,7 +62,7 @@ export async function readRepository(
     for (const each of page) tags.push(await readTag(reading, each))
     if (tags.length > JUDGED_MAX) return undefined
   }
-  return { tags, manifests }
+  return { tags, manifests: [...here.values()] }
 }
 
 export interface UsedTag extends RecordedTag {
@@ -78,13 +86,20 @@ export interface Reading extends ReadDeps {
   readonly repository: Repository
   /** On its way to an upstream, it has no other home until it is there. */
   readonly undelivered: CarriedThere
+  readonly pulls: LatestPulls
   readonly pieces: Pieces
 }
 
-/** What is on its way to an upstream is looked up once for all that is read. */
+/** What is on its way to an upstream, and a pull, is looked up once for all that is read. */
 export async function openReading(deps: ReadDeps, repository: Repository): Promise<Reading> {
   const undelivered = allCarriedBy(await deps.catalog.listDeliveriesOf(repositoryKey(repository)))
-  return { ...deps, repository, undelivered, pieces: new Pieces() }
+  const pieces = new Pieces()
+  const pulls = new LatestPulls(async digest => {
+    const pulled = await pulledManifest(deps.catalog, repository, digest)
+    await pieces.done(1 + pulled.children.length)
+    return pulled
+  })
+  return { ...deps, repository, undelivered, pulls, pieces }
 }
 
 /** One of them; undefined when it is not here. @throws StoreError */
@@ -106,13 +121,32 @@ async function toJudge(
   const { digest } = each
   const edges = (await catalog.findManifest(repository, digest))?.edges ?? []
   await reading.pieces.done(1 + edges.length)
-  const children = edges.filter(({ kind }) => kind === 'manifest').map(({ child }) => child)
+  const children = childrenOf(edges)
   const subject = edges.find(({ kind }) => kind === 'subject')?.child
   const held = await heldBy(reading, digest)
+  const usage = await catalog.usageOf(repository, digest)
   // A push that brings nothing new is a use of the content alone.
-  const usedAtMs = (await catalog.usageOf(repository, digest))?.usedAtMs ?? 0
-  const lastUsedAtMs = Math.max(each.lastUsedAtMs, usedAtMs)
-  return { digest, lastUsedAtMs, children, subject, held }
+  const lastUsedAtMs = Math.max(each.lastUsedAtMs, usage?.usedAtMs ?? 0)
+  return { digest, lastUsedAtMs, pulledAtMs: pulledBy(usage), children, subject, held }
+}
+
+async function pulledManifest(
+  catalog: Catalog,
+  repository: Repository,
+  digest: Digest,
+): Promise<PulledManifest> {
+  const edges = (await catalog.findManifest(repository, digest))?.edges ?? []
+  const pulledAtMs = pulledBy(await catalog.usageOf(repository, digest))
+  return { pulledAtMs, children: childrenOf(edges) }
+}
+
+function childrenOf(edges: readonly Edge[]): readonly Digest[] {
+  return edges.filter(({ kind }) => kind === 'manifest').map(({ child }) => child)
+}
+
+/** What nobody has pulled was used when it was pushed. */
+function pulledBy(usage: ImageUsage | undefined): number | undefined {
+  return usage !== undefined && usage.pulls > 0 ? usage.usedAtMs : undefined
 }
 
 async function heldBy(reading: Reading, digest: Digest): Promise<string | undefined> {
@@ -144,7 +178,7 @@ export async function readTag(
     digest,
     // Of one that an older version recorded: when it was pushed, it was checked.
     pushedAtMs: usage?.pushedAtMs ?? checkedAtMs,
-    pulledAtMs: usage?.pulledAtMs,
+    pulledAtMs: laterOf(usage?.pulledAtMs, await reading.pulls.of(digest)),
     held: isUndelivered ? UNDELIVERED : held,
   }
 }

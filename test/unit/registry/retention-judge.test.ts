@@ -166,6 +166,7 @@ t.test('others have their turn while very much is judged, however much a line co
   const manifests = tags.map(({ tag }) => ({
     digest: digestOf(Buffer.from(tag)),
     lastUsedAtMs: 0,
+    pulledAtMs: undefined,
     children: [],
     subject: undefined,
     held: undefined,
