@@ -231,7 +231,7 @@ function besideClients(parts: Parts): Omit<RunningRegistry, keyof Registry> {
     graceLeftMs: () => graces.leftMs(),
     retain: async (rules, run) => {
       try {
-        return await retain(manifestPushes, rules, run)
+        return await retain({ ...manifestPushes, usesWritten: () => uses.flush() }, rules, run)
       } finally {
         if (!run.dryRun) await beginGrace(deps)
       }

@@ -113,7 +113,7 @@ export interface RunningRegistry extends Registry {
   /** See delete/forget-deletes.ts. @throws StoreError */
   forgetDeletes(signal: AbortSignal): Promise<void>
   /** See retain/retain.ts. @throws StoreError */
-  retain(rules: RetentionRules, run: JobRun): Promise<JobResult>
+  retain(rules: () => RetentionRules, run: JobRun): Promise<JobResult>
   /**
    * Why nothing more is kept now, and what to do about it, for people; undefined while there is
    * room.

@@ -17,7 +17,10 @@ export interface RetentionSettings extends RetentionRules {
 export interface RetentionDeps {
   /** As they are now. */
   readonly settings: () => RetentionSettings
-  readonly retain: (rules: RetentionRules, run: Parameters<Job['run']>[0]) => ReturnType<Job['run']>
+  readonly retain: (
+    rules: () => RetentionRules,
+    run: Parameters<Job['run']>[0],
+  ) => ReturnType<Job['run']>
 }
 
 export function createRetention({ settings, retain }: RetentionDeps): ScheduledJob {
@@ -28,6 +31,13 @@ export function createRetention({ settings, retain }: RetentionDeps): ScheduledJ
       const firstAfterMs = Math.min(FIRST_AFTER_MS, everyMs)
       return policies.length === 0 ? undefined : { everyMs, firstAfterMs, dryRun }
     },
-    run: run => retain(settings(), run),
+    run: run => {
+      const { dryRun } = settings()
+      return retain(() => {
+        const now = settings()
+        // Whoever turns it on meanwhile wants nothing more to go.
+        return now.dryRun && !dryRun ? { ...now, policies: [] } : now
+      }, run)
+    },
   }
 }

@@ -417,6 +417,8 @@ const PLATFORM: readonly Row[] = [
   [350, 'P1', 'what the server takes away by itself can be seen, begun, held and ended'],
   [351, 'P1', 'what an operator pins is known as pinned, and stays so'],
   [420, 'P0', 'for retention a tag was pulled when what it leads to was, by whatever name'],
+  [421, 'P0', 'what was pulled a moment ago counts as pulled for retention'],
+  [422, 'P0', 'nothing goes by policies of retention that a reload has taken out'],
   [352, 'P1', 'what an operator purges is gone from disk and memory, and asked for anew'],
 ]
 

@@ -1,6 +1,8 @@
 // The job `retain`: takes out of the repositories that are kept here what the operator's policies
 // let go, by the deletes that clients have, a few at a time in the repository's turn. Judged is all
-// of a repository at once; what was pushed or pulled since counts in its turn (still-goes.ts).
+// of a repository at once; what was pushed or pulled since counts in its turn (still-goes.ts), and
+// so do policies that the operator has changed since.
+import { isDeepStrictEqual } from 'node:util'
 import type { Digest } from '../../oci/digest.ts'
 import {
   formatImage,
@@ -37,12 +39,14 @@ const LOGGED_MAX = 20
 
 export interface RetainDeps extends DeleteManifestDeps {
   readonly note: NoteEvent
+  /** Resolves when what was used until now is in the catalog, or lost. */
+  readonly usesWritten: () => Promise<void>
   /** Default: nothing is pinned. */
   readonly pins?: Pick<Pins, 'findWithListed'> | undefined
 }
 
 interface Run extends RetainDeps {
-  readonly rules: RetentionRules
+  readonly rules: () => RetentionRules
   readonly run: JobRun
   readonly tally: Tally
   readonly loosened: Loosened
@@ -50,14 +54,18 @@ interface Run extends RetainDeps {
   readonly nowMs: number
 }
 
-/** What was done stays so when the run is cancelled. @throws StoreError */
+/**
+ * What was done stays so when the run is cancelled. `rules`: as they are now; nothing more goes by
+ * those that it began with once there are others.
+ * @throws StoreError
+ */
 export async function retain(
   deps: RetainDeps,
-  rules: RetentionRules,
+  rules: () => RetentionRules,
   run: JobRun,
 ): Promise<JobResult> {
   const tally = new Tally(run)
-  if (rules.policies.length === 0) return tally.result()
+  if (rules().policies.length === 0) return tally.result()
   const loosened = new Loosened(deps.catalog)
   const parts = { ...deps, rules, run, tally, loosened, nowMs: deps.clock.nowMs() }
   const repositories = rowsOf<RepositoryKey, RepositoryKey>(
@@ -72,21 +80,33 @@ export async function retain(
   return tally.result()
 }
 
+/** What one repository is judged by. */
+interface JudgedBy {
+  readonly policy: RetentionPolicy
+  readonly delayMs: number
+}
+
+function judgedBy(rules: RetentionRules, repository: Repository): JudgedBy | undefined {
+  const policy = policyFor(rules, repository)
+  return policy && { policy, delayMs: rules.delayMs }
+}
+
 async function retainRepository(parts: Run, repository: Repository): Promise<void> {
-  const policy = policyFor(parts.rules, repository)
-  if (policy === undefined) return
+  const by = judgedBy(parts.rules(), repository)
+  if (by === undefined) return
   const { run } = parts
   const gone = new GoneHere(parts, repository)
   for (let times = 0; times < JUDGED_TIMES_MAX && !run.signal.aborted; times += 1) {
-    const judged = await judgeNow(parts, repository, policy)
+    const judged = await judgeNow(parts, repository, by)
     if (judged === undefined) break
     if (run.dryRun) for (const each of judged.going) gone.add(each, await gone.freedBy(each))
-    if (run.dryRun || (await takeOut(parts, { repository, gone, ...judged }))) break
+    if (run.dryRun || (await takeOut(parts, { repository, gone, ...judged })) !== 'some stay') break
   }
   gone.tell()
 }
 
 interface Judged {
+  readonly by: JudgedBy
   /** In the order in which it goes. */
   readonly going: readonly Going[]
   readonly still: StillGoes
@@ -94,31 +114,35 @@ interface Judged {
 
 /** Undefined where there is too much of it. */
 async function judgeNow(
-  { catalog, clock, note, pins, rules, nowMs }: Run,
+  { catalog, clock, note, pins, usesWritten, nowMs }: Run,
   repository: Repository,
-  policy: RetentionPolicy,
+  by: JudgedBy,
 ): Promise<Judged | undefined> {
   const deps = { catalog, clock, pins, nowMs }
+  await usesWritten()
   const read = await readRepository(deps, repository)
   if (read === undefined) {
     note({ kind: 'too much to retain', repository, limit: JUDGED_MAX })
     return undefined
   }
-  const judgement = await judge({ policy, delayMs: rules.delayMs, nowMs }, read)
+  const judgement = await judge({ ...by, nowMs }, read)
   const going = await inOrder(read, judgement)
-  return { going, still: await StillGoes.open(deps, repository, { ...read, judgement }) }
+  return { by, going, still: await StillGoes.open(deps, repository, { ...read, judgement }) }
 }
 
-/** Resolves to whether all of it has gone. */
+/** Resolves to what has become of all of it. */
 async function takeOut(
   parts: Run,
-  { repository, gone, going, still }: Judged & { repository: Repository; gone: GoneHere },
-): Promise<boolean> {
-  const { run, turns } = parts
+  { repository, gone, by, going, still }: Judged & { repository: Repository; gone: GoneHere },
+): Promise<'gone' | 'some stay' | 'judged by others'> {
+  const { run, turns, usesWritten, rules } = parts
   let left = going.length
   for (const step of stepsOf(going)) {
     if (run.signal.aborted) break
-    left -= await turns.take(repositoryKey(repository), async () => {
+    const taken = await turns.take(repositoryKey(repository), async () => {
+      // What waits to be written was pulled a moment ago.
+      await usesWritten()
+      if (!isDeepStrictEqual(judgedBy(rules(), repository), by)) return undefined
       const now = await still.of(step)
       let count = 0
       for (const each of now) {
@@ -127,9 +151,11 @@ async function takeOut(
       }
       return count
     })
+    if (taken === undefined) return 'judged by others'
+    left -= taken
     await run.pause()
   }
-  return left === 0
+  return left === 0 ? 'gone' : 'some stay'
 }
 
 /**

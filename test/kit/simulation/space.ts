@@ -70,7 +70,7 @@ export async function retain({ edge, record, world }: ClientsOf): Promise<void> 
   const repositories = [repositoryKey(repository)]
   const policy = { repositories, deleteUntagged: true, deleteReferrers: true, keepTags }
   const ended = record.clearingBegun(repository)
-  await edge.registry.retain({ delayMs: 0, policies: [policy] }, WHOLE)
+  await edge.registry.retain(() => ({ delayMs: 0, policies: [policy] }), WHOLE)
   ended()
 }
 

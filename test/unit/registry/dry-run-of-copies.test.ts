@@ -44,7 +44,7 @@ const runOf = (dryRun: boolean) => ({
 const collected = ({ registry }: Engine, dryRun = false): Promise<JobResult> =>
   registry.collect(runOf(dryRun))
 const retained = ({ registry }: Engine, dryRun: boolean): Promise<JobResult> =>
-  registry.retain({ delayMs: DAY_MS, policies }, runOf(dryRun))
+  registry.retain(() => ({ delayMs: DAY_MS, policies }), runOf(dryRun))
 const purged = ({ registry }: Engine, selector: Selector, dryRun: boolean) =>
   registry.purge(selector, { ...runOf(dryRun), kept: true })
 const bytesOf = (parts: readonly { readonly sizeBytes: number }[]) =>

@@ -32,7 +32,7 @@ const WORKS: readonly { name: string; work: (registry: RunningRegistry) => Promi
   { name: 'a collection', work: registry => registry.collect(run) },
   {
     name: 'a retention',
-    work: registry => registry.retain({ delayMs: 0, policies: [policy] }, run),
+    work: registry => registry.retain(() => ({ delayMs: 0, policies: [policy] }), run),
   },
   {
     name: 'a purge',

@@ -49,7 +49,7 @@ async function retain({ registry }: Pick<Engine, 'registry'>, between: () => Pro
     progress: () => {},
     pause,
   }
-  return await registry.retain({ delayMs: DAY_MS, policies: [policy] }, run)
+  return await registry.retain(() => ({ delayMs: DAY_MS, policies: [policy] }), run)
 }
 
 /** Once only. */

@@ -1,5 +1,5 @@
-// Goal: what is pulled stays by the conditions that go by pulls, by whatever name somebody pulls it,
-// and however lately. Method: the engine over in-memory twins; days pass with a pull in each.
+// Goal: what is pulled stays by the conditions that go by pulls, by whatever name it is pulled, and
+// however lately. Method: the engine over in-memory twins; days pass with a pull in each.
 import t from 'tap'
 import { parseTag } from '../../../src/oci/reference.ts'
 import type { KeepLine, RetentionPolicy } from '../../../src/registry/retain/rules.ts'
@@ -26,10 +26,14 @@ function policyOf(line: Partial<KeepLine>): RetentionPolicy {
   return { repositories: ['localhost/**'], deleteUntagged: true, deleteReferrers: false, keepTags }
 }
 
-function retain({ registry }: Engine, line: Partial<KeepLine>): Promise<JobResult> {
+function retain(
+  { registry }: Engine,
+  line: Partial<KeepLine>,
+  pause = async () => {},
+): Promise<JobResult> {
   const { signal } = new AbortController()
-  const run = { signal, dryRun: false, progress: () => {}, pause: async () => {} }
-  return registry.retain({ delayMs: DAY_MS, policies: [policyOf(line)] }, run)
+  const run = { signal, dryRun: false, progress: () => {}, pause }
+  return registry.retain(() => ({ delayMs: DAY_MS, policies: [policyOf(line)] }), run)
 }
 
 const child = makeImage({ seed: 'child', layers: [9] })
@@ -75,4 +79,37 @@ t.test('R420: a tag stays while a manifest of an index in its index is pulled', 
   await clock.advance(60_000)
   t.equal((await retain(engine, { pulledWithinMs: 30 * DAY_MS })).count, 0)
   t.ok(await catalog.findTag(app, parseTag('v1')))
+})
+
+t.test('R421: what is pulled in the moment before a run stays', async t => {
+  const engine = createEngine()
+  const { registry, clock } = engine
+  await pushImage(registry, app, child, 'v1')
+  await clock.advance(31 * DAY_MS)
+  await registry.pullManifest(app, tagged('v1'))
+  t.equal((await retain(engine, { pulledWithinMs: 30 * DAY_MS })).count, 0)
+  const [layer] = child.layers
+  await t.resolves(registry.headBlob(app, layer?.digest ?? child.config.digest), 'and its layers')
+})
+
+t.test('R421: what is pulled in the moment before its step stays', async t => {
+  const engine = createEngine()
+  const { registry, clock, catalog } = engine
+  // More than go in one step.
+  const names = Array.from({ length: 120 }, (_, at) => `v${at}`)
+  for (const name of names)
+    await pushImage(registry, app, makeImage({ seed: name, layers: [9] }), name)
+  await clock.advance(31 * DAY_MS)
+  const pulled = new Set<string>()
+  await retain(engine, { pulledWithinMs: 30 * DAY_MS }, async () => {
+    const left = (await catalog.listTags(app, { limit: 999 })).filter(({ tag }) => !pulled.has(tag))
+    if (pulled.size > 0 || left.length === names.length) return
+    for (const { tag } of left.slice(0, 9)) {
+      await registry.pullManifest(app, tagged(tag))
+      pulled.add(tag)
+    }
+  })
+  const left = (await catalog.listTags(app, { limit: 999 })).map(({ tag }) => tag)
+  t.equal(pulled.size, 9)
+  t.same(left.toSorted(), [...pulled].toSorted())
 })

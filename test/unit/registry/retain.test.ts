@@ -45,7 +45,7 @@ interface Options {
 function retain({ registry }: Pick<Engine, 'registry'>, options: Options): Promise<JobResult> {
   const { policies, dryRun = false, signal = new AbortController().signal } = options
   const run = { signal, dryRun, progress: () => {}, pause: options.pause ?? (async () => {}) }
-  return registry.retain({ delayMs: DAY_MS, policies }, run)
+  return registry.retain(() => ({ delayMs: DAY_MS, policies }), run)
 }
 
 async function tagsOf({ registry }: Pick<Engine, 'registry'>, repository: Repository) {

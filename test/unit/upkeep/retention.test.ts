@@ -22,7 +22,7 @@ t.test('it runs by itself as soon as there is a policy, and by those of now', as
   const job = createRetention({
     settings: () => settings,
     retain: async rules => {
-      given.push(rules)
+      given.push(rules())
       return { gone: [], count: 0, freedBytes: 0 }
     },
   })
