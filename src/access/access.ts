@@ -104,6 +104,8 @@ export interface Access {
     repository: Repository,
     action: 'pull' | 'push',
   ): boolean | undefined
+  /** May who asks see it in lists, and pull it? To be asked after `meet`. */
+  isShown(principal: Principal, repository: Repository): boolean
   /**
    * Behind a repository that is not shown to who asks, in the order of keys: the text behind which
    * the next one may be that is. Undefined: there is none. To be asked after `meet`.

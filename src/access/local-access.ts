@@ -78,6 +78,8 @@ export function createLocalAccess(
     isLocal: () => isLocal(principal),
   })
 
+  const partyOf = (principal: Principal) => findBook()?.partyOf(asMet(callerOf(principal)))
+
   function decideWithoutRules({ principal, action }: AccessRequest): Decision {
     if (action === 'pull' || action === 'list') return ALLOWED
     const reason = whyNotBySigns(principal) ?? whyNotByOwner(principal.owner ?? NOT_ASKED)
@@ -91,9 +93,7 @@ export function createLocalAccess(
     admit: principal => refuseAtTheDoor(principal, settings().hosts),
     judgeCredentials(principal) {
       if (!hasCredentials(principal.rawHeaders)) return undefined
-      const reason =
-        'this registry has no accounts, so no user name and password are good here: log out (docker logout), and pull without any; programs on its own machine push without any, too'
-      return { kind: 'unauthorized', reason }
+      return { kind: 'unauthorized', reason: NO_ACCOUNTS }
     },
     meet(principal, about) {
       const isAsked = about === 'pull or push' || findBook()?.isAboutLocals === true
@@ -112,10 +112,9 @@ export function createLocalAccess(
       const party = book.partyOf(callerOf(principal))
       return party?.judge({ key: repositoryKey(repository), action }).isAllowed
     },
-    nextShown: (principal, key) =>
-      findBook()
-        ?.partyOf(asMet(callerOf(principal)))
-        ?.nextShown(key),
+    isShown: (principal, repository) =>
+      findBook() === undefined || partyOf(principal)?.isShown(repositoryKey(repository)) === true,
+    nextShown: (principal, key) => partyOf(principal)?.nextShown(key),
   }
 }
 
@@ -143,6 +142,9 @@ function createBookOf(): (rules: readonly AccessRule[]) => Rulebook | undefined 
     return compiled.book
   }
 }
+
+const NO_ACCOUNTS =
+  'this registry has no accounts, so no user name and password are good here: log out (docker logout), and pull without any; programs on its own machine push without any, too'
 
 const ALLOWED: Decision = { kind: 'allowed', anonymously: true }
 

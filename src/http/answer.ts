@@ -82,3 +82,6 @@ const PRINTABLE = /^[\t\x20-\x7e]*$/
 export function isPrintable(text: string): boolean {
   return PRINTABLE.test(text)
 }
+
+/** The connection is gone; nothing of this is sent. */
+export const TO_NOBODY: Answer = { status: 503, headers: {}, body: { kind: 'none' } }

@@ -16,6 +16,7 @@ import type { Clock } from '../registry/ports/clock.ts'
 import { createClientErrorHandler, createConnectHandler } from './client-error.ts'
 import { type ConnectionOwners, createConnectionOwners } from './connection-owners.ts'
 import { Connections } from './connections.ts'
+import { createCursors, CURSOR_KEY_BYTES } from './cursor.ts'
 import { createRequestIds } from './exchange.ts'
 import {
   CONNECTIONS_CHECK_INTERVAL_MS,
@@ -84,6 +85,8 @@ export interface AppDeps {
   readonly options?: HttpOptions
   /** Of the catalog behind `registry`. Without them no answer is remembered. */
   readonly epochs?: Epochs
+  /** Of CURSOR_KEY_BYTES; the same for all threads. Default: this one is alone. */
+  readonly cursorKey?: Uint8Array
   /** Default: plain HTTP. */
   readonly transport?: Transport
   /** Default: blobs pass through this process. */
@@ -146,6 +149,7 @@ export function buildApp(deps: AppDeps): DataApp {
     connections,
     memory: createMemoryBudget(manifestBodiesBounds(threads)),
     takePlace: createTakePlace(deps.places),
+    cursors: createCursors(deps.cursorKey ?? randomBytes(CURSOR_KEY_BYTES)),
     requestIdOf: createRequestIds(randomBytes(REQUEST_ID_PREFIX_BYTES).toString('hex')),
     requestsMax: options.requestsMax ?? REQUESTS_MAX,
     running: options.shared?.requests ?? createCount(),

@@ -6,6 +6,7 @@ import type { Registry, Routed } from '../registry/use-cases.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { Exchange } from './exchange.ts'
 import type { MemoryBudget } from './body/memory-budget.ts'
+import type { Cursors } from './cursor.ts'
 import type { TakePlace } from './places/place.ts'
 
 export interface Context {
@@ -18,6 +19,8 @@ export interface Context {
   readonly memory: MemoryBudget
   /** For bodies of blobs. */
   readonly takePlace: TakePlace
+  /** For lists that end behind what is hidden. */
+  readonly cursors: Cursors
   readonly target: Target
   /** HEAD: the same headers as GET, and no body. */
   readonly headOnly: boolean

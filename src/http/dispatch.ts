@@ -12,7 +12,7 @@ import { pushDenied } from '../registry/push-refusal.ts'
 import { checkSyntax } from './admit.ts'
 import type { Answer } from './answer.ts'
 import type { ConnectionOwners } from './connection-owners.ts'
-import { answerCatalog } from './endpoints/lists.ts'
+import { answerCatalog } from './endpoints/catalog.ts'
 import type { Context, NamedContext } from './context.ts'
 import { errorAnswer } from './error-response.ts'
 import type { Exchange, RequestRecord } from './exchange.ts'
@@ -21,6 +21,7 @@ import { isKnownMethod, methodsOf, refuseMethod, refuseUnknownMethod } from './m
 import { answerExtensions, answerLivez, answerPing } from './endpoints/ping.ts'
 import { planOf, type Plan } from './plan.ts'
 import { RequestPrincipal } from './principal.ts'
+import type { Cursors } from './cursor.ts'
 import type { TakePlace } from './places/place.ts'
 
 export interface DispatchDeps {
@@ -31,6 +32,7 @@ export interface DispatchDeps {
   readonly memory: MemoryBudget
   /** For bodies of blobs. */
   readonly takePlace: TakePlace
+  readonly cursors: Cursors
   /** Throws RegistryError UNAVAILABLE when this process has too much to do; not asked for pings. */
   readonly checkCapacity: () => void
 }
@@ -67,7 +69,7 @@ export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<
   if (endpoint.kind === 'extension') return answerExtensions()
   deps.checkCapacity()
 
-  const { registry, access, clock, memory, takePlace } = deps
+  const { registry, access, clock, memory, takePlace, cursors } = deps
   const context: Context = {
     exchange,
     registry,
@@ -76,6 +78,7 @@ export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<
     clock,
     memory,
     takePlace,
+    cursors,
     target,
     headOnly,
   }

@@ -155,6 +155,16 @@ export const ERROR_BODY_MAX_BYTES = 64 * 1024
 /** A page of tags or repositories: by default, and at most (R66). */
 export const LIST_LIMITS = { defaultLimit: 1_000, maxLimit: 10_000 } as const
 
+/**
+ * Repositories that are read, and judged, in one step: a few milliseconds with a thousand rules.
+ */
+export const CATALOG_READ_ROWS = 100
+/**
+ * Steps of one page beside those that its length takes: ten thousand repositories that are not
+ * shown, which is a second of the thread at worst, in steps between which others have their turn.
+ */
+export const CATALOG_HIDDEN_READS_MAX = 100
+
 /** What clients read of a referrers answer (R76); the rest is on the next page. */
 export const REFERRERS_MAX_BYTES = 4 * 1024 * 1024
 

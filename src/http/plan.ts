@@ -7,7 +7,7 @@ import type { Endpoint, Target } from '../oci/endpoint.ts'
 import type { Answer } from './answer.ts'
 import type { NamedContext } from './context.ts'
 import { answerBlob, answerDeleteBlob } from './endpoints/blob.ts'
-import { answerTags } from './endpoints/lists.ts'
+import { answerTags } from './endpoints/tags.ts'
 import {
   answerDeleteManifest,
   answerManifest,

@@ -11,6 +11,7 @@ import type { Clock } from '../registry/ports/clock.ts'
 import type { Answer } from './answer.ts'
 import type { ConnectionOwners } from './connection-owners.ts'
 import type { Connections, Turn } from './connections.ts'
+import type { Cursors } from './cursor.ts'
 import { dispatch } from './dispatch.ts'
 import { failureAnswer } from './error-response.ts'
 import {
@@ -42,6 +43,7 @@ export interface ServeDeps extends BlobSenderDeps {
   readonly memory: MemoryBudget
   /** For bodies of blobs. */
   readonly takePlace: TakePlace
+  readonly cursors: Cursors
   readonly requestIdOf: RequestIdOf
   /** Undefined when nothing is to be remembered. */
   readonly hot: Hot | undefined

@@ -142,8 +142,13 @@ export interface ReferrersAnswer {
 }
 
 export interface RepositoriesAnswer {
+  /** Names as clients use them. */
   readonly repositories: readonly string[]
-  readonly more: boolean
+  /**
+   * Where the list goes on, for `after`: a place that need not be listed, and is for nobody's eyes.
+   * Undefined: it does not.
+   */
+  readonly next: string | undefined
 }
 
 /** An upload that has begun: `Location`, `Range` and `Docker-Upload-UUID` are made from it. */

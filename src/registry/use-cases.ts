@@ -93,6 +93,7 @@ export interface Registry {
     digest: Digest,
     artifactTypes: readonly string[],
   ): Promise<ReferrersAnswer>
+  /** Fewer than `limit`, and even none, where the next ones would be a longer search. */
   listRepositories(page: ListPage): Promise<RepositoriesAnswer>
 
   /** Pure: what the configuration says about this repository. */

@@ -7,6 +7,7 @@ import { Revision } from '../access/revision.ts'
 import { formatAddress } from '../config/addresses.ts'
 import type { Config } from '../config/config.ts'
 import type { DataApp } from '../http/app.ts'
+import { CURSOR_KEY_BYTES } from '../http/cursor.ts'
 import { drain } from '../http/drain.ts'
 import { noteWaitingRoom, WaitingRoom } from '../http/places/waiting-room.ts'
 import { placesFor } from '../http/places/limit.ts'
@@ -69,6 +70,7 @@ export class DataPort {
   readonly #waitingRoom: WaitingRoom
   readonly #stopping = new AbortController()
   readonly #revision = new Revision()
+  readonly #cursorKey = randomBytes(CURSOR_KEY_BYTES)
   #tls: TlsOptions | undefined
   #transport: TlsTransport | undefined
   #settings: ThreadSettings
@@ -105,6 +107,7 @@ export class DataPort {
       threads: this.#threads,
       memoryBytes: this.#memoryBytes,
       tls: this.#tls,
+      cursorKey: this.#cursorKey,
       native: this.#deps.native !== false,
     }
   }
@@ -186,8 +189,7 @@ export class DataPort {
    * older one: a thread that has not taken it over waits for it first. What is being sent goes on.
    */
   async replace(config: Config): Promise<void> {
-    const settings = threadSettings(config, this.#deps)
-    this.#settings = { ...settings, revision: this.#revision.raise() }
+    this.#settings = { ...threadSettings(config, this.#deps), revision: this.#revision.raise() }
     await this.#further?.replace(this.#settings)
   }
 
@@ -287,11 +289,10 @@ export class DataPort {
   }
 
   #noteDeath({ thread, error, deaths, delayMs }: ThreadDeath): void {
-    const { logger, metrics } = this.#deps
-    metrics.count('httpThreadDeaths', {})
+    this.#deps.metrics.count('httpThreadDeaths', {})
     const hint =
       'its clients were cut off, and the other threads go on; please report this with its trace'
-    logger.error(
+    this.#deps.logger.error(
       { thread, err: error, deaths, restartMs: delayMs, hint },
       'an http thread died and is started again',
     )

@@ -21,10 +21,12 @@ export interface ThreadAppOptions extends ThreadWire {
   readonly threads: number
   /** For answers in memory, of this thread. */
   readonly memoryBytes: number
+  /** See AppDeps. */
+  readonly cursorKey: Uint8Array
 }
 
 export interface ThreadAppParts
-  extends Omit<AppDeps, 'owners' | 'options' | 'transport' | 'sendfile'> {
+  extends Omit<AppDeps, 'owners' | 'options' | 'transport' | 'sendfile' | 'cursorKey'> {
   readonly shared: ReturnType<typeof sharedCounts>
 }
 
@@ -32,11 +34,12 @@ export function openThreadApp(
   options: ThreadAppOptions,
   { shared, ...parts }: ThreadAppParts,
 ): { readonly app: DataApp; readonly transport: TlsTransport | undefined } {
-  const { threads, native, tls, memoryBytes } = options
+  const { threads, native, tls, memoryBytes, cursorKey } = options
   const limitUnsent = native ? loadLimitUnsent({ threads }) : undefined
   const transport = tls && createTlsTransport(tls, { ...parts, limitUnsent })
   const app = buildApp({
     ...parts,
+    cursorKey,
     sendfile: sendfileFor(options),
     options: { threads, shared, memoryBytes },
     ...(transport && { transport }),

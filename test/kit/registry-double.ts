@@ -73,6 +73,8 @@ export interface RegistryDouble extends Registry, Pushes {
 }
 
 const CHUNK_BYTES = 64 * 1024
+/** As the engine has it. */
+const LISTED_AT_ONCE = 100
 
 /** `chunkBytes`: how much a read yields at once. */
 export function readFromMemory(chunkBytes = CHUNK_BYTES): ReadBlob {
@@ -279,8 +281,9 @@ export function createRegistryDouble(): RegistryDouble {
     },
     async listRepositories(page) {
       await enter('listRepositories')
-      const { entries, more } = pageOf([...repositories.keys()], page)
-      return { repositories: entries, more }
+      const limit = Math.min(page.limit, LISTED_AT_ONCE)
+      const { entries, more } = pageOf([...repositories.keys()], { ...page, limit })
+      return { repositories: entries, next: more ? entries.at(-1) : undefined }
     },
   }
   return double

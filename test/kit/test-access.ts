@@ -9,5 +9,6 @@ export const ANYBODY: Omit<Access, 'decide'> = {
   judgeCredentials: () => undefined,
   meet: () => undefined,
   decideNow: (_principal, _repository, action) => action === 'pull',
+  isShown: () => true,
   nextShown: (_principal, key) => key,
 }

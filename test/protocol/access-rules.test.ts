@@ -3,15 +3,17 @@
 // pulled; and what one client brought into memory is not given to another. Method: the data port
 // over a registry double, with rules as people write them, and clients that call from several
 // addresses of loopback.
+import { once } from 'node:events'
 import t from 'tap'
 import { createLocalAccess } from '../../src/access/local-access.ts'
 import type { AccessRule } from '../../src/access/rule.ts'
 import { Revision } from '../../src/access/revision.ts'
 import type { ConnectionOwners } from '../../src/http/connection-owners.ts'
 import { createEpochs } from '../../src/registry/epochs.ts'
-import { createTestApp, LOCAL_RULES } from '../kit/http-app.ts'
+import { createTestApp, LOCAL_RULES, openSocket } from '../kit/http-app.ts'
 import { createKeepAliveClient, headerOf, type KeepAliveAnswer } from '../kit/keep-alive-client.ts'
 import { loadText } from '../kit/load-text.ts'
+import { turnsDuring } from '../kit/turns-during.ts'
 
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 const BYTES = Buffer.from('{"schemaVersion":2}')
@@ -252,6 +254,78 @@ t.test('R71, R407: the catalog shows what may be listed and pulled, in whole pag
     const refused = await ask(from, '/v2/_catalog')
     t.equal(refused.status, 403, 'nothing may be listed')
   }
+})
+
+t.test('R286, R407: a page ends, however many are hidden, and tells of none of them', async t => {
+  const { ask, registry } = await open(
+    t,
+    `
+  - { who: "net:${READER}", match: "docker.io/*/secret", allow: [] }
+  - { who: "net:${READER}", match: "docker.io/**", allow: [pull, list] }
+  - { who: "net:${CHIEF}", match: "**", allow: [pull, list] }
+`,
+  )
+  const HIDDEN = 12_000
+  for (let count = 0; count < HIDDEN; count += 1)
+    registry.addBlob(`docker.io/hidden${count}/secret`, Buffer.from('hidden'))
+  registry.addBlob('docker.io/zebra/app', Buffer.from('shown'))
+  const expected = ['docker.io/library/alpine', 'docker.io/team/app', 'docker.io/zebra/app']
+  const pages: string[][] = []
+  const links: string[] = []
+  let path: string | undefined = '/v2/_catalog?n=2'
+  while (path !== undefined) {
+    registry.calls.length = 0
+    const answer = await ask(READER, path)
+    t.equal(answer.status, 200)
+    t.ok(registry.calls.length <= 102, `${registry.calls.length} steps`)
+    pages.push((JSON.parse(String(answer.body)) as { repositories: string[] }).repositories)
+    path = /<([^>]+)>/.exec(headerOf(answer, 'link') ?? '')?.[1]
+    links.push(path ?? '')
+  }
+  t.same(pages, [[], expected.slice(0, 2), expected.slice(2)], 'the first ends behind hidden ones')
+  t.match(links[0], /^\/v2\/_catalog\?n=2&last=~[\w-]{700,}$/)
+  const again = await ask(READER, '/v2/_catalog?n=2')
+  t.notMatch(headerOf(again, 'link'), links[0]?.slice(0, 60), 'no two are alike')
+  const chiefs = await ask(CHIEF, links[0] ?? '')
+  t.equal(chiefs.status, 200, 'a place is no right')
+  for (const last of ['~', '~AAAA', `${links[0]?.split('last=')[1]?.slice(0, -8)}AAAAAAAA`]) {
+    const refused = await ask(READER, `/v2/_catalog?last=${last}`)
+    t.equal(refused.status, 400, last.slice(0, 9))
+    t.match(String(refused.body), /PAGINATION_NUMBER_INVALID/)
+  }
+})
+
+t.test('R286: a catalog is judged in small steps, and no further once its client left', async t => {
+  const { registry, app, url, leave } = await open(
+    t,
+    '\n  - { who: "*", match: "docker.io/**", allow: [pull, list] }',
+  )
+  for (let count = 0; count < 5_000; count += 1)
+    registry.addBlob(`docker.io/many/r${count}`, Buffer.from('shown'))
+  const path = '/v2/_catalog?n=10000'
+  const turns = await turnsDuring(async () => {
+    const { repositories } = (await app.inject({ url: path })).json() as { repositories: unknown[] }
+    t.equal(repositories.length, 5_002)
+  })
+  t.ok(turns >= 50, `${turns} turns of the event loop`)
+  registry.calls.length = 0
+  const { socket } = await openSocket(url)
+  const left = once(app.server, 'request').then(([, response]) => once(response, 'close'))
+  const begun = Promise.withResolvers<void>()
+  const goOn = Promise.withResolvers<void>()
+  registry.before = async call => {
+    if (call !== 'listRepositories' || registry.calls.length < 3) return
+    begun.resolve()
+    await goOn.promise
+  }
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
+  await begun.promise
+  await leave(() => socket.destroy())
+  await left
+  goOn.resolve()
+  // Far more turns than the whole list takes.
+  for (let turn = 0; turn < 1_000; turn += 1) await new Promise(setImmediate)
+  t.equal(registry.calls.length, 3)
 })
 
 t.test('R11, R407: only what everybody may pull is for shared caches', async t => {

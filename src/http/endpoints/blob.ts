@@ -16,7 +16,7 @@ import {
   rangeLength,
 } from '../../oci/range.ts'
 import type { BlobAnswer, BlobHead } from '../../registry/answers.ts'
-import { type Answer, type AnswerHeaders, emptyAnswer, type Segment } from '../answer.ts'
+import { type Answer, type AnswerHeaders, emptyAnswer, type Segment, TO_NOBODY } from '../answer.ts'
 import { mayPush, type NamedContext } from '../context.ts'
 import { errorAnswer } from '../error-response.ts'
 import { HOT_BODY_MAX_BYTES } from '../limits.ts'
@@ -26,8 +26,6 @@ type BlobEndpoint = Extract<Endpoint, { kind: 'blob' }>
 
 const OCTETS = 'application/octet-stream'
 const BOUNDARY_BYTES = 24
-/** The connection is gone; nothing of this is sent. */
-const TO_NOBODY: Answer = { status: 503, headers: {}, body: { kind: 'none' } }
 const FROM_THE_START = /^bytes=0-[0-9]*$/
 
 export async function answerBlob(context: NamedContext, { digest }: BlobEndpoint): Promise<Answer> {

@@ -3,6 +3,7 @@
 // out, in the form that the client used, prefix and `ns` included (R29, R99).
 import { etagOf } from '../../oci/conditional.ts'
 import type { Digest } from '../../oci/digest.ts'
+import { formatNextLink } from '../../oci/paging.ts'
 import { formatWarnings } from '../../oci/warning.ts'
 import type { Source, UploadState } from '../../registry/answers.ts'
 import type { AnswerHeaders } from '../answer.ts'
@@ -60,4 +61,13 @@ function locate({ routed, target }: NamedContext, rest: string): string {
   const namespace = target.query.get('ns')
   const query = namespace === null ? '' : `?ns=${encodeURIComponent(namespace)}`
   return `${routed.urlPrefix}/${rest}${query}`
+}
+
+/** The `Link` to the next page of a list; undefined where there is none. */
+export function nextLink(
+  urlPath: string,
+  query: URLSearchParams,
+  { limit, last }: { readonly limit: number; readonly last: string | undefined },
+): string | undefined {
+  return last === undefined ? undefined : formatNextLink(urlPath, query, { limit, last })
 }

@@ -31,30 +31,24 @@ const ONE_FOR_ALL = ''
 
 /**
  * In the order of their canonical names, which is that of pages too: `after` is a name as it was
- * listed, and need not exist.
+ * listed, or a place that this told of, and need not exist.
  */
 export async function listRepositories(
   { catalog, route, listTurns }: ListRepositoriesDeps,
   { after, limit }: ListPage,
 ): Promise<RepositoriesAnswer> {
-  const names: string[] = []
-  let last: RepositoryKey | string | undefined = after && (keyOf(route, after) ?? after)
-  // One more than shown tells whether more follow.
-  let rows = Math.min(limit + 1, ROWS_AT_ONCE)
-  for (;;) {
-    const page = { limit: rows, ...(last === undefined ? {} : { after: last }) }
-    const keys = await listTurns.take(ONE_FOR_ALL, async () => {
-      await nextTurn()
-      const read = await catalog.listRepositories(page)
-      // What the operator keeps out, or is no upstream any more, is not listed either (R254).
-      names.push(...read.filter(key => keyOf(route, key) === key).map(key => nameOf(route, key)))
-      return read
-    })
-    if (names.length > limit || keys.length < rows)
-      return { repositories: names.slice(0, limit), more: names.length > limit }
-    last = keys.at(-1)
-    rows = ROWS_AT_ONCE
-  }
+  const rows = Math.min(limit, ROWS_AT_ONCE)
+  const last = after && (keyOf(route, after) ?? after)
+  const page = { limit: rows, ...(last === undefined ? {} : { after: last }) }
+  return await listTurns.take(ONE_FOR_ALL, async () => {
+    await nextTurn()
+    const keys = await catalog.listRepositories(page)
+    // What the operator keeps out, or is no upstream any more, is not listed either (R254).
+    const repositories = keys
+      .filter(key => keyOf(route, key) === key)
+      .map(key => nameOf(route, key))
+    return { repositories, next: keys.length < rows ? undefined : keys.at(-1) }
+  })
 }
 
 /**
