@@ -4,6 +4,7 @@
 import { spawn } from 'node:child_process'
 import { delimiter, dirname } from 'node:path'
 import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
 
 export interface Total {
   readonly passed: number
@@ -32,6 +33,8 @@ export interface RunOptions {
  * ended after so many times that.
  */
 const DEAF_FACTOR = 2
+
+const ONE_FILE = fileURLToPath(new URL('test-file.mjs', import.meta.url))
 
 /** Never rejects: a file that cannot be run, or that says no sum, has failed. */
 export async function runTestFiles(files: readonly string[], options: RunOptions): Promise<Total> {
@@ -79,7 +82,7 @@ function outputOf(
   file: string,
   { directory, env, timeoutSeconds }: RunOptions,
 ): Promise<{ lines: string[]; end: string }> {
-  const child = spawn(process.execPath, [file], {
+  const child = spawn(process.execPath, [ONE_FILE, file], {
     cwd: directory,
     env: {
       ...env,

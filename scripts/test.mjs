@@ -6,10 +6,14 @@ import {
   appendFileSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
+  rmSync,
+  statfsSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -21,26 +25,37 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 /** Of a longer run of power cuts: what one may take. */
 const SECONDS_PER_CUT = 15
 
+/** What files of suites that run in memory may keep there at once: some 500 MB, and room to spare. */
+const MEMORY_MIN_BYTES = 4 * 1024 ** 3
+const MEMORY = '/dev/shm'
+
 /** Fault tests that need root, a compiler, much memory or minutes. */
 const isHeavy = file => /\/fault\/(heavy-|store-|native-)/.test(file)
 
+const FAST = {
+  files: file => !file.startsWith('test/e2e/') && !isHeavy(file),
+  timeoutSeconds: 300,
+  atOnce: 3,
+  env: {},
+}
+
 /**
  * `files` chooses among all test files; `timeoutSeconds` ends one file that hangs; `atOnce` files
- * run side by side, one where they load the machine or share its ports.
+ * run side by side, one where they load the machine or share its ports; `inMemory` puts temporary
+ * files there, where there is room: for what has been run on a disk already, on which making and
+ * removing some hundred directories for each edge takes a third of the time.
  */
 const SUITES = {
-  fast: {
-    files: file => !file.startsWith('test/e2e/') && !isHeavy(file),
-    timeoutSeconds: 300,
-    atOnce: 3,
-    env: {},
-  },
+  fast: FAST,
+  // Once more, by the oldest Node that is supported.
+  oldest: { ...FAST, inMemory: true },
   // The data port's own tests once more, over TLS.
   tls: {
     files: file => /^test\/protocol\/(hot|http|pull|push)-/.test(file),
     timeoutSeconds: 300,
     atOnce: 3,
     env: { OVER_TLS: '1' },
+    inMemory: true,
   },
   fault: {
     files: file =>
@@ -62,19 +77,34 @@ function testFiles(directory) {
     .sort((a, b) => (a < b ? -1 : 1))
 }
 
+/** Removed when this ends. */
+function temporary(parent) {
+  const directory = mkdtempSync(join(parent, 'entrepot-'))
+  process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
+
+function hasRoom(directory) {
+  if (!existsSync(directory)) return false
+  const { bavail, bsize } = statfsSync(directory)
+  return bavail * bsize >= MEMORY_MIN_BYTES
+}
+
 /**
  * Keeps all that the files print in .tap/, and shows one line for each file and whatever failed.
  */
 function runSuite(name) {
-  const { files, timeoutSeconds, atOnce, env } = SUITES[name]
+  const { files, timeoutSeconds, atOnce, env, inMemory = false } = SUITES[name]
   const kept = join(root, '.tap', `${name}.tap`)
   mkdirSync(dirname(kept), { recursive: true })
   writeFileSync(kept, '')
   const chosen = testFiles(join(root, 'test')).filter(files)
   if (chosen.length === 0) throw new Error(`suite ${name} has no files`)
+  const place = inMemory && hasRoom(MEMORY) ? { TMPDIR: temporary(MEMORY) } : {}
   return runTestFiles(chosen, {
     directory: root,
-    env,
+    // What the first files compiled, the others and all threads that they start find.
+    env: { ...env, ...place, NODE_COMPILE_CACHE: compiled },
     atOnce,
     timeoutSeconds,
     ended: ({ all, shown }) => {
@@ -103,6 +133,7 @@ if (!existsSync(join(root, 'node_modules', 'tap'))) {
 }
 // Once, before several tests start the real process at the same time.
 buildIfNeeded()
+const compiled = temporary(tmpdir())
 const totals = []
 for (const name of names) totals.push(await runSuite(name))
 const sum = sumOf(totals)

@@ -82,7 +82,8 @@ export async function startEdge(options: EdgeOptions = {}) {
     // run: `tap FILE` sets NODE_OPTIONS in every child, whatever `env` says. `env` becomes the
     // process that it starts, so the id stays.
     const program = options.main === undefined ? await startArguments() : [options.main]
-    const command = ['-u', 'NODE_OPTIONS', process.execPath, ...program, 'serve']
+    const own = ['-u', 'NODE_OPTIONS', '-u', 'NODE_COMPILE_CACHE']
+    const command = [...own, process.execPath, ...program, 'serve']
     const child = spawn('env', [...command, '--config', configFile], {
       cwd: PROJECT,
       env: { ...process.env, ...options.env },

@@ -56,7 +56,7 @@ export async function startUnlogged(
   const [command, ...args] = options.around?.(words.join(' ')) ?? words
   const appeared = untilThere(directory, SOCKET)
   // What whoever runs the tests lets node load is not for the product.
-  const { NODE_OPTIONS: _, ...env } = process.env
+  const { NODE_OPTIONS: _, NODE_COMPILE_CACHE: __, ...env } = process.env
   const child = spawn(command as string, args, { cwd: PROJECT, stdio: options.stdio, env })
   t.teardown(() => child.kill('SIGKILL'))
   const ended = once(child, 'exit').then(([code, signal]) => ({ code, signal }))

@@ -116,3 +116,29 @@ t.test('a file gets its time, the environment, and this node as node', async t =
   const { shown } = await run(t, { 'a.mjs': text })
   t.ok(shown.includes('    # 60 given true'), shown.join('; '))
 })
+
+t.test('a file runs without hooks, with the arguments that it would have by itself', async t => {
+  const text = `import { createHook } from 'node:async_hooks'
+    let seen = 0
+    createHook({ init: () => (seen += 1) }).enable()
+    await new Promise(resolve => setImmediate(resolve))
+    print('#', seen, process.argv.length, process.argv[1] === import.meta.filename)
+    ${GOOD}`
+  const { shown } = await run(t, { 'a.mjs': text })
+  t.ok(shown.includes('    # 0 2 true'), shown.join('; '))
+})
+
+t.test('an error that nobody caught fails the file, and not the next one', async t => {
+  const tap = import.meta.resolve('tap')
+  const stray = `import t from '${tap}'
+    t.test('sound', async t => t.pass())
+    t.test('stray', async t => {
+      setImmediate(() => { throw new Error('expected: nobody catches it') })
+      await new Promise(() => {})
+    })`
+  const { total, shown } = await run(t, { 'a.mjs': stray, 'b.mjs': GOOD })
+  t.equal(total.passed, 2)
+  t.ok(total.failed > 0)
+  t.ok(shown.some(line => /not ok 2 - stray/.test(line)), 'the test that it came from is named')
+  t.ok(shown.includes('not ok 1 - a.mjs') && shown.includes('ok 2 - b.mjs'), shown.join('; '))
+})
