@@ -19,6 +19,8 @@ export interface RunOptions {
   readonly env: Readonly<Record<string, string>>
   /** So many files side by side. */
   readonly atOnce: number
+  /** Those that nothing may run beside: they come first, one after the other. Default: none. */
+  readonly isAlone?: (file: string) => boolean
   /** What one file may take, if it does not say itself that it needs longer. */
   readonly timeoutSeconds: number
   /**
@@ -38,16 +40,18 @@ const ONE_FILE = fileURLToPath(new URL('test-file.mjs', import.meta.url))
 
 /** Never rejects: a file that cannot be run, or that says no sum, has failed. */
 export async function runTestFiles(files: readonly string[], options: RunOptions): Promise<Total> {
-  const queue = [...files.entries()]
+  const { atOnce, isAlone = () => false } = options
+  const queues = Map.groupBy(files.entries(), ([, file]) => isAlone(file))
   const totals: Total[] = []
-  await Promise.all(
-    Array.from({ length: options.atOnce }, async () => {
-      for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-        const [index, file] = next
-        totals.push(await runFile(file, index + 1, options))
-      }
-    }),
-  )
+  const runThrough = async (alone: boolean) => {
+    const queue = queues.get(alone) ?? []
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const [index, file] = next
+      totals.push(await runFile(file, index + 1, options))
+    }
+  }
+  await runThrough(true)
+  await Promise.all(Array.from({ length: atOnce }, () => runThrough(false)))
   return sumOf(totals)
 }
 

@@ -25,12 +25,15 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 /** Of a longer run of power cuts: what one may take. */
 const SECONDS_PER_CUT = 15
 
-/** What files of suites that run in memory may keep there at once: some 500 MB, and room to spare. */
+/** What a suite that runs in memory may need of it: some 500 MB at once, and room to spare. */
 const MEMORY_MIN_BYTES = 4 * 1024 ** 3
 const MEMORY = '/dev/shm'
 
 /** Fault tests that need root, a compiler, much memory or minutes. */
 const isHeavy = file => /\/fault\/(heavy-|store-|native-)/.test(file)
+
+/** Those of them that measure memory, or what the kernel was asked for and keeps. */
+const isMeasured = file => /\/fault\/(heavy-(herd|hot|stalled)|native-(leaks|stalled))/.test(file)
 
 const FAST = {
   files: file => !file.startsWith('test/e2e/') && !isHeavy(file),
@@ -41,9 +44,10 @@ const FAST = {
 
 /**
  * `files` chooses among all test files; `timeoutSeconds` ends one file that hangs; `atOnce` files
- * run side by side, one where they load the machine or share its ports; `inMemory` puts temporary
- * files there, where there is room: for what has been run on a disk already, on which making and
- * removing some hundred directories for each edge takes a third of the time.
+ * run side by side, one where they load the machine or share its ports, and by themselves those
+ * that `isAlone` says; those named by `first` begin, as they take longest; `inMemory` puts
+ * temporary files there, where there is room: for what has been run on a disk already, on which
+ * making and removing some hundred directories for each edge takes a third of the time.
  */
 const SUITES = {
   fast: FAST,
@@ -61,7 +65,10 @@ const SUITES = {
     files: file =>
       isHeavy(file) || /\/fault\/(lying-upstream|mutated-requests|space-model)/.test(file),
     timeoutSeconds: 900,
-    atOnce: 1,
+    // Most of it is starts of processes, syncs, and one thread that simulates.
+    atOnce: 2,
+    isAlone: isMeasured,
+    first: ['space-model', 'power-cut', 'push-calls', 'eviction-calls', 'collection-calls'],
     env: { FAULTS: '1000', MUTATIONS: '10000', STEPS: '1000000' },
   },
   e2e: { files: file => file.startsWith('test/e2e/'), timeoutSeconds: 1800, atOnce: 1, env: {} },
@@ -94,11 +101,15 @@ function hasRoom(directory) {
  * Keeps all that the files print in .tap/, and shows one line for each file and whatever failed.
  */
 function runSuite(name) {
-  const { files, timeoutSeconds, atOnce, env, inMemory = false } = SUITES[name]
+  const { files, timeoutSeconds, atOnce, isAlone, first = [], env, inMemory } = SUITES[name]
   const kept = join(root, '.tap', `${name}.tap`)
   mkdirSync(dirname(kept), { recursive: true })
   writeFileSync(kept, '')
-  const chosen = testFiles(join(root, 'test')).filter(files)
+  // Those that are not named there come last, in their order.
+  const rank = file => first.findIndex(part => file.includes(part)) >>> 0
+  const chosen = testFiles(join(root, 'test'))
+    .filter(files)
+    .sort((a, b) => rank(a) - rank(b))
   if (chosen.length === 0) throw new Error(`suite ${name} has no files`)
   const place = inMemory && hasRoom(MEMORY) ? { TMPDIR: temporary(MEMORY) } : {}
   return runTestFiles(chosen, {
@@ -106,6 +117,7 @@ function runSuite(name) {
     // What the first files compiled, the others and all threads that they start find.
     env: { ...env, ...place, NODE_COMPILE_CACHE: compiled },
     atOnce,
+    isAlone,
     timeoutSeconds,
     ended: ({ all, shown }) => {
       appendFileSync(kept, `${all.join('\n')}\n`)

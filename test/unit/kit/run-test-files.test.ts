@@ -14,6 +14,7 @@ interface Ran {
 
 interface Chosen {
   readonly atOnce?: number
+  readonly isAlone?: (file: string) => boolean
   readonly timeoutSeconds?: number
 }
 
@@ -21,7 +22,7 @@ interface Chosen {
 async function run(
   t: { teardown(fn: () => unknown): unknown },
   programs: Readonly<Record<string, string>>,
-  { atOnce = 1, timeoutSeconds = 60 }: Chosen = {},
+  { atOnce = 1, timeoutSeconds = 60, ...chosen }: Chosen = {},
 ): Promise<Ran> {
   const directory = await mkdtemp(join(tmpdir(), 'entrepot-run-'))
   t.teardown(() => rm(directory, { recursive: true }))
@@ -33,6 +34,7 @@ async function run(
     directory,
     env: { GIVEN: 'given' },
     atOnce,
+    ...chosen,
     timeoutSeconds,
     ended: lines => {
       shown.push(...lines.shown.map(line => line.replace(/ # time=.*/, '')))
@@ -108,6 +110,20 @@ t.test('side by side, the lines of two files do not mix', async t => {
   ])
 })
 
+t.test('files that nothing may run beside have ended before the others begin', async t => {
+  const text = (own: string) => `
+    import { readdirSync, writeFileSync } from 'node:fs'
+    print('# ${own} after', readdirSync('.').filter(name => name.length === 1).sort().join())
+    process.on('exit', () => writeFileSync('${own}', ''))
+    ${GOOD}`
+  const programs = Object.fromEntries(['a', 'b', 'c', 'd'].map(own => [`${own}.mjs`, text(own)]))
+  const isAlone = (file: string) => file > 'c'
+  const { total, shown } = await run(t, programs, { atOnce: 2, isAlone })
+  t.same(total, { passed: 4, failed: 0, skipped: 0 })
+  const said = shown.filter(line => line.includes('after')).sort()
+  t.match(said, [/a after (b,)?c,d$/, /b after (a,)?c,d$/, / c after $/, / d after c$/])
+})
+
 t.test('a file gets its time, the environment, and this node as node', async t => {
   const text = `import { execFileSync } from 'node:child_process'
     const node = execFileSync('node', ['-p', 'process.execPath'], { encoding: 'utf8' }).trim()
@@ -139,6 +155,9 @@ t.test('an error that nobody caught fails the file, and not the next one', async
   const { total, shown } = await run(t, { 'a.mjs': stray, 'b.mjs': GOOD })
   t.equal(total.passed, 2)
   t.ok(total.failed > 0)
-  t.ok(shown.some(line => /not ok 2 - stray/.test(line)), 'the test that it came from is named')
+  t.ok(
+    shown.some(line => /not ok 2 - stray/.test(line)),
+    'the test that it came from is named',
+  )
   t.ok(shown.includes('not ok 1 - a.mjs') && shown.includes('ok 2 - b.mjs'), shown.join('; '))
 })
