@@ -11,6 +11,7 @@
 set -euo pipefail
 
 cache=${E2E_TOOLS:-$HOME/.cache/entrepot-tools}
+BUILDS_AT_ONCE=2
 
 # name, package, version; what is no main package is built as the program of its tests
 pins='
@@ -49,9 +50,11 @@ build() {
     export GOTOOLCHAIN=local CGO_ENABLED=0 GOFLAGS='-mod=mod -buildvcs=false'
     go mod init "build.invalid/$name"
     go get -t "$package@$version"
+    # Nobody debugs them: a sixth less to compute, and a third less to write.
+    local flags=(-ldflags='-s -w' -gcflags=all=-dwarf=false -o "$module/out")
     case $(go list -f '{{.Name}}' "$package") in
-      main) go build -o "$module/out" "$package" ;;
-      *) go test -c -o "$module/out" "$package" ;;
+      main) go build "${flags[@]}" "$package" ;;
+      *) go test -c "${flags[@]}" "$package" ;;
     esac
   ) >"$module/log" 2>&1 || {
     tail -n 5 "$module/log" >&2
@@ -68,13 +71,21 @@ if [ "${1:-}" = --list ]; then
 fi
 [ $# -gt 0 ] || die 'name at least one tool, or --list'
 mkdir -p "$cache"
+building=0
 for name in "$@"; do
   read -r package version <<<"$(pin_of "$name")" || true
   [ -n "$package" ] || die "unknown tool: $name (see --list)"
   if [ ! -x "$cache/$name" ] || [ "$(cat "$cache/$name.version" 2>/dev/null)" != "$version" ]; then
     command -v go >/dev/null || die "$name must be built, and there is no go command: install Go 1.26 or newer"
+    # While one is fetched, which waits for the network, another one is compiled.
+    if ((building == BUILDS_AT_ONCE)); then
+      wait -n || { wait; exit 1; }
+      building=$((building - 1))
+    fi
     echo "go-tools: building $name $version" >&2
-    build "$name" "$package" "$version"
+    build "$name" "$package" "$version" >/dev/null &
+    building=$((building + 1))
   fi
-  echo "$cache/$name"
 done
+for ((; building > 0; building--)); do wait -n || { wait; exit 1; }; done
+for name in "$@"; do echo "$cache/$name"; done
