@@ -148,25 +148,6 @@ export function faultOf(got: Got, blob: Content): string | undefined {
   return digest === blob.digest ? undefined : `the bytes are those of ${digest}`
 }
 
-/**
- * Of what a stub was asked of a blob: bytes that were brought more than once, and those never asked
- * for. A request that the edge gave up is made anew for what it did not bring, as it is where a
- * connection stands still for seconds; a stub on a busy machine does that.
- */
-export function broughtTwiceOrNever(
-  stub: Pick<StubRegistry, 'select'>,
-  { digest, sizeBytes }: Pick<Content, 'digest' | 'sizeBytes'>,
-): { readonly twiceBytes: number; readonly neverBytes: number } {
-  const asked = stub.select({ kind: 'blob', method: 'GET', digest })
-  const ofRanges = (requests: typeof asked) =>
-    askedTwiceOrNever(
-      requests.flatMap(({ range }) => (range === undefined ? [] : [range])),
-      sizeBytes,
-    )
-  const { twiceBytes } = ofRanges(asked.filter(({ finished }) => finished))
-  return { twiceBytes, neverBytes: ofRanges(asked).neverBytes }
-}
-
 /** Bytes of the content that were asked for more than once, and those never asked for. */
 export function askedTwiceOrNever(
   ranges: readonly (readonly [first: number, last: number])[],

@@ -4,15 +4,13 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { askedTwiceOrNever, broughtTwiceOrNever } from '../../kit/herd.ts'
-import { patternBlob } from '../../kit/content.ts'
+import { askedTwiceOrNever } from '../../kit/herd.ts'
 import { makeImage, makeIndex } from '../../kit/image.ts'
 import { drawLie, LIE_KINDS } from '../../kit/lies.ts'
 import { mutateRequest } from '../../kit/mutate-request.ts'
 import { judge, sha256 } from '../../kit/oracle.ts'
 import { recordedSessions } from '../../kit/recorded-sessions.ts'
 import { createRandom } from '../../kit/seeded.ts'
-import type { StubRequest } from '../../kit/stub-requests.ts'
 
 t.test('bytes asked for twice or never are counted', async t => {
   t.same(askedTwiceOrNever([[0, 9]], 10), { twiceBytes: 0, neverBytes: 0 })
@@ -47,21 +45,6 @@ t.test('bytes asked for twice or never are counted', async t => {
     { twiceBytes: 0, neverBytes: 3 },
   )
   t.same(askedTwiceOrNever([], 10), { twiceBytes: 0, neverBytes: 10 })
-})
-
-t.test('what was given up, and asked for anew, was not brought twice', async t => {
-  const blob = patternBlob('given up', 10)
-  const of = (...requests: readonly (readonly [first: number, last: number, how: string])[]) => {
-    const asked = requests.map(([first, last, how]) => {
-      return { range: [first, last], finished: how === 'whole' } as unknown as StubRequest
-    })
-    return broughtTwiceOrNever({ select: () => asked }, blob)
-  }
-  const right = { twiceBytes: 0, neverBytes: 0 }
-  t.same(of([0, 4, 'whole'], [5, 9, 'whole']), right)
-  t.same(of([0, 4, 'whole'], [5, 9, 'given up'], [7, 9, 'whole']), right)
-  t.same(of([0, 4, 'whole'], [3, 9, 'whole']), { twiceBytes: 2, neverBytes: 0 })
-  t.same(of([0, 4, 'whole'], [6, 9, 'given up']), { twiceBytes: 0, neverBytes: 1 })
 })
 
 t.test('one seed draws the same lies, and each kind gets its share', async t => {
