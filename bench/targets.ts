@@ -30,6 +30,8 @@ export interface Aim {
   readonly measure: string
   /** Lines of the row's table; each must hold by itself. */
   readonly lines: readonly string[]
+  /** The same, as far as they were measured: what only the full form has. Default none. */
+  readonly alsoLines?: readonly string[]
   /** What is measured, in words. */
   readonly what: string
   readonly limit: Limit
@@ -102,7 +104,7 @@ export function words(line: string, must: string, good: RegExp): Target {
 }
 
 function target(
-  { row, what, lines, limit, why }: Aim,
+  { row, what, lines: always, alsoLines = [], limit, why }: Aim,
   { unit, digits }: { readonly unit: string; readonly digits: number },
   valuesOf: (result: RowResult, line: string) => readonly number[],
 ): Target {
@@ -113,6 +115,7 @@ function target(
     row,
     must: `${what} ${isMost ? '≤' : '≥'} ${boundText}${unit}`,
     judge: result => {
+      const lines = [...always, ...alsoLines.filter(line => valuesOf(result, line).length > 0)]
       const seen = lines.map(line => ({ line, values: valuesOf(result, line) }))
       const failures = failuresOf(result, lines)
       if (failures === 0 && seen.some(({ values }) => values.length === 0)) return undefined

@@ -22,8 +22,8 @@ const FLAT = 0.1
 const push = { row: 'push', lines: PUSHES, why: MANY_STEPS }
 const stalled = { row: 'stalled', lines: [THOUSAND] }
 const catalog = { row: 'large-catalog', table: 'large-catalog' }
-/** In both forms. */
-const evictingAll = { row: 'evicting', lines: ['100,000 blobs'] }
+/** In both forms, and in the full one. */
+const evictingAll = { row: 'evicting', lines: ['100,000 blobs'], alsoLines: ['1,000,000 blobs'] }
 const collecting = { row: 'collecting', table: 'collecting' }
 const start = { row: 'start', lines: ['empty'] }
 const mixed = { row: 'mixed', lines: [MIXED] }

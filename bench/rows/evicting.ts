@@ -3,6 +3,7 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import { STORAGE_METRICS } from '../../src/observe/storage-metrics.ts'
 import { askSocket } from '../../test/kit/admin-socket.ts'
 import { removeBare } from '../bare-removals.ts'
 import { CACHED, letImagesGo, makeDataDirectory } from '../data-directory.ts'
@@ -34,7 +35,7 @@ export const evicting: Row = {
     'Data directories as in "A large catalog", of images that were pulled. `entrepot jobs run evict` lets 1 % of what is there go, while 8 ' +
     'clients ask for a manifest that is in memory; before that they do so undisturbed. Files a second are those that were removed, from the ' +
     'beginning of the job to its end; "the disk alone" is what another process removes right after that, while the clients go on, in the same ' +
-    'directories and with as many synced writes, but without a catalog. The delay of the event loop is `nodejs_eventloop_lag_p99_seconds` of that time. A start with ' +
+    'directories and with as many synced writes, but without a catalog. Each round goes on with what the one before has left. The delay of the event loop is `nodejs_eventloop_lag_p99_seconds` of that time. A start with ' +
     '10,000 intents finds as many rows of content that was let go, whose files are still there.',
   tables: [
     {
@@ -66,19 +67,19 @@ export const evicting: Row = {
     const { samples, add } = collectSamples()
     for (const blobs of context.full ? SIZES.full : SIZES.short) {
       const line = `${formatNumber(blobs)} blobs`
+      const own = directoryOf(context.directory, entrepot)
+      context.tell(`making ${line}`)
+      await makeDataDirectory(join(own, 'data'), blobs, CACHED)
       for (let round = 1; round <= context.rounds; round += 1) {
         context.tell(`${line}, round ${round}`)
-        const own = directoryOf(context.directory, entrepot)
-        await makeDataDirectory(join(own, 'data'), blobs, CACHED)
         const scene = { own, takenBytes: await takenBytes(context) }
         const common = { line, server: ENTREPOT, round, size: blobs }
         add({ ...common, table: 'evicting', measures: await measure(context, scene) })
-        if (blobs > INTENTS) {
-          const measures = await measureStart(context, own)
-          add({ ...common, table: 'intents', measures })
-        }
-        rmSync(own, { recursive: true, force: true })
+        if (blobs <= INTENTS) continue
+        const measures = await measureStart(context, own)
+        add({ ...common, table: 'intents', measures })
       }
+      rmSync(own, { recursive: true, force: true })
     }
     return { samples, absences: [] }
   },
@@ -94,16 +95,22 @@ function start({ upstream, directory }: RowContext, storage: Readonly<Record<str
   return entrepot.start({ upstreamUrl: upstream.url, directory: own, storage })
 }
 
-/** By a first start, which is not counted. */
+/** By a start that is not counted, which removes what the round before let go. */
 async function takenBytes(context: RowContext): Promise<number> {
   const server = await start(context, {})
   try {
-    await wait(SETTLED_MS)
+    do await wait(SETTLED_MS)
+    while (leavingBytes(await metricsOf(server)) > 0)
     const { body } = await askSocket(socketOf(context), '/api/v1/status')
     return (JSON.parse(body) as { storage: { takenBytes: number } }).storage.takenBytes
   } finally {
     await server.stop()
   }
+}
+
+function leavingBytes(metrics: string): number {
+  const { name } = STORAGE_METRICS.contentHeld
+  return Number(new RegExp(`^${name}\\{as="leaving"\\} (\\S+)$`, 'm').exec(metrics)?.[1])
 }
 
 async function measure(context: RowContext, { own, takenBytes: bytes }: Scene) {

@@ -28,7 +28,7 @@ export const largeCatalog: Row = {
   title: 'A large catalog',
   rounds: { short: 1, full: 3 },
   method:
-    'Data directories of small blobs, a tenth of them manifests with a tag each, in ten repositories under `localhost`; made beforehand. ' +
+    'Data directories of small blobs, a tenth of them manifests with a tag each, in ten repositories under `localhost`; made beforehand, and as a stop in order leaves them. ' +
     'Ready is the first 200 to `GET /v2/`, with files that are in memory already. Then 2,000 blobs from all over the catalog are asked for by ' +
     '8 clients, none twice, and a page of 10 tags 50 times. The others keep no catalog and are not asked.',
   tables: [

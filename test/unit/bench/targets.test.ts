@@ -65,6 +65,15 @@ t.test('every line must hold', async t => {
   t.same(verdict, { met: false, seen: '4: 0.10; 64: 0.90', missedBy: '80 %' })
 })
 
+t.test('a line that only the full form has must hold where it was measured', async t => {
+  const short: Row[] = [['4', 'Entrepot', 1, 0.1]]
+  const full: Row[] = [...short, ['64', 'Entrepot', 1, 0.9]]
+  const target = ownCount({ ...aim, alsoLines: ['64'] }, 1)
+  t.same(target.judge(resultOf(short)), { met: true, seen: '4: 0.1', missedBy: '' })
+  t.same(target.judge(resultOf(full)), { met: false, seen: '4: 0.1; 64: 0.9', missedBy: '80 %' })
+  t.equal(target.judge(resultOf(full.slice(1))), undefined)
+})
+
 t.test('without the other server there is no verdict', async t => {
   t.equal(ratioTo('zot', aim).judge(resultOf([['4', 'Entrepot', 1, 1]])), undefined)
 })
