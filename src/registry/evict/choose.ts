@@ -46,6 +46,8 @@ export interface Chooser {
   readonly standings: QuotaStandings
   /** Does somebody of this quota need the room? */
   readonly isOwn: (quota: Quota) => boolean
+  /** Lets others run, where it is time. Awaited before each image. */
+  readonly pause: () => Promise<void>
 }
 
 export interface Wanted {
@@ -72,7 +74,7 @@ export async function choose(
  * along counts for nobody, and it does not matter where a page ends.
  */
 async function chooseImages(
-  { catalog, isInUse, spared, standings, isOwn }: Chooser,
+  { catalog, isInUse, spared, standings, isOwn, pause }: Chooser,
   images: readonly ColdImage[],
   { stage, wanted, measure, after }: Wanted & { readonly stage: Stage },
 ): Promise<Choice> {
@@ -81,6 +83,7 @@ async function chooseImages(
   let sum = 0
   for (const image of images) {
     if (stage.isOver && !standings.isOver(image.repository)) continue
+    await pause()
     const next = await catalog.footprint([image], { after: footprint, spared })
     const [freed] = next.byImage
     if (freed === undefined || freed.digests.some(isInUse)) continue

@@ -109,7 +109,8 @@ export class EvictionRun {
     const { catalog, clock, isInUse } = deps
     const { standings, isOwn, stages, from } = options
     this.#spared = deps.pins?.digests() ?? new Set()
-    this.#chooser = { catalog, standings, isInUse, isOwn, spared: this.#spared }
+    const pause = createPacer(clock)
+    this.#chooser = { catalog, standings, isInUse, isOwn, spared: this.#spared, pause }
     const judge = new Judge(deps)
     this.#order = new Order(
       {
@@ -118,7 +119,7 @@ export class EvictionRun {
         stages,
         judge: each => judge.of(each),
         isWanted: stage => this.#wanted(stage) > 0 && (!stage.isOver || standings.isAnyOver),
-        pause: createPacer(clock),
+        pause,
       },
       from,
     )

@@ -282,7 +282,9 @@ export class Evictor implements RoomByEviction {
 
   #noteFreed(bytes: number): void {
     this.#freedBytes += bytes
-    for (const each of this.#waiting) if (each.untilBytes <= this.#freedBytes) this.#end(each)
+    const waiting = [...this.#waiting].filter(each => each.untilBytes <= this.#freedBytes)
+    // Pages that leave at once may be told of together: who needed less has waited for more.
+    for (const each of waiting.toSorted((a, b) => a.untilBytes - b.untilBytes)) this.#end(each)
   }
 
   #end(waiting: Waiting): void {

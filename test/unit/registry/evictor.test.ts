@@ -324,6 +324,29 @@ t.test('R374: images are let go while files of those before go, of one page at m
   t.ok(removedBefore(2 * page) >= filesOfPage, 'the third waits for those of the first')
 })
 
+t.test('R374: others have their turn while images are chosen', async t => {
+  let [elapsedMs, inARow, most] = [0, 0, 0]
+  const world = await openEvictionWorld(t, {
+    catalog: catalog => {
+      const footprint = catalog.footprint.bind(catalog)
+      return Object.assign(catalog, {
+        footprint: async (...args: Parameters<typeof footprint>) => {
+          inARow += 1
+          most = Math.max(most, inARow)
+          setImmediate(() => (inARow = 0))
+          // As one of a hundred layers takes.
+          elapsedMs += 1
+          return await footprint(...args)
+        },
+      })
+    },
+  })
+  Object.assign(world.clock, { monotonicMs: () => elapsedMs })
+  for (let at = 0; at < 32; at += 1) await world.pulled(APP, imageOf(`${at}`, 4))
+  t.equal((await world.evict(100_000 * KiB)).gone.length, 32)
+  t.ok(most <= 4, `${most} were looked at in a row`)
+})
+
 t.test('R374: a disk that removes nothing does not lose its cache', async t => {
   const world = await openEvictionWorld(t, {
     store: store =>
