@@ -95,14 +95,25 @@ function start({ upstream, directory }: RowContext, storage: Readonly<Record<str
   return entrepot.start({ upstreamUrl: upstream.url, directory: own, storage })
 }
 
-/** By a start that is not counted, which removes what the round before let go. */
+/** By a start that is not counted. */
 async function takenBytes(context: RowContext): Promise<number> {
   const server = await start(context, {})
   try {
-    do await wait(SETTLED_MS)
-    while (leavingBytes(await metricsOf(server)) > 0)
+    await wait(SETTLED_MS)
     const { body } = await askSocket(socketOf(context), '/api/v1/status')
     return (JSON.parse(body) as { storage: { takenBytes: number } }).storage.takenBytes
+  } finally {
+    await server.stop()
+  }
+}
+
+/** Of what the next round begins with, nothing is on its way out, and no log of the catalog is. */
+async function finishLeaving(context: RowContext): Promise<void> {
+  const server = await start(context, {})
+  try {
+    // Operators are listened to a moment after clients.
+    do await wait(SETTLED_MS)
+    while (leavingBytes(await metricsOf(server)) > 0)
   } finally {
     await server.stop()
   }
@@ -182,7 +193,9 @@ async function measureStart(context: RowContext, own: string) {
   }
   const withoutMs = await readyMs()
   await letImagesGo(join(own, 'data'), INTENTS)
-  return { withoutMs, readyMs: await readyMs() }
+  const measures = { withoutMs, readyMs: await readyMs() }
+  await finishLeaving(context)
+  return measures
 }
 
 async function evict(context: RowContext): Promise<void> {
