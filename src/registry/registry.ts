@@ -43,6 +43,7 @@ import { Prefetch } from './pull/prefetch.ts'
 import { TagResolver } from './pull/resolve-tag.ts'
 import type { RegistryDeps, RunningRegistry } from './running-registry.ts'
 import { retain } from './retain/retain.ts'
+import { TimeKeeper } from './retain/time-keeper.ts'
 import { routeFrom } from './route-from.ts'
 import { showAtUpstream } from './push/show-at-upstream.ts'
 import { startUpload } from './upload/start-upload.ts'
@@ -197,6 +198,12 @@ function besideClients(parts: Parts): Omit<RunningRegistry, keyof Registry> {
   const { space, uploads } = blobPushes
   const oldDeletes = new OldDeletes(manifestPushes)
   const graces = new Graces({ ...deps, graceMs: graceOf(deps) })
+  const time = new TimeKeeper(deps)
+  const retaining = {
+    ...manifestPushes,
+    usesWritten: () => uses.flush(),
+    timeRun: () => time.asOfNow(),
+  }
   return {
     turns,
     delivered: (repository, what) => showAtUpstream(manifestPushes, repository, what),
@@ -228,10 +235,12 @@ function besideClients(parts: Parts): Omit<RunningRegistry, keyof Registry> {
     forgetDeletes: signal => oldDeletes.forget(signal),
     expirePendingBlobs: signal =>
       expirePendingBlobs({ ...deps, turns, grace: () => graces.asOfNow() }, signal),
+    timeRun: () => time.asOfNow(),
+    noteTime: () => time.write(),
     graceLeftMs: () => graces.leftMs(),
     retain: async (rules, run) => {
       try {
-        return await retain({ ...manifestPushes, usesWritten: () => uses.flush() }, rules, run)
+        return await retain(retaining, rules, run)
       } finally {
         if (!run.dryRun) await beginGrace(deps)
       }

@@ -21,6 +21,7 @@ import type { ReadCached } from './fill/buffer-pool.ts'
 import type { PurgeOptions, PurgeResult } from './purge/purge.ts'
 import type { RepositoryPolicies } from './repository-policy.ts'
 import type { RetentionRules } from './retain/rules.ts'
+import type { TimeRun } from './retain/time-run.ts'
 import type { Route } from './route.ts'
 import type { Selector } from './pins/selectors.ts'
 import type { StorageLimits } from './space/limits.ts'
@@ -112,6 +113,10 @@ export interface RunningRegistry extends Registry {
   expirePendingBlobs(signal: AbortSignal): Promise<void>
   /** See delete/forget-deletes.ts. @throws StoreError */
   forgetDeletes(signal: AbortSignal): Promise<void>
+  /** In which time this edge ran, until now. @throws StoreError */
+  timeRun(): Promise<TimeRun>
+  /** See `write` in retain/time-keeper.ts. @throws StoreError */
+  noteTime(): Promise<void>
   /** See retain/retain.ts. @throws StoreError */
   retain(rules: () => RetentionRules, run: JobRun): Promise<JobResult>
   /**

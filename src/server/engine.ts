@@ -189,6 +189,7 @@ function openUpkeep(
     tidyCatalog: signal => tidyCatalog(parts, signal),
     recount: signal => recount(parts, signal),
     forgetDeletes: signal => registry.forgetDeletes(signal),
+    noteTime: () => registry.noteTime(),
   })
   const gc = new Collection({
     ...parts,

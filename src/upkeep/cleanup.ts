@@ -23,11 +23,13 @@ export interface CleanupDeps {
   readonly recount: (signal: AbortSignal) => Promise<void>
   /** The same. */
   readonly forgetDeletes: (signal: AbortSignal) => Promise<void>
+  /** For the next process: until when this one ran. @throws StoreError */
+  readonly noteTime: () => Promise<void>
 }
 
 /** It has no dry run: it tells of nothing, and takes no more than what nobody can ask for. */
 export function createCleanup(deps: CleanupDeps): ScheduledJob {
-  const { note, store, expirePendingBlobs, tidyCatalog, recount, forgetDeletes } = deps
+  const { note, store, expirePendingBlobs, tidyCatalog, recount } = deps
   return {
     name: 'cleanup',
     schedule: () => ({ everyMs: CLEANUP_EVERY_MS }),
@@ -37,9 +39,18 @@ export function createCleanup(deps: CleanupDeps): ScheduledJob {
       const pending = () => expirePendingBlobs(signal)
       const rows = () => tidyCatalog(signal)
       const needs = () => recount(signal)
-      const deletes = () => forgetDeletes(signal)
+      const deletes = () => deps.forgetDeletes(signal)
+      const time = () => deps.noteTime()
       // What fails keeps none of the others from being done; the next run tries again.
-      for (const work of [parts, () => store.clearQuarantine(), pending, rows, needs, deletes])
+      for (const work of [
+        parts,
+        () => store.clearQuarantine(),
+        pending,
+        rows,
+        needs,
+        deletes,
+        time,
+      ])
         await work().catch((error: unknown) => noteStorage(note, error))
       return { gone: [], count: 0, freedBytes: 0 }
     },

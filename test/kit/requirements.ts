@@ -419,6 +419,8 @@ const PLATFORM: readonly Row[] = [
   [420, 'P0', 'for retention a tag was pulled when what it leads to was, by whatever name'],
   [421, 'P0', 'what was pulled a moment ago counts as pulled for retention'],
   [422, 'P0', 'nothing goes by policies of retention that a reload has taken out'],
+  [423, 'P0', 'retention takes nothing for pulls that nobody counted, or time that nobody saw'],
+  [424, 'P0', 'retention takes nothing by the time of a clock that is ahead'],
   [352, 'P1', 'what an operator purges is gone from disk and memory, and asked for anew'],
 ]
 

@@ -12,6 +12,7 @@ import {
 } from '../../src/registry/retain/judge.ts'
 import type { TagToJudge, Verdict } from '../../src/registry/retain/judge-tags.ts'
 import type { KeepLine } from '../../src/registry/retain/rules.ts'
+import { TimeRun } from '../../src/registry/retain/time-run.ts'
 import { keptByModel } from '../kit/retention-model.ts'
 import { createRandom, type Random, seedOf } from '../kit/seeded.ts'
 
@@ -49,7 +50,12 @@ function byOf(random: Random): JudgeBy {
     deleteReferrers: random.oneIn(2),
     keepTags: Array.from({ length: random.oneIn(12) ? 0 : LINES }, () => lineOf(random)),
   }
-  return { policy, delayMs: random.pick([0, DAY_MS, 7 * DAY_MS]), nowMs: NOW_MS }
+  return {
+    policy,
+    delayMs: random.pick([0, DAY_MS, 7 * DAY_MS]),
+    nowMs: NOW_MS,
+    timeRun: new TimeRun(0, []),
+  }
 }
 
 const digestOf = (index: number) => `sha256:${index.toString(16).padStart(64, '0')}` as Digest

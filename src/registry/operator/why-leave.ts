@@ -46,7 +46,7 @@ const WHY_FOLLOWING =
   'what listed it, or what it is about, was deleted: it goes when storage.gc.delay is over, unless a tag, another image or a pin reaches it by then'
 
 export async function explainLeaving(
-  deps: Pick<OperatorDeps, 'catalog' | 'pins' | 'clock' | 'retention'>,
+  deps: Pick<OperatorDeps, 'catalog' | 'pins' | 'clock' | 'retention' | 'registry'>,
   { repository, digest, tag }: FoundImage,
 ): Promise<Leaving> {
   if (digest === undefined)
@@ -85,13 +85,14 @@ export async function explainLeaving(
 
 /** Nothing is said where there are no policies at all. */
 async function judged(
-  { catalog, pins, clock, retention }: Parameters<typeof explainLeaving>[0],
+  { catalog, pins, clock, retention, registry }: Parameters<typeof explainLeaving>[0],
   image: Retained,
 ): Promise<{ readonly outlook: Outlook | undefined; readonly sentences: readonly string[] }> {
   const rules = retention()
   const nowMs = clock.nowMs()
   if (rules.policies.length === 0) return { outlook: undefined, sentences: [] }
-  const outlook = await outlookOf({ catalog, pins, nowMs }, rules, image)
+  const timeRun = await registry.timeRun()
+  const outlook = await outlookOf({ catalog, pins, nowMs, timeRun }, rules, image)
   return { outlook, sentences: [retentionText(outlook, { dryRun: rules.dryRun, nowMs })] }
 }
 

@@ -9,6 +9,7 @@ import { judgeTags, lastUseOf, type TagToJudge, type Verdict } from './judge-tag
 import { JUDGED_MAX, type ReadDeps, readRepository } from './read-repository.ts'
 import { type KeepLine, policyFor, type RetentionRules } from './rules.ts'
 import { subjectOfTag } from './signature-tag.ts'
+import type { TimeRun } from './time-run.ts'
 
 /** As the job that goes by them has them. */
 export interface RetentionNow extends RetentionRules {
@@ -28,9 +29,13 @@ export interface Outlook extends Verdict {
   readonly untilMs?: number
 }
 
+interface OutlookDeps extends ReadDeps {
+  readonly timeRun: TimeRun
+}
+
 /** Undefined where no policy judges it. @throws StoreError */
 export async function outlookOf(
-  deps: ReadDeps,
+  deps: OutlookDeps,
   rules: RetentionRules,
   { repository, tag, digest }: Retained,
 ): Promise<Outlook | undefined> {
@@ -38,11 +43,11 @@ export async function outlookOf(
   if (policy === undefined) return undefined
   const read = await readRepository(deps, repository)
   if (read === undefined) return { kind: 'keep', reason: `there are more than ${JUDGED_MAX} here` }
-  const { nowMs } = deps
-  const verdicts = await judge({ policy, delayMs: rules.delayMs, nowMs }, read)
+  const { nowMs, timeRun } = deps
+  const verdicts = await judge({ policy, delayMs: rules.delayMs, nowMs, timeRun }, read)
   if (tag === undefined) return verdicts.manifests.get(digest)
   const verdict = verdicts.tags.get(tag)
-  const untilMs = await endOf(policy.keepTags, read.tags, { tag, nowMs })
+  const untilMs = await endOf(policy.keepTags, read.tags, { tag, nowMs, timeRun })
   return verdict?.kind !== 'keep' || untilMs === undefined ? verdict : { ...verdict, untilMs }
 }
 
@@ -50,7 +55,7 @@ export async function outlookOf(
 async function endOf(
   lines: readonly KeepLine[],
   all: readonly TagToJudge[],
-  { tag, nowMs }: { tag: Tag; nowMs: number },
+  { tag, nowMs, timeRun }: { tag: Tag; nowMs: number; timeRun: TimeRun },
 ): Promise<number | undefined> {
   const pieces = new Pieces()
   const tags: TagToJudge[] = []
@@ -62,13 +67,14 @@ async function endOf(
   const never = Number.POSITIVE_INFINITY
   const ends = lines
     .flatMap(({ pushedWithinMs = never, pulledWithinMs = never }) => [
-      judged.pushedAtMs + pushedWithinMs,
-      lastUseOf(judged) + pulledWithinMs,
+      nowMs + pushedWithinMs - timeRun.agoMs(judged.pushedAtMs, nowMs),
+      nowMs + pulledWithinMs - timeRun.usedAgoMs(lastUseOf(judged), nowMs),
     ])
     .filter(atMs => atMs > nowMs && atMs < never)
     .sort((a, b) => a - b)
   for (const atMs of ends)
-    if ((await judgeTags(lines, tags, { nowMs: atMs, pieces })).get(tag)?.kind === 'go') return atMs
+    if ((await judgeTags(lines, tags, { nowMs: atMs, timeRun, pieces })).get(tag)?.kind === 'go')
+      return atMs
   return undefined
 }
 

@@ -5,10 +5,11 @@ import type { Digest } from '../../oci/digest.ts'
 import { TAG_GLOB } from '../../oci/name-glob.ts'
 import type { Tag } from '../../oci/reference.ts'
 import type { Pieces } from '../pieces.ts'
-import { agoText } from './age-text.ts'
+import { spanText } from './age-text.ts'
 import { firstOf } from './first-of.ts'
 import type { KeepLine } from './rules.ts'
 import { compareVersions, type Version, versionOf } from './semver.ts'
+import type { TimeRun } from './time-run.ts'
 
 export interface TagToJudge {
   readonly tag: Tag
@@ -28,6 +29,7 @@ export interface Verdict {
 
 export interface TagsJudgedBy {
   readonly nowMs: number
+  readonly timeRun: TimeRun
   /** Others have their turn meanwhile: there may be very many. */
   readonly pieces: Pieces
 }
@@ -38,7 +40,7 @@ export async function judgeTags(
   tags: readonly TagToJudge[],
   by: TagsJudgedBy,
 ): Promise<ReadonlyMap<Tag, Verdict>> {
-  const { nowMs, pieces } = by
+  const { pieces } = by
   const kept = new Map<Tag, string>()
   const named = new Map<Tag, number[]>()
   await pieces.each(tags, ({ tag, held }) => {
@@ -61,7 +63,7 @@ export async function judgeTags(
     verdicts.set(
       each.tag,
       reason === undefined
-        ? { kind: 'go', reason: whyNot(each, named.get(each.tag) ?? [], nowMs) }
+        ? { kind: 'go', reason: whyNot(each, named.get(each.tag) ?? [], by) }
         : { kind: 'keep', reason },
     )
   })
@@ -130,10 +132,11 @@ class HeldBy {
       return
     }
     await this.#first(pushed, { by: byPush, word: 'mostrecentlypushedcount' })
-    await this.#first(pulled, { by: byPull, word: 'mostrecentlypulledcount' })
+    await this.#first(pulled, { by: byPull, word: PULLED_COUNT })
+    await this.#uncounted(pulled)
     await this.#highestVersions(highest)
-    await this.#within(pushedWithinMs, { word: 'pushedwithin', at: each => each.pushedAtMs })
-    await this.#within(pulledWithinMs, { word: 'pulledwithin', at: lastUseOf })
+    await this.#pushedWithin(pushedWithinMs)
+    await this.#pulledWithin(pulledWithinMs)
   }
 
   async #first(
@@ -147,6 +150,25 @@ class HeldBy {
       place += 1
       this.#hold(tag, `${word}: ${place} of ${count}`)
     })
+  }
+
+  /**
+   * Of what was there before pulls were counted, nobody knows which was pulled last: all of it
+   * stays while of the rest too few were pulled, for as long as it takes to find out.
+   */
+  async #uncounted(count: number | undefined): Promise<void> {
+    const { nowMs, timeRun, pieces } = this.#by
+    const countedMs = timeRun.agoMs(timeRun.sinceMs, nowMs)
+    if (count === undefined || countedMs >= FOUND_OUT_MS) return
+    let pulled = 0
+    const unknown: TagToJudge[] = []
+    await pieces.each(this.#tags, each => {
+      if (each.pulledAtMs !== undefined) pulled += 1
+      else if (each.pushedAtMs < timeRun.sinceMs) unknown.push(each)
+    })
+    if (pulled >= count) return
+    const why = `${PULLED_COUNT}: ${countedText(this.#by)}`
+    await pieces.each(unknown, ({ tag }) => this.#hold(tag, why))
   }
 
   async #highestVersions(count: number | undefined): Promise<void> {
@@ -164,26 +186,50 @@ class HeldBy {
     })
   }
 
-  async #within(
-    limitMs: number | undefined,
-    { word, at }: { word: string; at: (tag: TagToJudge) => number },
-  ): Promise<void> {
+  async #pushedWithin(limitMs: number | undefined): Promise<void> {
     if (limitMs === undefined) return
-    const { nowMs, pieces } = this.#by
+    const { nowMs, timeRun, pieces } = this.#by
+    await pieces.each(this.#tags, ({ tag, pushedAtMs }) => {
+      if (timeRun.agoMs(pushedAtMs, nowMs) >= limitMs) return
+      this.#hold(tag, `pushedwithin: pushed ${timeRun.agoText(pushedAtMs, nowMs)}`)
+    })
+  }
+
+  async #pulledWithin(limitMs: number | undefined): Promise<void> {
+    if (limitMs === undefined) return
+    const { nowMs, timeRun, pieces } = this.#by
     await pieces.each(this.#tags, each => {
-      const atMs = at(each)
-      if (atMs <= nowMs - limitMs) return
-      const what = atMs === each.pushedAtMs ? 'pushed' : 'pulled'
-      this.#hold(each.tag, `${word}: ${what} ${agoText(atMs, nowMs)}`)
+      const usedAtMs = lastUseOf(each)
+      if (timeRun.usedAgoMs(usedAtMs, nowMs) >= limitMs) return
+      const what = usedAtMs === each.pushedAtMs ? 'pushed' : 'pulled'
+      const isKnown = usedAtMs >= timeRun.sinceMs || timeRun.agoMs(usedAtMs, nowMs) < limitMs
+      const why = isKnown
+        ? `${what} ${timeRun.agoText(usedAtMs, nowMs)}`
+        : countedText({ nowMs, timeRun })
+      this.#hold(each.tag, `pulledwithin: ${why}`)
     })
   }
 }
 
-function whyNot(each: TagToJudge, lines: readonly number[], nowMs: number): string {
+const PULLED_COUNT = 'mostrecentlypulledcount'
+/** What nobody has pulled in a month of looking counts as what nobody pulls. */
+const FOUND_OUT_MS = 30 * 86_400_000
+
+type Times = Pick<TagsJudgedBy, 'nowMs' | 'timeRun'>
+
+function countedText({ nowMs, timeRun }: Times): string {
+  return `pulls have been counted for ${spanText(timeRun.agoMs(timeRun.sinceMs, nowMs))} only`
+}
+
+function whyNot(each: TagToJudge, lines: readonly number[], { nowMs, timeRun }: Times): string {
   if (lines.length === 0) return 'no line of keeptags names it'
   const names = lines.map(index => `[${index}]`).join(', ')
   const none =
     lines.length === 1 ? `keeptags${names} does not hold` : `none of keeptags${names} holds`
-  const pulled = each.pulledAtMs === undefined ? 'never' : agoText(each.pulledAtMs, nowMs)
-  return `${none} it: pushed ${agoText(each.pushedAtMs, nowMs)}, pulled ${pulled}`
+  const ago = (atMs: number) => timeRun.agoText(atMs, nowMs)
+  const counted = spanText(timeRun.agoMs(timeRun.sinceMs, nowMs))
+  const never =
+    each.pushedAtMs < timeRun.sinceMs ? `never in ${counted} in which it was counted` : 'never'
+  const pulled = each.pulledAtMs === undefined ? never : ago(each.pulledAtMs)
+  return `${none} it: pushed ${ago(each.pushedAtMs)}, pulled ${pulled}`
 }

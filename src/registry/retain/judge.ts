@@ -5,10 +5,10 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Tag } from '../../oci/reference.ts'
 import { Pieces } from '../pieces.ts'
-import { agoText } from './age-text.ts'
 import { judgeTags, lastUseOf, type TagToJudge, type Verdict } from './judge-tags.ts'
 import type { RetentionPolicy } from './rules.ts'
 import { subjectOfTag } from './signature-tag.ts'
+import type { TimeRun } from './time-run.ts'
 
 export interface ManifestToJudge {
   readonly digest: Digest
@@ -39,6 +39,7 @@ export interface JudgeBy {
   /** How long what no tag leads to stays after its last push or pull. */
   readonly delayMs: number
   readonly nowMs: number
+  readonly timeRun: TimeRun
 }
 
 export async function judge(by: JudgeBy, repository: RepositoryToJudge): Promise<Judgement> {
@@ -65,10 +66,10 @@ class RepositoryJudge {
   }
 
   async judge(): Promise<Judgement> {
-    const { policy, nowMs } = this.#by
+    const { policy, nowMs, timeRun } = this.#by
     const pieces = this.#pieces
     await this.#index()
-    const own = await judgeTags(policy.keepTags, this.#ownTags, { nowMs, pieces })
+    const own = await judgeTags(policy.keepTags, this.#ownTags, { nowMs, timeRun, pieces })
     await pieces.each(own, ([tag, verdict]) => this.#tagVerdicts.set(tag, verdict))
     for (const { tag, digest } of this.#ownTags) {
       await pieces.done(1)
@@ -139,9 +140,11 @@ class RepositoryJudge {
 
   /** Undefined: it is older than the delay. */
   #youth(lastUsedAtMs: number): string | undefined {
-    const { delayMs, nowMs } = this.#by
-    if (lastUsedAtMs <= nowMs - delayMs) return undefined
-    return `pushed or pulled ${agoText(lastUsedAtMs, nowMs)}, within the delay`
+    const { delayMs, nowMs, timeRun } = this.#by
+    if (timeRun.usedAgoMs(lastUsedAtMs, nowMs) >= delayMs) return undefined
+    return timeRun.agoMs(lastUsedAtMs, nowMs) >= delayMs
+      ? 'pulls have been counted for less than the delay'
+      : `pushed or pulled ${timeRun.agoText(lastUsedAtMs, nowMs)}, within the delay`
   }
 
   /** With all that follows it. */

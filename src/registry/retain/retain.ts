@@ -21,6 +21,7 @@ import { type Going, inOrder } from './in-order.ts'
 import { judge } from './judge.ts'
 import { JUDGED_MAX, readRepository } from './read-repository.ts'
 import { StillGoes } from './still-goes.ts'
+import type { TimeRun } from './time-run.ts'
 import { policyFor, type RetentionPolicy, type RetentionRules } from './rules.ts'
 import { rowsOf } from '../pages.ts'
 
@@ -41,17 +42,20 @@ export interface RetainDeps extends DeleteManifestDeps {
   readonly note: NoteEvent
   /** Resolves when what was used until now is in the catalog, or lost. */
   readonly usesWritten: () => Promise<void>
+  /** Until now. @throws StoreError */
+  readonly timeRun: () => Promise<TimeRun>
   /** Default: nothing is pinned. */
   readonly pins?: Pick<Pins, 'findWithListed'> | undefined
 }
 
-interface Run extends RetainDeps {
+interface Run extends Omit<RetainDeps, 'timeRun'> {
   readonly rules: () => RetentionRules
   readonly run: JobRun
   readonly tally: Tally
   readonly loosened: Loosened
   /** Of the whole run, so that one thing does not outlive another by being judged later. */
   readonly nowMs: number
+  readonly timeRun: TimeRun
 }
 
 /**
@@ -67,7 +71,8 @@ export async function retain(
   const tally = new Tally(run)
   if (rules().policies.length === 0) return tally.result()
   const loosened = new Loosened(deps.catalog)
-  const parts = { ...deps, rules, run, tally, loosened, nowMs: deps.clock.nowMs() }
+  const timeRun = await deps.timeRun()
+  const parts = { ...deps, rules, run, tally, loosened, timeRun, nowMs: deps.clock.nowMs() }
   const repositories = rowsOf<RepositoryKey, RepositoryKey>(
     page => deps.catalog.listRepositories(page),
     key => key,
@@ -114,7 +119,7 @@ interface Judged {
 
 /** Undefined where there is too much of it. */
 async function judgeNow(
-  { catalog, clock, note, pins, usesWritten, nowMs }: Run,
+  { catalog, clock, note, pins, usesWritten, nowMs, timeRun }: Run,
   repository: Repository,
   by: JudgedBy,
 ): Promise<Judged | undefined> {
@@ -125,7 +130,7 @@ async function judgeNow(
     note({ kind: 'too much to retain', repository, limit: JUDGED_MAX })
     return undefined
   }
-  const judgement = await judge({ ...by, nowMs }, read)
+  const judgement = await judge({ ...by, nowMs, timeRun }, read)
   const going = await inOrder(read, judgement)
   return { by, going, still: await StillGoes.open(deps, repository, { ...read, judgement }) }
 }

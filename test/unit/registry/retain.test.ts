@@ -388,6 +388,8 @@ for (const how of BREAKS) {
       await pushImage(registry, app, images[0], 'stays')
       await pushDocument(registry, app, { document: images[0].manifest, reference: 'second' })
       await clock.advance(2 * DAY_MS)
+      // As it does once an hour.
+      await registry.noteTime()
       const policies = [policyOf({ patterns: ['stays'] })]
       breaking.arm(at, how)
       const outcome = await retain(engine, { policies }).catch(() => undefined)

@@ -11,6 +11,7 @@ import {
   type RetentionPolicy,
 } from '../../../src/registry/retain/rules.ts'
 import { compareVersions, versionOf } from '../../../src/registry/retain/semver.ts'
+import { TimeRun } from '../../../src/registry/retain/time-run.ts'
 import { subjectOfTag } from '../../../src/registry/retain/signature-tag.ts'
 import { inOrder } from '../../../src/registry/retain/in-order.ts'
 import { judge } from '../../../src/registry/retain/judge.ts'
@@ -19,6 +20,7 @@ import { digestOf } from '../../../src/oci/digest.ts'
 
 const DAY_MS = 86_400_000
 const NOW_MS = 1_000 * DAY_MS
+const ALWAYS = new TimeRun(0, [])
 const digest = digestOf(Buffer.from('image'))
 
 const tagOf = (tag: string, pushedDaysAgo: number, pulledDaysAgo?: number): TagToJudge => ({
@@ -43,7 +45,11 @@ async function told(
   lines: readonly KeepLine[],
   tags: readonly TagToJudge[],
 ): Promise<Record<string, string>> {
-  const verdicts = await judgeTags(lines, tags, { nowMs: NOW_MS, pieces: new Pieces() })
+  const verdicts = await judgeTags(lines, tags, {
+    nowMs: NOW_MS,
+    timeRun: ALWAYS,
+    pieces: new Pieces(),
+  })
   return Object.fromEntries(
     [...verdicts].map(([tag, { kind, reason }]) => [tag, `${kind}: ${reason}`]),
   )
@@ -95,7 +101,11 @@ t.test('a line about certain tags counts among those alone', async t => {
     line({ patterns: ['env19-*'], mostRecentlyPushedCount: 1 }),
   ]
   const tags = [tagOf('env18-a', 32), tagOf('env19-a', 1)]
-  const verdicts = await judgeTags(lines, tags, { nowMs: NOW_MS, pieces: new Pieces() })
+  const verdicts = await judgeTags(lines, tags, {
+    nowMs: NOW_MS,
+    timeRun: ALWAYS,
+    pieces: new Pieces(),
+  })
   t.same(
     [...verdicts.values()].map(({ kind }) => kind),
     ['keep', 'keep'],
@@ -176,7 +186,7 @@ t.test('others have their turn while very much is judged, however much a line co
   const policy = { repositories: ['**'], deleteUntagged: true, deleteReferrers: false, keepTags }
   const read = { tags, manifests }
   const turns = await turnsDuring(async () => {
-    const judged = await judge({ policy, delayMs: 0, nowMs: NOW_MS }, read)
+    const judged = await judge({ policy, delayMs: 0, nowMs: NOW_MS, timeRun: ALWAYS }, read)
     t.equal([...judged.tags.values()].filter(({ kind }) => kind === 'keep').length, 10_003)
     t.equal((await inOrder(read, judged)).length, 20_000 + 9_997)
   })

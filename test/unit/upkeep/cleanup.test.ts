@@ -29,6 +29,7 @@ t.test(
       expirePendingBlobs,
       tidyCatalog: expirePendingBlobs,
       forgetDeletes: async () => {},
+      noteTime: async () => {},
       recount: async () => {},
     })
     const jobs = new Jobs([cleanup], { clock, note, lastRuns: new LastRuns(createMemoryCatalog()) })
@@ -61,6 +62,7 @@ t.test('R296: a stop waits for no more than what is under way', async t => {
     expirePendingBlobs: untilStopped,
     tidyCatalog: async () => {},
     forgetDeletes: async () => {},
+    noteTime: async () => {},
     recount: async () => {},
   })
   const jobs = new Jobs([cleanup], { clock, note, lastRuns: new LastRuns(createMemoryCatalog()) })

@@ -1,0 +1,135 @@
+// Keeps in which time this edge ran, over restarts: for retention, which must take nothing for
+// having been away, for a clock that was ahead, or for a catalog that has just begun to count.
+import type { Catalog } from '../ports/catalog.ts'
+import type { Clock } from '../ports/clock.ts'
+import { type Gap, TimeRun } from './time-run.ts'
+
+export interface TimeKeeperDeps {
+  readonly catalog: Pick<Catalog, 'listJobNotes' | 'noteJob'>
+  readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>
+}
+
+/** Among what jobs note. */
+const NAME = 'time run'
+/** Between two looks an NTP client slews less, and nobody's policy is about it. */
+const GAP_MIN_MS = 60_000
+/** A note has some kilobytes at most. With more the oldest become one. */
+const GAPS_MAX = 64
+
+interface Kept {
+  readonly sinceMs: number
+  /** In their order, and apart. */
+  readonly gaps: readonly Gap[]
+}
+
+interface Noted extends Kept {
+  /** When it was noted. */
+  readonly seenMs: number
+}
+
+interface Look {
+  readonly nowMs: number
+  readonly monotonicMs: number
+}
+
+export class TimeKeeper {
+  readonly #deps: TimeKeeperDeps
+  #seen: Look
+  #kept: Kept | undefined
+
+  /** To be made at the start: from then on time has run. */
+  constructor(deps: TimeKeeperDeps) {
+    this.#deps = deps
+    this.#seen = this.#look()
+  }
+
+  /** @throws StoreError */
+  async asOfNow(): Promise<TimeRun> {
+    const { sinceMs, gaps } = await this.#keptUntilNow()
+    return new TimeRun(sinceMs, gaps)
+  }
+
+  /**
+   * For the next process, which takes what came after it for time that nobody saw. To be called
+   * about once an hour.
+   * @throws StoreError
+   */
+  async write(): Promise<void> {
+    const kept = await this.#keptUntilNow()
+    const noted: Noted = { ...kept, seenMs: this.#seen.nowMs }
+    await this.#deps.catalog.noteJob({ name: NAME, body: JSON.stringify(noted) })
+  }
+
+  #look(): Look {
+    const { clock } = this.#deps
+    return { nowMs: clock.nowMs(), monotonicMs: clock.monotonicMs() }
+  }
+
+  async #keptUntilNow(): Promise<Kept> {
+    const begun = this.#kept ?? (await this.#read())
+    // Another may have asked meanwhile.
+    const kept = this.#kept ?? begun
+    const look = this.#look()
+    const { nowMs } = look
+    const ranMs = look.monotonicMs - this.#seen.monotonicMs
+    // By so much the clock was put ahead since, or the machine was asleep: nobody knows when.
+    const jumpMs = nowMs - this.#seen.nowMs - ranMs
+    this.#seen = look
+    const gaps = withGap(kept.gaps, { fromMs: nowMs - jumpMs, untilMs: nowMs })
+    this.#kept = asOf({ ...kept, gaps }, nowMs)
+    return this.#kept
+  }
+
+  /** As the process before left it, up to the start of this one. */
+  async #read(): Promise<Kept> {
+    const notes = await this.#deps.catalog.listJobNotes()
+    const noted = notedFrom(notes.find(({ name }) => name === NAME)?.body)
+    const startMs = this.#seen.nowMs
+    if (noted === undefined) return { sinceMs: startMs, gaps: [] }
+    const { sinceMs, gaps, seenMs } = noted
+    return { sinceMs, gaps: withGap(gaps, { fromMs: seenMs, untilMs: startMs }) }
+  }
+}
+
+function withGap(gaps: readonly Gap[], gap: Gap): readonly Gap[] {
+  if (gap.untilMs - gap.fromMs < GAP_MIN_MS) return gaps
+  const all = [...gaps, gap]
+  const [first, second, ...rest] = all
+  if (all.length <= GAPS_MAX || first === undefined || second === undefined) return all
+  // As long as both, before the end of the later one: what lies between only seems younger.
+  const fromMs = second.fromMs - (first.untilMs - first.fromMs)
+  return [{ fromMs, untilMs: second.untilMs }, ...rest]
+}
+
+/** What is to come was told by a clock that was ahead. */
+function asOf({ sinceMs, gaps }: Kept, nowMs: number): Kept {
+  return {
+    sinceMs: Math.min(sinceMs, nowMs),
+    gaps: gaps
+      .filter(({ fromMs }) => fromMs < nowMs)
+      .map(({ fromMs, untilMs }) => ({ fromMs, untilMs: Math.min(untilMs, nowMs) })),
+  }
+}
+
+/** What cannot be read is as if nobody had noted it: counting begins. */
+function notedFrom(body: string | undefined): Noted | undefined {
+  try {
+    const noted: unknown = JSON.parse(body ?? 'null')
+    return isNoted(noted) ? noted : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isNoted(value: unknown): value is Noted {
+  if (typeof value !== 'object' || value === null) return false
+  const { sinceMs, seenMs, gaps } = value as Partial<Noted>
+  const isTime = (at: unknown) => Number.isFinite(at)
+  return isTime(sinceMs) && isTime(seenMs) && Array.isArray(gaps) && gaps.every(isGap)
+}
+
+function isGap(value: unknown): value is Gap {
+  if (typeof value !== 'object' || value === null) return false
+  const { fromMs, untilMs } = value as Partial<Gap>
+  return Number.isFinite(fromMs) && Number.isFinite(untilMs)
+}

@@ -1,0 +1,46 @@
+// How long ago something was, in time in which this edge ran: what it did not see says nothing of
+// whether an image is still wanted, and a clock that was set has not lasted. Nothing goes for being
+// old that was not old for so long here.
+import { agoText, spanText } from './age-text.ts'
+
+/** By the wall clock. */
+export interface Gap {
+  readonly fromMs: number
+  readonly untilMs: number
+}
+
+/** What is less is not worth a word. */
+const TOLD_FROM_MS = 60 * 60_000
+
+export class TimeRun {
+  /** Since when pulls are counted: what was pulled before nobody knows. */
+  readonly sinceMs: number
+  readonly #gaps: readonly Gap[]
+
+  /** `gaps` MUST NOT overlap. */
+  constructor(sinceMs: number, gaps: readonly Gap[]) {
+    this.sinceMs = sinceMs
+    this.#gaps = gaps
+  }
+
+  /** Never below 0. */
+  agoMs(atMs: number, nowMs: number): number {
+    let agoMs = nowMs - atMs
+    for (const { fromMs, untilMs } of this.#gaps)
+      agoMs -= Math.max(0, Math.min(untilMs, nowMs) - Math.max(fromMs, atMs))
+    return Math.max(0, agoMs)
+  }
+
+  /** Of what was used last then, as far as anybody knows: at the earliest when counting began. */
+  usedAgoMs(atMs: number, nowMs: number): number {
+    return this.agoMs(Math.max(atMs, this.sinceMs), nowMs)
+  }
+
+  /** `30 days ago`, or how much of that it ran as well. */
+  agoText(atMs: number, nowMs: number): string {
+    const ranMs = this.agoMs(atMs, nowMs)
+    const text = agoText(atMs, nowMs)
+    if (nowMs - atMs - ranMs < TOLD_FROM_MS) return text
+    return `${text} (this edge ran for ${spanText(ranMs)} of that)`
+  }
+}
