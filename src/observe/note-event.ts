@@ -13,6 +13,7 @@ import {
   notePushed,
   noteRetained,
   noteTooMuchToRetain,
+  noteTooUnclearToRetain,
   noteUploadsPurged,
 } from './note-push.ts'
 import { createOnceAMinute } from './once-a-minute.ts'
@@ -90,6 +91,8 @@ function note(event: EngineEvent, notebook: Notebook): void {
       return noteRetained(event, notebook)
     case 'too much to retain':
       return noteTooMuchToRetain(event, notebook)
+    case 'too unclear to retain':
+      return noteTooUnclearToRetain(event, notebook)
     case 'uploads purged':
       return noteUploadsPurged(event, notebook)
   }

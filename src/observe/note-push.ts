@@ -79,3 +79,13 @@ export function noteTooMuchToRetain(
   const repository = repositoryKey(event.repository)
   logger.warn({ repository, limit: event.limit, hint }, 'too large for retention, and left alone')
 }
+
+export function noteTooUnclearToRetain(
+  event: Event<'too unclear to retain'>,
+  { logger }: Notebook,
+): void {
+  const hint =
+    'look for what the log says is lost or cannot be read: bring it back, or push it again'
+  const repository = event.repository === undefined ? 'all' : repositoryKey(event.repository)
+  logger.warn({ repository, hint }, 'too little is known for retention, and left alone')
+}

@@ -421,6 +421,7 @@ const PLATFORM: readonly Row[] = [
   [422, 'P0', 'nothing goes by policies of retention that a reload has taken out'],
   [423, 'P0', 'retention takes nothing for pulls that nobody counted, or time that nobody saw'],
   [424, 'P0', 'retention takes nothing by the time of a clock that is ahead'],
+  [425, 'P0', 'nothing goes by retention where facts say more than the catalog knows'],
   [352, 'P1', 'what an operator purges is gone from disk and memory, and asked for anew'],
 ]
 

@@ -6,18 +6,16 @@ import type { Digest } from '../../oci/digest.ts'
 import { parseRepositoryKey, type RepositoryKey } from '../../oci/reference.ts'
 import type { Turns } from '../../async/turns.ts'
 import type { BlobPresence } from '../blob-presence.ts'
-import { parseDelivery } from '../delivery-payload.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Fact, FactStore } from '../ports/facts.ts'
+import { unclearRepositories } from '../unclear-repositories.ts'
 import { type DayMarksDeps, markDay } from './day-marks.ts'
 
 /** Another edge, or a backup that is brought back, may have from before what was deleted since. */
 export const REMEMBERED_DAYS = 30
 /** Each is an unlink and a sync of the directory; the next pass goes on. */
 export const FORGOTTEN_AT_ONCE = 1_000
-/** Repositories of which facts say more than the catalog knows; with more none is forgotten. */
-const UNCLEAR_MAX = 10_000
 /** Some milliseconds of work; then whoever pulls has the thread for about as long. */
 const AT_ONCE = 64
 const PAUSE_MS = 5
@@ -51,8 +49,8 @@ export class OldDeletes {
   async forget(signal: AbortSignal): Promise<void> {
     const before = await markDay(this.#deps, REMEMBERED_DAYS)
     if (before === undefined || before === this.#doneBefore) return
-    const unclear = await this.#unclear(signal)
-    if (unclear === undefined) return
+    const unclear = await unclearRepositories(this.#deps, this.#facts(signal))
+    if (unclear === undefined || signal.aborted || this.#deps.facts.hasFailed) return
     let forgotten = 0
     for await (const fact of this.#facts(signal)) {
       if (fact.kind !== 'deleted' || unclear.has(fact.repository)) continue
@@ -60,45 +58,6 @@ export class OldDeletes {
       if (forgotten === FORGOTTEN_AT_ONCE) return
     }
     if (!signal.aborted) this.#doneBefore = before
-  }
-
-  /**
-   * Repositories of which a fact says something that the catalog does not know: what that lists
-   * nobody knows until its bytes are back. Undefined when that cannot be told.
-   */
-  async #unclear(signal: AbortSignal): Promise<ReadonlySet<RepositoryKey> | undefined> {
-    const unclear = new Set<RepositoryKey>()
-    for await (const fact of this.#facts(signal)) {
-      const repository = await this.#unknownIn(fact)
-      if (repository !== undefined) unclear.add(repository)
-      if (unclear.size > UNCLEAR_MAX) return undefined
-    }
-    // One that cannot be read may be of any repository.
-    return signal.aborted || this.#deps.facts.hasFailed ? undefined : unclear
-  }
-
-  async #unknownIn(fact: Fact): Promise<RepositoryKey | undefined> {
-    const { catalog } = this.#deps
-    switch (fact.kind) {
-      case 'manifest': {
-        const { repository, digest } = fact
-        const member = await catalog.findMember(parseRepositoryKey(repository), digest)
-        return member?.mediaType === undefined ? repository : undefined
-      }
-      case 'tag': {
-        const { repository, tag, digest } = fact
-        const known = await catalog.findTag(parseRepositoryKey(repository), tag)
-        return known?.digest === digest ? undefined : repository
-      }
-      case 'delivery': {
-        const isKnown = (await catalog.findDelivery(fact.id)) !== undefined
-        return isKnown && parseDelivery(fact.payload) !== undefined
-          ? undefined
-          : (fact.key as RepositoryKey)
-      }
-      case 'deleted':
-        return undefined
-    }
   }
 
   /** Whoever pushes what lists it is waited for, and has written the tombstone anew. */

@@ -189,6 +189,12 @@ export type EngineEvent =
       readonly limit: number
     }
   | {
+      /** Facts say more than the catalog knows, and so it was left alone. */
+      readonly kind: 'too unclear to retain'
+      /** Undefined: any of them, since a fact cannot be read. */
+      readonly repository: Repository | undefined
+    }
+  | {
       /** Abandoned uploads that were removed, or would have been. */
       readonly kind: 'uploads purged'
       readonly sessions: number

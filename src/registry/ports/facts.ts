@@ -84,6 +84,8 @@ export interface FactStore {
    * or a fact could not be read.
    */
   readonly hasFailed: boolean
+  /** How many could not be read when they were listed, since the start, each time anew. */
+  readonly unreadable: number
   /**
    * Writes all of them; each takes the place of the one with its identity, whole or not at all.
    * Durable when it resolves: file fsync, rename, fsync of the directory. Never retries an fsync.

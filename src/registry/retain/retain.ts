@@ -12,6 +12,9 @@ import {
   repositoryKey,
   type RepositoryKey,
 } from '../../oci/reference.ts'
+import { Pieces } from '../pieces.ts'
+import type { Fact } from '../ports/facts.ts'
+import { unclearRepositories } from '../unclear-repositories.ts'
 import { type DeleteManifestDeps, removeManifest, removeTag } from '../delete/delete-manifest.ts'
 import { type JobResult, type JobRun, Tally } from '../job.ts'
 import type { Pins } from '../pins/pins.ts'
@@ -37,6 +40,9 @@ const TOGETHER_MAX = 10 * GONE_AT_ONCE
 const JUDGED_TIMES_MAX = 3
 /** Of what goes from one repository: a line of the log is to be read. */
 const LOGGED_MAX = 20
+
+const LEFT = 'repositories of which something is lost were left alone: the log names them'
+const ALL_LEFT = 'nothing was judged, since a file in facts/ cannot be read: the log names it'
 
 export interface RetainDeps extends DeleteManifestDeps {
   readonly note: NoteEvent
@@ -71,18 +77,42 @@ export async function retain(
   const tally = new Tally(run)
   if (rules().policies.length === 0) return tally.result()
   const loosened = new Loosened(deps.catalog)
+  const unclear = await unclearRepositories(deps, factsOf(deps, run))
+  if (unclear === undefined) {
+    deps.note({ kind: 'too unclear to retain', repository: undefined })
+    return { ...tally.result(), note: ALL_LEFT }
+  }
   const timeRun = await deps.timeRun()
   const parts = { ...deps, rules, run, tally, loosened, timeRun, nowMs: deps.clock.nowMs() }
   const repositories = rowsOf<RepositoryKey, RepositoryKey>(
     page => deps.catalog.listRepositories(page),
     key => key,
   )
+  let isLeft = false
   for await (const key of repositories) {
     await run.pause()
     if (run.signal.aborted) break
-    await retainRepository(parts, parseRepositoryKey(key))
+    const repository = parseRepositoryKey(key)
+    if (!unclear.has(key)) await retainRepository(parts, repository)
+    else if (judgedBy(rules(), repository) !== undefined) {
+      deps.note({ kind: 'too unclear to retain', repository })
+      isLeft = true
+    }
   }
-  return tally.result()
+  return isLeft ? { ...tally.result(), note: LEFT } : tally.result()
+}
+
+/** All of them, in pieces, or until the run is cancelled. */
+async function* factsOf(
+  { facts }: RetainDeps,
+  { signal }: Pick<JobRun, 'signal'>,
+): AsyncGenerator<Fact> {
+  const pieces = new Pieces()
+  for await (const fact of facts.list()) {
+    if (signal.aborted) return
+    yield fact
+    await pieces.done(1)
+  }
 }
 
 /** What one repository is judged by. */

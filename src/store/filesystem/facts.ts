@@ -48,6 +48,7 @@ export class FilesystemFacts implements FactStore {
   readonly #catalog: string
   readonly #giveRoom: FactsOptions['giveRoom']
   #hasFailed = false
+  #unreadable = 0
   #takenBytes = 0
 
   /** The directories are there. */
@@ -64,6 +65,10 @@ export class FilesystemFacts implements FactStore {
    */
   get hasFailed(): boolean {
     return this.#hasFailed
+  }
+
+  get unreadable(): number {
+    return this.#unreadable
   }
 
   /**
@@ -197,6 +202,7 @@ export class FilesystemFacts implements FactStore {
   #tell(name: string, why: string): void {
     const { note, layout } = this.#disk
     this.#hasFailed = true
+    this.#unreadable += 1
     note({
       kind: 'storage failed',
       failure: 'corrupt',

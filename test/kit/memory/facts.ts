@@ -20,9 +20,13 @@ export function createMemoryFacts(
   { note = () => {}, catalog = 'the only one' }: MemoryFactsOptions = {},
 ): FactStore {
   let hasFailed = false
+  let unreadable = 0
   return {
     get hasFailed() {
       return hasFailed
+    },
+    get unreadable() {
+      return unreadable
     },
     async write(facts) {
       const texts = facts.map(fact => [factName(fact), formatFact(fact, catalog)] as const)
@@ -48,6 +52,7 @@ export function createMemoryFacts(
         if (fact !== undefined) yield fact
         else {
           hasFailed = true
+          unreadable += 1
           note({ kind: 'storage failed', failure: 'corrupt', reason: name, hint: undefined })
         }
       }

@@ -279,6 +279,14 @@ t.test('what goes by retention is a line for each repository, and counted', asyn
   t.equal(await value('retention_gone_total{what="manifest"}'), '1')
   note({ kind: 'too much to retain', repository, limit: 7 })
   t.match(written.at(-1), { level: 'warn', hint: /delete some by hand/, limit: 7 })
+  note({ kind: 'too unclear to retain', repository })
+  t.match(written.at(-1), {
+    level: 'warn',
+    hint: /push it again/,
+    repository: 'localhost/team/app',
+  })
+  note({ kind: 'too unclear to retain', repository: undefined })
+  t.match(written.at(-1), { repository: 'all' })
 })
 
 t.test('uploads that were removed are news; a round without any is not', async t => {

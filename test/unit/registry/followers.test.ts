@@ -269,6 +269,9 @@ t.test('R384: one that cannot be taken holds up no other, and goes in the next p
     get hasFailed() {
       return under.hasFailed
     },
+    get unreadable() {
+      return under.unreadable
+    },
     has: identity => under.has(identity),
     find: identity => under.find(identity),
     list: () => under.list(),

@@ -154,6 +154,7 @@ t.test('R264: facts that could not be changed or read are said to have failed', 
   t.equal(read.hasFailed, false)
   t.same(await listed(read), [])
   t.equal(read.hasFailed, true)
+  t.same([changed.unreadable, read.unreadable], [0, 1])
 })
 
 t.test('R191: no path is made from anything but the name of a fact', async t => {
