@@ -7,6 +7,7 @@ import type { Access, AccessRequest, Decision, Owner, Principal, Refusal } from 
 import { browserMark, hasCredentials } from './marks.ts'
 import { isLoopbackName } from './loopback.ts'
 import { whyNoLocalProgram, whyNotOwner } from './local-program.ts'
+import { LOCAL_PUSH_OFF } from './local-push.ts'
 import type { AccessRule } from './rule.ts'
 import { asMet, decideByRules } from './decide-by-rules.ts'
 import { Revision } from './revision.ts'
@@ -20,7 +21,7 @@ export interface AccessSettings {
    * Why no program of this machine may write, by `http.localpush` or by what it goes by when it is
    * not set; undefined: they may.
    */
-  readonly localPushOff: keyof typeof OFF | undefined
+  readonly localPushOff: keyof typeof LOCAL_PUSH_OFF | undefined
   /**
    * Host names, with or without a port, in lower case, by which this registry may be called beside
    * loopback names. Undefined: by any.
@@ -28,21 +29,6 @@ export interface AccessSettings {
   readonly hosts: readonly string[] | undefined
   /** The first that is about a request decides. Empty: there are none. */
   readonly rules: readonly AccessRule[]
-}
-
-/** Why a program that calls from loopback may be what forwards others. */
-export type SharedLoopback = 'user namespace' | 'pod'
-
-/**
- * What `localPushOff` is when the configuration says `said`: `unsaid` is as the server's
- * surroundings have it, where what forwards others may call from loopback as clients do.
- */
-export function whyLocalPushOff(
-  said: 'on' | 'unsaid' | keyof typeof OFF,
-  surroundings: SharedLoopback | undefined,
-): AccessSettings['localPushOff'] {
-  if (said === 'unsaid') return surroundings
-  return said === 'on' ? undefined : said
 }
 
 /**
@@ -61,7 +47,7 @@ export function createLocalAccess(
   /** Without a look at whom it belongs to. */
   function whyNotBySigns(principal: Principal): string | undefined {
     const { localPushOff } = settings()
-    return localPushOff === undefined ? whyNoLocalProgram(principal) : OFF[localPushOff]
+    return localPushOff === undefined ? whyNoLocalProgram(principal) : LOCAL_PUSH_OFF[localPushOff]
   }
 
   /** For whom the signs speak already. */
@@ -147,17 +133,6 @@ const NO_ACCOUNTS =
   'this registry has no accounts, so no user name and password are good here: log out (docker logout), and pull without any; programs on its own machine push without any, too'
 
 const ALLOWED: Decision = { kind: 'allowed', anonymously: true }
-
-const OFF = {
-  'set to false': 'and not from these either, because http.localpush is false',
-  'public name':
-    'and from these only with http.localpush: true, because http.host says that others come to it by another name, perhaps through a proxy on its machine',
-  certificate:
-    'and from these only with http.localpush: true, because its certificate is for names by which others come to it',
-  'user namespace':
-    'and from these only with http.localpush: true, because it runs in a container whose root is another user outside (rootless, userns-remap, unprivileged LXC), where what is forwarded from outside can look like them',
-  pod: 'and from these only with http.localpush: true, because it runs in a pod, where what another container forwards looks like them',
-} as const
 
 /** Without `meet` nobody writes. */
 const NOT_ASKED: Owner = { kind: 'unknown', reason: 'it was not asked' }

@@ -3,12 +3,12 @@
 // only what stands before the first wildcard is looked at. Keys are in the order of their
 // characters, as catalogs list them.
 import type { RepositoryKey } from '../oci/reference.ts'
+import { beginningOf, WILDCARD } from './pattern.ts'
 import type { AccessRule } from './rule.ts'
 
 /** Behind all characters of names. */
 const LAST = '~'
 const TREE = '/**'
-const WILDCARD = /[^a-z0-9./:_-]/
 
 /**
  * No key between the text that this gives and `key` is shown to whom `rules` are about; undefined:
@@ -39,13 +39,6 @@ function nextOf(rules: readonly AccessRule[], key: RepositoryKey): string | unde
     (least, each) => (least === undefined || each < least ? each : least),
     undefined,
   )
-}
-
-/** What every key begins with that a pattern matches. */
-export function beginningOf(match: string): string {
-  const at = match.search(WILDCARD)
-  // `root/**` is about `root` as well.
-  return at === -1 ? match : match.slice(0, at).replace(/\/$/, '')
 }
 
 /** Behind which text the next key may come that a pattern matches; undefined: none does. */

@@ -11,7 +11,8 @@ import { TAG_GLOB } from '../oci/name-glob.ts'
 import type { RepositoryKey, Tag } from '../oci/reference.ts'
 import type { Action, MovedTags } from './access.ts'
 import { NetworkTable } from './network-table.ts'
-import { beginningOf, nextShown } from './next-shown.ts'
+import { nextShown } from './next-shown.ts'
+import { beginningOf } from './pattern.ts'
 import type { AccessRule, Who } from './rule.ts'
 
 /** Who asks, as far as rules can be about it. */

@@ -2,6 +2,7 @@
 // as a server that is started with it would.
 import { parseArgs } from 'node:util'
 import type { Action, MovedTags } from '../access/access.ts'
+import { type SharedLoopback, whyLocalPushOff } from '../access/local-push.ts'
 import { readNetwork } from '../access/network.ts'
 import { type AccessRule, formatWho, RIGHTS } from '../access/rule.ts'
 import { type Caller, ELSEWHERE, Rulebook } from '../access/rulebook.ts'
@@ -9,29 +10,25 @@ import type { Config } from '../config/config.ts'
 import type { Place } from '../config/findings.ts'
 import { closest } from '../config/suggest.ts'
 import { RegistryError } from '../oci/errors.ts'
-import {
-  LOCALHOST,
-  parseRepositoryKey,
-  parseTag,
-  registryOf,
-  type Repository,
-  repositoryKey,
-  type Tag,
-} from '../oci/reference.ts'
+import { parseNamePath } from '../oci/endpoint.ts'
+import { LOCALHOST, parseTag, type Repository, repositoryKey, type Tag } from '../oci/reference.ts'
 import { createPolicies } from '../registry/repository-policies.ts'
+import { createRoute } from '../registry/route.ts'
+import { routeOptions } from '../server/route-options.ts'
 import { requireConfiguration } from './configuration.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
 import { writeJson } from './output.ts'
+import { readSharedLoopback } from './shared-loopback.ts'
 
 export const help = `entrepot access test WHO ACTION REPOSITORY [--tag TAG] [--config FILE] [--json]
 
 Says whether the access rules of the configuration let somebody do something, which of them decides, and on which line it
 stands. No server is asked: after a change of the file, this is what the next reload brings.
 
-  WHO         an address such as 10.0.0.7; "local", a program on the machine of the edge; or "anonymous", somebody whom
-              no rule with a network is about
+  WHO         an address such as 10.0.0.7; "local", a program on the machine of the edge, where this runs as well; or
+              "anonymous", somebody whom no rule with a network is about
   ACTION      pull, push, delete or list
-  REPOSITORY  as rules name it: docker.io/library/alpine, localhost/team/app
+  REPOSITORY  with its registry, as clients write it: docker.io/alpine is docker.io/library/alpine
   --tag TAG   that is pushed or deleted; without, a push of content alone, or a delete by digest
 
   --config FILE  default: as for serve
@@ -47,6 +44,8 @@ Examples
 const USAGE = 'usage: entrepot access test WHO ACTION REPOSITORY [--tag TAG]'
 
 interface Asked {
+  /** As it was written. */
+  readonly name: string
   readonly caller: Caller
   readonly action: Action
   readonly repository: Repository
@@ -77,7 +76,8 @@ export async function run(args: readonly string[], context: CliContext): Promise
     throw new CliError(EXIT_CODES.usage, USAGE)
   if (more.length > 0) throw new CliError(EXIT_CODES.usage, USAGE)
   const config = requireConfiguration(context, values.config)
-  const told = tell(config, readAsked(config, { who, action, name, tag: values.tag }))
+  const shared = readSharedLoopback(context.env)
+  const told = tell(config, readAsked(config, { who, action, name, tag: values.tag, shared }))
   if (values.json) writeJson(context, told)
   else
     context.stdout.write(
@@ -91,11 +91,13 @@ interface Words {
   readonly action: string
   readonly name: string
   readonly tag: string | undefined
+  /** Of the place where this runs, which is taken for the server's. */
+  readonly shared: SharedLoopback | undefined
 }
 
 /** @throws CliError usage */
 function readAsked(config: Config, words: Words): Asked {
-  const caller = callerOf(words.who, config)
+  const caller = callerOf(words.who, config, words.shared)
   const action = RIGHTS.find(each => each === words.action)
   if (action === undefined) {
     const near = closest(words.action, RIGHTS)
@@ -104,21 +106,34 @@ function readAsked(config: Config, words: Words): Asked {
   }
   const repository = readRepository(words.name, config)
   const tags = words.tag === undefined ? undefined : [readTag(words.tag)]
-  return { caller, action, repository, moves: action === 'delete' ? (tags ?? 'any') : tags }
+  return {
+    name: words.name,
+    caller,
+    action,
+    repository,
+    moves: action === 'delete' ? (tags ?? 'any') : tags,
+  }
 }
 
-/** @throws CliError usage */
+/**
+ * Where the data port takes this name, which is written with its registry here.
+ * @throws CliError usage
+ */
 function readRepository(name: string, config: Config): Repository {
-  const { upstreams, anyUpstream, defaultRegistry } = config
-  const registry = registryOf(name)
-  const isKnown =
-    registry === LOCALHOST ||
-    upstreams.some(each => each.registry === registry) ||
-    (anyUpstream !== undefined && /[.:]/.test(registry))
-  if (isKnown && name.includes('/')) return orUsage(name, () => parseRepositoryKey(name))
-  const example = `${name.includes('/') ? defaultRegistry : LOCALHOST}/${name}`
-  const message = `${name}: a repository is written with its registry here, such as ${example}`
-  throw new CliError(EXIT_CODES.usage, message)
+  if (!name.includes('/')) {
+    const message = `${name}: a repository is written with its registry here, such as ${LOCALHOST}/${name}`
+    throw new CliError(EXIT_CODES.usage, message)
+  }
+  const endpoint = { kind: 'tags', path: orUsage(name, () => parseNamePath(name)) } as const
+  const target = { endpoint, leading: undefined, query: new URLSearchParams() }
+  const route = createRoute(routeOptions(config))
+  const { repository } = orUsage(name, () => route(target, undefined))
+  // Its first component is no registry, and it went to the one that is the default.
+  if (repository.name === name) {
+    const message = `${name}: a repository is written with its registry here, such as ${repositoryKey(repository)}`
+    throw new CliError(EXIT_CODES.usage, message)
+  }
+  return repository
 }
 
 function readTag(text: string): Tag {
@@ -152,9 +167,9 @@ function tell(config: Config, asked: Asked): Told {
 }
 
 /** @throws CliError usage */
-function callerOf(who: string, { http }: Config): Caller {
+function callerOf(who: string, { http }: Config, surroundings: SharedLoopback | undefined): Caller {
   if (who === 'anonymous') return { address: ELSEWHERE, isLocal: () => false }
-  const mayBeLocal = http.localPush === 'on' || http.localPush === 'unsaid'
+  const mayBeLocal = whyLocalPushOff(http.localPush, surroundings) === undefined
   if (who === 'local') return { address: '127.0.0.1', isLocal: () => mayBeLocal }
   const network = readNetwork(who)
   if (network.kind === 'none' || who.includes('/')) {
@@ -174,12 +189,18 @@ function tellWithout(config: Config, asked: Asked): Told {
   return { allowed, rule: undefined, place: undefined, because: [because, ...policy] }
 }
 
-/** What holds for a write whoever asks. */
-function policyOf({ repositories }: Config, { action, repository }: Asked): string[] {
+/**
+ * Which repository it is, where it was written otherwise, and what holds for a write whoever asks.
+ */
+function policyOf({ repositories }: Config, { name, action, repository }: Asked): string[] {
+  const key = repositoryKey(repository)
+  const spelled = key === name ? [] : [`${name} is ${key}`]
   const { push, deletable } = createPolicies(repositories).find(repository)
-  if (action === 'push' && push === 'deny') return ['repositories refuses all pushes there']
-  if (action === 'delete' && !deletable) return ['repositories refuses all deletes there']
-  return []
+  if (action === 'push' && push === 'deny')
+    return [...spelled, 'repositories refuses all pushes there']
+  if (action === 'delete' && !deletable)
+    return [...spelled, 'repositories refuses all deletes there']
+  return spelled
 }
 
 function describePlace(place: Place | undefined): string {

@@ -1,5 +1,6 @@
 // `check`: every fault of a configuration at once, and with --online whether its upstreams answer.
 import { parseArgs } from 'node:util'
+import { type SharedLoopback, whyLocalPushOff } from '../access/local-push.ts'
 import { LATE, within } from '../async/within.ts'
 import { formatFindings } from '../config/findings.ts'
 import type { Config } from '../config/config.ts'
@@ -11,6 +12,7 @@ import { askAdmin } from './admin-client.ts'
 import { type ConfigurationFile, invalidConfiguration, loadConfiguration } from './configuration.ts'
 import { type CliContext, EXIT_CODES, type ExitCode } from './context.ts'
 import { writeJson, writeTable } from './output.ts'
+import { readSharedLoopback } from './shared-loopback.ts'
 import { VERSION } from './version.ts'
 
 export const help = `entrepot check [--config FILE] [--online] [--json]
@@ -52,7 +54,8 @@ export async function run(args: readonly string[], context: CliContext): Promise
   else {
     context.stderr.write(formatFindings(result.warnings, path))
     context.stdout.write(`${path ?? 'no configuration: the built-in one'} is valid\n`)
-    context.stdout.write(`${describeLocals(result.config)}\n`)
+    const surroundings = readSharedLoopback(context.env)
+    context.stdout.write(`${describeLocals(result.config, surroundings)}\n`)
     if (probes !== undefined) writeProbes(context, probes)
   }
   return probes?.some(each => !each.answers) ? EXIT_CODES.failed : EXIT_CODES.ok
@@ -69,12 +72,24 @@ async function load(context: CliContext, named: string | undefined): Promise<Con
   return loadConfiguration(context, named, status.content.keptBlocks * BLOCK_BYTES)
 }
 
-/** What programs on the machine of the edge may do: that hangs on several keys. */
-function describeLocals({ access, http: { localPush } }: Config): string {
-  if (access.length > 0) return 'programs on this machine may do what access allows them'
-  return localPush === 'on' || localPush === 'unsaid'
-    ? 'programs on this machine may push and delete, since there are no access rules'
-    : 'nobody may push or delete: there are no access rules, and http.localpush is off'
+/**
+ * What programs on the machine of the edge may do: that hangs on several keys, and where the server
+ * runs. This runs in the same place, or it cannot tell.
+ */
+function describeLocals(
+  { access, http: { localPush } }: Config,
+  surroundings: SharedLoopback | undefined,
+): string {
+  const off = whyLocalPushOff(localPush, surroundings)
+  if (off === undefined && access.length > 0)
+    return 'programs on this machine may do what access allows them'
+  if (off === undefined)
+    return 'programs on this machine may push and delete, since there are no access rules'
+  if (off === 'pod' || off === 'user namespace')
+    return `nobody is a program of this machine here, where what others forward looks like one (${off}), unless http.localpush is true`
+  return access.length === 0
+    ? 'nobody may push or delete: there are no access rules, and http.localpush is off'
+    : 'nobody is a program of this machine, since http.localpush is off: access allows the others what it says'
 }
 
 function probe(config: Config): Promise<readonly Probe[]> {

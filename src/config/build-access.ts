@@ -1,7 +1,9 @@
 // `access` → the rules as they are obeyed (access/rulebook.ts), and what cannot be meant: a rule
 // that is never reached or matches nothing, one that lets in more than it says, and one that allows
 // what the rest of the configuration refuses.
+import type { Action } from '../access/access.ts'
 import { hasLoopback, isWithin } from '../access/network.ts'
+import { beginningOf } from '../access/pattern.ts'
 import type { Who } from '../access/rule.ts'
 import { ACCESS_KEYS } from './access-schema.ts'
 import {
@@ -58,6 +60,7 @@ function checkRules(judge: Judge, settings: Settings, known: KnownToAccess): voi
       judge.note([...at(index), 'allow'], { message, suggestion: '["pull"]' })
     }
     checkWho(judge, [...at(index), 'who'], { rule, known })
+    noteNoDeny(judge, [...at(index), 'who'], { rules, index })
     const reads = READS.filter(right => rule.allow.includes(right)).join(' and ')
     if (rule.tags.length > 0 && reads !== '') {
       const message = `a rule with tags is about pushes and deletes: one without has to allow ${reads}`
@@ -126,6 +129,43 @@ function checkWho(
     warn(
       `from loopback comes what proxies and forwarders on this machine pass on, too, and may ${writes} there; its own programs are local`,
     )
+}
+
+/**
+ * Who is local has shown it, and whoever has not is none of them, wherever it runs: by another
+ * address, name or header the same program is whoever its address says, and gets what the next
+ * rules allow.
+ */
+function noteNoDeny(
+  judge: Judge,
+  path: Path,
+  { rules, index }: { readonly rules: readonly RuleSettings[]; readonly index: number },
+): void {
+  const rule = rules[index]
+  if (rule?.who.kind !== 'local') return
+  const told = new Set<string>()
+  for (const [later, other] of rules.entries()) {
+    if (later <= index || other.who.kind === 'local' || !mayMeet(rule.match, other.match)) continue
+    const rights = other.allow.filter(
+      right => !rule.allow.includes(right) && !told.has(right) && isAboutTags(rule, other, right),
+    )
+    if (rights.length === 0) continue
+    for (const right of rights) told.add(right)
+    const message = `keeps no program on this machine from ${rights.join(' and ')}: access[${later}] allows it, and one that calls by another address or name, or with a header of its own, is not local; deny it to "*", behind the rules for those who may`
+    judge.note(path, { severity: 'warning', message })
+  }
+}
+
+/** A rule with tags decides no pulls and lists. */
+function isAboutTags(rule: RuleSettings, other: RuleSettings, right: Action): boolean {
+  const isWrite = right === 'push' || right === 'delete'
+  return isWrite || (rule.tags.length === 0 && other.tags.length === 0)
+}
+
+/** May some repository match both? Said too often rather than too seldom. */
+function mayMeet(one: string, other: string): boolean {
+  const [a, b] = [beginningOf(one), beginningOf(other)]
+  return a.startsWith(b) || b.startsWith(a)
 }
 
 /** May anything be pushed where the pattern matches, by any rule of `repositories`? */

@@ -13,6 +13,7 @@ import { type BuiltUpstreams, buildUpstreams } from './build-upstreams.ts'
 import { canonicalHost, checkedHost, DOCKER_HUB, isLocalhost } from './built-in.ts'
 import type { Config, HttpConfig, ProxyEnvironment, StorageConfig, TlsConfig } from './config.ts'
 import type { Judge } from './judge.ts'
+import { judgeExposed } from './judge-exposed.ts'
 import { judgeLimits } from './judge-limits.ts'
 import { named } from './keys.ts'
 import { HTTP_KEYS, type Settings } from './schema.ts'
@@ -32,6 +33,8 @@ export function buildConfig(judge: Judge, settings: Settings): Config {
   const defaultRegistry = buildDefault(judge, settings, built)
   const known = { ...built, defaultRegistry, ownNames: http.names }
   checkQuotas(judge, settings, known)
+  const rules = buildAccess(judge, settings, { ...known, localPush: http.localPush })
+  judgeExposed(judge, Object.keys(settings.upstreams), { ...built, ...rules, http })
   return deepFreeze({
     log: settings.log,
     http,
@@ -41,7 +44,7 @@ export function buildConfig(judge: Judge, settings: Settings): Config {
     defaultRegistry,
     ...built,
     repositories: buildRepositories(judge, settings, known),
-    ...buildAccess(judge, settings, { ...known, localPush: http.localPush }),
+    ...rules,
     pins: buildPins(judge, settings, known),
     proxyEnvironment: buildProxyEnvironment(judge.surroundings.env),
     settings: listSettings(settings, judge.fileTexts),

@@ -1,5 +1,5 @@
 // What a server is given by the process that runs it, and what that process is given back.
-import type { SharedLoopback } from '../access/local-access.ts'
+import type { SharedLoopback } from '../access/local-push.ts'
 import type { Config } from '../config/config.ts'
 import type { ConfigChange } from '../config/settings-list.ts'
 import type { Logger } from '../observe/log.ts'

@@ -1,9 +1,9 @@
 // What every HTTP thread goes by, from the configuration: values, since they go to other threads. A
 // part of the composition root.
-import { type SharedLoopback, whyLocalPushOff } from '../access/local-access.ts'
+import { type SharedLoopback, whyLocalPushOff } from '../access/local-push.ts'
 import type { Config } from '../config/config.ts'
 import type { ThreadSettings } from '../threads/sides.ts'
-import { routeOptions } from './upstreams.ts'
+import { routeOptions } from './route-options.ts'
 
 export interface SettingsSurroundings {
   readonly uid: number | undefined

@@ -2,7 +2,6 @@
 // of the composition, because it joins config/, upstream/ and registry/.
 import { readFile } from 'node:fs/promises'
 import { LRUCache } from 'lru-cache'
-import { DOCKER_HUB_ALIASES, DOCKER_HUB } from '../config/built-in.ts'
 import type { Config, ProxyChoice, ProxyEnvironment, UpstreamConfig } from '../config/config.ts'
 import type { Target } from '../oci/endpoint.ts'
 import { LOCALHOST, type RegistryHost } from '../oci/reference.ts'
@@ -12,7 +11,8 @@ import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
 import type { UpstreamHealth } from '../registry/ports/upstream.ts'
 import { namesOfMachine, type OwnAddress, ownNameIn } from '../registry/own-name.ts'
-import { compileNames, createRoute, type Route, type RouteOptions } from '../registry/route.ts'
+import { compileNames, createRoute, type Route } from '../registry/route.ts'
+import { routeOptions } from './route-options.ts'
 import { type LookupAll, lookupAll } from '../upstream/connect/connector.ts'
 import { createLookUps, type LookUps } from '../upstream/connect/look-ups.ts'
 import type { CredentialSource, UpstreamOptions } from '../upstream/options.ts'
@@ -172,28 +172,6 @@ function remembering(namespace: OpenNamespace, before: UpstreamHealth): OpenName
     return { ...now, lastFinding, lastFailure, rateLimitRemaining }
   }
   return { ...namespace, upstream: { ...upstream, health } }
-}
-
-/** What the route of names is made of. */
-export function routeOptions(config: Config): RouteOptions {
-  return {
-    defaultRegistry: config.defaultRegistry,
-    upstreams: new Set(config.upstreams.map(each => each.registry)),
-    aliases: new Map(DOCKER_HUB_ALIASES.map(alias => [alias, DOCKER_HUB] as const)),
-    ownNames: new Set<string>(config.http.names),
-    virtualHosts: new Map(
-      config.upstreams.flatMap(each =>
-        each.virtualHosts.map(host => [host as string, each.registry] as const),
-      ),
-    ),
-    anyUpstream: config.anyUpstream !== undefined,
-    names: {
-      byRegistry: new Map(
-        config.upstreams.map(({ registry, names }) => [registry, names] as const),
-      ),
-      any: config.anyUpstream?.names,
-    },
-  }
 }
 
 function upstreamOptions(

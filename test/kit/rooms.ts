@@ -194,6 +194,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'access/access.ts',
       'access/rule.ts',
       'access/network.ts',
+      'access/pattern.ts',
       `${PORTS}/push-modes.ts`,
     ],
   },
@@ -224,6 +225,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'access/rule.ts',
       'access/rulebook.ts',
       'access/network.ts',
+      'access/local-push.ts',
+      'server/route-options.ts',
       'server/start.ts',
       'server/surroundings.ts',
       'server/probe-upstreams.ts',
@@ -234,7 +237,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   // less.
   server: { imports: ['*'] },
   // Builds one upstream for each that is configured.
-  'server/upstreams.ts': { imports: ['oci', 'config', 'registry', 'upstream'] },
+  'server/upstreams.ts': {
+    imports: ['server/route-options.ts', 'oci', 'config', 'registry', 'upstream'],
+  },
+  // For `entrepot access`, which loads no upstream.
+  'server/route-options.ts': { imports: ['config', 'registry'] },
   // For `entrepot check`, which opens no directory.
   'server/probe-upstreams.ts': { imports: ['server/upstreams.ts', 'oci', 'config', PORTS] },
   // The first thread and the further ones have it, so it knows what both have.
@@ -272,7 +279,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   // What a start is given and gives back, as types: who names it loads nothing that is composed.
   'server/surroundings.ts': {
-    imports: ['config', 'access/local-access.ts', 'observe/log.ts', 'registry/operator', PORTS],
+    imports: ['config', 'access/local-push.ts', 'observe/log.ts', 'registry/operator', PORTS],
   },
   // Parts that know nothing of what is composed.
   'server/closing.ts': { imports: [] },

@@ -53,6 +53,36 @@ t.test('R407: access test names the deciding rule and its line', async t => {
   t.match(JSON.parse(json.stdout), { allowed: false, rule: 1, place: { source: 'file', line: 3 } })
 })
 
+t.test('R407: access test reads names as the data port does', async t => {
+  const { test } = await open(t, RULES)
+  for (const [name, exitCode, stdout] of [
+    ['docker.io/library/alpine', 0, /access\[2\] on line 4[^\n]*\n$/],
+    ['docker.io/alpine', 0, /access\[2\].*\n +docker\.io\/alpine is docker\.io\/library\/alpine/],
+    ['index.docker.io/library/alpine', 0, /is docker\.io\/library\/alpine/],
+    ['registry-1.docker.io/alpine', 0, /is docker\.io\/library\/alpine/],
+    ['docker.io:443/alpine', 0, /is docker\.io\/library\/alpine/],
+    ['docker.io/team/app', 1, /^denied: no rule/],
+  ] as const)
+    t.match(await test('192.0.2.1', 'pull', name), { exitCode, stdout }, name)
+  const usage = (stderr: RegExp) => ({ exitCode: 2, stderr })
+  t.match(await test('192.0.2.1', 'pull', 'team/app'), usage(/such as docker\.io\/team\/app/))
+  t.match(await test('192.0.2.1', 'pull', 'nowhere.example/a'), usage(/is not an upstream/))
+})
+
+t.test('R407: nobody is local in a pod, unless the configuration says so', async t => {
+  const inPod = { env: { KUBERNETES_SERVICE_HOST: '10.0.0.1' } }
+  const ask = async (text: string) => {
+    const { config } = await open(t, text)
+    const argv = ['access', 'test', 'local', 'push', 'localhost/a', '--config', config]
+    const { stdout } = await runCli(['check', '--config', config], inPod)
+    return { ...(await runCli(argv, inPod)), told: stdout }
+  }
+  for (const text of [RULES, ''])
+    t.match(await ask(text), { exitCode: 1, told: /nobody is a program of this machine.*pod/ })
+  for (const text of [RULES, ''])
+    t.match(await ask(`http: { localpush: true }\n${text}`), { exitCode: 0 })
+})
+
 t.test('R407: without rules access test says what holds', async t => {
   const { test } = await open(t, '')
   t.match(await test('192.0.2.1', 'pull', 'localhost/a'), { exitCode: 0, stdout: /everybody may/ })

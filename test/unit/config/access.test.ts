@@ -153,3 +153,64 @@ t.test('R407: a pattern that leaves out what it seems to deny is an error', asyn
   for (const match of ['localhost/**/b', 'localhost/{a,b/**}', 'localhost/@(a|b)', '*/a*/**'])
     t.same(told(match), [], match)
 })
+
+t.test('R407: check tells where a rule about local denies nothing', async t => {
+  const told = (...rules: string[]) => complaints(`${CORP}access: [${rules.join(', ')}]`)
+  const everybody = '{ who: "*", match: "**", allow: [pull] }'
+  t.match(told('{ who: local, match: "localhost/secret/**", allow: [] }', everybody), [
+    /access\[0\]\.who: keeps no program on this machine from pull: access\[1\] allows it/,
+  ])
+  t.match(
+    told(
+      '{ who: local, match: "localhost/**", allow: [push] }',
+      '{ who: "net:10.0.0.0/8", match: "localhost/a/*", allow: [pull, push, list] }',
+      everybody,
+    ),
+    [/keeps no program on this machine from pull and list: access\[1\]/],
+  )
+  t.match(
+    told(
+      '{ who: local, match: "localhost/**", tags: ["v*"], allow: [push] }',
+      '{ who: "net:10.0.0.0/8", match: "**", allow: [pull, push, delete] }',
+    ),
+    [/from delete: access\[1\]/],
+  )
+  for (const rules of [
+    ['{ who: local, match: "**", allow: [pull, push, delete, list] }', everybody],
+    [
+      '{ who: local, match: "localhost/a/**", allow: [] }',
+      '{ who: "*", match: "localhost/b/*", allow: [pull] }',
+    ],
+    [
+      '{ who: "*", match: "localhost/**", allow: [pull] }',
+      '{ who: local, match: "**", allow: [] }',
+    ],
+  ])
+    t.same(told(...rules), [], rules.join())
+})
+
+t.test(
+  'R180: what credentials read is for whoever reaches the edge, unless a rule says who',
+  async t => {
+    const told = (upstream: string, rest = '') =>
+      complaints(
+        `upstreams: { registry.corp.example: ${upstream} }\ndefault: registry.corp.example\n${rest}`,
+      )
+    const secret = '{ username: edge, password: x }'
+    const named =
+      /upstreams\.registry\.corp\.example: is read with credentials, and whoever .* "registry\.corp\.example\/\*\*"/
+    const ofIt = (lines: readonly string[]) => lines.filter(line => line.includes('is read with'))
+    t.match(ofIt(told(secret)), [named])
+    t.match(ofIt(told('{ private: true }')), [/is read with private: true/])
+    t.same(ofIt(told('{}')), [])
+    t.same(ofIt(told('{ private: true, include: ["team/**"] }')), [])
+    t.same(ofIt(told(secret, 'http: { addr: "127.0.0.1:5000" }')), [])
+    const rule = (who: string, match: string) =>
+      ofIt(told(secret, `access: [{ who: "${who}", match: "${match}", allow: [pull] }]`))
+    t.match(rule('*', '**'), [named])
+    t.match(rule('anonymous', '**'), [named])
+    t.same(rule('*', 'registry.corp.example/**'), [], 'that is said')
+    t.same(rule('net:10.0.0.0/8', '**'), [])
+    t.same(rule('*', 'registry.corp.example/open/*'), [])
+  },
+)

@@ -35,13 +35,14 @@ t.test('an upstream that comes or goes is one change; one that stays has its key
 })
 
 t.test('a new password in the same file is a change', async t => {
-  const text = 'upstreams: { docker.io: { username: u, passwordfile: /p } }'
+  const text =
+    'upstreams: { docker.io: { username: u, passwordfile: /p } }\nhttp: { addr: "127.0.0.1:5000" }'
   const load = (password: string) => configOf(text, { files: { '/p': password } })
   t.same(compareConfigs(load('one'), load('two')).changed, ['upstreams.docker.io.passwordfile'])
 })
 
 t.test('a new password in the environment is a change', async t => {
-  const text = 'upstreams: { docker.io: { username: u } }'
+  const text = 'upstreams: { docker.io: { username: u } }\nhttp: { addr: "127.0.0.1:5000" }'
   const load = (password: string) =>
     configOf(text, { env: { ENTREPOT_UPSTREAMS_DOCKER_IO_PASSWORD: password } })
   t.same(compareConfigs(load('one'), load('two')).changed, ['upstreams.docker.io.password'])

@@ -9,8 +9,9 @@ import { complaints, configOf, loadText } from '../../kit/load-text.ts'
 const CANARY = 'c4n4ry-p4ssw0rd'
 const FILES = { '/etc/hub': `${CANARY}\n`, '/run/credentials/hub': CANARY }
 
+/** Of an edge that nobody else reaches: who may read with its credentials is not looked at here. */
 function upstream(keys: string): string {
-  return `upstreams: { docker.io: { ${keys} } }`
+  return `upstreams: { docker.io: { ${keys} } }\nhttp: { addr: "127.0.0.1:5000" }`
 }
 
 t.test('a password file is read without its last line break', async t => {
