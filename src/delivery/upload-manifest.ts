@@ -9,6 +9,8 @@ import { INDEX_DEPTH_MAX } from '../registry/edges.ts'
 import { uploadBlobs, missing } from './upload-blobs.ts'
 import { type DeliveryContext, isThere, Undeliverable } from './delivery-context.ts'
 
+type Parted = Descriptor & { readonly digest: Digest }
+
 export interface Listed {
   readonly digest: Digest
   readonly mediaType: string
@@ -47,7 +49,7 @@ async function uploadMissing(
   const manifest = parse(bytes, mediaType)
   const children: Listed[] = []
   const blobs: Digest[] = []
-  for (const descriptor of listed(manifest)) {
+  for (const descriptor of [...listed(manifest), ...(await namedHere(context, manifest))]) {
     const child = await asManifest(context, manifest, descriptor)
     if (child === undefined) blobs.push(descriptor.digest)
     else children.push(child)
@@ -92,12 +94,29 @@ async function readChild(
  * What has to be there before the manifest: no foreign layer (R64), and no subject, which may come
  * later or never.
  */
-function listed({ manifests, config, layers }: Manifest): (Descriptor & { digest: Digest })[] {
+function listed({ manifests, config, layers }: Manifest): readonly Parted[] {
   const all = [...manifests, ...(config === undefined ? [] : [config]), ...layers]
-  return all.filter(
-    (each): each is Descriptor & { digest: Digest } =>
-      each.digest !== undefined && isDistributable(each),
-  )
+  return all.filter(isDistributable).filter(hasDigest)
+}
+
+function hasDigest(each: Descriptor): each is Parted {
+  return each.digest !== undefined
+}
+
+/**
+ * What was sent here for a manifest that is not understood has no other home, and goes along.
+ */
+async function namedHere(
+  { catalog, store, repository }: DeliveryContext,
+  { named }: Manifest,
+): Promise<readonly Parted[]> {
+  const here: Parted[] = []
+  for (const each of [...named.manifests, ...named.blobs]) {
+    if (!hasDigest(each)) continue
+    const isGiven = (await catalog.findMember(repository, each.digest))?.delivered === true
+    if (isGiven && (await store.find(each.digest)) !== undefined) here.push(each)
+  }
+  return here
 }
 
 /**
@@ -107,10 +126,10 @@ function listed({ manifests, config, layers }: Manifest): (Descriptor & { digest
 async function asManifest(
   { catalog, repository }: DeliveryContext,
   parent: Manifest,
-  { digest, mediaType }: Descriptor & { digest: Digest },
+  { digest, mediaType }: Parted,
 ): Promise<Listed | undefined> {
-  if (parent.kind !== 'index') return undefined
-  const type = parseMediaType(mediaType)
+  if (parent.kind === 'image' || parent.kind === 'artifact') return undefined
+  const type = parent.kind === 'index' ? parseMediaType(mediaType) : undefined
   if (type !== undefined && manifestKind(type) !== 'opaque') return { digest, mediaType: type }
   const pushedAs = (await catalog.findMember(repository, digest))?.mediaType
   return pushedAs === undefined ? undefined : { digest, mediaType: pushedAs }

@@ -39,6 +39,10 @@ export interface Manifest {
   readonly layers: readonly Descriptor[]
   /** Of an index. */
   readonly manifests: readonly Descriptor[]
+  /**
+   * Of what is not understood, what stands where others list: nobody says that it is to be there.
+   */
+  readonly named: Readonly<Record<'manifests' | 'blobs', readonly Descriptor[]>>
   readonly subject?: Descriptor
   readonly artifactType?: string
   readonly annotations?: Readonly<Record<string, string>>
@@ -101,11 +105,34 @@ function readManifest(document: JsonObject, mediaType: string, kind: ManifestKin
     kind,
     layers: understood ? readDescriptors(document, kind === 'artifact' ? 'blobs' : 'layers') : [],
     manifests: kind === 'index' ? readDescriptors(document, 'manifests') : [],
+    named: understood ? NOTHING_NAMED : readNamed(document),
     ...(config && { config }),
     ...(subject && { subject }),
     ...(artifactType !== undefined && { artifactType }),
     ...(annotations && { annotations }),
   }
+}
+
+const NOTHING_NAMED = { manifests: [], blobs: [] }
+
+function readNamed(document: JsonObject): Manifest['named'] {
+  const blobs = ['config', 'layers', 'blobs'].flatMap(member => readWhatIsOne(document, member))
+  return { manifests: readWhatIsOne(document, 'manifests'), blobs }
+}
+
+/** What is no descriptor may mean anything, in a document that is not understood. */
+function readWhatIsOne(document: JsonObject, member: string): readonly Descriptor[] {
+  const value = document[member]
+  const values: readonly unknown[] = Array.isArray(value) ? value : [value]
+  assertFew(values, member)
+  return values.flatMap(each => {
+    try {
+      return [parseDescriptor(each, member)]
+    } catch (error) {
+      if (error instanceof RegistryError) return []
+      throw error
+    }
+  })
 }
 
 /**
@@ -151,10 +178,13 @@ function readDescriptor(document: JsonObject, member: string): Descriptor | unde
 
 function readDescriptors(document: JsonObject, member: string): readonly Descriptor[] {
   const values = readList(document, member, 'the manifest')
-  if (values.length > DESCRIPTORS_MAX) {
-    throw invalid(`the manifest has more than ${DESCRIPTORS_MAX} ${member}`)
-  }
+  assertFew(values, member)
   return values.map((value, index) => parseDescriptor(value, `${member}[${index}]`))
+}
+
+function assertFew({ length }: readonly unknown[], member: string): void {
+  if (length > DESCRIPTORS_MAX)
+    throw invalid(`the manifest has more than ${DESCRIPTORS_MAX} ${member}`)
 }
 
 /** A byte order mark stays in, and then is no JSON: Go clients refuse it as well. */

@@ -43,7 +43,7 @@ async function isWhole(
   manifest: RecordedManifest,
   depth: number,
 ): Promise<boolean> {
-  const children = manifest.edges.filter(edge => edge.kind === 'manifest')
+  const children = manifest.edges.filter(edge => edge.kind === 'manifest' && isListed(edge))
   if (children.length > 0) {
     // Deeper ones count as incomplete.
     if (depth === INDEX_DEPTH_MAX) return false

@@ -13,7 +13,9 @@ export const INDEX_DEPTH_MAX = 4
 
 /**
  * Children whose digest algorithm is not computed here are left out: they can't be fetched by it
- * either (R23).
+ * either (R23). What a manifest names that is not understood stays as long as that does, and is
+ * otherwise as a foreign layer: by being named nothing belongs to the repository, or has to be
+ * there.
  */
 export function asRecorded(
   manifest: Manifest,
@@ -25,6 +27,8 @@ export function asRecorded(
     ...(manifest.config === undefined ? [] : [edge(manifest.config, 'config')]),
     ...manifest.layers.map(child => edge(child, 'layer')),
     ...(manifest.subject === undefined ? [] : [edge(manifest.subject, 'subject')]),
+    ...manifest.named.manifests.map(child => named(child, 'manifest')),
+    ...manifest.named.blobs.map(child => named(child, 'layer')),
   ]
   return {
     digest,
@@ -45,6 +49,11 @@ export function isListed({ kind, distributable }: Edge): boolean {
 /** A config or a layer that registries give: no foreign layer. */
 export function isBlob({ kind, distributable }: Edge): boolean {
   return (kind === 'config' || kind === 'layer') && distributable
+}
+
+function named(descriptor: Descriptor, kind: EdgeKind): Edge | undefined {
+  const found = edge(descriptor, kind)
+  return found && { ...found, distributable: false }
 }
 
 function edge(descriptor: Descriptor, kind: EdgeKind): Edge | undefined {

@@ -1,6 +1,7 @@
 // What the fact of a kept manifest says of what the manifest lists: whoever builds a catalog from
 // it has the bytes and this, and nothing else.
 import type { Digest } from '../oci/digest.ts'
+import { manifestKind } from '../oci/media-type.ts'
 import { type Repository, repositoryKey } from '../oci/reference.ts'
 import { isListed } from './edges.ts'
 import { filterFew } from '../async/few-at-once.ts'
@@ -42,11 +43,13 @@ export async function keptManifestFact(
 
 /** The edges to what belongs to the repository by this fact, unless a tombstone takes it away. */
 export function memberEdges(
-  { foreign }: KeptManifestFact,
+  { foreign, mediaType }: KeptManifestFact,
   edges: readonly Edge[],
 ): readonly Edge[] {
-  // Earlier versions did not say it, and wrote a tombstone for each that was not here.
-  const named = foreign === undefined ? undefined : new Set<Digest>(foreign)
+  // Earlier versions did not say it, and wrote a tombstone for each that was not here; but for what
+  // they did not understand, of which they knew nothing.
+  const isSaid = foreign !== undefined || manifestKind(mediaType) === 'opaque'
+  const named = isSaid ? new Set<Digest>(foreign) : undefined
   return edges.filter(
     edge => isListed(edge) || (isForeign(edge) && (named === undefined || named.has(edge.child))),
   )

@@ -385,6 +385,7 @@ const PLATFORM: readonly Row[] = [
     'P0',
     'with a deleted manifest goes what it listed and what is about it, if nothing else reaches it',
   ],
+  [430, 'P0', 'what was sent for a manifest that is not understood stays as long as that does'],
   [385, 'P1', 'a dry run tells what goes with deleted manifests, and that goes then'],
   [312, 'P1', 'a dry run tells what the run then does'],
   [389, 'P1', 'no more is leased in a repository than belongs there, whoever asks for what'],

@@ -97,7 +97,8 @@ END;
 -- What no manifest came for was never needed, and is to go as what is needed no more.
 CREATE TRIGGER promise_ended AFTER DELETE ON promised
 BEGIN
-  UPDATE content SET loose_at = 0 WHERE id = OLD.content AND present = 1 AND refs = 0 AND loose_at IS NULL;
+  UPDATE content SET loose_at = 0 WHERE id = OLD.content AND present = 1 AND refs = 0 AND loose_at IS NULL
+    AND NOT EXISTS (SELECT 1 FROM repository_content m WHERE m.content = OLD.content AND m.holds <> 0);
 END;
 `
 

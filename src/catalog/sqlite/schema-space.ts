@@ -125,11 +125,18 @@ CREATE INDEX taken_by_repository ON taken (repository);
 
 // What was pushed before is held: this edge may be its only home, and nobody wrote down whether it
 // is. Where something is yet to be delivered it is undelivered, and the end of that says what
-// becomes of it. What the upstream is known to have becomes cached: what a tag leads to whose push
-// an entry did carry, down to the layers of an index, where no tag says that pushes are stored. Not
-// so what a manifest there lists that was pushed by digest alone, which may have been stored.
+// becomes of it. A manifest that was not understood had no edges: what lies beside one may be what
+// it names, and is held as if something listed it. What the upstream is known to have becomes
+// cached: what a tag leads to whose push an entry did carry, down to the layers of an index, where
+// no tag says that pushes are stored. Not so what a manifest there lists that was pushed by digest
+// alone, which may have been stored.
 const PLACES = ['proven', 'below', 'deepest', 'needed_there'] as const
 const HOLDS = `
+CREATE TABLE unread (repository INTEGER PRIMARY KEY);
+INSERT OR IGNORE INTO unread
+  SELECT m.repository FROM repository r CROSS JOIN repository_content m ON m.repository = r.id AND m.media_type <> ''
+  CROSS JOIN content c ON c.id = m.content AND c.present = 1 AND c.class = ${kept}
+  WHERE r.pushed = 1 AND NOT EXISTS (SELECT 1 FROM edge e WHERE e.parent = m.content);
 CREATE TABLE pushed_to (repository INTEGER PRIMARY KEY, holds INTEGER NOT NULL, is_clear INTEGER NOT NULL);
 ${PLACES.map(
   table =>
@@ -156,7 +163,8 @@ INSERT OR IGNORE INTO proven SELECT repository, content FROM deepest;
 UPDATE repository_content
   SET holds = (SELECT holds FROM pushed_to p WHERE p.repository = repository_content.repository)
   WHERE repository IN (SELECT repository FROM pushed_to)
-    AND (SELECT c.present = 1 AND c.class = ${kept} AND c.refs > 0 FROM content c WHERE c.id = repository_content.content);
+    AND (SELECT c.present = 1 AND c.class = ${kept} AND (c.refs > 0 OR repository_content.repository IN (SELECT repository FROM unread))
+      FROM content c WHERE c.id = repository_content.content);
 INSERT OR IGNORE INTO needed_there
   SELECT m.repository, e.child FROM pushed_to p
   CROSS JOIN repository_content m ON m.repository = p.repository AND m.media_type <> '' AND m.holds <> 0
@@ -171,9 +179,10 @@ UPDATE content SET class = ${cached}
   WHERE present = 1 AND class = ${kept} AND refs > 0
     AND NOT EXISTS (SELECT 1 FROM repository_content m WHERE m.content = content.id AND m.holds <> 0)
     AND NOT EXISTS (SELECT 1 FROM promised p WHERE p.content = content.id);
-${['pushed_to', ...PLACES].map(table => `DROP TABLE ${table};`).join('\n')}
+${['unread', 'pushed_to', ...PLACES].map(table => `DROP TABLE ${table};`).join('\n')}
 UPDATE content SET loose_at = 0
   WHERE present = 1 AND class = ${kept} AND refs = 0
+    AND NOT EXISTS (SELECT 1 FROM repository_content m WHERE m.content = content.id AND m.holds <> 0)
     AND NOT EXISTS (SELECT 1 FROM promised p WHERE p.content = content.id);
 `
 

@@ -3,7 +3,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
 import { type CompletenessDeps, isWholeHere } from '../completeness.ts'
-import { INDEX_DEPTH_MAX } from '../edges.ts'
+import { INDEX_DEPTH_MAX, isListed } from '../edges.ts'
 import type { Edge, RecordedManifest } from '../ports/catalog-content.ts'
 
 /** What builders list beside the platforms: attestations, which no client pulls with an image. */
@@ -46,8 +46,8 @@ function platformsOf({ digest, edges }: RecordedManifest): readonly Digest[] {
   return [...new Set((proper.length === 0 ? children : proper).map(({ child }) => child))]
 }
 
-function isManifest({ kind }: Edge): boolean {
-  return kind === 'manifest'
+function isManifest(edge: Edge): boolean {
+  return edge.kind === 'manifest' && isListed(edge)
 }
 
 interface Sizing extends CompletenessDeps {

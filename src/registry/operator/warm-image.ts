@@ -5,7 +5,7 @@ import { RegistryError } from '../../oci/errors.ts'
 import { parseManifest } from '../../oci/manifest.ts'
 import { formatImage, type Reference, type Repository } from '../../oci/reference.ts'
 import type { ManifestAnswer, Source } from '../answers.ts'
-import { asRecorded, INDEX_DEPTH_MAX, isBlob } from '../edges.ts'
+import { asRecorded, INDEX_DEPTH_MAX, isBlob, isListed } from '../edges.ts'
 import type { Edge } from '../ports/catalog-content.ts'
 import { nameImage } from './find-image.ts'
 import type { OperatorDeps } from './operator-deps.ts'
@@ -94,7 +94,7 @@ async function* pullManifests(
   const { repository, reference, platforms } = wanted
   const manifest = await deps.registry.pullManifest(repository, { reference, accept: [] })
   yield { image: formatImage(repository, reference), manifest }
-  const children = edgesOf(manifest).filter(edge => edge.kind === 'manifest')
+  const children = edgesOf(manifest).filter(edge => edge.kind === 'manifest' && isListed(edge))
   if (children.length === 0 || depth === INDEX_DEPTH_MAX) return
   const chosen =
     platforms.length === 0

@@ -32,7 +32,8 @@ export type Fact =
       /**
        * Of the foreign layers that it lists, these were in the repository when the fact was
        * written: FOREIGN_NAMED_MAX at most. Not there when it lists nothing such, and in facts of
-       * earlier versions, which have a tombstone for each that was not.
+       * earlier versions, which have a tombstone for each that was not. Also of what a manifest
+       * names that is not understood, of which facts of earlier versions say nothing.
        */
       readonly foreign?: readonly Digest[]
     }

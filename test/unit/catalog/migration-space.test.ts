@@ -115,6 +115,11 @@ class Version2000 {
     )
   }
 
+  promise(where: Where, name: string): void {
+    const key = [this.#repository(where), this.#content(name)]
+    this.#run('INSERT INTO promised (repository, content, times, at) VALUES (?, ?, 1, 1)', ...key)
+  }
+
   removeMember(where: Where, name: string): void {
     const key = [this.#repository(where), this.#content(name)]
     this.#run('DELETE FROM repository_content WHERE repository = ? AND content = ?', ...key)
@@ -183,6 +188,36 @@ t.test('what was pushed is held where it may be at no upstream, and cached elsew
     new Set(coldest.map(({ digest }) => digest)),
     new Set(['delivered', 'before'].map(digestNamed)),
   )
+})
+
+t.test('R430: what version 2000 kept beside a manifest that it did not read stays', async t => {
+  const directory = t.testdir({})
+  const old = new Version2000(directory)
+  old.pushBlob('local', 'sbom')
+  old.pushBlob('local', 'sent today')
+  old.promise('local', 'sent today')
+  old.pushManifest('local', 'artifact', [])
+  old.pushBlob('stored', 'nothing lists it')
+  old.pushManifest('stored', 'image', ['layer'])
+  old.close()
+
+  const { catalog } = await openCatalog(t, directory)
+  t.strictSame(drifts(directory), [])
+  const local = parseRepositoryKey(KEYS.local)
+  const isHeld = async (name: string) => {
+    t.strictSame(await catalog.holdsOf(local, digestNamed(name)), ['pushed'])
+    t.match(await catalog.findContent(digestNamed(name)), { contentClass: 'kept' })
+  }
+  await isHeld('sbom')
+  const pending = { repository: local, digest: digestNamed('sent today'), acknowledgedAtMs: 1 }
+  await catalog.expirePendingBlob(pending)
+  await isHeld('sent today')
+  await catalog.stampLoose(9)
+  t.match(await catalog.listLooseSince({ beforeMs: 10, limit: 9 }), [
+    { digest: digestNamed('nothing lists it') },
+  ])
+  await catalog.removeMember(local, digestNamed('sbom'))
+  t.match(await catalog.findContent(digestNamed('sbom')), { contentClass: 'cached' })
 })
 
 t.test(

@@ -7,7 +7,7 @@ import { parseRepositoryKey } from '../../../src/oci/reference.ts'
 import { UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import { behindMirror } from '../../kit/engine.ts'
 import { createWorld } from '../../kit/delivery-world.ts'
-import { makeArtifact, makeImage, makeIndex } from '../../kit/image.ts'
+import { document, makeArtifact, makeImage, makeIndex } from '../../kit/image.ts'
 
 const app = parseRepositoryKey('docker.io/team/app')
 const base = parseRepositoryKey('docker.io/team/base')
@@ -353,3 +353,24 @@ function blobsOf({ config, layers }: typeof image) {
 function unavailable(): UpstreamError {
   return new UpstreamError('unavailable', 'not now')
 }
+
+t.test('R430: what was sent for a manifest that is not understood goes before it', async t => {
+  const world = createWorld()
+  const type = 'application/vnd.cncf.oras.artifact.manifest.v1+json'
+  const blobs = image.layers.map(each => ({
+    mediaType: 'text/plain',
+    digest: each.digest,
+    size: each.bytes().length,
+  }))
+  const absent = { ...blobs[0], digest: digestOf(Buffer.from('never sent')) }
+  const artifact = document(type, { mediaType: type, blobs: [...blobs, absent] })
+  await world.push({ ...image, manifest: artifact }, { repository: app, tags: ['v1'] })
+  await deliver(world)
+  t.same(world.model.told('writes').slice(-2), [
+    `put manifest ${artifact.digest}`,
+    'put manifest v1',
+  ])
+  const there = world.model.repository('team/app')
+  t.ok(blobs.every(each => there.blobs.has(each.digest)))
+  t.same(await world.entries(), [])
+})

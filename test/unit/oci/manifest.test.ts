@@ -67,6 +67,20 @@ t.test('R37: an artifact has blobs; what is not understood stays opaque', async 
   t.match(opaque, { kind: 'opaque', layers: [], manifests: [] })
 })
 
+t.test('R430: what is not understood still names what is described as content is', async t => {
+  const mediaType = 'application/vnd.example+json'
+  const opaque = parse({ ...image, mediaType, blobs: ['mine', blob] }, mediaType)
+  t.match(opaque, { layers: [], manifests: [], config: undefined })
+  t.same(
+    opaque.named.blobs.map(({ digest }) => digest),
+    [DIGEST, DIGEST, DIGEST, DIGEST],
+  )
+  const index = parse({ mediaType, manifests: [blob], blobs: 'mine' }, mediaType)
+  t.match(index.named, { manifests: [{ digest: DIGEST }], blobs: [] })
+  const many = { mediaType, blobs: Array.from({ length: DESCRIPTORS_MAX + 1 }, () => 'mine') }
+  t.throws(() => parse(many, mediaType), INVALID, 'too many')
+})
+
 t.test('R190: what does not call itself a manifest is none', async t => {
   for (const type of [
     '',
