@@ -47,6 +47,11 @@ export interface RegistryDeps {
   /** Default: nothing is pinned. */
   readonly pins?: Pick<Pins, 'find' | 'findWithListed' | 'findContent' | 'digests'> | undefined
   readonly inUse: BlobsInUse
+  /**
+   * Do facts tell of what the catalog does not know, or may they? What lies here for that looks as
+   * if it were nobody's. Default no.
+   */
+  readonly lacksFacts?: (() => boolean) | undefined
   /** `storage.gc.delay`, as it is now. Default GRACE_MS. */
   readonly graceMs?: () => number
   /** Told of kept content that nothing needs any more: `graceLeftMs` says more. MUST NOT throw. */

@@ -31,6 +31,8 @@ export interface Content {
    * when serving.
    */
   takeStock(registry: Pick<RunningRegistry, 'compareFacts' | 'adoptFiles'>): void
+  /** Do facts tell of what the catalog does not know, or may they? */
+  readonly lacksFacts: () => boolean
 }
 
 export interface ContentDeps {
@@ -108,7 +110,7 @@ export async function openContent(storage: StorageConfig, deps: ContentDeps): Pr
       return taken
     })
   }
-  return { catalog, content, store, facts, takeStock }
+  return { catalog, content, store, facts, takeStock, lacksFacts: () => !isCompared }
 }
 
 /**

@@ -28,7 +28,8 @@ interface Told {
 export async function takingStock(work: StockWork, told: Told): Promise<StockTaken> {
   const compared = await comparing(work.compareFacts, told)
   // What a fact needs must not leave as if it were nobody's.
-  const isAdopted = compared !== 'unfinished' && (await adopting(work.adoptFiles, told))
+  const isAdopted =
+    compared !== 'unfinished' && (await adopting(work.adoptFiles, { ...told, compared }))
   return { isCompared: compared === 'all found', isAdopted }
 }
 
@@ -52,12 +53,15 @@ async function comparing(
 
 async function adopting(
   adopt: StockWork['adoptFiles'],
-  { logger, signal }: Told,
+  { logger, signal, compared }: Told & { readonly compared: 'all found' | 'some lost' },
 ): Promise<boolean> {
   if (adopt === undefined) return true
   try {
     const report = await adopt()
-    logger[report.files > 0 ? 'warn' : 'debug']({ ...report }, 'files without rows were adopted')
+    const hint =
+      'one of these files may be of what is lost: none leaves before that is found, or deleted by its digest, and this edge was started again'
+    const told = compared === 'some lost' && report.files > 0 ? { ...report, hint } : { ...report }
+    logger[report.files > 0 ? 'warn' : 'debug'](told, 'files without rows were adopted')
     return true
   } catch (error) {
     const hint = 'look for what the disk or the catalog said before; the next start looks again'

@@ -61,6 +61,7 @@ export interface EngineOptions {
   readonly pins?: Partial<Pick<Pins, 'find' | 'findWithListed' | 'findContent' | 'digests'>>
   /** Default: that of the registry. */
   readonly graceMs?: () => number
+  readonly lacksFacts?: () => boolean
   /** Told of each push into a queue. */
   readonly queued?: () => void
 }
@@ -151,6 +152,7 @@ export function createEngine(options: EngineOptions = {}) {
       digests: () => new Set(),
       ...options.pins,
     },
+    lacksFacts: options.lacksFacts,
     ...(options.queued === undefined ? {} : { queued: options.queued }),
     ...(options.graceMs === undefined ? {} : { graceMs: options.graceMs }),
   })

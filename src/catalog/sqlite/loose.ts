@@ -21,9 +21,10 @@ interface LooseRow {
   readonly class: number
   readonly last_used_at: number
   readonly loose_at: number | null
+  readonly created_at: number
 }
 
-const COLUMNS = 'c.digest, c.size, c.class, c.last_used_at, c.loose_at'
+const COLUMNS = 'c.digest, c.size, c.class, c.last_used_at, c.loose_at, c.created_at'
 const FIRST = Buffer.alloc(0)
 
 type LoosePage = Parameters<SpaceReads['listLoose']>[0]
@@ -80,6 +81,7 @@ function looseOf(row: LooseRow): LooseContent {
     contentClass: contentClass(row.class),
     lastUsedAtMs: row.last_used_at,
     looseAtMs: row.loose_at || undefined,
+    isAdopted: row.created_at === 0,
   }
 }
 

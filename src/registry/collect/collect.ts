@@ -29,6 +29,8 @@ export interface CollectDeps {
   readonly clock: Pick<Clock, 'nowMs'>
   /** Default: nothing is pinned. */
   readonly pins?: Pick<Pins, 'findContent'> | undefined
+  /** Files that were adopted may be somebody's. Default they are not. */
+  readonly lacksFacts?: (() => boolean) | undefined
   readonly graces: Pick<Graces, 'asOfNow' | 'forPass' | 'mayPutBack'>
   /**
    * Takes what follows deleted manifests, and tells of it; in a dry run only tells.
@@ -91,7 +93,8 @@ export async function collect(deps: CollectDeps, run: JobRun): Promise<JobResult
       // The longest unused come first.
       return page.filter(({ lastUsedAtMs }) => lastUsedAtMs < nowMs - UNUSED_MS)
     },
-    ({ looseAtMs }) => looseAtMs === undefined,
+    ({ looseAtMs, isAdopted }) =>
+      looseAtMs === undefined && !(isAdopted && deps.lacksFacts?.() === true),
   )
   return collecting.result()
 }

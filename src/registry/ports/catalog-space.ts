@@ -31,6 +31,8 @@ export interface LooseContent {
   readonly lastUsedAtMs: number
   /** Undefined for what never was needed, and until `stampLoose`. */
   readonly looseAtMs: number | undefined
+  /** A file that was adopted, and nobody has asked for since. */
+  readonly isAdopted: boolean
 }
 
 /** The intent to remove a file: its row is gone, and nothing else may say that it is not there. */

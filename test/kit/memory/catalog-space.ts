@@ -218,9 +218,11 @@ export class MemorySpace {
       .map(content => this.#looseOf(content))
   }
 
-  #looseOf({ digest, sizeBytes, contentClass, lastUsedAtMs }: RecordedContent): LooseContent {
+  #looseOf(content: RecordedContent): LooseContent {
+    const { digest, sizeBytes, contentClass, lastUsedAtMs, createdAtMs } = content
     const looseAtMs = this.#looseAt.get(digest) || undefined
-    return { digest, sizeBytes, contentClass, lastUsedAtMs, looseAtMs }
+    const isAdopted = createdAtMs === 0
+    return { digest, sizeBytes, contentClass, lastUsedAtMs, looseAtMs, isAdopted }
   }
 
   isPromised(digest: Digest, { leasesOverMs = Number.NEGATIVE_INFINITY }: AsOf = {}): boolean {

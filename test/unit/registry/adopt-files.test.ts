@@ -3,6 +3,7 @@
 import t from 'tap'
 import { type Digest, digestOf } from '../../../src/oci/digest.ts'
 import { StoredContent } from '../../../src/registry/content.ts'
+import { UNUSED_MS } from '../../../src/registry/collect/collect.ts'
 import { adoptFiles } from '../../../src/registry/rebuild/adopt-files.ts'
 import { createEngine, repositoryOf } from '../../kit/engine.ts'
 import { settle } from '../../kit/settle.ts'
@@ -94,6 +95,32 @@ t.test('R334: it waits for whoever is about to write the row', async t => {
   t.match(await catalog.findContent(digest), { contentClass: 'kept', createdAtMs: 1 })
   t.ok(await store.find(digest))
 })
+
+t.test(
+  'R431: while facts tell of more than the catalog, what was adopted does not leave',
+  async t => {
+    let isLacking = true
+    const engine = createEngine({ lacksFacts: () => isLacking, maxStorageBytes: 4096 })
+    const { registry, catalog, disk, clock } = engine
+    const { signal } = new AbortController()
+    const run = { signal, dryRun: false, progress: () => {}, pause: async () => {} }
+    const bytes = Buffer.from('perhaps of a manifest that is lost')
+    const digest = digestOf(bytes)
+    disk.blobs.set(digest, bytes)
+    await registry.adoptFiles(signal)
+    await clock.advance(2 * UNUSED_MS)
+    const take = async () => {
+      const collected = await registry.collect(run)
+      const evicted = await registry.evict(run)
+      return [...collected.gone, ...evicted.gone].length
+    }
+    t.equal(await take(), 0)
+    t.match(await catalog.findContent(digest), { contentClass: 'cached' })
+    isLacking = false
+    t.equal(await take(), 1)
+    t.equal(disk.blobs.has(digest), false)
+  },
+)
 
 t.test('it ends when it is told to', async t => {
   const { leave, adopt } = createWorld()
