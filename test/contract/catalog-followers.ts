@@ -92,6 +92,17 @@ export function followersContract(t: Test, makeCatalog: MakeCatalog): void {
     t.strictSame(await following(catalog), { one: 5 }, 'but not what never was given')
   })
 
+  t.test('R432: what was pushed does not follow what its upstream gave', async t => {
+    const catalog = await makeCatalog(t)
+    await catalog.recordManifest(pullOf(manifestNamed('one')))
+    await push(catalog, 'two')
+    await catalog.recordManifest(pullOf(manifestNamed('index', listing('one', 'two'))))
+    await push(catalog, 'referrer', { edges: about('index') })
+    await push(catalog, 'signature', { tags: [signature('index')] })
+    await remove(catalog, 'index', 5)
+    t.strictSame(await following(catalog), { one: 5 })
+  })
+
   t.test('R384: the later of two deletes counts, and a push ends it', async t => {
     const catalog = await makeCatalog(t)
     for (const name of ['one', 'two', 'nested']) await push(catalog, name)

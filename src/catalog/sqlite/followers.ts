@@ -81,10 +81,12 @@ const FOLLOWERS = `
 
 export function followerWrites(database: Database, ids: Ids) {
   const row = (sql: string) => database.prepare(sql)
-  // The later grace counts, and one that is yet to begin.
+  // The later grace counts, and one that is yet to begin. What is held has no other home, and does
+  // not go for what its upstream gives again.
   const follow = row(
     `UPDATE repository_content AS m SET follows_at = iif(m.follows_at = 0, 0, max(coalesce(m.follows_at, 0), @sinceMs))
      WHERE m.repository = @repository AND m.content IN (${FOLLOWERS}) AND m.content <> @content
+       AND (m.holds = 0 OR @wasHeld = 1)
        AND (SELECT ${IS_GIVEN('m', 'c')} FROM content c WHERE c.id = m.content)`,
   )
   const endBy = row(
@@ -102,9 +104,10 @@ export function followerWrites(database: Database, ids: Ids) {
     /** By their numbers. The tags that are about it stand as they were. */
     followRemoved(
       { repository, content }: { repository: number; content: number },
-      { digest, sinceMs }: { digest: Digest; sinceMs: number },
+      { digest, sinceMs, wasHeld }: { digest: Digest; sinceMs: number; wasHeld: boolean },
     ): void {
-      follow.run({ repository, content, sinceMs, tag: digest.replace(':', '-') })
+      const tag = digest.replace(':', '-')
+      follow.run({ repository, content, sinceMs, tag, wasHeld: wasHeld ? 1 : 0 })
     },
     /** A client has pushed it. */
     endFollowingBy(repository: Repository, manifest: Digest): void {

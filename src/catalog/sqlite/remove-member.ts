@@ -52,7 +52,7 @@ export function memberRemoval(database: Database, parts: RemovalParts) {
     if (holds === undefined) return true
     tags.deleteTagsOf(id, content)
     if (followedSinceMs !== undefined)
-      followers.followRemoved(key, { digest, sinceMs: followedSinceMs })
+      followers.followRemoved(key, { digest, sinceMs: followedSinceMs, wasHeld: holds !== 0 })
     const taken = isLister ? takeBelow(id, [content]) : []
     settle.settleRemoved(id, [{ content, isLost: holds !== 0 || wasPending }, ...taken])
     return true

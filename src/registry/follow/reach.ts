@@ -72,7 +72,8 @@ export function tagsTo(
 
 /**
  * Manifests that follow it once it is removed: to be asked before that. Those that it lists, and
- * that are about it, by their subject or by a tag. @throws StoreError
+ * that are about it, by their subject or by a tag; of an upstream's none that is held here.
+ * @throws StoreError
  */
 export async function followersOf(
   { catalog, repository }: Pick<ReachDeps, 'catalog' | 'repository'>,
@@ -95,8 +96,11 @@ export async function followersOf(
   }
   const manifests: Digest[] = []
   const pieces = new Pieces()
+  const isHeld = async (each: Digest) => (await catalog.holdsOf(repository, each)).length > 0
+  const wasHeld = await isHeld(digest)
   for (const each of followers) {
-    if ((await catalog.findManifest(repository, each)) !== undefined) manifests.push(each)
+    const isThere = (await catalog.findManifest(repository, each)) !== undefined
+    if (isThere && (wasHeld || !(await isHeld(each)))) manifests.push(each)
     await pieces.done(1)
   }
   return manifests

@@ -1,7 +1,8 @@
 // The catalog's port to what follows a deleted manifest: manifests of its repository that it
 // listed, and those that were about it, by their subject or by a tag like `sha256-….sig`. That is
 // written down as it is removed (`RemoveOptions.followedSinceMs`), and they go by themselves after
-// a grace, unless something else reaches them (registry/follow/). A manifest that a client pushes
+// a grace, unless something else reaches them (registry/follow/). What was pushed here does not
+// follow what its upstream gives again, once somebody asks for it. A manifest that a client pushes
 // follows nothing from then on, and nor does what it lists.
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'

@@ -68,7 +68,8 @@ export interface RemoveOptions extends DeleteOptions {
   readonly unlessLeased?: AsOf
   /**
    * Manifests of the repository that it lists, or that are about it, follow it since then
-   * (catalog-followers.ts). Default they stay by themselves.
+   * (catalog-followers.ts); of what is not held there, those alone that are not held either.
+   * Default they stay by themselves.
    */
   readonly followedSinceMs?: number
 }

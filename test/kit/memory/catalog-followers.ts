@@ -38,7 +38,11 @@ export class MemoryFollowers {
   }
 
   /** Once it is removed. */
-  follow(state: RepositoryState, removed: Digest, sinceMs: number): void {
+  follow(
+    state: RepositoryState,
+    removed: Digest,
+    { sinceMs, follows: mayFollow }: { sinceMs: number; follows: (each: Digest) => boolean },
+  ): void {
     const { members, tags, follows } = state
     const from = removed.replace(':', '-')
     const about = tags
@@ -53,6 +57,7 @@ export class MemoryFollowers {
     const listed = this.#edges(removed).filter(({ kind }) => kind !== 'subject')
     for (const each of [...listed.map(({ child }) => child), ...referrers, ...about]) {
       if (each === removed || members.get(each)?.mediaType === undefined) continue
+      if (!mayFollow(each)) continue
       if (follows.get(each) !== UNKNOWN)
         follows.set(each, Math.max(follows.get(each) ?? UNKNOWN, sinceMs))
     }

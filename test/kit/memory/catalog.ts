@@ -303,11 +303,15 @@ function writesOn({
       if (options?.unlessPromised === true && (isKept || isTold())) return
       if (options?.unlessLeased !== undefined && isTold(options.unlessLeased)) return
       const isMember = state?.members.has(digest) === true
+      const wasHeld = holds.of(state, digest).length > 0
       const ended = state?.pending.has(digest) === true ? digest : undefined
       if (state !== undefined)
         holds.removed(repositoryKey(repository), removeMember(state, digest, all.edges), ended)
       if (isMember && options?.followedSinceMs !== undefined)
-        followers.follow(state, digest, options.followedSinceMs)
+        followers.follow(state, digest, {
+          sinceMs: options.followedSinceMs,
+          follows: each => wasHeld || holds.of(state, each).length === 0,
+        })
       outbox.withdraw(options)
     },
     expirePendingBlob: pending =>

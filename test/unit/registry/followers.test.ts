@@ -224,6 +224,26 @@ t.test('R384: what was pulled through and deleted goes alike', async t => {
   t.strictSame(onDisk(engine), [])
 })
 
+t.test('R432: a signature that was pushed here outlives the copy that it is about', async t => {
+  const app = repositoryOf('library/app')
+  const image = makeImage({ seed: 'pulled', layers: [10] })
+  const signature = makeArtifact({ seed: 'pushed', subject: image.descriptor })
+  const { bytes, mediaType, digest } = image.manifest
+  const answer = { bytes, mediaType, digest, declaredDigest: digest, warnings: [] }
+  const engine = createEngine({
+    policies: [{ match: 'docker.io/**', push: 'store', deletable: true }],
+    upstream: { getManifest: async () => answer },
+  })
+  const pull = () => engine.registry.pullManifest(app, digested(digest))
+  await pull()
+  await pushImage(engine.registry, app, signature)
+  await remove(engine, image, app)
+  await afterGrace(engine)
+  t.equal(engine.disk.blobs.has(digest), false)
+  await pull()
+  t.same(await engine.catalog.listReferrers(app, digest), [signature.manifest.digest])
+})
+
 t.test('R384: what is pinned, or yet to be delivered, stays until it is not', async t => {
   let isPinned = true
   const pin = {
