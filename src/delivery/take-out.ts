@@ -1,13 +1,19 @@
 // Takes a delivered entry out of the outbox, and with it the facts that were kept on disk for its
 // sake: what the upstream has now would be learned from there again, should the catalog be lost.
+import { filterFew, mapFew } from '../async/few-at-once.ts'
+import type { Digest } from '../oci/digest.ts'
 import { type Repository, repositoryKey } from '../oci/reference.ts'
 import { allCarriedBy } from '../registry/delivery-payload.ts'
+import { INDEX_DEPTH_MAX, isListed } from '../registry/edges.ts'
 import type { Catalog } from '../registry/ports/catalog.ts'
 import type { Delivery } from '../registry/ports/outbox.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { FactIdentity, FactStore } from '../registry/ports/facts.ts'
 import type { RepositoryPolicies } from '../registry/repository-policy.ts'
 import type { Settled } from './carrier.ts'
+
+/** Looks at the catalog at a time. */
+const LOOKS_AT_ONCE = 16
 
 export interface TakeOutParts {
   readonly catalog: Catalog
@@ -42,7 +48,58 @@ export async function takeOut(
     id,
     settled && { ...settled, atMs: clock.nowMs(), isKept: isForGood(parts, settled.repository) },
   )
-  if (settled !== undefined) await pointLeft(parts, settled)
+  if (settled === undefined) return
+  await forgetBelow(parts, entry, settled)
+  await pointLeft(parts, settled)
+}
+
+/**
+ * A push of an index tells of what that lists as well. Once the entry is gone, so that the catalog
+ * says what nothing there holds any more.
+ */
+async function forgetBelow(
+  parts: TakeOutParts,
+  { key }: Delivery,
+  { repository, digest }: Settled,
+): Promise<void> {
+  const { catalog, facts } = parts
+  if (isForGood(parts, repository)) return
+  const others = allCarriedBy(await catalog.listDeliveriesOf(key))
+  const below = await manifestsBelow(catalog, repository, digest)
+  const known = below
+    .filter(each => !others.digests.has(each))
+    .map(
+      each => ({ kind: 'manifest', repository: repositoryKey(repository), digest: each }) as const,
+    )
+  const outdated = await filterFew(known, LOOKS_AT_ONCE, async identity => {
+    if (!(await facts.has(identity))) return false
+    const each = identity.digest
+    if ((await catalog.holdsOf(repository, each)).length > 0) return false
+    const content = await catalog.findContent(each)
+    return content?.contentClass !== 'kept' || (await catalog.isKeptForOthers(repository, each))
+  })
+  if (outdated.length > 0) await facts.remove(outdated)
+}
+
+async function manifestsBelow(
+  catalog: Catalog,
+  repository: Repository,
+  digest: Digest,
+): Promise<readonly Digest[]> {
+  const found = new Set([digest])
+  const top = await catalog.findManifest(repository, digest)
+  let level = top === undefined ? [] : [top]
+  for (let depth = 0; depth <= INDEX_DEPTH_MAX && level.length > 0; depth += 1) {
+    const children = new Set(level.flatMap(({ edges }) => edges.filter(isListed).map(e => e.child)))
+    const fresh = [...children].filter(child => !found.has(child))
+    const manifests = await mapFew(fresh, LOOKS_AT_ONCE, child =>
+      catalog.findManifest(repository, child),
+    )
+    level = manifests.filter(each => each !== undefined)
+    for (const each of level) found.add(each.digest)
+  }
+  found.delete(digest)
+  return [...found]
 }
 
 /**

@@ -202,6 +202,10 @@ UPDATE repository SET blocks = (
   WHERE m.repository = repository.id);
 `
 
+// Until now facts were left of the images of each index that was delivered. Whoever compares them
+// with the catalog removes those.
+const FACTS = `DELETE FROM meta WHERE key = 'facts compared';`
+
 // What follows a deleted manifest may have been meant to stay by a tag that is gone now.
 const FOLLOWS_ANEW = `
 UPDATE repository_content SET follows_at = 0
@@ -245,4 +249,14 @@ BEGIN UPDATE totals SET leaving_blocks = leaving_blocks - ${BLOCKS('OLD.size')};
 `
 
 export const SPACE =
-  COLUMNS + TABLES + REFS + INDEXES + HOLDS + USES + COUNTED + NEEDS + FOLLOWING + COUNT_TRIGGERS
+  COLUMNS +
+  TABLES +
+  REFS +
+  INDEXES +
+  HOLDS +
+  USES +
+  COUNTED +
+  FACTS +
+  NEEDS +
+  FOLLOWING +
+  COUNT_TRIGGERS

@@ -120,6 +120,12 @@ class Version2000 {
     this.#run('INSERT INTO promised (repository, content, times, at) VALUES (?, ?, 1, 1)', ...key)
   }
 
+  markCompared(): void {
+    this.#run(
+      `INSERT OR REPLACE INTO meta (key, value) VALUES ('sequence', 1), ('facts compared', 1)`,
+    )
+  }
+
   removeMember(where: Where, name: string): void {
     const key = [this.#repository(where), this.#content(name)]
     this.#run('DELETE FROM repository_content WHERE repository = ? AND content = ?', ...key)
@@ -188,6 +194,14 @@ t.test('what was pushed is held where it may be at no upstream, and cached elsew
     new Set(coldest.map(({ digest }) => digest)),
     new Set(['delivered', 'before'].map(digestNamed)),
   )
+})
+
+t.test('R433: facts are compared once more, of which version 2000 left too many', async t => {
+  const directory = t.testdir({})
+  const old = new Version2000(directory)
+  old.markCompared()
+  old.close()
+  t.equal((await openCatalog(t, directory)).catalog.compared, false)
 })
 
 t.test('R430: what version 2000 kept beside a manifest that it did not read stays', async t => {

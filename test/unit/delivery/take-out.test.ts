@@ -2,9 +2,16 @@
 // needs. Method: the facts that are left after deliveries to a registry as a model, with other
 // entries and other rules beside them.
 import t from 'tap'
-import { parseRepositoryKey } from '../../../src/oci/reference.ts'
+import { takeOut } from '../../../src/delivery/take-out.ts'
+import { parseRepositoryKey, repositoryKey } from '../../../src/oci/reference.ts'
+import { parseDelivery } from '../../../src/registry/delivery-payload.ts'
+import { createPolicies } from '../../../src/registry/repository-policies.ts'
 import { createWorld } from '../../kit/delivery-world.ts'
-import { makeImage } from '../../kit/image.ts'
+import { createEngine, type Engine } from '../../kit/engine.ts'
+import { factsOf } from '../../kit/facts-of.ts'
+import { makeImage, makeIndex } from '../../kit/image.ts'
+import { pushDocument, pushImage } from '../../kit/push-image.ts'
+import { everywhere } from '../../kit/rebuilt.ts'
 
 const app = parseRepositoryKey('docker.io/team/app')
 const first = makeImage({ seed: 'first', layers: [10] })
@@ -122,4 +129,41 @@ t.test('a push that is under way in the repository is waited for', async t => {
   const stopped = deliveries.stop()
   await world.clock.advance(10_000)
   await stopped
+})
+
+/** As the carrier does, once the upstream has it. The oldest, or all. */
+async function settle({ catalog, facts, clock }: Engine, most = Infinity): Promise<void> {
+  const parts = { catalog, facts, clock, policies: createPolicies(everywhere({ push: 'queue' })) }
+  for (const entry of (await catalog.listDeliveriesOf(repositoryKey(app))).slice(0, most)) {
+    const { digest = first.manifest.digest, tags = [] } = parseDelivery(entry.payload) ?? {}
+    const settled = { repository: app, digest, tags: tags.map(({ tag }) => tag), left: [] }
+    await takeOut(parts, entry, settled)
+  }
+}
+
+const index = makeIndex([makeIndex([first]), second])
+
+t.test('R433: the images of an index that comes after their delivery leave no facts', async t => {
+  const engine = createEngine({ policies: everywhere({ push: 'queue' }) })
+  for (const child of index.children) await pushImage(engine.registry, app, child)
+  await settle(engine)
+  t.same(await factsOf(engine.facts, 'manifest'), [])
+  await pushDocument(engine.registry, app, { document: index.manifest, reference: 'v1' })
+  t.equal((await factsOf(engine.facts, 'manifest')).length, 4)
+  await settle(engine)
+  t.same(await factsOf(engine.facts, 'manifest'), [])
+  for (const { digest } of [first.manifest, second.manifest, index.manifest])
+    t.match(await engine.catalog.findContent(digest), { contentClass: 'cached' })
+})
+
+t.test('R433: but what another index of the queue lists keeps its fact', async t => {
+  const engine = createEngine({ policies: everywhere({ push: 'queue' }) })
+  const other = makeIndex([second])
+  await pushImage(engine.registry, app, index)
+  await settle(engine)
+  for (const { manifest } of [index, other])
+    await pushDocument(engine.registry, app, { document: manifest })
+  await settle(engine, 1)
+  const left = (await factsOf(engine.facts, 'manifest')).map(({ digest }) => digest)
+  t.same(new Set(left), new Set([other.manifest.digest, second.manifest.digest]))
 })
