@@ -199,6 +199,7 @@ function openUpkeep(
     rescheduled: () => jobs.rescheduled(),
   })
   const retention = createRetention({
+    clock: parts.clock,
     settings: () => storage.retention,
     retain: (rules, run) => registry.retain(rules, run),
   })

@@ -28,6 +28,8 @@ export interface Schedule {
   readonly firstAfterMs?: number
   /** A run is due then as well, on the monotonic clock; gone when it begins. */
   readonly dueMs?: number
+  /** No run is due before, on the monotonic clock. Default: none is held up. */
+  readonly notBeforeMs?: number
   /** Default false. */
   readonly dryRun?: boolean
 }
@@ -160,7 +162,8 @@ export class Jobs implements JobControl {
       const firstAfterMs = schedule?.firstAfterMs ?? schedule?.everyMs ?? 0
       const nextMs =
         lastMs === undefined ? startMs + firstAfterMs : lastMs + (schedule?.everyMs ?? 0)
-      const dueMs = Math.min(nextMs, schedule?.dueMs ?? nextMs)
+      const { dueMs: soonMs = nextMs, notBeforeMs = 0 } = schedule ?? {}
+      const dueMs = Math.max(notBeforeMs, Math.min(nextMs, soonMs))
       const isHeld = schedule === undefined || runs.isPaused
       scheduled.nextMs = schedule === undefined ? undefined : dueMs
       const nowMs = clock.monotonicMs()

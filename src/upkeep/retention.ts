@@ -1,10 +1,14 @@
 // The job `retain`: what the operator's policies let go of what was pushed here. What that is, is
 // the registry's part; this is when, and by which policies.
 import type { Job } from '../registry/job.ts'
+import type { Clock } from '../registry/ports/clock.ts'
 import type { RetentionRules } from '../registry/retain/rules.ts'
 import type { ScheduledJob } from './jobs.ts'
 
-/** What came while the process was away is looked at soon, behind what is more urgent. */
+/**
+ * What came while the process was away is looked at soon, behind what is more urgent. After a
+ * reload that changes what goes an operator has so long to see by a dry run what it will be.
+ */
 const FIRST_AFTER_MS = 5 * 60_000
 
 export interface RetentionSettings extends RetentionRules {
@@ -15,6 +19,7 @@ export interface RetentionSettings extends RetentionRules {
 }
 
 export interface RetentionDeps {
+  readonly clock: Pick<Clock, 'monotonicMs'>
   /** As they are now. */
   readonly settings: () => RetentionSettings
   readonly retain: (
@@ -23,13 +28,27 @@ export interface RetentionDeps {
   ) => ReturnType<Job['run']>
 }
 
-export function createRetention({ settings, retain }: RetentionDeps): ScheduledJob {
+export function createRetention({ clock, settings, retain }: RetentionDeps): ScheduledJob {
+  let known = JSON.stringify(settings())
+  let changedMs: number | undefined
+
+  /** Undefined: they are those of the start. */
+  function findChange(): number | undefined {
+    const now = JSON.stringify(settings())
+    if (now !== known) changedMs = clock.monotonicMs()
+    known = now
+    return changedMs
+  }
+
   return {
     name: 'retain',
     schedule: () => {
+      const since = findChange()
       const { policies, intervalMs: everyMs, dryRun } = settings()
+      if (policies.length === 0) return undefined
       const firstAfterMs = Math.min(FIRST_AFTER_MS, everyMs)
-      return policies.length === 0 ? undefined : { everyMs, firstAfterMs, dryRun }
+      const schedule = { everyMs, firstAfterMs, dryRun }
+      return since === undefined ? schedule : { ...schedule, notBeforeMs: since + firstAfterMs }
     },
     run: run => {
       const { dryRun } = settings()

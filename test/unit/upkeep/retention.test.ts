@@ -1,7 +1,11 @@
 // Goal: retention runs by itself where there are policies, as they are now, and nowhere else.
 // Method: what the job says of its schedule, and what its runs are given.
 import t from 'tap'
+import { Jobs } from '../../../src/upkeep/jobs.ts'
+import { LastRuns } from '../../../src/upkeep/last-runs.ts'
 import { createRetention, type RetentionSettings } from '../../../src/upkeep/retention.ts'
+import { createManualClock } from '../../kit/manual-clock.ts'
+import { createMemoryCatalog } from '../../kit/memory/catalog.ts'
 
 const HOUR_MS = 3_600_000
 const policy = {
@@ -20,6 +24,7 @@ t.test('it runs by itself as soon as there is a policy, and by those of now', as
   }
   const given: unknown[] = []
   const job = createRetention({
+    clock: createManualClock(),
     settings: () => settings,
     retain: async rules => {
       given.push(rules())
@@ -28,10 +33,46 @@ t.test('it runs by itself as soon as there is a policy, and by those of now', as
   })
   t.equal(job.schedule(), undefined)
   settings = { ...settings, policies: [policy] }
-  t.same(job.schedule(), { everyMs: HOUR_MS, firstAfterMs: HOUR_MS / 12, dryRun: true })
+  t.match(job.schedule(), { everyMs: HOUR_MS, firstAfterMs: HOUR_MS / 12, dryRun: true })
   settings = { ...settings, dryRun: false, intervalMs: 60_000 }
-  t.same(job.schedule(), { everyMs: 60_000, firstAfterMs: 60_000, dryRun: false })
+  t.match(job.schedule(), { everyMs: 60_000, firstAfterMs: 60_000, dryRun: false })
   const { signal } = new AbortController()
   await job.run({ signal, dryRun: false, progress: () => {}, pause: async () => {} })
   t.same(given, [settings])
+})
+
+t.test('R470: what a reload lets go goes no sooner than a dry run can tell of it', async t => {
+  const clock = createManualClock()
+  let settings: RetentionSettings = { delayMs: 1, intervalMs: HOUR_MS, dryRun: false, policies: [] }
+  const runs: number[] = []
+  const job = createRetention({
+    clock,
+    settings: () => settings,
+    retain: async () => {
+      runs.push(clock.monotonicMs())
+      return { gone: [], count: 0, freedBytes: 0 }
+    },
+  })
+  const deps = { clock, note: () => {}, lastRuns: new LastRuns(createMemoryCatalog()) }
+  const jobs = new Jobs([job], deps)
+  jobs.start()
+  t.teardown(() => jobs.stop())
+  const startMs = clock.monotonicMs()
+  const reload = (next: Partial<RetentionSettings>) => {
+    settings = { ...settings, ...next }
+    jobs.rescheduled()
+  }
+  await clock.advance(HOUR_MS / 2)
+  reload({ policies: [policy] })
+  await clock.advance(HOUR_MS / 12 - 1)
+  t.same(runs, [], 'the first policy of a server that has been up for long')
+  await clock.advance(1)
+  t.same(runs, [startMs + (HOUR_MS * 7) / 12])
+  await clock.advance(HOUR_MS - 1_000)
+  reload({ policies: [{ ...policy, deleteUntagged: false }] })
+  await clock.advance(1_000)
+  t.equal(runs.length, 1, 'a change just before the next run')
+  reload({})
+  await clock.advance(HOUR_MS / 12 - 1_000)
+  t.equal(runs.length, 2, 'a reload that changes nothing puts nothing off')
 })
