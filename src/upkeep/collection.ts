@@ -9,6 +9,7 @@ import type { Schedule, ScheduledJob } from './jobs.ts'
 const FIRST_AFTER_MS = 60_000
 /** However many deletes follow each other: their bytes are back so much later at most. */
 const BETWEEN_RUNS_MS = 60_000
+const MINUTE_MS = 60_000
 
 export interface CollectionDeps {
   readonly clock: Pick<Clock, 'monotonicMs'>
@@ -47,14 +48,14 @@ export class Collection implements ScheduledJob {
 
   async run(run: JobRun): Promise<JobResult> {
     const { collect, clock } = this.#deps
-    if (run.dryRun) return collect(run)
+    if (run.dryRun) return { ...(await collect(run)), ...whatWaits(await this.#leftMs()) }
     // One that fails is tried again at the pace of the configuration.
     this.#dueMs = undefined
     this.#isChanged = false
     const result = await collect(run)
     this.#endedMs = clock.monotonicMs()
     await this.loosened()
-    return result
+    return { ...result, ...whatWaits(await this.#leftMs()) }
   }
 
   /**
@@ -77,10 +78,23 @@ export class Collection implements ScheduledJob {
   }
 
   async #look(): Promise<void> {
-    const { graceLeftMs, rescheduled } = this.#deps
-    // What is not found now, the next pass by the configuration takes.
-    const leftMs = await graceLeftMs().catch(() => undefined)
-    this.#dueMs = leftMs === undefined ? undefined : this.#deps.clock.monotonicMs() + leftMs
+    const { clock, rescheduled } = this.#deps
+    const leftMs = await this.#leftMs()
+    this.#dueMs = leftMs === undefined ? undefined : clock.monotonicMs() + leftMs
     rescheduled()
+  }
+
+  /** What is not found now, the next pass by the configuration takes. */
+  #leftMs(): Promise<number | undefined> {
+    return this.#deps.graceLeftMs().catch(() => undefined)
+  }
+}
+
+/** Whoever deleted to make room looks here for the bytes, and finds that nothing went. */
+function whatWaits(leftMs: number | undefined): Pick<JobResult, 'note'> {
+  if (leftMs === undefined) return {}
+  const minutes = Math.max(1, Math.ceil(leftMs / MINUTE_MS))
+  return {
+    note: `what was deleted stays until storage.gc.delay is over, for pushes that count on it: the next of it goes within ${minutes} min`,
   }
 }

@@ -391,6 +391,7 @@ const PLATFORM: readonly Row[] = [
   [433, 'P1', 'what was delivered leaves no fact, nor do the images of an index'],
   [385, 'P1', 'a dry run tells what goes with deleted manifests, and that goes then'],
   [312, 'P1', 'a dry run tells what the run then does'],
+  [471, 'P1', 'who finds no room is told what takes it, and when what was deleted is back'],
   [470, 'P0', 'what a reload lets go goes no sooner than a dry run can tell of it'],
   [389, 'P1', 'no more is leased in a repository than belongs there, whoever asks for what'],
   [388, 'P1', 'what a clock that was ahead has dated holds no content for longer than others'],

@@ -72,3 +72,17 @@ t.test(
     t.equal(refused.status, 507)
   },
 )
+
+t.test('R471: where all is kept, the log says why a push is refused, and whose it is', async t => {
+  const { edge } = await start(t, [])
+  const push = (name: string) =>
+    pushBlob(edge, `localhost/${name}`, Buffer.alloc(LIMIT / 2 - LIMIT / 16, name))
+  t.equal((await push('first')).status, 201)
+  t.equal((await push('second')).status, 201)
+  t.equal((await push('third')).status, 507)
+  t.match(await edge.untilLogged('there is no room, and nothing that may leave for it'), {
+    level: 'warn',
+    cachedBytes: 0,
+    largest: /^localhost\/(first|second)$/,
+  })
+})

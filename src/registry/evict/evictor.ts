@@ -120,6 +120,10 @@ export class Evictor implements RoomByEviction {
     return await this.#stuck.evictableBytes({ isOwn })
   }
 
+  refused(): void {
+    this.#stuck.refused().catch((error: unknown) => noteStorage(this.#deps.note, error))
+  }
+
   async couldMake(bytes: number, signal: AbortSignal, of?: Repository): Promise<boolean> {
     const own = of === undefined ? [] : this.#quotas.of(of)
     const known = () => this.#looked.isEnough({ bytes, own })

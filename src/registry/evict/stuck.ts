@@ -14,10 +14,14 @@ export interface StuckDeps {
   readonly note: NoteEvent
 }
 
+/** To add up repositories is work, and whoever is refused comes again at once. */
+const TOLD_FOR_MS = 60_000
+
 export class Stuck {
   readonly #deps: StuckDeps
   readonly #holdsForMs: number
   #last: { readonly bytes: number; readonly atMs: number } | undefined
+  #toldMs = Number.NEGATIVE_INFINITY
 
   constructor(deps: StuckDeps, holdsForMs: number) {
     this.#deps = deps
@@ -41,10 +45,22 @@ export class Stuck {
 
   /** No more than this may leave, though more is wanted. @throws StoreError */
   async note(couldLeaveBytes: number): Promise<void> {
-    const { catalog, note, clock } = this.#deps
     const cachedBytes = await this.#cachedBytes()
-    this.#last = { bytes: cachedBytes - couldLeaveBytes, atMs: clock.monotonicMs() }
+    this.#last = { bytes: cachedBytes - couldLeaveBytes, atMs: this.#deps.clock.monotonicMs() }
+    await this.#tell()
+  }
+
+  /** Somebody was refused, without a look: the catalog counts too little. @throws StoreError */
+  async refused(): Promise<void> {
+    if (this.#deps.clock.monotonicMs() - this.#toldMs >= TOLD_FOR_MS) await this.#tell()
+  }
+
+  /** @throws StoreError */
+  async #tell(): Promise<void> {
+    const { catalog, note, clock } = this.#deps
+    this.#toldMs = clock.monotonicMs()
     const { contentBlocks, keptBlocks } = await catalog.totals()
+    const cachedBytes = (contentBlocks - keptBlocks) * BLOCK_BYTES
     // Whoever has taken the disk, it was nothing that is here, and nobody could name it.
     if (contentBlocks === 0) return
     const largest = await largestRepository(catalog)

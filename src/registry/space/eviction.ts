@@ -29,6 +29,8 @@ export interface RoomByEviction {
    * @throws StoreError
    */
   couldMake(bytes: number, signal: AbortSignal, of?: Repository): Promise<boolean>
+  /** Told when somebody got no room, and nobody else's claims are why. MUST NOT throw. */
+  refused(): void
 }
 
 /** Where nothing ever leaves. */
@@ -37,4 +39,5 @@ export const NO_EVICTION: RoomByEviction = {
   makeFiles: () => Promise.resolve(0),
   evictableBytes: () => Promise.resolve(0),
   couldMake: () => Promise.resolve(false),
+  refused: () => {},
 }

@@ -161,6 +161,7 @@ export class SpaceLedger {
     // Nobody else lacks room where the share of those that are apart is used up.
     const unpromised = shortageOf(room, more, room.claims().map(arrived))
     const isPassing = unpromised === undefined || (await this.#maker.canMake(unpromised, more))
+    if (!isPassing && shortage.bytesToEvict > 0) this.#eviction.refused()
     const { message, hint } = wordsFor(shortage, more, isPassing)
     return new StoreError('full', message, { hint, room: shortage.room, isPassing })
   }

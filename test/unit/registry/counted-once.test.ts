@@ -134,6 +134,7 @@ function createWorld(besideBytes: number) {
       evictableBytes: async () => usedBytes,
       makeFiles: async () => 0,
       couldMake: async () => true,
+      refused: () => {},
     },
   })
   const giveBack = ledger.count({

@@ -64,6 +64,7 @@ function createWorld(makeRoom: RoomByEviction['makeRoom']) {
         makeFiles: async () => 0,
         evictableBytes: async () => 100 * MiB,
         couldMake: async () => true,
+        refused: () => {},
       },
     }),
     namespaces,

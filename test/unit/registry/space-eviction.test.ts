@@ -81,6 +81,7 @@ function createWorld(options: WorldOptions = {}) {
         return freed
       },
       evictableBytes: async () => evictableBytes,
+      refused: () => {},
       couldMake:
         options.couldMake ?? (async bytes => bytes <= (options.surelyBytes ?? evictableBytes)),
     },

@@ -35,6 +35,7 @@ function createWorld(t: Test, graceMs: number, after?: LeftBehind) {
   const isHere = (digest: Digest) => engine.disk.blobs.has(digest)
   return {
     engine,
+    gc,
     clock,
     change: (ms: number) => {
       grace.ms = ms
@@ -107,4 +108,16 @@ t.test('R311: however often it is changed, nothing goes too soon, nor stays for 
   world.change(HOUR_MS)
   for (let hour = 0; hour < 48; hour += 1) await world.clock.advance(HOUR_MS)
   t.notOk(promised.some(({ digest }) => world.isHere(digest)))
+})
+
+t.test('R471: a run that finds nothing tells of what waits, and for how long', async t => {
+  const world = createWorld(t, HOUR_MS)
+  const run = { progress: () => {}, pause: async () => {} }
+  const noteOf = async (dryRun: boolean) =>
+    (await world.gc.run({ ...run, signal: new AbortController().signal, dryRun })).note
+  t.equal(await noteOf(true), undefined)
+  await world.deleted('by mistake or not')
+  await world.clock.advance(12.5 * MINUTE_MS)
+  t.match(await noteOf(true), /storage\.gc\.delay .* within 48 min/)
+  t.match(await noteOf(false), /within 48 min/)
 })
