@@ -8,6 +8,7 @@ import { RegistryError } from '../oci/errors.ts'
 import type { JobControl, JobEvent } from '../registry/job.ts'
 import type { Operator } from '../registry/operator/operator.ts'
 import { ENTRY_ID } from '../registry/ports/outbox.ts'
+import { StoreError } from '../registry/ports/store-error.ts'
 import type { WarmEvent } from '../registry/operator/warm-image.ts'
 
 export interface ApiDeps {
@@ -106,6 +107,16 @@ function failureOf(error: unknown): { code: string; status: number; message: str
   if (error instanceof RegistryError) {
     const { code, status, message, cause } = error
     return { code, status, message: `${message}${cause instanceof Error ? because(cause) : ''}` }
+  }
+  if (error instanceof StoreError) {
+    // Who asks by the socket may know what clients may not.
+    const { message, hint } = error
+    const status = error.failure === 'full' ? 507 : 503
+    return {
+      code: 'UNAVAILABLE',
+      status,
+      message: hint === undefined ? message : `${message}: ${hint}`,
+    }
   }
   return {
     code: 'UNKNOWN',

@@ -390,6 +390,7 @@ const PLATFORM: readonly Row[] = [
   [432, 'P0', 'what was pushed here does not go with what its upstream gives again'],
   [433, 'P1', 'what was delivered leaves no fact, nor do the images of an index'],
   [385, 'P1', 'a dry run tells what goes with deleted manifests, and that goes then'],
+  [472, 'P1', 'what disk or catalog refuse a command, it is told with the way out'],
   [312, 'P1', 'a dry run tells what the run then does'],
   [471, 'P1', 'who finds no room is told what takes it, and when what was deleted is back'],
   [470, 'P0', 'what a reload lets go goes no sooner than a dry run can tell of it'],

@@ -10,6 +10,7 @@ import type { ReadinessCheck } from '../../../src/observe/health.ts'
 import { createLogger } from '../../../src/observe/log.ts'
 import { createMetrics } from '../../../src/observe/metrics.ts'
 import { RegistryError } from '../../../src/oci/errors.ts'
+import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import type { Operator } from '../../../src/registry/operator/operator.ts'
 import { askSocket } from '../../kit/admin-socket.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
@@ -36,7 +37,13 @@ async function withAdmin(test: Test, checks: Record<string, ReadinessCheck> = {}
     },
     why: unasked,
     warm: unasked,
-    pins: { list: unasked, pin: unasked, unpin: unasked },
+    pins: {
+      list: unasked,
+      pin: async () => {
+        throw new StoreError('full', 'catalog.db cannot be written', { hint: 'free space' })
+      },
+      unpin: unasked,
+    },
     purge: unasked,
     jobs: { list: unasked, run: unasked, pause: unasked, resume: unasked, cancel: unasked },
     queue: unasked,
@@ -193,3 +200,14 @@ t.test(
     t.equal(got.status, 404, 'GET drops nothing')
   },
 )
+
+t.test('R472: what disk or catalog refuse a command it is told, with the way out', async t => {
+  const { socket, written } = await withAdmin(t)
+  const answer = await askSocket(socket, '/api/v1/pins/pin?pattern=a', { method: 'POST' })
+  t.equal(answer.status, 507)
+  t.same(json(answer.body), {
+    code: 'UNAVAILABLE',
+    message: 'catalog.db cannot be written: free space',
+  })
+  t.same(written, [], 'it is no fault of this program')
+})
