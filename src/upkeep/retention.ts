@@ -51,11 +51,11 @@ export function createRetention({ clock, settings, retain }: RetentionDeps): Sch
       return since === undefined ? schedule : { ...schedule, notBeforeMs: since + firstAfterMs }
     },
     run: run => {
-      const { dryRun } = settings()
+      const began = JSON.stringify(settings())
       return retain(() => {
         const now = settings()
-        // Whoever turns it on meanwhile wants nothing more to go.
-        return now.dryRun && !dryRun ? { ...now, policies: [] } : now
+        // What is other now takes nothing either before a dry run can tell of it.
+        return JSON.stringify(now) === began ? now : { ...now, policies: [] }
       }, run)
     },
   }

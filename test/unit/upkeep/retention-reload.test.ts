@@ -49,6 +49,7 @@ async function reloaded(next: (before: RetentionSettings) => RetentionSettings) 
   let settings = began
   let atReload: number | undefined
   const job = createRetention({
+    clock,
     settings: () => settings,
     retain: (rules, run) => registry.retain(rules, run),
   })
