@@ -42,15 +42,15 @@ export function openSpace(deps: RegistryDeps, { openBlobs, uses }: SpaceParts): 
     limits: storageLimits,
     eviction: evictor,
     bytesEach: () => bytesEach(catalog),
+    isRecorded: async (digest: Digest) => (await catalog.findContent(digest)) !== undefined,
   }
   const space = new SpaceLedger({
     ...room,
     wanted: deps.roomWanted,
     usedBytes: () => takenBy(catalog),
-    isRecorded: async digest => (await catalog.findContent(digest)) !== undefined,
     isShared: source => isSharedSource(namespaces, source),
   })
-  return { leaving, evictor, space, manifestRoom: new ManifestRoom(room) }
+  return { leaving, evictor, space, manifestRoom: new ManifestRoom({ ...room, space }) }
 }
 
 /** For nobody who asks next, in any thread. */

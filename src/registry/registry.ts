@@ -88,9 +88,10 @@ function openParts(given: RegistryDeps) {
     againMs: USES_AGAIN_MS,
     handOn: each => catalog.noteUses(each),
   })
-  const { leaving, evictor, space, manifestRoom } = openSpace(deps, { openBlobs, uses })
-  const contents = new ManifestContents({ ...deps, negative, room: manifestRoom })
+  const { leaving, evictor, space, manifestRoom: room } = openSpace(deps, { openBlobs, uses })
+  const contents = new ManifestContents({ ...deps, negative, room })
   const tags = new TagResolver({ ...deps, negative, contents })
+  const ofManifests = { ...deps, negative, contents, tags }
   const fills = new Fills({ ...deps, space })
   const prefetch = new Prefetch({ ...deps, fills, contents, space })
   const leases = new Leases({ ...deps, graceMs: graceOf(deps) })
@@ -125,11 +126,11 @@ function openParts(given: RegistryDeps) {
     evictor,
     turns,
     uses,
-    manifests: { ...deps, silent, negative, contents, tags, prefetch, uses, leases },
+    manifests: { ...ofManifests, silent, prefetch, uses, leases },
     blobs,
     lists: { ...deps, lists, local: new LocalReferrers(contents), listTurns: new Turns() },
     blobPushes: { ...deps, space, uploads, presence },
-    manifestPushes: { ...deps, negative, contents, tags, lists, turns, presence, queued, leases },
+    manifestPushes: { ...ofManifests, lists, turns, presence, queued, leases, room },
   }
 }
 

@@ -336,6 +336,9 @@ const BOUNDS: readonly Row[] = [
   [376, 'P1', 'a dry run of the eviction tells what the run then does, and what is free by it'],
   [377, 'P1', 'what is above the ceiling of a quota leaves first, and no pull fails for it'],
   [378, 'P1', 'what is within the floor of a quota stays when others need room'],
+  [450, 'P0', 'pushed manifests stay within the limit, however large they are', 'push'],
+  [451, 'P0', 'a pulled manifest without room is passed on, and not kept'],
+  [452, 'P1', 'very many small manifests stay within the limit, and none is asked about alone'],
   [332, 'P1', 'limits of the storage hold from a reload on, the stricter of two at any time'],
   [277, 'P1', 'what is secret here is closed to other users and programs'],
   [

@@ -46,7 +46,7 @@ export interface ManifestContentDeps {
   readonly clock: Clock
   readonly note: NoteEvent
   readonly negative: NegativeCache
-  readonly room: Pick<ManifestRoom, 'require'>
+  readonly room: Pick<ManifestRoom, 'during'>
 }
 
 export class ManifestContents {
@@ -195,20 +195,22 @@ export class ManifestContents {
       tagged?: { tag: Tag; previous?: PreviousDigest | undefined; question: Question }
     },
   ): Promise<ManifestContent> {
-    const { content, catalog, clock, note, room } = this.#deps
+    const { content, clock, note, room } = this.#deps
     const { bytes, digest, apart, tagged } = found
     const recorded = this.#parsed(repository, found)
-    await bestEffort(note, async () => {
-      const isHere = (await catalog.findContent(digest)) !== undefined
-      if (!isHere) await room.require()
+    const from = apart ? 'apart' : 'upstream'
+    const write = () => {
       const record = { repository, manifest: recorded, apart, atMs: clock.nowMs() }
-      await content.putManifest(digest, bytes, () =>
+      return content.putManifest(digest, bytes, () =>
         // A tag that was pushed meanwhile does not go back to what the upstream said before.
         tagged?.question.isCurrent
           ? { ...record, tag: tagged.tag, previous: tagged.previous }
           : record,
       )
-    })
+    }
+    await bestEffort(note, () =>
+      room.during({ repository, digest, sizeBytes: bytes.length, from }, write),
+    )
     return { recorded, bytes, warnings: found.warnings }
   }
 

@@ -36,6 +36,7 @@ import type { Turns } from '../../async/turns.ts'
 import { withFullDiskErrors } from '../upload/upload-refusal.ts'
 import { withPushErrors } from '../upstream-failure.ts'
 import { nextOrder } from '../ports/order.ts'
+import type { ManifestRoom } from '../space/manifest-room.ts'
 
 export interface PushManifestDeps
   extends PushRules,
@@ -45,6 +46,7 @@ export interface PushManifestDeps
     OvertakeDeliveriesDeps {
   readonly turns: Turns
   readonly leases: Leases
+  readonly room: Pick<ManifestRoom, 'during'>
   /** An entry for the outbox is in the catalog. */
   readonly queued: () => void
 }
@@ -83,10 +85,12 @@ export async function pushManifest(
   const learned =
     way.mode === 'queue' ? await learnTags(deps, repository, tagsOf(push)) : new Map<Tag, Digest>()
   const pushed = { ...push, repository, digest, manifest, listed, confirmed, learned }
-  const subject = await withFullDiskErrors(deps.note, () =>
-    deps.turns.take(repositoryKey(repository), () => accept(deps, way, pushed)),
-  )
   const { length: sizeBytes } = push.bytes
+  const subject = await withFullDiskErrors(deps.note, () =>
+    deps.room.during({ repository, digest, sizeBytes, from: 'client' }, () =>
+      deps.turns.take(repositoryKey(repository), () => accept(deps, way, pushed)),
+    ),
+  )
   deps.note({ kind: 'pushed', repository, what: 'manifest', mode: way.mode, sizeBytes })
   if (way.mode === 'queue') deps.queued()
   return { digest, subject, tags: [...new Set(push.tags)], warnings }

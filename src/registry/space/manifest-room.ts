@@ -1,19 +1,37 @@
-// Room for a manifest that is to be cached. It is too small to ask about its bytes, but it takes a
-// file, as a large blob does; and a client can be given very many of them by whoever answers to a
-// name. So the last files are for pushes: some content leaves for it, or it is passed on.
+// Room for a manifest. Most are too small to ask about their bytes each, so that is done once for
+// many; but whoever pushes, or answers to a name, may have very many of them, and large ones. One
+// that is to be cached takes a file besides, and the last files are for pushes. Where there is
+// none, some content leaves for it, or it is passed on.
+import type { Digest } from '../../oci/digest.ts'
+import type { Repository } from '../../oci/reference.ts'
 import { Turns } from '../../async/turns.ts'
 import { LATE, within } from '../../async/within.ts'
-import type { Space } from '../ports/blob-store.ts'
+import { BLOCK_BYTES, type Space } from '../ports/blob-store.ts'
 import type { Clock } from '../ports/clock.ts'
 import { StoreError } from '../ports/store-error.ts'
+import { claimOf, type SpaceClaim } from './claim.ts'
 import type { RoomByEviction } from './eviction.ts'
 import { bytesOf, fileRoomOf, type FilesWanted } from './file-room.ts'
+import type { SpaceLedger } from './ledger.ts'
 import { fencesOf, type StorageLimits } from './limits.ts'
 import { EVICTION_WAIT_MS } from './make-room.ts'
 import { NO_FILES_LEFT } from './shortage.ts'
 
 /** Made at once, for the manifests that come next. */
 const FILES_AHEAD = 16
+
+/**
+ * So much of manifests comes without being asked about, all together: hundreds of common ones, for
+ * which two looks at the disk each would be many. A limit is exceeded by no more.
+ */
+const UNASKED_MAX_BYTES = 1024 * 1024
+
+export interface ComingManifest {
+  readonly repository: Repository
+  readonly digest: Digest
+  readonly sizeBytes: number
+  readonly from: SpaceClaim['from']
+}
 
 export interface ManifestRoomDeps {
   readonly clock: Pick<Clock, 'monotonicMs' | 'sleep'>
@@ -22,18 +40,58 @@ export interface ManifestRoomDeps {
   /** What a file of content takes, on average. */
   readonly bytesEach: () => Promise<number>
   readonly eviction: Pick<RoomByEviction, 'makeFiles' | 'evictableBytes'>
+  readonly space: Pick<SpaceLedger, 'make' | 'count'>
+  /** Are its bytes here? */
+  readonly isRecorded: (digest: Digest) => Promise<boolean>
 }
 
 export class ManifestRoom {
   readonly #deps: ManifestRoomDeps
   readonly #turns = new Turns()
+  /** Since room was found for one. */
+  #unaskedBytes = 0
 
   constructor(deps: ManifestRoomDeps) {
     this.#deps = deps
   }
 
-  /** Resolves when there is a file for it. Takes a time that is bounded. @throws StoreError full */
-  async require(): Promise<void> {
+  /**
+   * Runs `write`, which stores the manifest, once there is room for it. What is here needs none. To
+   * wait takes a time that is bounded.
+   * @throws StoreError full; what `write` throws
+   */
+  async during<Written>(manifest: ComingManifest, write: () => Promise<Written>): Promise<Written> {
+    if (await this.#deps.isRecorded(manifest.digest)) return await write()
+    if (manifest.from !== 'client') await this.#requireFile()
+    const bytes = Math.ceil(manifest.sizeBytes / BLOCK_BYTES) * BLOCK_BYTES
+    this.#unaskedBytes += bytes
+    if (this.#unaskedBytes < UNASKED_MAX_BYTES) return await write()
+    const giveBack = await this.#claim(manifest, bytes)
+    // Not before there was some: who finds none leaves the next to ask again.
+    this.#unaskedBytes = 0
+    try {
+      return await write()
+    } finally {
+      giveBack()
+    }
+  }
+
+  /**
+   * All of it is here, and wants no more than is free or may leave: what others have announced is
+   * not in its way. Returns what gives the room back. @throws StoreError full
+   */
+  async #claim({ from, repository, digest }: ComingManifest, bytes: number): Promise<() => void> {
+    const { space } = this.#deps
+    const piece = { from, of: repository, bytes }
+    let giveBack = (): void => {}
+    await space.make(piece, () => {
+      giveBack = space.count({ ...claimOf(piece), published: () => digest })
+    })
+    return giveBack
+  }
+
+  /** Resolves when there is a file for it. @throws StoreError full */
+  async #requireFile(): Promise<void> {
     if ((await this.#wanted()) === undefined) return
     const stopping = new AbortController()
     // One at a time: those that come together would each have content leave for all.
