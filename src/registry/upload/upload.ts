@@ -80,9 +80,18 @@ export class Upload {
     return this.file?.sizeBytes ?? this.closedBytes
   }
 
-  /** On disk or announced, as long as it counts among all uploads. */
-  get wholeBytes(): number {
-    return this.#giveBack === undefined ? this.sizeBytes + this.missingBytes : 0
+  /**
+   * Of what is announced, what is kept from others: what has its room, and more only as far as its
+   * client has shown that it brings it. Anybody can announce anything.
+   */
+  promisedBytes(nowMs: number): number {
+    const broughtBytes = this.pace.broughtSoonBytes(nowMs)
+    return Math.min(this.missingBytes, Math.max(this.roomBytes(), broughtBytes))
+  }
+
+  /** On disk or promised, as long as it counts among all uploads. */
+  wholeBytes(nowMs: number): number {
+    return this.#giveBack === undefined ? this.sizeBytes + this.promisedBytes(nowMs) : 0
   }
 
   /** All of it is here, and its file has its name: it counts by itself, or by its row. */
@@ -160,6 +169,13 @@ const SLOW_BYTES = 64 * 1024
 const SLOW_MS = 10_000
 
 /**
+ * What a client brings in so long, as it has come until now, is promised to it: all of a large blob
+ * to who is fast, and no more than a few minutes' worth to who is slow, announces much and may
+ * never bring it.
+ */
+const SOON_MS = 10 * 60_000
+
+/**
  * How fast a client brings the piece of an upload that is waited for. What the disk or an upstream
  * takes is not the client's time. All times are monotonic.
  */
@@ -167,6 +183,8 @@ class ClientPace {
   #sinceMs: number | undefined
   #waitedMs = 0
   #bytes = 0
+  #allWaitedMs = 0
+  #allBytes = 0
 
   /** From now on the client is waited for. */
   wait(nowMs: number): void {
@@ -174,9 +192,12 @@ class ClientPace {
   }
 
   came(bytes: number, nowMs: number): void {
-    this.#waitedMs += nowMs - (this.#sinceMs ?? nowMs)
+    const waitedMs = nowMs - (this.#sinceMs ?? nowMs)
+    this.#waitedMs += waitedMs
+    this.#allWaitedMs += waitedMs
     this.#sinceMs = undefined
     this.#bytes += bytes
+    this.#allBytes += bytes
     if (this.#bytes < SLOW_BYTES) return
     this.#waitedMs = 0
     this.#bytes = 0
@@ -187,6 +208,14 @@ class ClientPace {
     this.#sinceMs = undefined
     this.#waitedMs = 0
     this.#bytes = 0
+    this.#allWaitedMs = 0
+    this.#allBytes = 0
+  }
+
+  /** Nothing at first: a few bytes at once are no pace, so it is as if there had been a wait. */
+  broughtSoonBytes(nowMs: number): number {
+    const waitedMs = this.#allWaitedMs + nowMs - (this.#sinceMs ?? nowMs)
+    return Math.floor((this.#allBytes * SOON_MS) / (SLOW_MS + waitedMs))
   }
 
   /** It is waited for, and has been for so long while so little came. */

@@ -41,10 +41,11 @@ export class Uploads {
   constructor(deps: UploadsDeps) {
     this.#deps = deps
     this.#ended = new EndedUploads(deps.clock)
+    const nowMs = () => deps.clock.monotonicMs()
     deps.space.count({
       from: 'client',
-      missingBytes: () => this.#sumOpen(upload => upload.missingBytes),
-      wholeBytes: () => this.#closedBytes + this.#sumOpen(upload => upload.wholeBytes),
+      missingBytes: () => this.#sumOpen(upload => upload.promisedBytes(nowMs())),
+      wholeBytes: () => this.#closedBytes + this.#sumOpen(upload => upload.wholeBytes(nowMs())),
       roomBytes: () => this.#sumOpen(upload => Math.min(upload.missingBytes, upload.roomBytes())),
     })
     // Whoever needs it tries again, and is told.

@@ -188,7 +188,7 @@ t.test(
     await body.bring(Buffer.alloc(MiB))
     const announced = heldBody({ lengthBytes: 95 * MiB })
     const coming = registry.appendUpload(app, other.id, announced.chunk).catch(() => {})
-    await announced.bring('x')
+    await announced.bring(Buffer.alloc(2 * MiB))
     body.bring(Buffer.alloc(16 * MiB)).catch(() => {})
     await refused
     t.notOk(disk.uploads.has(one.id), 'it holds no room that others need')

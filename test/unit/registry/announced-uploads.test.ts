@@ -1,0 +1,104 @@
+// Goal: who announces much and brings little keeps no room from others, and who brings it, however
+// slowly, has it. Method: the engine over in-memory twins with a limit, bodies that come when the
+// test says so, and a manual clock.
+import t from 'tap'
+import { digestOf } from '../../../src/oci/digest.ts'
+import { blobAnswer, createEngine, localOf, readAll, repositoryOf } from '../../kit/engine.ts'
+import { chunkOf, heldBody, nothing, pushWhole } from '../../kit/upload-chunks.ts'
+
+const MiB = 1024 * 1024
+const LIMIT = 100 * MiB
+const sha256 = { algorithm: 'sha256' } as const
+const PASSING = { code: 'UNAVAILABLE', status: 503, message: /others/ }
+const team = localOf('team/app')
+const other = localOf('other/app')
+const app = repositoryOf('library/app')
+const cached = Buffer.alloc(10 * MiB, 'cached')
+
+function createWorld() {
+  return createEngine({
+    maxStorageBytes: LIMIT,
+    upstream: { getBlob: async () => blobAnswer([cached]) },
+  })
+}
+
+/** A client that announces so much, and has brought nothing yet. */
+async function announce({ registry }: ReturnType<typeof createWorld>, lengthBytes: number) {
+  const { id } = await registry.startUpload(team, sha256)
+  const body = heldBody({ lengthBytes })
+  const over = registry.appendUpload(team, id, body.chunk).then(
+    state => state.sizeBytes,
+    (error: unknown) => error,
+  )
+  const leave = async () => {
+    body.breakOff(new Error('the client went away'))
+    await over
+  }
+  return { id, bring: body.bring, end: body.end, over, leave }
+}
+
+async function begin({ registry }: ReturnType<typeof createWorld>, bytes: number) {
+  const { id } = await registry.startUpload(other, sha256)
+  return registry.appendUpload(other, id, chunkOf(Buffer.alloc(bytes), { lengthBytes: bytes }))
+}
+
+t.test('R453: all of the room, announced and not brought, is kept from nobody', async t => {
+  const world = createWorld()
+  const slow = await announce(world, LIMIT - 5 * MiB)
+  await slow.bring('x')
+  for (let minute = 0; minute < 3; minute += 1) {
+    const { sizeBytes } = await begin(world, 20 * MiB)
+    t.equal(sizeBytes, 20 * MiB)
+    await world.clock.advance(30_000)
+    await slow.bring('x')
+  }
+  const digest = digestOf(cached)
+  await readAll(await world.registry.pullBlob(app, digest))
+  await world.registry.settled(digest)
+  t.ok(world.disk.blobs.has(digest), 'what is pulled is cached')
+  await slow.leave()
+})
+
+t.test('R453: announcing anew again and again keeps it from nobody either', async t => {
+  const world = createWorld()
+  for (let at = 0; at < 3; at += 1) {
+    const slow = await announce(world, LIMIT - 45 * MiB)
+    await slow.bring(Buffer.alloc(64 * 1024))
+    t.equal((await begin(world, 20 * MiB)).sizeBytes, 20 * MiB)
+    await slow.leave()
+  }
+})
+
+t.test('R453: who brings it has it promised, and no longer than it comes', async t => {
+  const world = createWorld()
+  const fast = await announce(world, LIMIT - 10 * MiB)
+  await fast.bring(Buffer.alloc(6 * MiB))
+  await t.rejects(begin(world, 30 * MiB), PASSING)
+  await world.clock.advance(59_000)
+  await fast.bring('x')
+  await t.rejects(begin(world, 60 * MiB), PASSING, 'a line may be interrupted')
+  await world.clock.advance(59_000)
+  await fast.bring('x')
+  t.equal((await begin(world, 60 * MiB)).sizeBytes, 60 * MiB)
+  await fast.leave()
+})
+
+t.test('R454: a large blob comes whole over a slow line, whatever others announce', async t => {
+  const world = createWorld()
+  const { registry, clock } = world
+  const sizeBytes = 60 * MiB
+  const slow = await announce(world, sizeBytes)
+  for (let come = 0; come < sizeBytes; come += MiB) {
+    await clock.advance(30_000)
+    const rival = await announce(world, 30 * MiB)
+    await rival.bring(Buffer.alloc(64 * 1024))
+    await slow.bring(Buffer.alloc(MiB))
+    await rival.leave()
+    await registry.cancelUpload(team, rival.id)
+  }
+  slow.end()
+  t.equal(await slow.over, sizeBytes)
+  const digest = digestOf(Buffer.alloc(sizeBytes))
+  await registry.finishUpload(team, slow.id, { digest, chunk: nothing() })
+  await pushWhole(registry, other, Buffer.alloc(30 * MiB, 'rest'))
+})
