@@ -29,7 +29,8 @@ export interface TakeOutParts {
 /**
  * MUST run in the repository's turn: a push that is under way has written its facts, and not yet
  * its row, by which it is known here.
- * @throws StoreError; then the entry is still there
+ * @throws StoreError; then the entry is still there, or facts of what it listed are, which a start
+ * removes that compares them
  */
 export async function takeOut(
   parts: TakeOutParts,
