@@ -10,6 +10,7 @@ import { faults } from './rows/faults.ts'
 import { freshness } from './rows/freshness.ts'
 import { fullCache } from './rows/full-cache.ts'
 import { hotBlob } from './rows/hot-blob.ts'
+import { hotRules } from './rows/hot-rules.ts'
 import { hotSmall } from './rows/hot-small.ts'
 import { largeCatalog } from './rows/large-catalog.ts'
 import { mixed } from './rows/mixed.ts'
@@ -25,6 +26,7 @@ export const ROWS: readonly Row[] = [
   hotBlob,
   tls,
   hotSmall,
+  hotRules,
   freshness,
   uses,
   cold,

@@ -38,7 +38,7 @@ export async function startEntrepot(
   checkout: string,
   options: ServerOptions,
 ): Promise<RunningServer> {
-  const { upstreamUrl, directory, ttl, threads, upstream, storage } = options
+  const { upstreamUrl, directory, ttl, threads, upstream, storage, access } = options
   const files = writeCertificate(options)
   if (files !== undefined && !isBuilt('http.tls')) throw new Error('http.tls is not built yet')
   const adminPort = await freePort()
@@ -55,6 +55,7 @@ export async function startEntrepot(
         },
         admin: { addr: `127.0.0.1:${adminPort}`, socket: join(directory, 'admin.sock') },
         storage: { rootdirectory: join(directory, 'data'), ...storage },
+        ...(access === undefined ? {} : { access }),
         upstreams: {
           'docker.io': {
             url: upstreamUrl,

@@ -17,6 +17,8 @@ export interface ServerOptions {
   readonly threads?: number
   /** For Entrepot: further keys of its storage. */
   readonly storage?: Readonly<Record<string, unknown>>
+  /** For Entrepot: who may do what. Default: there are no rules. */
+  readonly access?: readonly object[]
   /** For Entrepot: further keys of its upstream. */
   readonly upstream?: Readonly<Record<string, unknown>>
   /** Speaks TLS with this certificate, TLS 1.3 where that can be set. */
