@@ -459,6 +459,5 @@ export const REQUIREMENTS: readonly Requirement[] = ROWS.flat().map(
 
 /** P0 requirements that no test proves, each with its reason. */
 export const UNPROVEN: ReadonlyMap<number, string> = new Map([
-  [180, 'waits for accounts: access rules know networks, and nobody by name'],
   [181, 'waits for accounts'],
 ])
