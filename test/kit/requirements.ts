@@ -458,6 +458,4 @@ export const REQUIREMENTS: readonly Requirement[] = ROWS.flat().map(
 )
 
 /** P0 requirements that no test proves, each with its reason. */
-export const UNPROVEN: ReadonlyMap<number, string> = new Map([
-  [181, 'waits for accounts'],
-])
+export const UNPROVEN: ReadonlyMap<number, string> = new Map([[181, 'waits for accounts']])
