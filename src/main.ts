@@ -46,6 +46,7 @@ for (const [name, stream] of Object.entries({ output: process.stdout, error: pro
 const { runCommand } = await import('./cli/commands.ts')
 const { exitCode } = await runCommand(process.argv.slice(2), {
   env: process.env,
+  stdin: () => process.stdin,
   stdout: process.stdout,
   stderr: process.stderr,
   isTerminal: process.stdout.isTTY === true,

@@ -26,6 +26,10 @@ export const COMMANDS = {
     summary: 'say which access rule lets somebody do something, or does not',
     load: () => import('./access.ts'),
   },
+  user: {
+    summary: 'accounts: add, change the password, remove, list',
+    load: () => import('./user.ts'),
+  },
   schema: { summary: "print the configuration's JSON Schema", load: () => import('./schema.ts') },
   status: {
     summary: 'cache, traffic and upstreams at a glance',

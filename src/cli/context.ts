@@ -6,8 +6,17 @@ export interface OutputStream {
   readonly columns?: number
 }
 
+/** As node's own for a file, a pipe or a terminal. */
+export interface InputStream extends AsyncIterable<Buffer> {
+  readonly isTTY?: boolean
+  /** Of a terminal: it shows nothing of what is typed, and what is typed comes at once. */
+  setRawMode?(isRaw: boolean): unknown
+}
+
 export interface CliContext {
   readonly env: Readonly<Record<string, string | undefined>>
+  /** Opened when it is asked for: most commands read nothing. */
+  stdin(): InputStream
   readonly stdout: OutputStream
   readonly stderr: OutputStream
   /** Standard output is a terminal. */

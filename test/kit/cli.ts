@@ -1,6 +1,7 @@
 // Runs a command as `main.ts` does, with streams and environment of the test's own.
+import { Readable } from 'node:stream'
 import { runCommand } from '../../src/cli/commands.ts'
-import type { CliContext } from '../../src/cli/context.ts'
+import type { CliContext, InputStream } from '../../src/cli/context.ts'
 
 export interface CommandResult {
   readonly exitCode: number
@@ -12,6 +13,7 @@ export interface CommandResult {
 export function contextOf(own: Partial<CliContext> = {}): CliContext {
   return {
     env: {},
+    stdin: () => typed(''),
     stdout: { write: () => {} },
     stderr: { write: () => {} },
     isTerminal: false,
@@ -32,15 +34,25 @@ export function contextOf(own: Partial<CliContext> = {}): CliContext {
   }
 }
 
+/** Standard input that comes through a pipe. */
+export function typed(text: string): InputStream {
+  return Object.assign(Readable.from([Buffer.from(text)]), { isTTY: false })
+}
+
 export async function runCli(
   argv: readonly string[],
-  options: { env?: Readonly<Record<string, string>>; isTerminal?: boolean } = {},
+  options: {
+    env?: Readonly<Record<string, string>>
+    isTerminal?: boolean
+    stdin?: InputStream
+  } = {},
 ): Promise<CommandResult> {
   let stdout = ''
   let stderr = ''
-  const { env = {}, isTerminal = false } = options
+  const { env = {}, isTerminal = false, stdin = typed('') } = options
   const context = contextOf({
     env,
+    stdin: () => stdin,
     stdout: { write: text => (stdout += text), columns: 100 },
     stderr: { write: text => (stderr += text) },
     isTerminal,

@@ -144,6 +144,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   }),
   // Rights do not depend on what exists, so nothing is here to look it up by.
   access: { imports: ['oci'], builtins: NO_INPUT_OUTPUT },
+  // Files of accounts, and what it takes to try a password.
+  accounts: { imports: [] },
   // Surfaces ask the registry, and know nobody behind its ports.
   http: { imports: [...HTTP, 'async'] },
   // What is in memory is answered before anybody routes, plans or handles.
@@ -226,6 +228,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'access/rulebook.ts',
       'access/network.ts',
       'access/local-push.ts',
+      'access/htpasswd',
+      'accounts/replace-file.ts',
       'server/route-options.ts',
       'server/start.ts',
       'server/surroundings.ts',
@@ -297,6 +301,7 @@ export const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
   pino: ['observe'],
   'prom-client': ['observe'],
   yaml: ['config'],
+  bcryptjs: ['cli/user.ts'],
   tldts: ['upstream'],
   // Addresses are judged where a connection is opened, taken or counted.
   'ipaddr.js': ['upstream', 'access', 'http/connection-owners.ts'],
