@@ -2,6 +2,7 @@
 // registry.ts.
 import type { Digest } from '../oci/digest.ts'
 import { Evictor } from './evict/evictor.ts'
+import { NO_QUOTAS } from './evict/quotas.ts'
 import { Leaving } from './leave/leaving.ts'
 import type { OpenBlobs } from './open-blobs.ts'
 import { BLOCK_BYTES } from './ports/blob-store.ts'
@@ -31,6 +32,7 @@ export function openSpace(deps: RegistryDeps, { openBlobs, uses }: SpaceParts): 
   const evictor = new Evictor({
     ...deps,
     leaving,
+    quotas: deps.quotas ?? (() => NO_QUOTAS),
     usesWritten: () => uses.flush(),
     filling: registry => inUse.filling(from => shareNow(namespaces, from, registry)),
     isInUse: digest => inUse.has(digest),

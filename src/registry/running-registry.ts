@@ -45,7 +45,9 @@ export interface RegistryDeps {
   /** As they are now. */
   readonly storageLimits: () => StorageLimits
   /** Default: nothing is pinned. */
-  readonly pins?: Pick<Pins, 'find' | 'findWithListed' | 'findContent' | 'digests'> | undefined
+  readonly pins?:
+    | Pick<Pins, 'find' | 'findWithListed' | 'findContent' | 'digests' | 'changes'>
+    | undefined
   readonly inUse: BlobsInUse
   /**
    * Do facts tell of what the catalog does not know, or may they? What lies here for that looks as
@@ -56,8 +58,8 @@ export interface RegistryDeps {
   readonly graceMs?: () => number
   /** Told of kept content that nothing needs any more: `graceLeftMs` says more. MUST NOT throw. */
   readonly loosened?: (() => void) | undefined
-  /** As they are now. Default: none. */
-  readonly quotas?: Quotas | undefined
+  /** As they are now: the same ones until a reload makes others of them. Default: none. */
+  readonly quotas?: (() => Quotas) | undefined
   /** Told when something found no room: `keepRoom` is of use. MUST NOT throw. */
   readonly roomWanted?: () => void
   /** Bumped by every write to `catalog`. Absent: no blob stays open for who asks next. */

@@ -1,21 +1,21 @@
 // What the configuration says of the room that an edge may take, as it is now, and who looks at it:
 // a part of the composition root.
+import { isDeepStrictEqual } from 'node:util'
 import type { Config } from '../config/config.ts'
 import { createQuotas, type Quotas } from '../registry/evict/quotas.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
-import type { RepositoryPolicies } from '../registry/repository-policy.ts'
+import { createPolicies } from '../registry/repository-policies.ts'
 import type { RegistryDeps, RunningRegistry } from '../registry/running-registry.ts'
 import { RoomKeeper } from '../upkeep/keep-room.ts'
 
 export interface RoomParts {
   readonly clock: Clock
   readonly note: NoteEvent
-  readonly policies: RepositoryPolicies
 }
 
 type ForRegistry = Required<
-  Pick<RegistryDeps, 'quotas' | 'storageLimits' | 'graceMs' | 'roomWanted'>
+  Pick<RegistryDeps, 'storageLimits' | 'graceMs' | 'roomWanted'> & { quotas: () => Quotas }
 >
 
 export interface Room {
@@ -28,13 +28,14 @@ export interface Room {
   stop(): Promise<void>
 }
 
-export function openRoom(config: Config, { policies, ...parts }: RoomParts): Room {
+export function openRoom(config: Config, parts: RoomParts): Room {
   let { storage } = config
-  let quotas = quotasOf(config, policies)
+  let said = whatIsSaid(config)
+  let quotas = quotasOf(config)
   let keeper: RoomKeeper | undefined
   return {
     forRegistry: {
-      quotas: { list: () => quotas.list(), of: repository => quotas.of(repository) },
+      quotas: () => quotas,
       storageLimits: () => storage,
       graceMs: () => storage.collection.delayMs,
       roomWanted: () => keeper?.look(),
@@ -45,17 +46,30 @@ export function openRoom(config: Config, { policies, ...parts }: RoomParts): Roo
     },
     replace: next => {
       storage = next.storage
-      quotas = quotasOf(next, policies)
+      const before = said
+      said = whatIsSaid(next)
+      // What leaves at this moment goes on, unless it is to leave by something else.
+      if (!isDeepStrictEqual(said, before)) quotas = quotasOf(next)
       keeper?.look()
     },
     stop: async () => keeper?.stop(),
   }
 }
 
-function quotasOf({ upstreams, repositories }: Config, policies: RepositoryPolicies): Quotas {
+/** Of quotas, with what their shares are of and whose they are. */
+function whatIsSaid({ upstreams, repositories, storage: { maxSize, minFree } }: Config): unknown {
+  return {
+    limits: [maxSize, minFree],
+    ofUpstreams: upstreams.map(({ registry, quota }) => [registry, quota]),
+    ofRules: repositories.map(({ match, quota }) => [match, quota]),
+  }
+}
+
+function quotasOf({ upstreams, repositories }: Config): Quotas {
   const ofUpstreams = upstreams.flatMap(({ registry, quota }) =>
     quota === undefined ? [] : [[registry, quota] as const],
   )
   const ofRules = repositories.flatMap(({ quota }) => (quota === undefined ? [] : [quota]))
+  const policies = createPolicies(repositories)
   return createQuotas({ ofUpstreams: new Map(ofUpstreams), ofRules, policies })
 }

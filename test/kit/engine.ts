@@ -58,7 +58,9 @@ export interface EngineOptions {
   readonly catalog?: (catalog: Catalog) => Catalog
   readonly facts?: (facts: FactStore) => FactStore
   /** Default: nothing is pinned. */
-  readonly pins?: Partial<Pick<Pins, 'find' | 'findWithListed' | 'findContent' | 'digests'>>
+  readonly pins?: Partial<
+    Pick<Pins, 'find' | 'findWithListed' | 'findContent' | 'digests' | 'changes'>
+  >
   /** Default: that of the registry. */
   readonly graceMs?: () => number
   readonly lacksFacts?: () => boolean
@@ -150,6 +152,7 @@ export function createEngine(options: EngineOptions = {}) {
       findWithListed: async () => undefined,
       findContent: () => undefined,
       digests: () => new Set(),
+      changes: 0,
       ...options.pins,
     },
     lacksFacts: options.lacksFacts,

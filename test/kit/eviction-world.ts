@@ -11,7 +11,7 @@ import { BlobsInUse } from '../../src/registry/blobs-in-use.ts'
 import { StoredContent } from '../../src/registry/content.ts'
 import { asRecorded } from '../../src/registry/edges.ts'
 import { Evictor } from '../../src/registry/evict/evictor.ts'
-import { createQuotas } from '../../src/registry/evict/quotas.ts'
+import { createQuotas, type Quotas } from '../../src/registry/evict/quotas.ts'
 import type { PinnedImages } from '../../src/registry/evict/judge.ts'
 import type { Gone } from '../../src/registry/job.ts'
 import { Leaving } from '../../src/registry/leave/leaving.ts'
@@ -36,6 +36,8 @@ export interface EvictionOptions {
   readonly pinned?: PinnedImages
   readonly quotas?: Readonly<Record<string, Quota>>
   readonly rules?: readonly { readonly match: string; readonly quota: Quota }[]
+  /** In place of the two above. */
+  readonly quotasNow?: () => Quotas
   readonly maxBytes?: number
   readonly usesWritten?: () => Promise<void>
   readonly catalog?: (catalog: Catalog) => Catalog
@@ -68,6 +70,11 @@ export async function openEvictionWorld(t: Test, options: EvictionOptions = {}) 
   const inUse = new BlobsInUse()
   const namespaces = { list: () => namespacesOf(options.away ?? []) }
   const policies = createPolicies((options.rules ?? []).map(ruleOf))
+  const quotas = createQuotas({
+    ofUpstreams: new Map(Object.entries(options.quotas ?? {}) as [RegistryHost, Quota][]),
+    ofRules: (options.rules ?? []).map(({ quota }) => quota),
+    policies,
+  })
   const evictor = new Evictor({
     catalog,
     clock,
@@ -78,11 +85,7 @@ export async function openEvictionWorld(t: Test, options: EvictionOptions = {}) 
     usesWritten: options.usesWritten ?? (async () => {}),
     filling: registry => inUse.filling(from => shareNow(namespaces, from, registry)),
     isInUse: digest => inUse.has(digest),
-    quotas: createQuotas({
-      ofUpstreams: new Map(Object.entries(options.quotas ?? {}) as [RegistryHost, Quota][]),
-      ofRules: (options.rules ?? []).map(({ quota }) => quota),
-      policies,
-    }),
+    quotas: options.quotasNow ?? (() => quotas),
     maxBytes: async () => options.maxBytes ?? 0,
   })
 

@@ -109,6 +109,7 @@ t.test('R376: what a dry run tells is what leaves, and what is free by it', asyn
         find: async (_, digest) => (digest.endsWith(pinnedByte) ? {} : undefined),
         findContent: () => undefined,
         digests: () => new Set(),
+        changes: 0,
       },
     })
     await fill(world, random)

@@ -7,7 +7,8 @@ import { onDiskBytes } from '../ports/blob-store.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { ColdImage, Footprint } from '../ports/catalog-images.ts'
 import type { LooseContent } from '../ports/catalog-space.ts'
-import type { Candidate, Stage } from './candidate.ts'
+import type { Stage } from './candidate.ts'
+import type { Leaves, Measure } from './leaves.ts'
 import type { Page } from './order.ts'
 import type { Quota } from '../space/quota.ts'
 import type { QuotaStandings } from './quotas.ts'
@@ -17,16 +18,6 @@ import type { QuotaStandings } from './quotas.ts'
  * by its digest alone has few, and whoever has a name for each of very many keeps no run waiting.
  */
 const REPOSITORIES_ASKED = 16
-
-export interface Leaves {
-  readonly candidate: Candidate
-  /** That become free with it, of what leaves in this order. */
-  readonly bytes: number
-  readonly files: number
-}
-
-/** By what is wanted of the disk. */
-export type Measure = 'bytes' | 'files'
 
 export interface Choice {
   /** The first of the page that may leave. */

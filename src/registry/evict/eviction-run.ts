@@ -8,13 +8,15 @@ import type { Catalog } from '../ports/catalog.ts'
 import type { Footprint, Image } from '../ports/catalog-images.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Stage } from './candidate.ts'
-import { type Choice, choose, type Chooser, type Leaves, type Measure } from './choose.ts'
+import { type Choice, choose, type Chooser } from './choose.ts'
+import { type Leaves, type Measure, sumOfEach, whatOf } from './leaves.ts'
 import { nameOf, TAGS_TOLD, type Told, tellOf } from './gone.ts'
 import { Judge, type JudgeDeps } from './judge.ts'
 import { Order, type Page, type ScanPlace } from './order.ts'
 import { createPacer } from './pacer.ts'
 import type { Quota } from '../space/quota.ts'
-import type { QuotaStandings } from './quotas.ts'
+import { type Batch, NOTHING_LEFT } from './tell-batch.ts'
+import type { Quotas, QuotaStandings } from './quotas.ts'
 
 /** Pages of which nothing became free, though it should have. */
 const VAIN_PAGES_MAX = 2
@@ -39,6 +41,8 @@ export interface EvictionRunDeps extends JudgeDeps {
     >
   readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>
   readonly leaving: Pick<Leaving, 'letGo' | 'evict'>
+  /** As they are now. */
+  readonly quotas: () => Quotas
 }
 
 export interface EvictionRunOptions {
@@ -56,8 +60,11 @@ export interface EvictionRunOptions {
   readonly told?: Told | undefined
 }
 
-/** `exhausted`: nothing more may leave. `in vain`: some should have, and nothing became free. */
-export type Outcome = 'done' | 'exhausted' | 'in vain'
+/**
+ * `exhausted`: nothing more may leave. `in vain`: some should have, and nothing became free.
+ * `outdated`: the operator has said something else meanwhile, which another run goes by.
+ */
+export type Outcome = 'done' | 'exhausted' | 'in vain' | 'outdated'
 
 export type Freed = (bytes: number, files: number) => void
 
@@ -75,16 +82,6 @@ interface Step {
   readonly gone: Promise<Left>
 }
 
-/** What has left in a run. */
-export interface Batch {
-  readonly images: number
-  /** Files of blobs and manifests. */
-  readonly blobs: number
-  readonly bytes: number
-  /** Of the images; -Infinity when there was none. */
-  readonly youngestUsedAtMs: number
-}
-
 export class EvictionRun {
   readonly #deps: EvictionRunDeps
   readonly #options: EvictionRunOptions
@@ -92,16 +89,12 @@ export class EvictionRun {
   readonly #chooser: Chooser
   /** As pins are when it begins. */
   readonly #spared: ReadonlySet<Digest>
+  readonly #pinChanges: number | undefined
   /** Written down, while their files go. */
   readonly #underWay: Step[] = []
   /** Of which this run was told: pages that leave at once have some in common. */
   readonly #passes = new WeakSet<Left>()
-  #batch: Batch = {
-    images: 0,
-    blobs: 0,
-    bytes: 0,
-    youngestUsedAtMs: Number.NEGATIVE_INFINITY,
-  }
+  #batch: Batch = NOTHING_LEFT
 
   constructor(deps: EvictionRunDeps, options: EvictionRunOptions) {
     this.#deps = deps
@@ -109,6 +102,7 @@ export class EvictionRun {
     const { catalog, clock, isInUse } = deps
     const { standings, isOwn, stages, from } = options
     this.#spared = deps.pins?.digests() ?? new Set()
+    this.#pinChanges = deps.pins?.changes
     const pause = createPacer(clock)
     this.#chooser = { catalog, standings, isInUse, isOwn, spared: this.#spared, pause }
     const judge = new Judge(deps)
@@ -155,12 +149,23 @@ export class EvictionRun {
       while (this.#underWay.length > (vainPages === 0 ? REMOVED_MEANWHILE : 0)) await land()
       // A disk that removes nothing is not to lose its whole cache for that.
       if (vainPages >= VAIN_PAGES_MAX) return 'in vain'
-      const page = await this.#order.next()
+      const page = this.#isOutdated ? undefined : await this.#order.next()
       if (page !== undefined) await this.#letLeave(page)
-      else if (this.#underWay.length === 0) return this.#order.isExhausted ? 'exhausted' : 'done'
+      else if (this.#underWay.length === 0) return this.#outcome
       // What of it stays is still wanted.
       else await land()
     }
+  }
+
+  get #outcome(): Outcome {
+    if (this.#isOutdated) return 'outdated'
+    return this.#order.isExhausted ? 'exhausted' : 'done'
+  }
+
+  /** There are other pins or quotas than it was begun with. */
+  get #isOutdated(): boolean {
+    const { pins, quotas } = this.#deps
+    return pins?.changes !== this.#pinChanges || this.#options.standings.quotas !== quotas()
   }
 
   /** The first that is under way: was it in vain? @throws StoreError */
@@ -209,6 +214,8 @@ export class EvictionRun {
     if (isEnough) this.#order.stopAt(last.candidate)
     // They leave as well.
     const tags = await this.#tagsOf(leaving)
+    // The last moment: what has changed since it was chosen may hold it.
+    if (this.#isOutdated) return
     const written = Promise.withResolvers<void>()
     const step: Step = {
       expected: sumOfEach(leaving, this.#measure),
@@ -286,13 +293,4 @@ export class EvictionRun {
     for (const each of leaving)
       this.#options.told?.(tellOf(each, { stage, nowMs, tags: tags.get(each) ?? [] }))
   }
-}
-
-/** As `Leaving` is given it. */
-function whatOf({ candidate: each }: Leaves): Digest | Image {
-  return each.kind === 'image' ? each.image : each.content.digest
-}
-
-function sumOfEach(leaving: readonly Leaves[], measure: Measure): number {
-  return leaving.reduce((sum, each) => sum + each[measure], 0)
 }

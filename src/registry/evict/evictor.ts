@@ -18,7 +18,7 @@ import type { Evict, Told } from './gone.ts'
 import { LookedFor } from './looked.ts'
 import type { ScanPlace } from './order.ts'
 import type { Quota } from '../space/quota.ts'
-import { NO_QUOTAS, type Quotas, QuotaStandings } from './quotas.ts'
+import { QuotaStandings } from './quotas.ts'
 import { Stuck } from './stuck.ts'
 import { BatchTeller } from './tell-batch.ts'
 
@@ -45,8 +45,6 @@ export interface EvictorDeps extends EvictionRunDeps {
   /** Resolves when what was used until now is in the catalog, or lost. */
   readonly usesWritten: () => Promise<void>
   readonly note: NoteEvent
-  /** Default: none. */
-  readonly quotas?: Quotas | undefined
   /** What the data directory may take; shares of quotas are of that. @throws StoreError */
   readonly maxBytes: () => Promise<number>
 }
@@ -64,7 +62,6 @@ interface Waiting extends Evict {
 
 export class Evictor implements RoomByEviction {
   readonly #deps: EvictorDeps
-  readonly #quotas: Quotas
   readonly #turns = new Turns()
   readonly #waiting = new Set<Waiting>()
   /** Since the start. */
@@ -79,7 +76,6 @@ export class Evictor implements RoomByEviction {
 
   constructor(deps: EvictorDeps) {
     this.#deps = deps
-    this.#quotas = deps.quotas ?? NO_QUOTAS
     this.#looked = new LookedFor(deps.clock, STUCK_FOR_MS)
     this.#teller = new BatchTeller(deps)
     this.#stuck = new Stuck(deps, STUCK_FOR_MS)
@@ -116,7 +112,7 @@ export class Evictor implements RoomByEviction {
 
   async evictableBytes(of?: Repository): Promise<number> {
     // What a floor held back from others may leave for its own.
-    const isOwn = of !== undefined && this.#quotas.of(of).length > 0
+    const isOwn = of !== undefined && this.#deps.quotas().of(of).length > 0
     return await this.#stuck.evictableBytes({ isOwn })
   }
 
@@ -125,7 +121,7 @@ export class Evictor implements RoomByEviction {
   }
 
   async couldMake(bytes: number, signal: AbortSignal, of?: Repository): Promise<boolean> {
-    const own = of === undefined ? [] : this.#quotas.of(of)
+    const own = of === undefined ? [] : this.#deps.quotas().of(of)
     const known = () => this.#looked.isEnough({ bytes, own })
     // Those that ask at once wait for one look, and mostly have their answer by it.
     const look = async () => known() ?? (!signal.aborted && (await this.#look(bytes, own)))
@@ -155,7 +151,7 @@ export class Evictor implements RoomByEviction {
    * Until `signal` is aborted. @throws StoreError
    */
   async trim(bytes: number, how: Evict): Promise<void> {
-    if (bytes <= 0 && this.#quotas.list().length === 0) return
+    if (bytes <= 0 && this.#deps.quotas().list().length === 0) return
     await this.#trim(bytes, how)
   }
 
@@ -163,13 +159,17 @@ export class Evictor implements RoomByEviction {
   #trim(amount: number, how: Trim): Promise<number> {
     return this.#turns.take('run', async () => {
       let [wanted, bytes] = [amount, 0]
-      const run = await this.#openTrim(() => wanted, how)
       const freed: Freed = (freedBytes, files) => {
         wanted -= how.leanBytes === undefined ? freedBytes : files
         bytes += freedBytes
         this.#noteFreed(freedBytes)
       }
-      await this.#carryOut(run, { freed, why: amount <= 0 ? 'quota' : 'room' })
+      const why = amount <= 0 ? 'quota' : 'room'
+      let outcome: Outcome
+      do {
+        const run = await this.#openTrim(() => wanted, how)
+        outcome = await this.#carryOut(run, { freed, why })
+      } while (outcome === 'outdated')
       return bytes
     })
   }
@@ -242,9 +242,10 @@ export class Evictor implements RoomByEviction {
     })
     const freed = (bytes: number) => this.#noteFreed(bytes)
     const outcome = await this.#carryOut(run, { freed, why: 'room' })
-    this.#place = run.place
+    // What was passed over by what does not hold any more is to be looked at once more.
+    this.#place = outcome === 'outdated' ? undefined : run.place
     if (outcome === 'exhausted') await this.#stuck.note(0)
-    return outcome !== 'done'
+    return outcome === 'exhausted' || outcome === 'in vain'
   }
 
   /** Of those that wait as it begins. */
@@ -269,13 +270,13 @@ export class Evictor implements RoomByEviction {
   async #standings(): Promise<QuotaStandings> {
     const { catalog, clock, usesWritten } = this.#deps
     await within(clock, USES_WAIT_MS, usesWritten())
-    const maxBytes = this.#quotas.list().length === 0 ? 0 : await this.#deps.maxBytes()
-    return await QuotaStandings.look(this.#quotas, { catalog, maxBytes })
+    const maxBytes = this.#deps.quotas().list().length === 0 ? 0 : await this.#deps.maxBytes()
+    return await QuotaStandings.look(this.#deps.quotas(), { catalog, maxBytes })
   }
 
   #isOwn(quota: Quota): boolean {
     return [...this.#waiting].some(
-      ({ of }) => of !== undefined && this.#quotas.of(of).includes(quota),
+      ({ of }) => of !== undefined && this.#deps.quotas().of(of).includes(quota),
     )
   }
 

@@ -2,7 +2,7 @@
 import { formatImage, type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
 import type { Gone } from '../job.ts'
 import type { Candidate, Stage } from './candidate.ts'
-import type { Leaves } from './choose.ts'
+import type { Leaves } from './leaves.ts'
 
 export type Told = (gone: Gone) => void
 

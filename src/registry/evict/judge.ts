@@ -23,6 +23,8 @@ export interface PinnedImages {
   findContent(digest: Digest): object | undefined
   /** What pins are about by its digest: it stays, whatever becomes of what lists it. */
   digests(): ReadonlySet<Digest>
+  /** Another number whenever there are other pins than before. */
+  readonly changes: number
 }
 
 export interface JudgeDeps {

@@ -10,7 +10,10 @@ import { amountOf } from '../space/limits.ts'
 import type { Quota } from '../space/quota.ts'
 import { eachRepository } from '../space/repository-bytes.ts'
 
-/** As they are configured now. Each is one value, which stands for all that count in it. */
+/**
+ * As they are configured at one time. Each is one value, which stands for all that count in it;
+ * after a reload that says anything else of them there are others.
+ */
 export interface Quotas {
   list(): readonly Quota[]
   /** Those that a repository counts in. MUST NOT do input or output. */
@@ -44,11 +47,12 @@ interface Standing {
 
 /** How they stand in one run: what has left of it, counts. */
 export class QuotaStandings {
-  readonly #quotas: Quotas
+  /** Of which they are. */
+  readonly quotas: Quotas
   readonly #standings: ReadonlyMap<Quota, Standing>
 
   private constructor(quotas: Quotas, standings: ReadonlyMap<Quota, Standing>) {
-    this.#quotas = quotas
+    this.quotas = quotas
     this.#standings = standings
   }
 
@@ -88,7 +92,7 @@ export class QuotaStandings {
   isWithinFloor(lost: readonly RepositoryBytes[], isOwn: (quota: Quota) => boolean): boolean {
     const sums = new Map<Quota, number>()
     for (const { repository, bytes } of lost)
-      for (const quota of this.#quotas.of(parseRepositoryKey(repository)))
+      for (const quota of this.quotas.of(parseRepositoryKey(repository)))
         sums.set(quota, (sums.get(quota) ?? 0) + bytes)
     return [...sums].some(([quota, bytes]) => {
       const standing = this.#standings.get(quota)
@@ -104,7 +108,7 @@ export class QuotaStandings {
   }
 
   #of(repository: Repository): readonly Standing[] {
-    return this.#quotas.of(repository).flatMap(quota => this.#standings.get(quota) ?? [])
+    return this.quotas.of(repository).flatMap(quota => this.#standings.get(quota) ?? [])
   }
 }
 

@@ -1,7 +1,23 @@
 // What has left in a run, told as one event; with it how long the cache remembers.
 import type { Clock } from '../ports/clock.ts'
 import type { EvictedFor, NoteEvent } from '../ports/events.ts'
-import type { Batch } from './eviction-run.ts'
+
+/** What has left in a run. */
+export interface Batch {
+  readonly images: number
+  /** Files of blobs and manifests. */
+  readonly blobs: number
+  readonly bytes: number
+  /** Of the images; -Infinity when there was none. */
+  readonly youngestUsedAtMs: number
+}
+
+export const NOTHING_LEFT: Batch = {
+  images: 0,
+  blobs: 0,
+  bytes: 0,
+  youngestUsedAtMs: Number.NEGATIVE_INFINITY,
+}
 
 export interface TellDeps {
   readonly note: NoteEvent

@@ -204,8 +204,11 @@ export class Pins {
     const known = this.#remembered.get(key)
     const atMs = clock.monotonicMs()
     if (known?.stamp === stamp && atMs - known.atMs < REMEMBERED_FOR_MS) return known.held
+    const changes = this.#changes
     const held = await this.#look(repository, about)
-    if (epochs !== undefined) this.#remembered.set(key, { stamp, atMs, held })
+    // It may be what earlier pins hold: whoever asked before they changed is told, and nobody else.
+    if (epochs !== undefined && changes === this.#changes)
+      this.#remembered.set(key, { stamp, atMs, held })
     return held
   }
 

@@ -122,7 +122,7 @@ export function startEdge(world: World): Edge {
   const parts = { store, catalog, content, inUse, facts, clock, note, namespaces, policies }
   const registry = createRegistry({
     ...parts,
-    quotas,
+    quotas: () => quotas,
     ...(options.isDeaf === 'pins' ? {} : { pins }),
     epochs: world.epochs,
     route: createRoute(ROUTES),

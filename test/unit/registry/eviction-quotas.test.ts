@@ -189,6 +189,7 @@ t.test('R377: who has a quota has not all looked at by each that wants room', as
     find: async () => ({}),
     findContent: () => undefined,
     digests: () => new Set<Digest>(),
+    changes: 0,
   }
   const quotas = { 'ghcr.io': { ceiling: bytes(9) } }
   const world = await openEvictionWorld(t, { quotas, pinned, catalog })

@@ -155,6 +155,7 @@ t.test('R373: what is pinned, read or fetched does not leave, and that is said',
       find: async (_, digest) => (digest === pinned.manifest.digest ? {} : undefined),
       findContent: () => undefined,
       digests: () => new Set(),
+      changes: 0,
     },
   })
   for (const image of [pinned, read, filled]) await world.pulled(APP, image)
@@ -240,6 +241,7 @@ t.test('R351: a blob that is pinned stays when images that list it leave', async
       find: async () => undefined,
       findContent: digest => (digest === pinned ? {} : undefined),
       digests: () => new Set([pinned]),
+      changes: 0,
     },
   })
   await world.pulled(APP, image)
@@ -368,6 +370,7 @@ t.test('R375: what is passed over is not looked at again and again', async t => 
       find: async ({ name }) => (name === 'library/pinned' ? {} : undefined),
       findContent: () => undefined,
       digests: () => new Set(),
+      changes: 0,
     },
     catalog: catalog =>
       new Proxy(catalog, {
