@@ -14,5 +14,7 @@ blobStoreContract(t, async () => {
     reboot: () => directory.open('another boot'),
     damage: (digest, bytes) => directory.lay(directory.blobPath(digest), bytes),
     know: (digest, known) => void directory.known.set(digest, known),
+    // A block for its bytes, and one for its sidecar.
+    shortPartBytes: () => 2 * 4096,
   }
 })

@@ -16,5 +16,6 @@ blobStoreContract(t, async () => {
     reboot: async () => open(),
     damage: async (digest, bytes) => void disk.blobs.set(digest, bytes),
     know: (digest, known) => void contents.set(digest, known),
+    shortPartBytes: lengthBytes => lengthBytes,
   }
 })

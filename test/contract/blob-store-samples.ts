@@ -23,6 +23,8 @@ export interface StoreUnderTest {
   readonly damage: (digest: Digest, bytes: Uint8Array) => Promise<void>
   /** From now on the store is told that this is known of `digest`. */
   readonly know: (digest: Digest, known: KnownContent) => void
+  /** What a part of a few bytes takes where this store keeps it. */
+  readonly shortPartBytes: (lengthBytes: number) => number
 }
 
 export type MakeStore = (t: Test) => Promise<StoreUnderTest>

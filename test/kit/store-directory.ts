@@ -9,7 +9,10 @@ import type { BlobStore } from '../../src/registry/ports/blob-store.ts'
 import type { KnownContent } from '../../src/registry/ports/blob-store-content.ts'
 import type { EngineEvent } from '../../src/registry/ports/events.ts'
 import type { FactStore } from '../../src/registry/ports/facts.ts'
-import { openFilesystemStore } from '../../src/store/filesystem/store.ts'
+import {
+  type FilesystemStoreOptions,
+  openFilesystemStore,
+} from '../../src/store/filesystem/store.ts'
 import { createManualClock, type ManualClock } from './manual-clock.ts'
 
 export interface StoreDirectory {
@@ -43,8 +46,12 @@ export function blobPath(root: string, digest: string): string {
   return join(root, 'blobs', algorithm, hex.slice(0, 2), hex)
 }
 
-/** `root` defaults to a new directory that tap removes. */
-export function storeDirectory(t: Test, root: string = t.testdir()): StoreDirectory {
+/** `root` defaults to a new directory that tap removes; `limits` to those of an edge. */
+export function storeDirectory(
+  t: Test,
+  root: string = t.testdir(),
+  limits: Pick<FilesystemStoreOptions, 'partsMax'> = {},
+): StoreDirectory {
   const events: EngineEvent[] = []
   const clock = createManualClock(Date.now())
   const known: StoreDirectory['known'] = new Map()
@@ -59,6 +66,7 @@ export function storeDirectory(t: Test, root: string = t.testdir()): StoreDirect
       known: async digest => known.get(digest),
       isForgone: async digest => forgone.has(digest),
       catalog,
+      ...limits,
     })
   return {
     root,

@@ -30,21 +30,23 @@ t.test('R276: a part that nobody goes on with is swept while the edge runs', asy
   }
   // Whoever is not done by then is cut off.
   await first.settle(first.stop())
-  const edge = await startTestEdge(t, { upstreams: { 'docker.io': { url: stub.url } }, directory })
   const partsOf = async ({ digest }: typeof old) =>
-    (await filesIn(edge, 'fills')).filter(name => name.includes(digest.slice('sha256:'.length)))
-  const age = async (blob: typeof old, days: number) => {
-    const at = new Date(edge.clock.nowMs() - days * DAY_MS)
+    (await filesIn(first, 'fills')).filter(name => name.includes(digest.slice('sha256:'.length)))
+  const age = async (blob: typeof old, ageMs: number) => {
+    const at = new Date(first.clock.nowMs() - ageMs)
     const parts = await partsOf(blob)
     t.equal(parts.length, 2)
-    for (const name of parts) await utimes(join(edge.dataDirectory, 'fills', name), at, at)
+    for (const name of parts) await utimes(join(first.dataDirectory, 'fills', name), at, at)
   }
-  await age(young, 6)
-  await age(old, 8)
+  await age(young, 6 * DAY_MS)
+  await age(old, 7 * DAY_MS - HOUR_MS / 2)
+  const edge = await startTestEdge(t, { upstreams: { 'docker.io': { url: stub.url } }, directory })
+  t.equal((await partsOf(old)).length, 2, 'no start takes it')
   await edge.clock.advance(HOUR_MS)
   // The test's time limit ends both: the sweep is beside whoever looks.
   while ((await partsOf(old)).length > 0) await edge.get('/v2/')
-  await age(young, 8)
+  t.equal((await partsOf(young)).length, 2)
+  edge.clock.jump(2 * DAY_MS)
   // One that is still under way does not count this hour.
   while ((await partsOf(young)).length > 0) await edge.clock.advance(HOUR_MS)
   t.same(await filesIn(edge, 'fills'), [])

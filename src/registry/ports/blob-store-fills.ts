@@ -104,8 +104,9 @@ export interface FillExpectation {
 /** A part that no fill has open. */
 export interface LeftPart {
   readonly digest: Digest
-  readonly sizeBytes: number
-  /** Wall clock: when it last grew. */
+  /** What it takes on disk with all that lies beside it, which is more than its length. */
+  readonly takenBytes: number
+  /** Wall clock: when it last grew, or was closed. */
   readonly changedAtMs: number
   /** See FillExpectation. */
   readonly source: string | undefined
@@ -120,7 +121,10 @@ export interface FillFiles {
   openFill(digest: Digest, grown?: () => void): Promise<FillFile>
   /** Would openFill resume something? Known without a look at the disk; true when unsure. */
   mayResume(digest: Digest): boolean
-  /** Parts that are not open: what may be resumed. @throws StoreError io */
+  /**
+   * Parts that are not open: what may be resumed. Known without a look at the disk. There is a
+   * bound to their number: where it is reached, the shortest go for what is opened.
+   */
   describeParts(): Promise<readonly LeftPart[]>
   /**
    * What these take on disk together, and what is still being opened. Known without looking there.

@@ -77,6 +77,8 @@ export class RoomMaker {
         // Others may have taken what was freed.
         if (found === undefined) return undefined
         const { shortage } = found
+        // Whoever stands in line behind this one has a client, too.
+        if (this.#deps.clock.monotonicMs() >= untilMs) return found
         const isMade =
           (await this.removeParts(shortage, claim)) || (await this.#evict(shortage, claim, untilMs))
         if (!isMade) return found

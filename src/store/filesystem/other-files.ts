@@ -7,7 +7,10 @@ import { eachFew } from '../../async/few-at-once.ts'
 import { type Disk, FILES_AT_ONCE, orStoreError } from './disk.ts'
 import type { FilesystemFacts } from './facts.ts'
 import { ALGORITHMS, algorithmDirectory, prefixNames, SIDECAR_SUFFIX } from './layout.ts'
+import { partTakesBytes } from './parts.ts'
 import { type MeasuredFile, measureFile } from './measure-file.ts'
+
+const isSidecar = (path: string): boolean => path.endsWith(SIDECAR_SUFFIX)
 
 /** For what is many and changes little: directories, and facts, of which a new one counts. */
 const WHOLE_EVERY_MS = 60 * 60 * 1000
@@ -59,13 +62,18 @@ export class OtherFiles {
     const { root, temporary, fills, uploads, quarantine } = this.#disk.layout
     this.#smallBytes = await orStoreError(this.#disk, 'measure the data directory', async () => {
       const whole = await this.#filesIn([root, temporary])
-      const beyond = await this.#filesIn([fills, uploads, quarantine])
+      const parts = await this.#filesIn([fills])
+      const beyond = await this.#filesIn([uploads, quarantine])
       const wholeBytes = await this.#sum(whole, ({ takenBytes }) => takenBytes)
-      // Their lengths are counted by who writes them. A part with holes takes less than its length.
-      const beyondBytes = await this.#sum(beyond, ({ path, lengthBytes, takenBytes }) =>
-        path.endsWith(SIDECAR_SUFFIX) ? takenBytes : Math.max(0, takenBytes - lengthBytes),
+      // Their lengths are counted by who writes them, of parts also the last block and the sidecar.
+      // A part with holes takes less than its length.
+      const ofPartsBytes = await this.#sum(parts, ({ path, lengthBytes, takenBytes }) =>
+        isSidecar(path) ? 0 : Math.max(0, takenBytes - partTakesBytes(lengthBytes)),
       )
-      return wholeBytes + beyondBytes
+      const beyondBytes = await this.#sum(beyond, ({ path, lengthBytes, takenBytes }) =>
+        isSidecar(path) ? takenBytes : Math.max(0, takenBytes - lengthBytes),
+      )
+      return wholeBytes + ofPartsBytes + beyondBytes
     })
   }
 

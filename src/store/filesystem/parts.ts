@@ -1,50 +1,134 @@
-// Parts that no fill has open: which there are, what they take, and how one goes.
+// Parts that no fill has open: which there are, what they take, and how they go. Each is two files,
+// whose blocks count however short they are. What there is of them is known without a look at the
+// disk, since whoever needs room asks often.
 import { lstat, readdir } from 'node:fs/promises'
-import type { Digest } from '../../oci/digest.ts'
-import type { LeftPart } from '../../registry/ports/blob-store-fills.ts'
 import { eachFew } from '../../async/few-at-once.ts'
+import type { Digest } from '../../oci/digest.ts'
+import { BLOCK_BYTES, onDiskBytes } from '../../registry/ports/blob-store.ts'
+import type { FillExpectation, LeftPart } from '../../registry/ports/blob-store-fills.ts'
 import { type Disk, FILES_AT_ONCE, removeFile } from './disk.ts'
-import { fillEntry, type Layout, partPath, sidecarPath } from './layout.ts'
+import { ignoreMissing } from './disk-error.ts'
+import { fillEntry, partPath, sidecarPath } from './layout.ts'
 import { readSidecar } from './sidecar.ts'
 
-/** With their lengths. */
-export async function measureParts(layout: Layout): Promise<ReadonlyMap<Digest, number>> {
-  const entries = (await readdir(layout.fills)).map(fillEntry)
-  const parts = entries.flatMap(entry => (entry?.kind === 'part' ? [entry.digest] : []))
-  const sizes = parts.map(async digest => {
-    const stats = await lstat(partPath(layout, digest)).catch(() => undefined)
-    return [digest, stats?.size ?? 0] as const
-  })
-  return new Map(await Promise.all(sizes))
+/**
+ * Each is two files that are read at every start. Far more than the downloads that an outage cuts
+ * off: beyond this an upstream answers in bits, to whoever asks for ever other blobs.
+ */
+export const PARTS_MAX = 10_000
+/** Where there are too many, so many go for one that may come: they become fewer. */
+const GO_FOR_ONE = 2
+
+/** Of what grows now, and of what was left of it: with its sidecar, which is one block at most. */
+export function partTakesBytes(lengthBytes: number): number {
+  return onDiskBytes(lengthBytes) + BLOCK_BYTES
 }
 
-/** `sizes`: by digest, of those to look at. What is `open` or gone meanwhile is left out. */
-export async function describeParts(
-  disk: Disk,
-  sizes: ReadonlyMap<Digest, number>,
-  open: ReadonlySet<Digest>,
-): Promise<readonly LeftPart[]> {
-  const parts: LeftPart[] = []
-  const left = [...sizes].filter(([digest]) => !open.has(digest))
-  await eachFew(left, FILES_AT_ONCE, async ([digest, sizeBytes]) => {
-    const stats = await lstat(partPath(disk.layout, digest)).catch(() => undefined)
-    if (stats === undefined) return
-    const source = (await readSidecar(disk, digest))?.expected.source
-    parts.push({ digest, sizeBytes, changedAtMs: stats.mtimeMs, source })
-  })
-  return parts
-}
+export class LeftParts {
+  readonly #disk: Disk
+  readonly #most: number
+  readonly #isOpen: (digest: Digest) => boolean
+  readonly #parts = new Map<Digest, LeftPart>()
+  /** What is being removed of them: a fill that begins waits for it. */
+  readonly #leaving = new Map<Digest, Promise<void>>()
+  #takenBytes = 0
 
-/** Has it not grown for so long? Also when it is gone. */
-export async function isOlder(disk: Disk, digest: Digest, ageMs: number): Promise<boolean> {
-  // A file may be younger than the clock says that it is now.
-  if (ageMs === 0) return true
-  const stats = await lstat(partPath(disk.layout, digest)).catch(() => undefined)
-  return stats === undefined || disk.clock.nowMs() - stats.mtimeMs >= ageMs
-}
+  /** `isOpen`: a fill has it, or is about to. */
+  constructor(disk: Disk, { most, isOpen }: { most: number; isOpen: (digest: Digest) => boolean }) {
+    this.#disk = disk
+    this.#most = most
+    this.#isOpen = isOpen
+  }
 
-/** The part first: a sidecar alone is nothing. */
-export async function removePart(layout: Layout, digest: Digest): Promise<void> {
-  await removeFile(partPath(layout, digest))
-  await removeFile(sidecarPath(layout, digest))
+  /** Reads which an earlier process left, once the sweep is over. @throws the system's error */
+  async load(): Promise<void> {
+    const { layout } = this.#disk
+    const entries = (await readdir(layout.fills)).map(fillEntry)
+    const digests = entries.flatMap(entry => (entry?.kind === 'part' ? [entry.digest] : []))
+    await eachFew(digests, FILES_AT_ONCE, async digest => {
+      const stats = await lstat(partPath(layout, digest)).catch(ignoreMissing)
+      const expected = (await readSidecar(this.#disk, digest))?.expected
+      this.#note({
+        digest,
+        takenBytes: partTakesBytes(stats?.size ?? 0),
+        changedAtMs: stats?.mtimeMs ?? 0,
+        source: expected?.source,
+      })
+    })
+  }
+
+  get takenBytes(): number {
+    return this.#takenBytes
+  }
+
+  has(digest: Digest): boolean {
+    return this.#parts.has(digest)
+  }
+
+  /** Those that are not open. */
+  describe(): readonly LeftPart[] {
+    return [...this.#parts.values()].filter(({ digest }) => !this.#isOpen(digest))
+  }
+
+  /** It was closed just now, and so much of it lies there. */
+  add(digest: Digest, lengthBytes: number, expected: FillExpectation | undefined): void {
+    const changedAtMs = this.#disk.clock.nowMs()
+    const takenBytes = partTakesBytes(lengthBytes)
+    this.#note({ digest, takenBytes, changedAtMs, source: expected?.source })
+  }
+
+  #note(part: LeftPart): void {
+    this.drop(part.digest)
+    this.#parts.set(part.digest, part)
+    this.#takenBytes += part.takenBytes
+  }
+
+  /** Whoever has opened it, or removes it, answers for it from here on. */
+  drop(digest: Digest): boolean {
+    this.#takenBytes -= this.#parts.get(digest)?.takenBytes ?? 0
+    return this.#parts.delete(digest)
+  }
+
+  /** Resolves once nothing of it is being removed. */
+  async settled(digest: Digest): Promise<void> {
+    await this.#leaving.get(digest)
+  }
+
+  /**
+   * Where there are as many as there may be, the shortest go: they are soonest there again. What
+   * the disk refuses costs that and no download.
+   */
+  async makePlace(): Promise<void> {
+    if (this.#parts.size < this.#most) return
+    const shortest = [...this.describe()].sort((a, b) => a.takenBytes - b.takenBytes)
+    for (const { digest } of shortest.slice(0, GO_FOR_ONE))
+      await this.remove(digest).catch(() => {})
+  }
+
+  /**
+   * The part first: a sidecar alone is nothing. False when it is open, or gone.
+   * @throws the system's error
+   */
+  async remove(digest: Digest): Promise<boolean> {
+    // Somebody may go on with it meanwhile.
+    if (this.#isOpen(digest) || !this.drop(digest)) return false
+    const { layout } = this.#disk
+    const removing = removeFile(partPath(layout, digest)).then(() =>
+      removeFile(sidecarPath(layout, digest)),
+    )
+    this.#leaving.set(
+      digest,
+      removing.catch(() => {}),
+    )
+    await removing.finally(() => this.#leaving.delete(digest))
+    return true
+  }
+
+  /** Those that have not grown for so long. @throws the system's error */
+  async removeOlder(ageMs: number): Promise<void> {
+    const nowMs = this.#disk.clock.nowMs()
+    // A file may be younger than the clock says that it is now.
+    const old = this.describe().filter(part => ageMs === 0 || nowMs - part.changedAtMs >= ageMs)
+    await eachFew(old, FILES_AT_ONCE, async ({ digest }) => void (await this.remove(digest)))
+  }
 }

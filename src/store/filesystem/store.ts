@@ -17,8 +17,7 @@ import { StoreError } from '../../registry/ports/store-error.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { NoteEvent } from '../../registry/ports/events.ts'
 import type { FactStore } from '../../registry/ports/facts.ts'
-import { eachFew } from '../../async/few-at-once.ts'
-import { type Disk, FILES_AT_ONCE, orStoreError, removeFile, writeFully } from './disk.ts'
+import { type Disk, orStoreError, removeFile, writeFully } from './disk.ts'
 import { diskError } from './disk-error.ts'
 import { LengthCheck } from './length-check.ts'
 import { FilesystemFacts } from './facts.ts'
@@ -34,7 +33,7 @@ import { publish } from './publish.ts'
 import { type Knowledge, Quarantine } from './quarantine.ts'
 import { spaceOf } from './space-of.ts'
 import { type OpenedFile, openRegularFile, readHandle } from './read-handle.ts'
-import { describeParts, isOlder, measureParts, removePart } from './parts.ts'
+import { LeftParts, PARTS_MAX } from './parts.ts'
 import { sweep } from './sweep.ts'
 import { SyncTurns } from './sync-turns.ts'
 import { Turns } from '../../async/turns.ts'
@@ -62,6 +61,8 @@ export interface FilesystemStoreOptions {
   readonly catalog: string
   /** Of FactsOptions. Default: there is none. */
   readonly giveRoom?: () => Promise<boolean>
+  /** Most parts that no fill has open. Default PARTS_MAX. */
+  readonly partsMax?: number
 }
 
 /** What one data directory holds beside the catalog. */
@@ -75,17 +76,17 @@ export async function openFilesystemStore(
   options: FilesystemStoreOptions,
 ): Promise<FilesystemStores> {
   const { directory, known, isForgone = async () => false, isKnowing, ...others } = options
-  const { catalog, giveRoom = async () => false, ...rest } = others
+  const { catalog, giveRoom = async () => false, partsMax = PARTS_MAX, ...rest } = others
   try {
     const layout = layoutUnder(await prepareRoot(directory))
     const disk: Disk = { ...rest, layout, syncTurns: new SyncTurns() }
     await prepareDirectories(disk.layout)
     await sweep(disk)
-    const left = await measureParts(disk.layout)
     const knowledge = { known, isForgone, isKnowing: isKnowing ?? (() => true) }
     const facts = new FilesystemFacts(disk, { catalog, giveRoom })
     const otherFiles = new OtherFiles(disk, facts)
-    const blobs = new FilesystemStore(disk, otherFiles, { left, ...knowledge })
+    const blobs = new FilesystemStore(disk, otherFiles, { partsMax, ...knowledge })
+    await blobs.loadParts()
     await blobs.clearQuarantine()
     await otherFiles.measureSmall()
     return { blobs, facts }
@@ -98,10 +99,8 @@ class FilesystemStore implements BlobStore {
   readonly #disk: Disk
   readonly #turns = new Turns()
   readonly #fills = new Set<Digest>()
-  /** Parts that lie there and are not open, or are being opened, with their length. */
-  readonly #left: Map<Digest, number>
-  /** What is being removed of them: a fill that begins waits for it. */
-  readonly #leaving = new Map<Digest, Promise<void>>()
+  /** Also those that are being opened. */
+  readonly #left: LeftParts
   readonly #uploads: FilesystemUploads
   readonly #keeper: BlobKeeper
   readonly #quarantine: Quarantine
@@ -111,16 +110,22 @@ class FilesystemStore implements BlobStore {
   constructor(
     disk: Disk,
     others: OtherFiles,
-    { left, ...knowledge }: { left: ReadonlyMap<Digest, number> } & Knowledge,
+    { partsMax, ...knowledge }: { partsMax: number } & Knowledge,
   ) {
     this.#disk = disk
-    this.#left = new Map(left)
+    const isOpen = (digest: Digest) => this.#fills.has(digest)
+    this.#left = new LeftParts(disk, { most: partsMax, isOpen })
     this.#others = others
     this.#uploads = new FilesystemUploads(disk, this.#turns)
     this.#keeper = new BlobKeeper(disk)
     this.#quarantine = new Quarantine(disk, this.#turns, knowledge)
     const { known } = knowledge
     this.#lengthCheck = new LengthCheck({ disk, quarantine: this.#quarantine, known })
+  }
+
+  /** Once, before anything is asked of it. @throws the system's error */
+  async loadParts(): Promise<void> {
+    await this.#left.load()
   }
 
   async find(digest: Digest, declaredBytes?: number): Promise<StoredBlob | undefined> {
@@ -177,22 +182,23 @@ class FilesystemStore implements BlobStore {
       throw new StoreError('busy', `another fill of ${digest} is open`)
     }
     this.#fills.add(digest)
-    await this.#leaving.get(digest)
-    const isLeft = this.#left.has(digest)
-    let fill: FilesystemFill | undefined
-    const ended = (isThere: boolean) => {
-      this.#fills.delete(digest)
-      if (isThere) this.#left.set(digest, fill?.contiguousBytes ?? this.#left.get(digest) ?? 0)
-    }
+    await this.#left.settled(digest)
+    await this.#left.makePlace()
     try {
-      const part = await openPart(this.#disk, digest, isLeft)
+      const part = await openPart(this.#disk, digest, this.#left.has(digest))
+      const ended = (isLeft: boolean) => {
+        this.#fills.delete(digest)
+        if (isLeft) this.#left.add(digest, fill.contiguousBytes, fill.expected)
+      }
+      const context = { disk: this.#disk, turns: this.#turns, grown, ended }
+      const fill = new FilesystemFill(part, context)
       // Whoever opens it counts it from here on.
-      this.#left.delete(digest)
-      fill = new FilesystemFill(part, { disk: this.#disk, turns: this.#turns, grown, ended })
+      this.#left.drop(digest)
       return fill
     } catch (error) {
+      this.#fills.delete(digest)
       // Whatever is there may still be.
-      ended(true)
+      if (!this.#left.has(digest)) this.#left.add(digest, 0, undefined)
       throw error
     }
   }
@@ -202,21 +208,15 @@ class FilesystemStore implements BlobStore {
   }
 
   async describeParts(): Promise<readonly LeftPart[]> {
-    return await orStoreError(this.#disk, 'look at the parts', () =>
-      describeParts(this.#disk, this.#left, this.#fills),
-    )
+    return this.#left.describe()
   }
 
   get partsBytes(): number {
-    return [...this.#left.values()].reduce((sum, bytes) => sum + bytes, 0)
+    return this.#left.takenBytes
   }
 
   async removeParts(olderThanMs: number): Promise<void> {
-    await orStoreError(this.#disk, 'remove parts', () =>
-      eachFew([...this.#left.keys()], FILES_AT_ONCE, async digest => {
-        if (await isOlder(this.#disk, digest, olderThanMs)) await this.#removePart(digest)
-      }),
-    )
+    await orStoreError(this.#disk, 'remove parts', () => this.#left.removeOlder(olderThanMs))
   }
 
   get quarantineBytes(): number {
@@ -228,19 +228,7 @@ class FilesystemStore implements BlobStore {
   }
 
   removePart(digest: Digest): Promise<boolean> {
-    return orStoreError(this.#disk, 'remove a part', () => this.#removePart(digest))
-  }
-
-  async #removePart(digest: Digest): Promise<boolean> {
-    // Somebody may go on with it meanwhile.
-    if (this.#fills.has(digest) || !this.#left.delete(digest)) return false
-    const removing = removePart(this.#disk.layout, digest)
-    this.#leaving.set(
-      digest,
-      removing.catch(() => {}),
-    )
-    await removing.finally(() => this.#leaving.delete(digest))
-    return true
+    return orStoreError(this.#disk, 'remove a part', () => this.#left.remove(digest))
   }
 
   async keep(digest: Digest): Promise<StoredBlob | undefined> {

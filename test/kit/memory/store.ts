@@ -108,7 +108,7 @@ class MemoryStore implements BlobStore {
   async describeParts(): Promise<readonly LeftPart[]> {
     const left = [...this.#disk.parts].filter(([digest]) => !this.#fills.has(digest))
     return left.map(([digest, { bytes, expected, changedAtMs }]) => {
-      return { digest, sizeBytes: bytes.length, changedAtMs, source: expected?.source }
+      return { digest, takenBytes: bytes.length, changedAtMs, source: expected?.source }
     })
   }
 

@@ -126,6 +126,30 @@ t.test('R276: a part that cannot be removed is asked for once', async t => {
   t.equal(asked, 1)
 })
 
+t.test('R456: whoever needs the room of very many parts waits no longer than others', async t => {
+  let removed = 0
+  const world = createWorld(same => {
+    const removePart = same.removePart.bind(same)
+    return Object.assign(same, {
+      removePart: async (digest: Digest) => {
+        removed += 1
+        // A disk that takes its time over each.
+        await world.clock.advance(20)
+        return await removePart(digest)
+      },
+    })
+  })
+  for (let at = 0; at < 700; at += 1) {
+    const { digest } = blobOf(10, `bits ${at} `)
+    const part = await world.store.openFill(digest)
+    await part.append(Buffer.from('x'))
+    await part.park()
+  }
+  t.same(await pull(world, half), half.bytes, 'it is passed on')
+  t.notOk(await world.store.find(half.digest))
+  t.ok(removed < 300, `${removed} were removed before it was given up`)
+})
+
 // Less was left than before, and that counted.
 t.test('R276: what another download leaves while room is made is no reason to stop', async t => {
   let isFirst = true
