@@ -92,7 +92,8 @@ export class Collection implements ScheduledJob {
 
 /** Whoever deleted to make room looks here for the bytes, and finds that nothing went. */
 function whatWaits(leftMs: number | undefined): Pick<JobResult, 'note'> {
-  if (leftMs === undefined) return {}
+  // Over already: a dry run has named it among what would go.
+  if (leftMs === undefined || leftMs <= 0) return {}
   const minutes = Math.max(1, Math.ceil(leftMs / MINUTE_MS))
   return {
     note: `what was deleted stays until storage.gc.delay is over, for pushes that count on it: the next of it goes within ${minutes} min`,
