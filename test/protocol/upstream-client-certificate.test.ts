@@ -64,7 +64,8 @@ t.test(
     ] as const) {
       const text = `default: registry.example
 upstreams:
-  registry.example: { url: "${registry.url}", ca: /ca.pem${client} }`
+  registry.example: { url: "${registry.url}", ca: /ca.pem${client} }
+access: [{ who: "*", match: "registry.example/**", allow: [pull] }]`
       const deps = {
         clock: createManualClock(),
         note: () => {},
