@@ -76,7 +76,7 @@ export async function pushManifest(
   const listed = listedBy(manifest)
   if (way.mode !== 'forward') {
     // What is refused leases nothing.
-    await requireMovable(deps.catalog, way, { repository, digest, tags: tagsOf(push) })
+    await requireMovable(deps.catalog, way, { repository, digest, manifest, tags: tagsOf(push) })
     // Else what is found here may have left by the time of its turn, and the upstream was not
     // asked.
     await leaseListed(deps, repository, listed)

@@ -3,6 +3,7 @@
 // upstream that is written in the test.
 import t from 'tap'
 import type { Digest } from '../../../src/oci/digest.ts'
+import { DOCKER_MANIFEST, OCI_MANIFEST } from '../../../src/oci/media-type.ts'
 import { parseTag } from '../../../src/oci/reference.ts'
 import { requireUnbound } from '../../../src/registry/delete/require-unbound.ts'
 import { type Upstream, UpstreamError } from '../../../src/registry/ports/upstream.ts'
@@ -14,7 +15,7 @@ import {
   repositoryOf,
   ruleOf,
 } from '../../kit/engine.ts'
-import { makeImage, makeIndex } from '../../kit/image.ts'
+import { document, makeImage, makeIndex } from '../../kit/image.ts'
 import { digested, pushDocument, pushImage, pushParts, tagged } from '../../kit/push-image.ts'
 import { turnsDuring } from '../../kit/turns-during.ts'
 
@@ -90,6 +91,59 @@ t.test('R120: of two pushes at once that give a tag to different manifests one w
   )
   const outcomes = await Promise.allSettled(pushes)
   t.same(outcomes.map(({ status }) => status).toSorted(), ['fulfilled', 'rejected'])
+})
+
+t.test('R457: the same bytes are not pushed as something else, whatever leads to them', async t => {
+  const untyped = document(OCI_MANIFEST, {
+    schemaVersion: 2,
+    config: { mediaType: 'application/json', digest: image.config.digest, size: 10 },
+    layers: [],
+  })
+  const asOther = { ...untyped, mediaType: DOCKER_MANIFEST }
+  const { upstream } = upstreamWith(new Map())
+  for (const push of ['store', 'queue'] as const) {
+    const { registry } = createEngine({ policies: [rule({ push })], upstream })
+    const repository = push === 'store' ? app : proxied
+    await pushParts(registry, repository, image)
+    await pushDocument(registry, repository, { document: untyped, tags: ['v1', 'latest'] })
+    const refused = {
+      code: 'MANIFEST_INVALID',
+      message: /team\/app has sha256:.* as application\/vnd\.oci.*: push them with the first/,
+      detail: { digest: untyped.digest, mediaType: OCI_MANIFEST },
+    }
+    for (const tags of [[], ['v1'], ['latest'], ['v2']])
+      await t.rejects(
+        pushDocument(registry, repository, { document: asOther, tags }),
+        refused,
+        push,
+      )
+    await pushDocument(registry, repository, { document: untyped, tags: ['v2'] })
+    for (const tag of ['v1', 'latest', 'v2'])
+      t.match(await registry.pullManifest(repository, tagged(tag)), { mediaType: OCI_MANIFEST })
+  }
+})
+
+t.test('R457: of two pushes at once that call the same bytes two things one wins', async t => {
+  const untyped = document(OCI_MANIFEST, { schemaVersion: 2, layers: [] })
+  const { registry } = createEngine({ policies: [rule({})] })
+  const pushes = [OCI_MANIFEST, DOCKER_MANIFEST].map(mediaType =>
+    pushDocument(registry, app, { document: { ...untyped, mediaType }, reference: 'v1' }),
+  )
+  const outcomes = await Promise.allSettled(pushes)
+  t.same(outcomes.map(({ status }) => status).toSorted(), ['fulfilled', 'rejected'])
+})
+
+t.test('R457: once it was deleted, or elsewhere, the same bytes may be something else', async t => {
+  const untyped = document(OCI_MANIFEST, { schemaVersion: 2, layers: [] })
+  const asOther = { ...untyped, mediaType: DOCKER_MANIFEST }
+  const { registry } = createEngine({ policies: [rule({})] })
+  await pushDocument(registry, app, { document: untyped, reference: 'latest' })
+  const beside = localOf('team/beside')
+  await pushDocument(registry, beside, { document: asOther, reference: 'latest' })
+  t.match(await registry.pullManifest(app, tagged('latest')), { mediaType: OCI_MANIFEST })
+  await registry.deleteManifest(app, digested(untyped.digest).reference)
+  await pushDocument(registry, app, { document: asOther, reference: 'latest' })
+  t.match(await registry.pullManifest(app, tagged('latest')), { mediaType: DOCKER_MANIFEST })
 })
 
 t.test('R120: no client deletes an immutable tag, nor what it points to', async t => {
