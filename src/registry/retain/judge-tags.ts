@@ -99,6 +99,10 @@ interface VersionTag {
 const byVersion = (a: VersionTag, b: VersionTag) =>
   compareVersions(b.version, a.version) || byName(a.each, b.each)
 
+function pushOf({ pushedAtMs }: TagToJudge): number {
+  return pushedAtMs
+}
+
 function pullOf({ pulledAtMs }: TagToJudge): number {
   return pulledAtMs ?? Number.MIN_SAFE_INTEGER
 }
@@ -131,22 +135,31 @@ class HeldBy {
       await this.#by.pieces.each(this.#tags, ({ tag }) => this.#hold(tag, `patterns: ${tag}`))
       return
     }
-    await this.#first(pushed, { by: byPush, word: 'mostrecentlypushedcount' })
-    await this.#first(pulled, { by: byPull, word: PULLED_COUNT })
+    await this.#first(pushed, { by: byPush, at: pushOf, word: 'mostrecentlypushedcount' })
+    await this.#first(pulled, { by: byPull, at: pullOf, word: PULLED_COUNT })
     await this.#uncounted(pulled)
     await this.#highestVersions(highest)
     await this.#pushedWithin(pushedWithinMs)
     await this.#pulledWithin(pulledWithinMs)
   }
 
+  /**
+   * What a clock that was ahead tells as still to come has no place, and stays: it would be before
+   * all that is pushed or pulled from now on, which would go at once.
+   */
   async #first(
     count: number | undefined,
-    { by, word }: { by: Compare; word: string },
+    { by, at, word }: { by: Compare; at: (each: TagToJudge) => number; word: string },
   ): Promise<void> {
     if (count === undefined) return
-    const { pieces } = this.#by
+    const { nowMs, pieces } = this.#by
+    const ranked: TagToJudge[] = []
+    await pieces.each(this.#tags, each => {
+      if (at(each) <= nowMs) ranked.push(each)
+      else this.#hold(each.tag, `${word}: its time is of a clock that was ahead`)
+    })
     let place = 0
-    await pieces.each(await firstOf(this.#tags, { count, by }, pieces), ({ tag }) => {
+    await pieces.each(await firstOf(ranked, { count, by }, pieces), ({ tag }) => {
       place += 1
       this.#hold(tag, `${word}: ${place} of ${count}`)
     })

@@ -120,3 +120,23 @@ t.test('R423: nor is anything without a tag beyond the delay', async t => {
     reason: 'pushed or pulled 40 days ago (this edge ran for 12 hours of that), within the delay',
   })
 })
+
+t.test('R424: what is pushed after a clock was ahead has its place among the latest', async t => {
+  const line = { mostRecentlyPushedCount: 1 }
+  const tags = [tagOf('to-come', -300), tagOf('new', 0), tagOf('old', 2)]
+  t.match(await judged(line, tags, new TimeRun(0, [])), {
+    'to-come': 'keep: keeptags[0].mostrecentlypushedcount: its time is of a clock that was ahead',
+    new: 'keep: keeptags[0].mostrecentlypushedcount: 1 of 1',
+    old: /^go/,
+  })
+})
+
+t.test('R424: and so has what is pulled', async t => {
+  const line = { mostRecentlyPulledCount: 1 }
+  const tags = [tagOf('to-come', 9, -300), tagOf('new', 9, 0), tagOf('old', 9, 2)]
+  t.match(await judged(line, tags, new TimeRun(0, [])), {
+    'to-come': 'keep: keeptags[0].mostrecentlypulledcount: its time is of a clock that was ahead',
+    new: 'keep: keeptags[0].mostrecentlypulledcount: 1 of 1',
+    old: /^go/,
+  })
+})

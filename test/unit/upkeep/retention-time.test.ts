@@ -84,6 +84,19 @@ t.test('R424: what was pushed lately outlives a clock that is ahead for an hour'
   t.equal(await pull(edge), 200)
 })
 
+t.test(
+  'R424: what is pushed after a clock was ahead outlives what was pushed meanwhile',
+  async t => {
+    const edge = await start(t, { mostrecentlypushedcount: '1' })
+    edge.clock.jump(365 * DAY_MS)
+    await push(edge, 'while')
+    edge.clock.jump(-365 * DAY_MS)
+    await push(edge, 'prod')
+    await retained(edge)
+    t.equal(await pull(edge), 200)
+  },
+)
+
 t.test('R424: and a start with one, and goes when it is old', async t => {
   const directory = await directoryOf(t)
   const edge = await start(t, { pushedwithin: '30d' }, { directory })
