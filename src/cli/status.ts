@@ -9,6 +9,7 @@ import {
   describeBytes,
   describeCount,
   describeFaults,
+  describeSpan,
   writeJson,
   writeTable,
 } from './output.ts'
@@ -53,6 +54,7 @@ function writeText(context: CliContext, status: Status): void {
       '',
       `${describeCount(content.tags, 'tag')}, ${describeCount(content.manifests, 'manifest')} and ${describeCount(content.blobs, 'blob')} in ${describeCount(content.repositories, 'repository')}`,
     ],
+    ...describeDeleted(status),
     ['room', describeRoom(status)],
     ['', describeFences(status)],
     ...(storage.full === undefined ? [] : [['keeping', `nothing: ${storage.full}`]]),
@@ -66,6 +68,7 @@ function writeText(context: CliContext, status: Status): void {
     ],
     ['fetched', `${describeBytes(traffic.upstreamBytes)} from upstreams`],
     ['saved', `${describeBytes(traffic.savedBytes)} on the WAN (${share} % of what was sent)`],
+    ...describePaused(status),
     ['queue', describeQueue(status)],
     ['uploads', describeUploads(status)],
   ])
@@ -86,6 +89,21 @@ function describeContent({ storage }: Status): string {
   const { keptBytes, cachedBytes, leavingBytes } = storage
   const leaving = leavingBytes === 0 ? '' : `, ${describeBytes(leavingBytes)} about to go`
   return `${describeBytes(cachedBytes + keptBytes)}: ${describeBytes(cachedBytes)} cached, ${describeBytes(keptBytes)} pushed here${leaving}`
+}
+
+/** Whoever deleted to make room, and sees none. */
+function describeDeleted({ storage: { deleted }, nowMs }: Status): readonly string[][] {
+  if (deleted === undefined) return []
+  const { bytes, isMore, nextAtMs } = deleted
+  const what = `${isMore ? 'more than ' : ''}${describeBytes(bytes)}`
+  const next = `the next of it goes in ${describeSpan(nextAtMs - nowMs)}`
+  return [['deleted', `${what} stay until storage.gc.delay is over; ${next}`]]
+}
+
+function describePaused({ pausedJobs }: Status): readonly string[][] {
+  if (pausedJobs.length === 0) return []
+  const how = 'until "entrepot jobs resume NAME", or the next start'
+  return [['paused', `${pausedJobs.join(', ')}: no run begins ${how}`]]
 }
 
 function describeRoom({ storage }: Status): string {

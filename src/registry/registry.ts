@@ -8,7 +8,7 @@ import type { Registry } from './use-cases.ts'
 import { appendUpload } from './upload/append-upload.ts'
 import { noteStorage } from './best-effort.ts'
 import { BlobPresence } from './blob-presence.ts'
-import { collect, type CollectDeps, GRACE_MS } from './collect/collect.ts'
+import { collect, type CollectDeps, GRACE_MS, whatWaits } from './collect/collect.ts'
 import { beginGrace, Graces } from './collect/grace.ts'
 import { deleteBlob } from './delete/delete-blob.ts'
 import { deleteManifest } from './delete/delete-manifest.ts'
@@ -239,6 +239,7 @@ function besideClients(parts: Parts): Omit<RunningRegistry, keyof Registry> {
     timeRun: () => time.asOfNow(),
     noteTime: () => time.write(),
     graceLeftMs: () => graces.leftMs(),
+    whatWaits: () => whatWaits(collecting(parts, graces)),
     retain: async (rules, run) => {
       try {
         return await retain(retaining, rules, run)

@@ -4,6 +4,7 @@ import type { Repository, Tag } from '../oci/reference.ts'
 import type { Registry } from './use-cases.ts'
 import type { BlobsInUse } from './blobs-in-use.ts'
 import type { StoredContent } from './content.ts'
+import type { Waiting } from './collect/collect.ts'
 import type { Epochs } from './epochs.ts'
 import type { JobResult, JobRun } from './job.ts'
 import type { Quotas } from './evict/quotas.ts'
@@ -112,6 +113,8 @@ export interface RunningRegistry extends Registry {
   collect(run: JobRun): Promise<JobResult>
   /** See collect/grace.ts. @throws StoreError */
   graceLeftMs(): Promise<number | undefined>
+  /** See collect/collect.ts. @throws StoreError */
+  whatWaits(): Promise<Waiting>
   /**
    * Ends what is pending for pushes that never ended, until `signal` is aborted; see
    * upload/expire-pending-blobs.ts.

@@ -6,13 +6,14 @@ import type { Digest } from '../../oci/digest.ts'
 import { type JobResult, type JobRun, Tally } from '../job.ts'
 import type { Pins } from '../pins/pins.ts'
 import type { Leaving } from '../leave/leaving.ts'
-import type { Grace, Graces } from './grace.ts'
+import { Grace, type Graces } from './grace.ts'
 import { onDiskBytes } from '../ports/blob-store.ts'
 import type { AsOf, LooseContent } from '../ports/catalog-space.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import { StoreError } from '../ports/store-error.ts'
 import { Loosened } from '../leave/loosened.ts'
+import { Pieces } from '../pieces.ts'
 
 export interface CollectDeps {
   readonly catalog: Pick<
@@ -63,6 +64,9 @@ const LOOKED_AT_ONCE = 64
 /** Leave in one commit, with what they list: some 50 ms of the thread that writes the catalog. */
 const TAKEN_AT_ONCE = 256
 
+/** Some tenths of a second of work for somebody who only looks. */
+const WAITING_ADDED_MAX = 10_000
+
 const NEEDED_NO_MORE = 'nothing needs it any more'
 const NEVER_NEEDED = 'nothing needs it, and nobody has asked for it in a week'
 
@@ -78,13 +82,7 @@ export async function collect(deps: CollectDeps, run: JobRun): Promise<JobResult
   const asOf = run.dryRun ? { leasesOverMs: nowMs } : {}
   const collecting = new Collecting(deps, run, asOf)
   if (!run.dryRun) await unlessFull(writeTimes(deps, grace))
-  const beforeMs = grace.takenBeforeMs
-  await collecting.takeAll(
-    NEEDED_NO_MORE,
-    last => catalog.listLooseSince({ beforeMs, limit: PAGE_ROWS, ...asOf, ...afterLoose(last) }),
-    ({ looseAtMs }) => looseAtMs !== undefined && grace.isOver(looseAtMs),
-  )
-  await collecting.takeFollowers(grace)
+  await collecting.takeDeleted(grace)
   await collecting.takeAll(
     NEVER_NEEDED,
     async last => {
@@ -97,6 +95,34 @@ export async function collect(deps: CollectDeps, run: JobRun): Promise<JobResult
       looseAtMs === undefined && !(isAdopted && deps.lacksFacts?.() === true),
   )
   return collecting.result()
+}
+
+/** What was deleted and still takes room. */
+export interface Waiting {
+  readonly bytes: number
+  /** There is more than was added up. */
+  readonly isMore: boolean
+}
+
+/**
+ * Of what waits for its grace, with what goes along: as a run would take that has none.
+ * @throws StoreError
+ */
+export async function whatWaits(deps: CollectDeps): Promise<Waiting> {
+  const { nowMs } = await deps.graces.asOfNow()
+  const pieces = new Pieces()
+  const enough = new AbortController()
+  const run: JobRun = {
+    dryRun: true,
+    signal: enough.signal,
+    progress: ({ count }) => {
+      if (count >= WAITING_ADDED_MAX) enough.abort()
+    },
+    pause: () => pieces.done(LOOKED_AT_ONCE),
+  }
+  const collecting = new Collecting(deps, run, { leasesOverMs: nowMs })
+  await collecting.takeDeleted(new Grace([{ fromMs: 0, graceMs: 0 }], nowMs + 1))
+  return { bytes: collecting.result().freedBytes, isMore: enough.signal.aborted }
 }
 
 /** On a full disk none of it is written down, and what is due goes. */
@@ -151,8 +177,19 @@ class Collecting {
     }
   }
 
-  /** Behind what was deleted itself, which is told first. */
-  async takeFollowers(grace: Grace): Promise<void> {
+  /** Whose grace is over. What follows it comes behind it. */
+  async takeDeleted(grace: Grace): Promise<void> {
+    const { catalog } = this.#deps
+    const page = { beforeMs: grace.takenBeforeMs, limit: PAGE_ROWS, ...this.#asOf }
+    await this.takeAll(
+      NEEDED_NO_MORE,
+      last => catalog.listLooseSince({ ...page, ...afterLoose(last) }),
+      ({ looseAtMs }) => looseAtMs !== undefined && grace.isOver(looseAtMs),
+    )
+    await this.#takeFollowers(grace)
+  }
+
+  async #takeFollowers(grace: Grace): Promise<void> {
     const [run, tally, loosened] = [this.#run, this.#tally, this.#loosened]
     const couldNotTake = () => (this.#notTaken += 1)
     // On a full disk no fact can say that they are deleted: once there is room.

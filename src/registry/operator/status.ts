@@ -1,4 +1,6 @@
 // The state of this edge in one page: what it holds, what it saved, and how its upstreams are.
+import type { Waiting } from '../collect/collect.ts'
+import type { JobName } from '../job.ts'
 import type { CatalogTotals } from '../ports/catalog-content.ts'
 import type { ReturnedImages } from '../ports/catalog-images.ts'
 import type { OutboxTotals } from '../ports/outbox.ts'
@@ -34,7 +36,11 @@ interface StatusPage {
     readonly full?: string
     /** For want of room, since the start. */
     readonly refused: Refused
+    /** Stays until `storage.gc.delay` is over; absent when there is nothing of it. */
+    readonly deleted?: Waiting & { readonly nextAtMs: number }
   }
+  /** Those that an operator holds, until they are resumed or the server is started again. */
+  readonly pausedJobs: readonly JobName[]
   readonly departures: Departures & {
     /** Those that twice the room would have kept, since the catalog was begun. */
     readonly returned: ReturnedImages
@@ -68,6 +74,7 @@ export async function describeStatus(deps: OperatorDeps): Promise<Status> {
   const { catalog, store, namespaces } = deps
   // First: it looks, and the rest goes by what it has found.
   const room = await roomNow(deps)
+  const deleted = await deletedNow(deps)
   const [content, held, departures, returned, traffic, outbox, uploads, fullBecause, pinned] =
     await Promise.all([
       catalog.totals(),
@@ -90,7 +97,11 @@ export async function describeStatus(deps: OperatorDeps): Promise<Status> {
     ...deps.sending,
     threads: deps.threads(),
     content,
-    storage: { ...room, ...full, refused: deps.registry.refusedForSpace() },
+    storage: { ...room, ...full, refused: deps.registry.refusedForSpace(), ...deleted },
+    pausedJobs: deps.jobs
+      .list()
+      .jobs.filter(({ isPaused }) => isPaused)
+      .map(({ name }) => name),
     departures: { ...departures, returned },
     pins: deps.pins.list().length,
     ...(pinned === undefined ? {} : { pinnedBytes: pinned }),
@@ -107,6 +118,16 @@ export async function describeStatus(deps: OperatorDeps): Promise<Status> {
       ...(namedByClient ? {} : { heldBytes: held.get(upstream.registry) ?? 0 }),
     })),
   }
+}
+
+async function deletedNow({
+  registry,
+  clock,
+}: OperatorDeps): Promise<Pick<Status['storage'], 'deleted'>> {
+  const leftMs = await registry.graceLeftMs()
+  if (leftMs === undefined) return {}
+  const waiting = await registry.whatWaits()
+  return waiting.bytes === 0 ? {} : { deleted: { ...waiting, nextAtMs: clock.nowMs() + leftMs } }
 }
 
 function sumQueue(outbox: readonly OutboxTotals[]): Status['queue'] {

@@ -63,21 +63,26 @@ t.test('R311: what was deleted waits for its grace, and not for the next pass', 
   t.strictSame(await here(), [false, false])
 })
 
-t.test('R384: with an index that a client deletes go its images, by themselves', async t => {
-  const edge = await startTestEdge(t, { upstreams: NO_UPSTREAM })
-  const images = ['amd64', 'arm64'].map(seed => makeImage({ seed, layers: [10] }))
+async function pushIndex(edge: TestEdge, tag: string) {
+  const images = ['amd64', 'arm64'].map(seed => makeImage({ seed, layers: [10_000] }))
   const index = makeIndex(images)
   for (const { config, layers } of images)
     for (const blob of [config, ...layers]) await pushBlob(edge, 'app', blob.bytes())
   for (const [{ manifest }, reference] of [
     ...images.map(image => [image, image.manifest.digest] as const),
-    [index, 'v1'] as const,
+    [index, tag] as const,
   ]) {
     const { bytes: body, mediaType } = manifest
     const headers = { 'content-type': mediaType }
     const { status } = await edge.send('PUT', `/v2/app/manifests/${reference}`, { body, headers })
-    t.equal(status, 201)
+    if (status !== 201) throw new Error(`${status}`)
   }
+  return { images, index }
+}
+
+t.test('R384: with an index that a client deletes go its images, by themselves', async t => {
+  const edge = await startTestEdge(t, { upstreams: NO_UPSTREAM })
+  const { images, index } = await pushIndex(edge, 'v1')
   await edge.send('DELETE', `/v2/app/manifests/${index.manifest.digest}`)
   const gc = () => runCli(['gc', '--dry-run', '--socket', edge.socket])
   await edge.clock.advance(60_000)
@@ -95,6 +100,34 @@ t.test('R384: with an index that a client deletes go its images, by themselves',
   // Behind the pass that has begun by itself.
   t.match(await gc(), { stdout: /^nothing would go/ })
   t.strictSame(await filesIn(edge, 'blobs/sha256'), [])
+})
+
+t.test('R481: status tells what was deleted and when the next of it goes', async t => {
+  const edge = await startTestEdge(t, { upstreams: NO_UPSTREAM })
+  const status = async (...options: string[]) =>
+    (await runCli(['status', '--socket', edge.socket, ...options])).stdout
+  const { images, index } = await pushIndex(edge, 'v1')
+  t.notMatch(await status(), /^deleted/m)
+  await edge.send('DELETE', `/v2/app/manifests/${index.manifest.digest}`)
+  await edge.clock.advance(30 * 60_000)
+  // The index, and two manifests with a config and a layer of three blocks each.
+  const whole = 4096 * (1 + 2 * (1 + 1 + 3))
+  const deleted = { bytes: whole, isMore: false, nextAtMs: edge.clock.nowMs() + 30 * 60_000 + 1 }
+  t.strictSame(JSON.parse(await status('--json')).storage.deleted, deleted)
+  t.match(
+    await status(),
+    /^deleted +44\.0 KiB stay until storage\.gc\.delay is over; the next of it goes in 30 min$/m,
+  )
+  // Somebody has one of them again: it stays, and its config with it.
+  const { bytes: body, mediaType } = images[0]?.manifest ?? index.manifest
+  const headers = { 'content-type': mediaType }
+  await edge.send('PUT', '/v2/app/manifests/mine', { body, headers })
+  t.match(JSON.parse(await status('--json')).storage.deleted, { bytes: 4096 * (1 + 1 + 1 + 3) })
+  await edge.clock.advance(30 * 60_000 + 1)
+  // Behind the pass that has begun by itself.
+  await runCli(['gc', '--dry-run', '--socket', edge.socket])
+  t.notMatch(await status(), /^deleted/m)
+  t.equal('deleted' in JSON.parse(await status('--json')).storage, false)
 })
 
 async function gcState({ socket }: TestEdge): Promise<JobState> {

@@ -40,6 +40,21 @@ t.test('R350: jobs ls tells after a restart how the last run ended', async t => 
   t.match(stdout, /^retain .* never$/m)
 })
 
+t.test('R480: status names the jobs that are paused', async t => {
+  const { edge, run } = await start(t)
+  const status = async (...options: string[]) =>
+    (await runCli(['status', '--socket', edge.socket, ...options])).stdout
+  t.notMatch(await status(), /^paused/m)
+  await run('pause', 'retain')
+  await run('pause', 'gc')
+  t.match(await status(), /^paused +gc, retain: no run begins until "entrepot jobs resume NAME"/m)
+  t.match(JSON.parse(await status('--json')), { pausedJobs: ['gc', 'retain'] })
+  await run('resume', 'gc')
+  await run('resume', 'retain')
+  t.notMatch(await status(), /^paused/m)
+  t.same(JSON.parse(await status('--json')).pausedJobs, [])
+})
+
 t.test('R350: jobs run tells what goes, and with --dry-run only that', async t => {
   const storage = { maintenance: { uploadpurging: { enabled: false, age: '1h' } } }
   const { edge, run } = await start(t, { storage })
