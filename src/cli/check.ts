@@ -21,10 +21,10 @@ Validates the configuration and says all faults at once, with file, line and a s
 Where a server runs by it, what that keeps is judged as well.
 
   --config FILE  default: as for serve
-  --online       also asks every upstream whether it answers
+  --online       also asks every upstream whether it answers, and takes its credentials
   --json         print JSON
 
-Exit codes: 0 valid (and every upstream answers), 1 an upstream does not answer, 78 invalid
+Exit codes: 0 valid (and every upstream answers), 1 an upstream does not answer or refuses its credentials, 78 invalid
 
 Examples
   entrepot check --config ./entrepot.yaml
@@ -58,7 +58,9 @@ export async function run(args: readonly string[], context: CliContext): Promise
     context.stdout.write(`${describeLocals(result.config, surroundings)}\n`)
     if (probes !== undefined) writeProbes(context, probes)
   }
-  return probes?.some(each => !each.answers) ? EXIT_CODES.failed : EXIT_CODES.ok
+  return probes?.some(each => !each.answers || each.refusesCredentials)
+    ? EXIT_CODES.failed
+    : EXIT_CODES.ok
 }
 
 /** With what the server keeps that runs by it, where one does: that is judged as well. */
@@ -104,6 +106,11 @@ function probe(config: Config): Promise<readonly Probe[]> {
 function writeProbes(context: CliContext, probes: readonly Probe[]): void {
   writeTable(context, [
     ['UPSTREAM', 'ANSWERS', 'DETAIL'],
-    ...probes.map(({ registry, answers, detail }) => [registry, answers ? 'yes' : 'no', detail]),
+    ...probes.map(each => [each.registry, answerOf(each), each.detail]),
   ])
+}
+
+function answerOf({ answers, refusesCredentials }: Probe): string {
+  if (refusesCredentials) return 'refuses'
+  return answers ? 'yes' : 'no'
 }

@@ -80,10 +80,13 @@ function writeText(context: CliContext, status: Status): void {
       stateOf(each),
       each.heldBytes === undefined ? '-' : describeBytes(each.heldBytes),
       each.rateLimitRemaining === undefined ? '-' : String(each.rateLimitRemaining),
-      each.lastFailure ?? '-',
+      each.credentials === 'refused' ? WRONG_CREDENTIALS : (each.lastFailure ?? '-'),
     ]),
   ])
 }
+
+const WRONG_CREDENTIALS =
+  'the credentials that are configured for it: correct them; "entrepot check --online" tries them'
 
 function describeContent({ storage }: Status): string {
   const { keptBytes, cachedBytes, leavingBytes } = storage
@@ -230,6 +233,7 @@ function describeUploads({ uploads: { sessions, bytes } }: Status): string {
 
 function stateOf(upstream: Status['upstreams'][number]): string {
   if (upstream.offline) return 'offline'
+  if (upstream.credentials === 'refused') return 'refuses'
   if (upstream.breaker !== 'closed') return upstream.breaker === 'open' ? 'failing' : 'trying'
   return { good: 'ok', failed: 'failed last', unknown: 'not asked yet' }[
     upstream.lastFinding ?? 'unknown'

@@ -8,6 +8,8 @@ import { Upstreams, type UpstreamsDeps } from './upstreams.ts'
 export interface Probe {
   readonly registry: RegistryHost
   readonly answers: boolean
+  /** Nothing that needs them can be pulled, and often nothing at all. */
+  readonly refusesCredentials: boolean
   readonly detail: string
 }
 
@@ -32,22 +34,30 @@ export async function probeUpstreams(
 }
 
 async function probe(upstream: Upstream): Promise<Probe> {
-  const { registry } = upstream
+  const answer = await ask(upstream)
+  const refusesCredentials = upstream.health().credentials === 'refused'
+  const detail = refusesCredentials ? WRONG_CREDENTIALS : answer.detail
+  return { registry: upstream.registry, ...answer, refusesCredentials, detail }
+}
+
+const WRONG_CREDENTIALS =
+  'answers, and refuses the credentials that are configured for it: correct them, or take them out'
+
+async function ask(upstream: Upstream): Promise<Pick<Probe, 'answers' | 'detail'>> {
   try {
     await upstream.headManifest(PROBE_NAME, PROBE_REFERENCE)
-    return { registry, answers: true, detail: 'answers' }
+    return { answers: true, detail: 'answers' }
   } catch (error) {
     if (!(error instanceof UpstreamError)) throw error
     if (error.failure === 'not-found' || error.failure === 'unsupported')
-      return { registry, answers: true, detail: 'answers' }
+      return { answers: true, detail: 'answers' }
     if (error.failure === 'denied') {
       return {
-        registry,
         answers: true,
         detail: 'answers; shows nothing of what it does not have to whoever asks like this',
       }
     }
     const hint = error.hint === undefined ? '' : `; ${error.hint}`
-    return { registry, answers: false, detail: `${error.message}${hint}` }
+    return { answers: false, detail: `${error.message}${hint}` }
   }
 }

@@ -147,6 +147,9 @@ function openParts(options: UpstreamOptions, { clock, note, random, lookup }: Up
     health: (nowMs: number): UpstreamHealth => ({
       registry,
       ...healthOf(breakers, nowMs),
+      credentials: (['refused', 'taken'] as const).find(each =>
+        endpoints.some(endpoint => endpoint.credentials() === each),
+      ),
       rateLimitRemaining: rateLimit.remaining(),
     }),
   }

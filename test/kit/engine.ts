@@ -208,6 +208,7 @@ export function upstreamOf(given: Partial<Upstream>): Upstream {
       retryAtMs: undefined,
       lastFailure: undefined,
       lastFinding: undefined,
+      credentials: undefined,
       rateLimitRemaining: undefined,
     }),
     ...given,

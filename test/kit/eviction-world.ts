@@ -173,6 +173,7 @@ function namespacesOf(away: readonly string[]) {
         retryAtMs: undefined,
         lastFailure: undefined,
         lastFinding: undefined,
+        credentials: undefined,
         rateLimitRemaining: undefined,
       }),
     },

@@ -434,6 +434,7 @@ const PLATFORM: readonly Row[] = [
   [343, 'P1', 'an operator sees what holds an image, and how many leave before it'],
   [344, 'P1', 'an operator sees what left and why, and how long the cache remembers'],
   [345, 'P1', 'an operator sees which line of a policy holds a tag, and when it goes'],
+  [482, 'P1', 'credentials that an upstream does not take are seen in check and status'],
   [480, 'P1', 'status names the jobs that an operator holds'],
   [481, 'P1', 'status tells what was deleted and still takes room, and when it goes'],
   [350, 'P1', 'what the server takes away by itself can be seen, begun, held and ended'],

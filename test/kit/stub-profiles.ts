@@ -20,6 +20,10 @@ export interface AuthBehaviour {
    * when there is a user.
    */
   readonly privatePrefix?: string
+  /** Repositories, by prefix, that nobody is given a token for. Default none. */
+  readonly closedPrefix?: string
+  /** Status of what the token service refuses. Default 401. */
+  readonly refusalStatus?: number
   /**
    * Scopes of one action that nobody is given, `repository:a/b:push`: tokens leave them out without
    * a word.

@@ -30,7 +30,9 @@ export function createTokenService(behaviour: AuthBehaviour, selfUrl: () => stri
     if (post && behaviour.postStatus !== 200) return json(behaviour.postStatus, { errors: [] })
     const scopes = (post ? request.form : request.query).getAll('scope')
     if (!mayHave(scopes, isUser(request))) {
-      return json(401, { errors: [{ code: 'UNAUTHORIZED', message: 'wrong credentials' }] })
+      return json(behaviour.refusalStatus ?? 401, {
+        errors: [{ code: 'UNAUTHORIZED', message: 'wrong credentials' }],
+      })
     }
     const token = randomUUID()
     tokens.set(token, granted(scopes))
@@ -72,6 +74,9 @@ export function createTokenService(behaviour: AuthBehaviour, selfUrl: () => stri
   }
 
   function mayHave(scopes: readonly string[], user: boolean): boolean {
+    const { closedPrefix } = behaviour
+    const isClosed = (scope: string) => scope.startsWith(`repository:${closedPrefix}`)
+    if (closedPrefix !== undefined && scopes.some(isClosed)) return false
     if (behaviour.username === undefined || user) return true
     const { privatePrefix } = behaviour
     return (

@@ -123,6 +123,11 @@ export interface UpstreamHealth {
   readonly lastFailure: string | undefined
   /** How the last request went; undefined while nobody has asked it since the start. */
   readonly lastFinding: 'good' | 'failed' | undefined
+  /**
+   * `refused`: as such, by the last answer that tells; one repository that is closed to them is
+   * another thing. Undefined while it was shown none.
+   */
+  readonly credentials: 'taken' | 'refused' | undefined
   /** From the upstream's rate-limit headers, when it sends them. */
   readonly rateLimitRemaining: number | undefined
 }

@@ -2,12 +2,13 @@
 // credential or token that answers it. Nothing is sent to a host before it challenged, so no token
 // is fetched that nobody asked for.
 import { UpstreamError } from '../../registry/ports/upstream.ts'
-import { basicAuthorization, type Credential, type Credentials } from './credentials.ts'
+import { ANONYMOUS, basicAuthorization, type Credential, type Credentials } from './credentials.ts'
 import { chooseChallenge, createKnownChallenges, type KnownChallenge } from './challenges.ts'
 import type { FirstRequests } from './first-request.ts'
 import { assertMayCarryCredentials, parseRealm } from './realm.ts'
 import { scopesFor } from './scopes.ts'
-import type { Tokens } from './tokens.ts'
+import type { Standing } from './standing.ts'
+import type { Tokens, TokenWanted } from './tokens.ts'
 
 /** Where a request goes and what it wants there. */
 export interface AuthorizationTarget {
@@ -21,6 +22,8 @@ export interface Authorization {
   readonly header: string
   /** For telling the one that was refused from one that was renewed meanwhile. */
   readonly kind: 'basic' | 'bearer'
+  /** Of the credential that `basic` shows. */
+  readonly identity?: string
 }
 
 export interface AuthorizerOptions {
@@ -32,6 +35,8 @@ export interface AuthorizerOptions {
   readonly ping: (signal: AbortSignal) => Promise<readonly string[]>
   /** Undefined: nobody waits for what the first one finds out. */
   readonly firsts: FirstRequests | undefined
+  /** Is told what is made of the credentials. */
+  readonly standing: Standing
 }
 
 export class Authorizer {
@@ -82,6 +87,14 @@ export class Authorizer {
     }
   }
 
+  /** The final response to what carried this. */
+  responded(status: number, { identity }: Partial<Authorization> = {}): void {
+    if (identity === undefined) return
+    const { standing } = this.#options
+    if (status === 401) standing.note('refused', identity)
+    else if (status < 400 || status === 404) standing.note('taken', identity)
+  }
+
   /** A request was answered without a challenge, or failed. */
   answered(url: URL): void {
     this.#options.firsts?.answered(url.origin)
@@ -101,7 +114,7 @@ export class Authorizer {
       return await this.#respond(expected, target, undefined)
     } catch (error) {
       // This repository may be open to everybody, or want something else: its own challenge tells.
-      if (!(error instanceof UpstreamError) || error.failure !== 'denied') throw error
+      if (!isDenied(error)) throw error
       this.#challenges.expectNoMore(target)
       return undefined
     }
@@ -118,8 +131,7 @@ export class Authorizer {
     try {
       return await this.#bearer(challenge, target, credential)
     } catch (error) {
-      const isDenied = error instanceof UpstreamError && error.failure === 'denied'
-      if (!isDenied || credential === undefined || !credentials.refused()) throw error
+      if (!isDenied(error) || credential === undefined || !credentials.refused()) throw error
       return this.#bearer(challenge, target, await credentials.find())
     }
   }
@@ -130,11 +142,10 @@ export class Authorizer {
   ): Promise<Authorization | undefined> {
     const { credentials } = this.#options
     if (credential === undefined) return undefined
-    const header = basicAuthorization(credential)
-    if (header !== sent?.header) return { kind: 'basic', header }
+    if (basicAuthorization(credential) !== sent?.header) return basic(credential)
     const renewed = credentials.refused() ? await credentials.find() : undefined
     if (renewed === undefined || renewed.identity === credential.identity) return undefined
-    return { kind: 'basic', header: basicAuthorization(renewed) }
+    return basic(renewed)
   }
 
   async #bearer(
@@ -142,12 +153,59 @@ export class Authorizer {
     { url, scope, signal }: AuthorizationTarget,
     credential: Credential | undefined,
   ): Promise<Authorization> {
-    const { realms, tokens } = this.#options
+    const { realms } = this.#options
     const { service } = challenge
     const realm = parseRealm(challenge.realm, url)
     if (credential !== undefined) assertMayCarryCredentials(realm, url, realms)
     const scopes = scopesFor(challenge.scopes, scope)
     const wanted = { realm, service, scopes, credential, origin: url.origin }
-    return { kind: 'bearer', header: `Bearer ${await tokens.get(wanted, signal)}` }
+    return { kind: 'bearer', header: `Bearer ${await this.#token(wanted, signal)}` }
   }
+
+  async #token(wanted: TokenWanted, signal: AbortSignal): Promise<string> {
+    const { tokens, standing } = this.#options
+    const identity = wanted.credential?.identity
+    try {
+      const token = await tokens.get(wanted, signal)
+      if (identity !== undefined) standing.note('taken', identity)
+      return token
+    } catch (error) {
+      if (
+        identity !== undefined &&
+        isDenied(error) &&
+        (await this.#isRefused(wanted, error, signal))
+      )
+        standing.note('refused', identity)
+      throw error
+    }
+  }
+
+  /**
+   * Or only what was wanted? Some token services answer that with 403, and wrong credentials as
+   * well: as at a log-in, they are asked for a token for nothing.
+   */
+  async #isRefused(
+    wanted: TokenWanted,
+    { status }: UpstreamError,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const { tokens, standing } = this.#options
+    if (status === 401 || wanted.scopes.length === 0) return true
+    if (standing.wasRefused(wanted.credential?.identity ?? ANONYMOUS)) return true
+    try {
+      await tokens.get({ ...wanted, scopes: [] }, signal)
+      return false
+    } catch (error) {
+      return isDenied(error)
+    }
+  }
+}
+
+function basic(credential: Credential): Authorization {
+  const { identity } = credential
+  return { kind: 'basic', header: basicAuthorization(credential), identity }
+}
+
+function isDenied(error: unknown): error is UpstreamError {
+  return error instanceof UpstreamError && error.failure === 'denied'
 }

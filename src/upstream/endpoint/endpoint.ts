@@ -19,6 +19,7 @@ import type { Profile } from '../profiles.ts'
 import { createReferrersSupport, type ReferrersSupport } from './referrers-support.ts'
 import { createSession, type Send } from './session.ts'
 import { hasVersion } from '../connect/not-a-registry.ts'
+import { Standing, type Taken } from '../auth/standing.ts'
 import { createTokens } from '../auth/tokens.ts'
 
 /** `/v2/` has nothing to look for. Whoever failed just now waits for this. */
@@ -31,6 +32,8 @@ export interface Endpoint {
   readonly send: Send
   readonly breaker: Breaker
   readonly capabilities: Capabilities
+  /** What it makes of the credentials; undefined while it was shown none. */
+  credentials(): Taken | undefined
   /** See Tokens.forget. */
   forgetTokens(isMeant: (name: string) => boolean): void
 }
@@ -65,8 +68,9 @@ export function createEndpoint(url: URL, isMirror: boolean, parts: EndpointParts
   const source = isMirror ? mirrorCredentials(parts.options.credentials) : parts.options.credentials
   const hosts = isMirror ? [url.host] : credentialHosts(registry, url, parts.profile.aliases)
   const firsts = createFirstRequests(clock)
-  const own = authorizer(parts, { source, hosts, ping: urls.ping, firsts })
-  const nobody = { source: { kind: 'anonymous' }, hosts: [] } as const
+  const standing = new Standing(clock)
+  const own = authorizer(parts, { source, hosts, ping: urls.ping, firsts, standing })
+  const nobody = { source: { kind: 'anonymous' }, hosts: [], standing } as const
   const anonymous = authorizer(parts, { ...nobody, ping: undefined, firsts: undefined })
   const send = createSession({ exchange, own, anonymous, onBlobRedirect: parts.onBlobRedirect })
   const breaker = new Breaker({
@@ -84,6 +88,7 @@ export function createEndpoint(url: URL, isMirror: boolean, parts: EndpointParts
     send,
     breaker,
     capabilities: { referrers: createReferrersSupport(), headBlobRefusedUntilMs: 0 },
+    credentials: () => standing.now,
     forgetTokens: isMeant => {
       own.forgetTokens(isMeant)
       anonymous.forgetTokens(isMeant)
@@ -141,11 +146,13 @@ function authorizer(
     hosts: readonly string[]
     ping: URL | undefined
     firsts: FirstRequests | undefined
+    standing: Standing
   },
 ): Authorizer {
   const limitMs = limits.connectMs + limits.headersMs
   return new Authorizer({
     firsts: who.firsts,
+    standing: who.standing,
     credentials: createCredentials({ source: who.source, hosts: who.hosts, clock }),
     tokens: createTokens({ exchange, clock, method: profile.tokenMethod, limitMs }),
     realms: [...options.realms, ...profile.realmHosts],

@@ -11,7 +11,7 @@ import type { Breaker } from './breaker.ts'
 export function healthOf(
   breakers: readonly Breaker[],
   nowMs: number,
-): Omit<UpstreamHealth, 'registry' | 'rateLimitRemaining'> {
+): Omit<UpstreamHealth, 'registry' | 'credentials' | 'rateLimitRemaining'> {
   const states = breakers.map(breaker => breaker.state)
   const breaker = (['closed', 'half-open'] as const).find(state => states.includes(state)) ?? 'open'
   const findings = breakers.map(({ lastFinding }) => lastFinding)

@@ -93,7 +93,10 @@ async function send(
       await response.body.drain()
       const target = { url, scope, signal }
       const next = await authorizer.afterRefusal(target, challenges, authorization)
-      if (next === undefined) return { ...response, redirected }
+      if (next === undefined) {
+        authorizer.responded(response.status, authorization)
+        return { ...response, redirected }
+      }
       if (request.body?.once === true) throw tokenEnded(url)
       authorization = next
       continue
@@ -102,6 +105,7 @@ async function send(
     const target = isRead(request) ? await nextHop(response) : undefined
     if (target === undefined) {
       const page = pageError(response)
+      if (page === undefined) authorizer.responded(response.status, authorization)
       if (page === undefined) return { ...response, redirected }
       await response.body.drain()
       throw page

@@ -212,6 +212,7 @@ function upstreamOf({ schedule, model, line }: World, process: Process): Upstrea
       retryAtMs: undefined,
       lastFailure: undefined,
       lastFinding: undefined,
+      credentials: undefined,
       rateLimitRemaining: undefined,
     }),
   }

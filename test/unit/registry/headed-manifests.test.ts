@@ -80,6 +80,7 @@ function createScene({
       retryAtMs: undefined,
       lastFailure: undefined,
       lastFinding: undefined,
+      credentials: undefined,
       rateLimitRemaining,
     }),
   }

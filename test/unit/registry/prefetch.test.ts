@@ -89,6 +89,7 @@ function createScene({ images, others = [], atOnce = true, health = {}, ...optio
       retryAtMs: undefined,
       lastFailure: undefined,
       lastFinding: undefined,
+      credentials: undefined,
       rateLimitRemaining: undefined,
       ...health,
     }),
