@@ -66,7 +66,11 @@ t.test('every virtual host of every upstream stands for it', async t => {
 
 t.test('R252: what is private, and what only clients name, shares with nobody', async t => {
   const entries = { private: 'r.corp: { private: true }', any: '"*": {}' }
-  const namedBy = (...texts: string[]) => `upstreams: { docker.io: {}, ${texts.join(', ')} }`
+  const readers = 'access: [{ who: "*", match: "r.corp/**", allow: [pull] }]'
+  const namedBy = (...texts: string[]) => {
+    const upstreams = `upstreams: { docker.io: {}, ${texts.join(', ')} }`
+    return texts.includes(entries.private) ? `${upstreams}\n${readers}` : upstreams
+  }
   const { upstreams } = open(t, namedBy(entries.private, entries.any))
   const shares = (host: string) => upstreams.find(parseHost(host))?.shares
   t.equal(shares('docker.io'), true)

@@ -115,7 +115,9 @@ t.test(
       'tells',
       `printf '{"Username":"u","Secret":"%s"}' "$(env | cut -d= -f1 | sort | tr '\\n' ' ')"`,
     )
-    const config = configOf(`upstreams: { docker.io: { credentials: { helper: ${name} } } }`, {
+    const text = `upstreams: { docker.io: { credentials: { helper: ${name} } } }
+access: [{ who: "*", match: "docker.io/**", allow: [pull] }]`
+    const config = configOf(text, {
       env: {
         PATH,
         HOME: '/home/edge',
