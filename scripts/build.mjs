@@ -37,6 +37,7 @@ const entries = {
   main: 'src/main.ts',
   'http-thread': 'src/server/http-thread.ts',
   'writer-thread': 'src/catalog/sqlite/writer-thread.ts',
+  'bcrypt-thread': 'src/accounts/bcrypt-thread.ts',
 }
 
 /** The files at and under `path`, which need not be there, always in the same order. */

@@ -1,7 +1,7 @@
 // docs/configuration.md, rendered from the schema: the table of keys is never written by hand.
 import { DOCKER_HUB_ALIASES, WELL_KNOWN_HOSTS } from '../../src/config/built-in.ts'
 import { variableOf } from '../../src/config/environment.ts'
-import { ANY_KEY, type KeySchema, listKeys } from '../../src/config/keys.ts'
+import { ANY_KEY, isAnyKey, type KeySchema, listKeys } from '../../src/config/keys.ts'
 import { KEY_SCHEMA, LATER_KEYS } from '../../src/config/schema.ts'
 
 /** Markdown, with a newline at its end. The same for the same schema. */
@@ -74,6 +74,7 @@ function row(path: readonly string[], schema: KeySchema): string {
 /** Keys inside a list have no variable: the list is set as a whole. */
 function variableCell(path: readonly string[]): string {
   if (path.some(step => step.endsWith('[]'))) return ''
+  if (!path.includes(ANY_KEY) && path.some(isAnyKey)) return ''
   const variable = variableOf(path.map(step => (step === ANY_KEY ? 'HOST' : step)))
   return `\`${variable.replace('_HOST_', '_<HOST>_')}\``
 }

@@ -3,14 +3,18 @@
 // web pages may pull and list, and programs of this machine may push and delete (local-access.ts).
 // Accounts come in behind this one interface.
 import type { Repository, RepositoryKey, Tag } from '../oci/reference.ts'
+import type { Login } from './accounts.ts'
 import type { Revision } from './revision.ts'
 
 /**
- * Who asks. `anonymous`: nobody is known by name here. The rest is what tells programs from web
- * pages, and those on this machine from others.
+ * Who asks: whom a request says that it is from, and what tells programs from web pages, and those
+ * on this machine from others.
  */
 export interface Principal {
-  readonly kind: 'anonymous'
+  /** What came of its credentials, where that is known without asking. */
+  readonly login: Login | undefined
+  /** Has them tried where it is not. Only where there are accounts. Never rejects. */
+  findLogin(): Promise<Login>
   /** The peer's address as the socket has it; undefined when the connection is gone. */
   readonly address: string | undefined
   /** The `Host` header. */
@@ -58,18 +62,27 @@ export interface AccessRequest {
 /**
  * `anonymously`: readable without credentials too, from anywhere, so that a shared cache in front
  * may keep it (R11). `denied`: may be told; `reason` is for the client: which rule it was, and what
- * to do. `hidden`: is told that there is nothing. `by`, for the log: what decided.
+ * to do. `hidden`: is told that there is nothing. `unauthorized`: who shows credentials may; also
+ * said of those that are nobody's. `busy`: nobody knows yet whose they are. `by`, for the log: what
+ * decided.
  */
 export type Decision =
   | { readonly kind: 'allowed'; readonly anonymously: boolean }
   | { readonly kind: 'denied'; readonly reason: string; readonly by?: string }
   | { readonly kind: 'hidden'; readonly by: string }
+  | Unidentified
 
-/** `unauthorized`: by credentials that are nobody's. */
-export interface Refusal {
-  readonly kind: 'denied' | 'unauthorized'
-  readonly reason: string
-}
+/** `challenge`: as `WWW-Authenticate` has it, the same for whoever asks. */
+type Unidentified =
+  | {
+      readonly kind: 'unauthorized'
+      readonly reason: string
+      readonly challenge: string
+      readonly by?: string
+    }
+  | { readonly kind: 'busy'; readonly reason: string; readonly retryAfterSeconds: number }
+
+export type Refusal = { readonly kind: 'denied'; readonly reason: string } | Unidentified
 
 /** None of these MAY ask the network, or depend on whether content exists. */
 export interface Access {
@@ -85,13 +98,17 @@ export interface Access {
    */
   admit(principal: Principal): Refusal | undefined
   /**
-   * What speaks against its credentials where they matter: for a ping, which is how clients try a
-   * login, and for writes.
+   * What speaks against its credentials where they matter before anything else does: for a ping,
+   * which is how clients try a login and find out whether they need one, and for writes. To be
+   * asked after `identify`.
    */
-  judgeCredentials(principal: Principal): Refusal | undefined
+  judgeCredentials(principal: Principal, about: 'ping' | 'write'): Refusal | undefined
+  /** Finds out whose its credentials are. Undefined: that is known. */
+  identify(principal: Principal): Promise<void> | undefined
   /**
-   * Finds out what `decide` goes by and no request tells. MUST be awaited before anything is
-   * decided that it is said to be for. Undefined: there is nothing to find out.
+   * Finds out what `decide` goes by and no request tells, as `identify` does among it. MUST be
+   * awaited before anything is decided that it is said to be for. Undefined: there is nothing to
+   * find out.
    */
   meet(principal: Principal, about: 'pull' | 'pull or push'): Promise<void> | undefined
   decide(request: AccessRequest): Decision

@@ -7,7 +7,8 @@ import type { Caller, Rulebook, Verdict } from './rulebook.ts'
 
 /** Who was not met is none of this machine's programs. */
 export function asMet(caller: Caller): Caller {
-  return { address: caller.address, isLocal: () => caller.isLocal() ?? false }
+  const { address, account } = caller
+  return { address, account, isLocal: () => caller.isLocal() ?? false }
 }
 
 /** Of whoever was met. */

@@ -1,9 +1,13 @@
-// Access to a registry without accounts. Web pages get nothing, and credentials are refused where a
-// login would try them, lest they be taken for good. What is left is the operator's rules to say
-// (rulebook.ts). Without any, everybody may pull and list; pushes and deletes are for programs of
-// this machine (local-program.ts), unless that is off.
-import { repositoryKey } from '../oci/reference.ts'
+// Access as every thread decides it. Web pages get nothing. Where there are accounts, credentials
+// are somebody's or refused; where there are none they are refused where a login would try them,
+// lest they be taken for good. What is left is the operator's rules to say (rulebook.ts). Without
+// any, who has an account may do everything; where there are no accounts everybody may pull and
+// list, and pushes and deletes are for programs of this machine (local-program.ts), unless that is
+// off.
+import { type Repository, type RepositoryKey, repositoryKey } from '../oci/reference.ts'
 import type { Access, AccessRequest, Decision, Owner, Principal, Refusal } from './access.ts'
+import type { AccountsSettings } from './accounts.ts'
+import { askForLogin, whyUnidentified } from './challenge.ts'
 import { browserMark, hasCredentials } from './marks.ts'
 import { isLoopbackName } from './loopback.ts'
 import { whyNoLocalProgram, whyNotOwner } from './local-program.ts'
@@ -11,7 +15,7 @@ import { LOCAL_PUSH_OFF } from './local-push.ts'
 import type { AccessRule } from './rule.ts'
 import { asMet, decideByRules } from './decide-by-rules.ts'
 import { Revision } from './revision.ts'
-import { type Caller, Rulebook } from './rulebook.ts'
+import { type Caller, type Party, Rulebook } from './rulebook.ts'
 
 /** Values, so that each thread can be given them. */
 export interface AccessSettings {
@@ -29,6 +33,8 @@ export interface AccessSettings {
   readonly hosts: readonly string[] | undefined
   /** The first that is about a request decides. Empty: there are none. */
   readonly rules: readonly AccessRule[]
+  /** Default: nobody is asked for a login. */
+  readonly accounts?: AccountsSettings | undefined
 }
 
 /**
@@ -39,69 +45,167 @@ export function createLocalAccess(
   settings: () => AccessSettings,
   revision: Access['revision'] = new Revision(),
 ): Access {
-  const bookOf = createBookOf()
+  return new LocalAccess(settings, revision)
+}
+
+type About = 'ping' | Parameters<Access['meet']>[1]
+
+class LocalAccess implements Access {
+  readonly revision: Access['revision']
+  readonly #settings: () => AccessSettings
+  readonly #bookOf = createBookOf()
+
+  constructor(settings: () => AccessSettings, revision: Access['revision']) {
+    this.#settings = settings
+    this.revision = revision
+  }
+
+  admit(principal: Principal): Refusal | undefined {
+    return refuseAtTheDoor(principal, this.#settings().hosts)
+  }
+
+  judgeCredentials(principal: Principal, about: 'ping' | 'write'): Refusal | undefined {
+    const { accounts } = this.#settings()
+    if (accounts === undefined) return refuseCredentials(principal)
+    // What a write may do with them is decided.
+    if (about === 'write') return undefined
+    const wrong = whyUnidentified(principal.login, accounts)
+    if (wrong !== undefined || principal.login?.kind === 'account') return wrong
+    return this.#mayNeedLogin(principal) ? askForLogin(accounts) : undefined
+  }
+
+  identify(principal: Principal): Promise<void> | undefined {
+    return this.#findOut(principal, 'ping')
+  }
+
+  meet(principal: Principal, about: 'pull' | 'pull or push'): Promise<void> | undefined {
+    return this.#findOut(principal, about)
+  }
+
+  decide(request: AccessRequest): Decision {
+    const { principal } = request
+    const { accounts } = this.#settings()
+    const wrong = accounts && whyUnidentified(principal.login, accounts)
+    if (wrong !== undefined) return wrong
+    const book = this.#book
+    const decision =
+      book === undefined
+        ? this.#decideWithoutRules(request)
+        : decideByRules(book, this.#callerOf(principal), request)
+    const mayHelp = decision.kind !== 'allowed' && principal.login?.kind === 'anonymous'
+    if (accounts === undefined || !mayHelp) return decision
+    return askForLogin(accounts, 'by' in decision ? decision.by : undefined)
+  }
+
+  decideNow(
+    principal: Principal,
+    repository: Repository,
+    action: 'pull' | 'push',
+  ): boolean | undefined {
+    if (!this.revision.isHeld) return undefined
+    const { accounts } = this.#settings()
+    // Credentials that have to be tried, or are nobody's.
+    if (accounts && whyUnidentified(principal.login, accounts) !== undefined) return undefined
+    const book = this.#book
+    if (book === undefined) return this.#decideNowWithoutRules(principal, action)
+    const party = book.partyOf(this.#callerOf(principal))
+    return party?.judge({ key: repositoryKey(repository), action }).isAllowed
+  }
+
+  isShown(principal: Principal, repository: Repository): boolean {
+    const isRuled = this.#book !== undefined
+    return !isRuled || this.#partyOf(principal)?.isShown(repositoryKey(repository)) === true
+  }
+
+  nextShown(principal: Principal, key: RepositoryKey): string | undefined {
+    return this.#partyOf(principal)?.nextShown(key)
+  }
 
   /** Undefined without rules. */
-  const findBook = () => bookOf(settings().rules)
+  get #book(): Rulebook | undefined {
+    return this.#bookOf(this.#settings())
+  }
+
+  /** Programs of the machine have their rights for as long as there is no account. */
+  get #isUnowned(): boolean {
+    return this.#book === undefined && this.#settings().accounts?.isEmpty === true
+  }
 
   /** Without a look at whom it belongs to. */
-  function whyNotBySigns(principal: Principal): string | undefined {
-    const { localPushOff } = settings()
+  #whyNotBySigns(principal: Principal): string | undefined {
+    const { localPushOff } = this.#settings()
     return localPushOff === undefined ? whyNoLocalProgram(principal) : LOCAL_PUSH_OFF[localPushOff]
   }
 
   /** For whom the signs speak already. */
-  const whyNotByOwner = (owner: Owner) => whyNotOwner(owner, settings().serverUid)
-
-  /** Undefined before `meet`. */
-  function isLocal(principal: Principal): boolean | undefined {
-    if (whyNotBySigns(principal) !== undefined) return false
-    return principal.owner && whyNotByOwner(principal.owner) === undefined
+  #whyNotByOwner(owner: Owner): string | undefined {
+    return whyNotOwner(owner, this.#settings().serverUid)
   }
 
-  const callerOf = (principal: Principal): Caller => ({
-    address: principal.address,
-    isLocal: () => isLocal(principal),
-  })
+  /** Undefined before `meet`. */
+  #isLocal(principal: Principal): boolean | undefined {
+    if (this.#whyNotBySigns(principal) !== undefined) return false
+    return principal.owner && this.#whyNotByOwner(principal.owner) === undefined
+  }
 
-  const partyOf = (principal: Principal) => findBook()?.partyOf(asMet(callerOf(principal)))
+  #callerOf(principal: Principal): Caller {
+    const { address, login } = principal
+    const account = login?.kind === 'account' ? login.name : undefined
+    return { address, account, isLocal: () => this.#isLocal(principal) }
+  }
 
-  function decideWithoutRules({ principal, action }: AccessRequest): Decision {
+  #partyOf(principal: Principal): Party | undefined {
+    return this.#book?.partyOf(asMet(this.#callerOf(principal)))
+  }
+
+  #findOut(principal: Principal, about: About): Promise<void> | undefined {
+    const isAsked = this.#settings().accounts !== undefined && principal.login === undefined
+    const login = isAsked ? principal.findLogin() : undefined
+    const owner = this.#needsOwner(principal, about) ? principal.findOwner() : undefined
+    if (login === undefined && owner === undefined) return undefined
+    return Promise.all([login, owner]).then(() => {})
+  }
+
+  #needsOwner(principal: Principal, about: About): boolean {
+    const isAsked = about === 'pull or push' || this.#isUnowned
+    const isInRules = about !== 'ping' && this.#book?.isAboutLocals === true
+    return (isAsked || isInRules) && this.#whyNotBySigns(principal) === undefined
+  }
+
+  /** Of a ping: may it be that who asks needs a login for anything? */
+  #mayNeedLogin(principal: Principal): boolean {
+    if (this.#isUnowned && this.#isLocal(principal) === true) return false
+    return this.#book?.isOpenToAll !== true
+  }
+
+  #decideWithoutRules({ principal, action }: AccessRequest): Decision {
+    const { accounts } = this.#settings()
+    if (accounts !== undefined) return this.#decideByLogin(principal, accounts)
     if (action === 'pull' || action === 'list') return ALLOWED
-    const reason = whyNotBySigns(principal) ?? whyNotByOwner(principal.owner ?? NOT_ASKED)
+    const reason =
+      this.#whyNotBySigns(principal) ?? this.#whyNotByOwner(principal.owner ?? NOT_ASKED)
     return reason === undefined
       ? ALLOWED
       : { kind: 'denied', reason: `${UNRULED[action]}: ${reason}` }
   }
 
-  return {
-    revision,
-    admit: principal => refuseAtTheDoor(principal, settings().hosts),
-    judgeCredentials(principal) {
-      if (!hasCredentials(principal.rawHeaders)) return undefined
-      return { kind: 'unauthorized', reason: NO_ACCOUNTS }
-    },
-    meet(principal, about) {
-      const isAsked = about === 'pull or push' || findBook()?.isAboutLocals === true
-      if (!isAsked || whyNotBySigns(principal) !== undefined) return undefined
-      return principal.findOwner().then(() => {})
-    },
-    decide(request) {
-      const book = findBook()
-      if (book === undefined) return decideWithoutRules(request)
-      return decideByRules(book, callerOf(request.principal), request)
-    },
-    decideNow(principal, repository, action) {
-      if (!revision.isHeld) return undefined
-      const book = findBook()
-      if (book === undefined) return action === 'pull' || isLocal(principal)
-      const party = book.partyOf(callerOf(principal))
-      return party?.judge({ key: repositoryKey(repository), action }).isAllowed
-    },
-    isShown: (principal, repository) =>
-      findBook() === undefined || partyOf(principal)?.isShown(repositoryKey(repository)) === true,
-    nextShown: (principal, key) => partyOf(principal)?.nextShown(key),
+  #decideByLogin(principal: Principal, accounts: AccountsSettings): Decision {
+    if (principal.login?.kind === 'account') return TO_SOME
+    const mayLocally = this.#isUnowned && this.#isLocal(principal) === true
+    return mayLocally ? TO_SOME : askForLogin(accounts)
   }
+
+  #decideNowWithoutRules(principal: Principal, action: 'pull' | 'push'): boolean | undefined {
+    if (this.#settings().accounts === undefined)
+      return action === 'pull' || this.#isLocal(principal)
+    if (principal.login?.kind === 'account') return true
+    return this.#isUnowned ? this.#isLocal(principal) : false
+  }
+}
+
+function refuseCredentials({ rawHeaders }: Principal): Refusal | undefined {
+  if (!hasCredentials(rawHeaders)) return undefined
+  return { kind: 'unauthorized', reason: NO_ACCOUNTS, challenge: NO_REALM }
 }
 
 function refuseAtTheDoor(
@@ -120,19 +224,30 @@ function refuseAtTheDoor(
 }
 
 /** Rules are compiled when they are new; they come as the same list until then. */
-function createBookOf(): (rules: readonly AccessRule[]) => Rulebook | undefined {
-  let compiled: { readonly of: readonly AccessRule[]; readonly book: Rulebook } | undefined
-  return rules => {
+function createBookOf(): (settings: AccessSettings) => Rulebook | undefined {
+  let compiled:
+    | {
+        readonly rules: readonly AccessRule[]
+        readonly groups: AccountsSettings['groups'] | undefined
+        readonly book: Rulebook
+      }
+    | undefined
+  return ({ rules, accounts }) => {
     if (rules.length === 0) return undefined
-    if (compiled?.of !== rules) compiled = { of: rules, book: new Rulebook(rules) }
+    const groups = accounts?.groups
+    if (compiled?.rules !== rules || compiled.groups !== groups)
+      compiled = { rules, groups, book: new Rulebook(rules, groups) }
     return compiled.book
   }
 }
 
+/** Of who showed credentials it asks for others: it is HTTP that a 401 does (RFC 9110, 11.6.1). */
+const NO_REALM = 'Basic realm="this registry has no accounts"'
 const NO_ACCOUNTS =
   'this registry has no accounts, so no user name and password are good here: log out (docker logout), and pull without any; programs on its own machine push without any, too'
 
 const ALLOWED: Decision = { kind: 'allowed', anonymously: true }
+const TO_SOME: Decision = { kind: 'allowed', anonymously: false }
 
 /** Without `meet` nobody writes. */
 const NOT_ASKED: Owner = { kind: 'unknown', reason: 'it was not asked' }

@@ -60,15 +60,10 @@ export function hasCredentials(rawHeaders: readonly string[]): boolean {
 const CREDENTIALS = 'authorization'
 
 /**
- * Could this header be one that these functions look for? For those who look at most requests
+ * Could this header be one that `browserMark` looks for? For those who look at most requests
  * without looking closely.
  */
 export function mayBeMark(name: string): boolean {
   const lower = name.toLowerCase()
-  return (
-    BROWSERS.has(lower) ||
-    lower.startsWith(BROWSERS_PREFIX) ||
-    lower === LANGUAGE ||
-    lower === CREDENTIALS
-  )
+  return BROWSERS.has(lower) || lower.startsWith(BROWSERS_PREFIX) || lower === LANGUAGE
 }

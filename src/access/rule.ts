@@ -8,11 +8,15 @@ import { formatNetwork, type Network } from './network.ts'
  */
 export const RIGHTS = ['pull', 'push', 'delete', 'list'] as const satisfies readonly Action[]
 
-/** `anonymous`: who is known by no name. There are no accounts, so that is everybody. */
+/** `anonymous`: who has not logged in, which is everybody where there are no accounts. */
 export type Who =
   | { readonly kind: 'everybody' | 'anonymous' }
   /** A program of this machine (local-program.ts). */
   | { readonly kind: 'local' }
+  /** Who has logged in by this name. */
+  | { readonly kind: 'account'; readonly name: string }
+  /** Who has logged in by a name that is in this group. */
+  | { readonly kind: 'group'; readonly name: string }
   /** Who calls from there. */
   | { readonly kind: 'network'; readonly network: Network }
 
@@ -38,6 +42,10 @@ export function formatWho(who: Who): string {
     case 'anonymous':
     case 'local':
       return who.kind
+    case 'account':
+      return who.name
+    case 'group':
+      return `group:${who.name}`
     case 'network':
       return `net:${formatNetwork(who.network)}`
   }

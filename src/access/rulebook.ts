@@ -10,15 +10,18 @@ import picomatch from 'picomatch'
 import { TAG_GLOB } from '../oci/name-glob.ts'
 import type { RepositoryKey, Tag } from '../oci/reference.ts'
 import type { Action, MovedTags } from './access.ts'
+import { type Groups, NameTable, type NumbersOfName } from './name-table.ts'
 import { NetworkTable } from './network-table.ts'
 import { nextShown } from './next-shown.ts'
 import { beginningOf } from './pattern.ts'
-import type { AccessRule, Who } from './rule.ts'
+import { type AccessRule, RIGHTS, type Who } from './rule.ts'
 
 /** Who asks, as far as rules can be about it. */
 export interface Caller {
   /** Undefined, and what is no address: where it calls from is not known. */
   readonly address: string | typeof ELSEWHERE | undefined
+  /** As which it has logged in. Default: it has not. */
+  readonly account?: string | undefined
   /** Undefined: that was not found out yet. Asked only where a rule is about it. */
   isLocal(): boolean | undefined
 }
@@ -56,13 +59,16 @@ const REPOSITORIES_MAX = 1_024
  * Of all of these, where so many rules are about each that it matters: some ten megabytes at most.
  */
 const REMEMBERED_RULES_MAX = 256 * 1024
-/** Those that called last; a few hundred bytes each. */
-const ADDRESSES_MAX = 4_096
+/** Those that called last, with each name that rules know; a few hundred bytes each. */
+const CALLERS_MAX = 4_096
 
-/** Whom a rule is about, by number: that of a network, or one of these. */
+/** Whom a rule is about, by number: that of a network, one of these, or of a name below them. */
 type WhoNumber = number
 const EVERYBODY: WhoNumber = -1
 const LOCALS: WhoNumber = -2
+const ANONYMOUS: WhoNumber = -3
+/** Who shows nothing and comes from anywhere. */
+const NOBODY_KNOWN: ReadonlySet<WhoNumber> = new Set([EVERYBODY, ANONYMOUS])
 
 interface Compiled {
   readonly index: number
@@ -71,6 +77,13 @@ interface Compiled {
   readonly hasTags: boolean
   readonly isAbout: (key: RepositoryKey | undefined) => boolean
   readonly isAboutTag: (tag: string) => boolean
+}
+
+/** A caller of whom everything is known. */
+interface Known {
+  readonly address: string | typeof ELSEWHERE
+  readonly isLocal: boolean
+  readonly names: NumbersOfName
 }
 
 /** What is about a repository, whoever asks. */
@@ -90,19 +103,22 @@ interface Order {
 export class Rulebook {
   readonly #rules: readonly Compiled[]
   readonly #networks: NetworkTable
+  readonly #names: NameTable
   readonly #isAboutLocals: boolean
-  readonly #locals = new LRUCache<string | typeof ELSEWHERE, Party>({ max: ADDRESSES_MAX })
-  readonly #others = new LRUCache<string | typeof ELSEWHERE, Party>({ max: ADDRESSES_MAX })
+  readonly #parties = new LRUCache<string, Party>({ max: CALLERS_MAX })
   readonly #about = new LRUCache<RepositoryKey, About>({
     max: REPOSITORIES_MAX,
     maxSize: REMEMBERED_RULES_MAX,
     sizeCalculation: ({ rules }) => 1 + rules.length,
   })
 
-  constructor(rules: readonly AccessRule[]) {
+  /** `groups`: the accounts that are in each. */
+  constructor(rules: readonly AccessRule[], groups: Groups = {}) {
     const networks = rules.flatMap(({ who }) => (who.kind === 'network' ? [who.network] : []))
     this.#networks = new NetworkTable(networks)
-    this.#rules = rules.map((rule, index) => compile(rule, index, this.#networks))
+    this.#names = new NameTable(rules, groups, ANONYMOUS)
+    const numberOf = (who: Who) => numberOfWho(who, this.#networks, this.#names)
+    this.#rules = rules.map((rule, index) => compile(rule, index, numberOf(rule.who)))
     this.#isAboutLocals = rules.some(({ who }) => who.kind === 'local')
   }
 
@@ -115,20 +131,30 @@ export class Rulebook {
   partyOf(caller: Caller): Party | undefined {
     const isLocal = this.#isAboutLocals && caller.isLocal()
     if (isLocal === undefined) return undefined
-    const known = isLocal ? this.#locals : this.#others
     const { address = '' } = caller
-    let party = known.get(address)
+    // Of all the names that no rule is about, callers are alike.
+    const names = this.#names.find(caller.account)
+    const from = address === ELSEWHERE ? ' ' : address
+    const key = `${isLocal ? 'local' : ''} ${names.key} ${from}`
+    let party = this.#parties.get(key)
     if (party === undefined) {
-      party = this.#createParty(address, isLocal)
-      known.set(address, party)
+      party = this.#createParty({ address, isLocal, names })
+      this.#parties.set(key, party)
     }
     return party
+  }
+
+  /** May whoever asks do everything, everywhere, so that nobody needs a name? */
+  get isOpenToAll(): boolean {
+    const [first] = this.#rules
+    if (first === undefined || first.hasTags || first.rule.match !== '**') return false
+    return first.who === EVERYBODY && RIGHTS.every(right => first.rule.allow.includes(right))
   }
 
   /** May whoever asks pull it, from wherever? */
   isPublic(key: RepositoryKey): boolean {
     const { rules, firsts } = this.#aboutOf(key)
-    const forAll = firsts.get(EVERYBODY)
+    const forAll = firstFor(NOBODY_KNOWN, { rules, firsts })
     if (forAll?.rule.allow.includes('pull') !== true) return false
     // Up to it none may take it from anybody.
     const takes = ({ index, hasTags, rule }: Compiled) =>
@@ -136,13 +162,13 @@ export class Rulebook {
     return !rules.some(takes)
   }
 
-  #createParty(address: string | typeof ELSEWHERE, isLocal: boolean): Party {
-    return createParty(this.#whosOf(address, isLocal), this.#rules, key => this.#aboutOf(key))
+  #createParty(caller: Known): Party {
+    return createParty(this.#whosOf(caller), this.#rules, key => this.#aboutOf(key))
   }
 
   /** None where a rule that denies something to its network could be about it. */
-  #whosOf(address: string | typeof ELSEWHERE, isLocal: boolean): ReadonlySet<WhoNumber> {
-    const whos = new Set<WhoNumber>([EVERYBODY])
+  #whosOf({ address, isLocal, names }: Known): ReadonlySet<WhoNumber> {
+    const whos = new Set<WhoNumber>([EVERYBODY, ...names.numbers])
     if (isLocal) whos.add(LOCALS)
     if (address === ELSEWHERE || this.#networks.size === 0) return whos
     const networks = this.#networks.find(address)
@@ -160,29 +186,32 @@ export class Rulebook {
   }
 }
 
-function compile(rule: AccessRule, index: number, networks: NetworkTable): Compiled {
-  const { who, match, tags } = rule
+function compile(rule: AccessRule, index: number, who: WhoNumber): Compiled {
+  const { match, tags } = rule
   const isAll = match === '**'
   const beginning = beginningOf(match)
   const matches = isAll ? () => true : picomatch(match, { dot: true })
   return {
     index,
     rule,
-    who: numberOf(who, networks),
+    who,
     hasTags: tags.length > 0,
     isAbout: key => (key === undefined ? isAll : key.startsWith(beginning) && matches(key)),
     isAboutTag: tags.length === 0 ? () => true : picomatch([...tags], TAG_GLOB),
   }
 }
 
-/** Nobody has an account, so nobody is more than anonymous. */
-function numberOf(who: Who, networks: NetworkTable): WhoNumber {
+function numberOfWho(who: Who, networks: NetworkTable, names: NameTable): WhoNumber {
   switch (who.kind) {
     case 'everybody':
-    case 'anonymous':
       return EVERYBODY
+    case 'anonymous':
+      return ANONYMOUS
     case 'local':
       return LOCALS
+    case 'account':
+    case 'group':
+      return names.numberOf(who)
     case 'network':
       return networks.numberOf(who.network)
   }

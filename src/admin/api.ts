@@ -13,7 +13,19 @@ import type { WarmEvent } from '../registry/operator/warm-image.ts'
 
 export interface ApiDeps {
   readonly operator: Operator
+  /**
+   * Takes the file of accounts as it is now. Resolves when every thread goes by it, or the file was
+   * refused. Undefined: there are no accounts.
+   */
+  readonly lookAtAccounts: () => Promise<LookedAtAccounts | undefined>
   readonly logger: Logger
+}
+
+export interface LookedAtAccounts {
+  /** As the configuration of the server names it. */
+  readonly path: string
+  /** If not, the accounts of before are. */
+  readonly isInForce: boolean
 }
 
 /** What is sent last by what fails in the middle, where no status can be sent any more. */
@@ -23,7 +35,10 @@ export interface FailedEvent {
   readonly message: string
 }
 
-export function registerApi(app: FastifyInstance, { operator, logger }: ApiDeps): void {
+export function registerApi(
+  app: FastifyInstance,
+  { operator, lookAtAccounts, logger }: ApiDeps,
+): void {
   app.register(
     async api => {
       api.setErrorHandler((error, _request, reply) => {
@@ -57,6 +72,7 @@ export function registerApi(app: FastifyInstance, { operator, logger }: ApiDeps)
         const dryRun = parameter(request, 'dry-run') === 'true'
         return sendEvents(reply, signal => operator.purge(pattern, { kept, dryRun, signal }))
       })
+      api.post('/accounts/look', async () => (await lookAtAccounts()) ?? {})
       api.get('/pins', async () => operator.pins.list())
       api.post('/pins/pin', async request => operator.pins.pin(required(request, 'pattern')))
       api.post('/pins/unpin', async request => operator.pins.unpin(required(request, 'pattern')))

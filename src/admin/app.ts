@@ -4,16 +4,12 @@
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { browserMark } from '../access/marks.ts'
 import { checkReadiness, type ReadinessOptions } from '../observe/health.ts'
-import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
-import type { Operator } from '../registry/operator/operator.ts'
-import { registerApi } from './api.ts'
+import { type ApiDeps, registerApi } from './api.ts'
 import { openSocket } from './socket.ts'
 
-export interface AdminDeps {
+export interface AdminDeps extends ApiDeps {
   readonly metrics: Metrics
-  readonly operator: Operator
-  readonly logger: Logger
   readonly readiness: ReadinessOptions
 }
 

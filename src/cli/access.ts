@@ -6,7 +6,7 @@ import { type SharedLoopback, whyLocalPushOff } from '../access/local-push.ts'
 import { readNetwork } from '../access/network.ts'
 import { type AccessRule, formatWho, RIGHTS } from '../access/rule.ts'
 import { type Caller, ELSEWHERE, Rulebook } from '../access/rulebook.ts'
-import type { Config } from '../config/config.ts'
+import type { AuthConfig, Config } from '../config/config.ts'
 import type { Place } from '../config/findings.ts'
 import { closest } from '../config/suggest.ts'
 import { RegistryError } from '../oci/errors.ts'
@@ -25,7 +25,7 @@ export const help = `entrepot access test WHO ACTION REPOSITORY [--tag TAG] [--c
 Says whether the access rules of the configuration let somebody do something, which of them decides, and on which line it
 stands. No server is asked: after a change of the file, this is what the next reload brings.
 
-  WHO         an address such as 10.0.0.7; "local", a program on the machine of the edge, where this runs as well; or
+  WHO         an account; an address such as 10.0.0.7; "local", a program on the machine of the edge, where this runs as well; or
               "anonymous", somebody whom no rule with a network is about
   ACTION      pull, push, delete or list
   REPOSITORY  with its registry, as clients write it: docker.io/alpine is docker.io/library/alpine
@@ -154,7 +154,7 @@ function tell(config: Config, asked: Asked): Told {
   const { access, accessPlaces } = config
   if (access.length === 0) return tellWithout(config, asked)
   const { caller, action, repository, moves } = asked
-  const book = new Rulebook(access)
+  const book = new Rulebook(access, config.auth?.groups)
   const verdict = book.partyOf(caller)?.judge({ key: repositoryKey(repository), action, moves })
   const { isAllowed = false, rule } = verdict ?? {}
   const deciding = rule === undefined ? undefined : access[rule]
@@ -167,24 +167,45 @@ function tell(config: Config, asked: Asked): Told {
 }
 
 /** @throws CliError usage */
-function callerOf(who: string, { http }: Config, surroundings: SharedLoopback | undefined): Caller {
+function callerOf(
+  who: string,
+  { auth, http }: Config,
+  surroundings: SharedLoopback | undefined,
+): Caller {
   if (who === 'anonymous') return { address: ELSEWHERE, isLocal: () => false }
   const mayBeLocal = whyLocalPushOff(http.localPush, surroundings) === undefined
   if (who === 'local') return { address: '127.0.0.1', isLocal: () => mayBeLocal }
   const network = readNetwork(who)
+  if (auth?.names.includes(who) === true)
+    return { address: ELSEWHERE, account: who, isLocal: () => false }
   if (network.kind === 'none' || who.includes('/')) {
-    const message = `${who} is nobody here: name an address such as 10.0.0.7, local, or anonymous`
+    const near = closest(who, auth?.names ?? [])
+    const hint = near === undefined ? '' : ` (did you mean ${near}?)`
+    const message = `${who} is nobody here${hint}: name an account, an address such as 10.0.0.7, local, or anonymous`
     throw new CliError(EXIT_CODES.usage, message)
   }
   return { address: network.network.address, isLocal: () => false }
 }
 
 function tellWithout(config: Config, asked: Asked): Told {
+  if (config.auth !== undefined) return tellByLogin(config, config.auth, asked)
   const isRead = asked.action === 'pull' || asked.action === 'list'
   const allowed = isRead || asked.caller.isLocal() === true
   const because = isRead
     ? 'there are no access rules, so everybody may'
     : 'there are no access rules, so only programs on the machine of the edge may, unless http.localpush forbids it'
+  const policy = policyOf(config, asked)
+  return { allowed, rule: undefined, place: undefined, because: [because, ...policy] }
+}
+
+/** Where there are accounts and no rules. */
+function tellByLogin(config: Config, auth: AuthConfig, asked: Asked): Told {
+  const { caller } = asked
+  const isUnowned = auth.names.length === 0
+  const allowed = caller.account !== undefined || (isUnowned && caller.isLocal() === true)
+  const because = isUnowned
+    ? 'there are no access rules and no account yet, so only programs on the machine of the edge may'
+    : 'there are no access rules, so whoever has logged in may, and nobody else'
   const policy = policyOf(config, asked)
   return { allowed, rule: undefined, place: undefined, because: [because, ...policy] }
 }

@@ -11,7 +11,7 @@ import { type Probe, probeUpstreams } from '../server/probe-upstreams.ts'
 import { askAdmin } from './admin-client.ts'
 import { type ConfigurationFile, invalidConfiguration, loadConfiguration } from './configuration.ts'
 import { type CliContext, EXIT_CODES, type ExitCode } from './context.ts'
-import { writeJson, writeTable } from './output.ts'
+import { describeCount, writeJson, writeTable } from './output.ts'
 import { readSharedLoopback } from './shared-loopback.ts'
 import { VERSION } from './version.ts'
 
@@ -55,6 +55,7 @@ export async function run(args: readonly string[], context: CliContext): Promise
     context.stderr.write(formatFindings(result.warnings, path))
     context.stdout.write(`${path ?? 'no configuration: the built-in one'} is valid\n`)
     const surroundings = readSharedLoopback(context.env)
+    context.stdout.write(describeLogins(result.config))
     context.stdout.write(`${describeLocals(result.config, surroundings)}\n`)
     if (probes !== undefined) writeProbes(context, probes)
   }
@@ -74,15 +75,27 @@ async function load(context: CliContext, named: string | undefined): Promise<Con
   return loadConfiguration(context, named, status.content.keptBlocks * BLOCK_BYTES)
 }
 
+function describeLogins({ auth, access }: Config): string {
+  if (auth === undefined) return ''
+  const accounts = `${describeCount(auth.names.length, 'account')} in ${auth.path}`
+  if (access.length > 0)
+    return `${accounts}: access says what they may do, and who is not logged in\n`
+  return `${accounts}: whoever has logged in may do everything, and nobody else anything\n`
+}
+
 /**
  * What programs on the machine of the edge may do: that hangs on several keys, and where the server
  * runs. This runs in the same place, or it cannot tell.
  */
 function describeLocals(
-  { access, http: { localPush } }: Config,
+  { access, auth, http: { localPush } }: Config,
   surroundings: SharedLoopback | undefined,
 ): string {
   const off = whyLocalPushOff(localPush, surroundings)
+  if (auth !== undefined && auth.names.length > 0 && access.length === 0)
+    return 'programs on this machine log in like others: there is an account, and no access rule about local'
+  if (off === undefined && auth !== undefined && access.length === 0)
+    return 'programs on this machine may do everything until there is an account'
   if (off === undefined && access.length > 0)
     return 'programs on this machine may do what access allows them'
   if (off === undefined)

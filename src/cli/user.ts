@@ -1,42 +1,51 @@
-// `user`: the accounts of a file as `htpasswd -B` writes it. It works on the file alone, whether a
-// server runs or not.
+// `user`: the accounts of a file as `htpasswd -B` writes it. It works on the file, whether a server
+// runs or not; one that runs by it is waited for until it goes by the change.
 import { hashSync } from 'bcryptjs'
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { addAccount, removeAccount, replacePassword } from '../access/htpasswd/edit.ts'
-import { COST_MAX, COST_MIN, parseHtpasswd, whyNoName } from '../access/htpasswd/parse.ts'
+import {
+  COST_DEFAULT,
+  COST_MAX,
+  COST_MIN,
+  parseHtpasswd,
+  whyNoName,
+} from '../access/htpasswd/parse.ts'
 import { FileTakenError, replaceFile } from '../accounts/replace-file.ts'
+import type { LookedAtAccounts } from '../admin/api.ts'
 import { readLocalFile, whyUnreadable } from '../config/local-file.ts'
+import { askAdmin } from './admin-client.ts'
+import { loadConfiguration } from './configuration.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
 import { describeCount, writeJson, writeTable } from './output.ts'
 import { readPassword } from './read-password.ts'
 
-/** Some tens of milliseconds for each login, and for each guess of whoever has got the file. */
-const COST_DEFAULT = 10
+export const help = `entrepot user add NAME [--cost N]
+entrepot user passwd NAME [--cost N]
+entrepot user rm NAME
+entrepot user ls [--json]
 
-export const help = `entrepot user add NAME --file FILE [--cost N]
-entrepot user passwd NAME --file FILE [--cost N]
-entrepot user rm NAME --file FILE
-entrepot user ls --file FILE [--json]
+Changes or lists the accounts in a file as "htpasswd -B" writes it, whether a server runs or not; one that runs by it goes by
+the change, on all of its threads and connections, before the command returns. The password is typed, twice, or is the
+first line of standard input; it is never an argument, which everybody on the machine could read. The file is replaced
+at once and whole; its mode, owner, comments and other lines stay. "add" makes it where it is not there, for its owner
+alone: by root, for the owner of its directory.
 
-Changes or lists the accounts in a file as "htpasswd -B" writes it, whether a server runs or not. The password is typed,
-twice, or is the first line of standard input; it is never an argument, which everybody on the machine could read. The
-file is replaced at once and whole; its mode, owner, comments and other lines stay. "add" makes it where it is not
-there, for its owner alone: by root, for the owner of its directory.
-
-  --file FILE  the file
-  --cost N     of bcrypt, from ${COST_MIN} to ${COST_MAX}; default ${COST_DEFAULT}. Each one more makes a login and a guess take twice as long
-  --json       print JSON
+  --file FILE    default: auth.htpasswd.path of the configuration
+  --config FILE  default: as for serve
+  --cost N       of bcrypt, from ${COST_MIN} to ${COST_MAX}; default ${COST_DEFAULT}. Each one more makes a login and a guess take twice as long
+  --json         print JSON
 
 A password has 1 to 72 bytes of UTF-8: bcrypt does not look at more.
 
-Exit codes: 0 done, 1 not done, with the reason, 2 wrong arguments
+Exit codes: 0 done, 1 not done, or not in force at the running server, with the reason, 2 wrong arguments
 
 Examples
-  entrepot user add alice --file /etc/entrepot/htpasswd
+  entrepot user add alice
   pwgen 24 1 | entrepot user passwd ci --file /etc/entrepot/htpasswd
 `
 
-const USAGE = 'usage: entrepot user add|passwd|rm NAME --file FILE, or entrepot user ls --file FILE'
+const USAGE = 'usage: entrepot user add|passwd|rm NAME, or entrepot user ls'
 
 interface Asked {
   readonly file: string
@@ -50,13 +59,14 @@ export async function run(args: readonly string[], context: CliContext): Promise
     allowPositionals: true,
     options: {
       file: { type: 'string' },
+      config: { type: 'string' },
       cost: { type: 'string', default: String(COST_DEFAULT) },
       json: { type: 'boolean', default: false },
     },
   })
   const [what, name, ...more] = positionals
-  const { file } = values
-  if (file === undefined || more.length > 0) throw new CliError(EXIT_CODES.usage, USAGE)
+  if (more.length > 0) throw new CliError(EXIT_CODES.usage, USAGE)
+  const { file, socket } = find(values, context)
   if (what === 'ls' && name === undefined) return list(file, values.json, context)
   if (name === undefined) throw new CliError(EXIT_CODES.usage, USAGE)
   const asked = { file, name, cost: readCost(values.cost) }
@@ -73,14 +83,61 @@ export async function run(args: readonly string[], context: CliContext): Promise
     default:
       throw new CliError(EXIT_CODES.usage, USAGE)
   }
+  const inForce = await untilInForce(file, socket)
   const done = { file, name, done: DONE[what] }
   if (values.json) writeJson(context, done)
   else context.stdout.write(`${name}: ${DONE[what]}\n`)
   warnOfFaults(file, context)
-  return EXIT_CODES.ok
+  if (inForce !== false) return EXIT_CODES.ok
+  context.stderr.write('the running server goes by the accounts of before: its log says why\n')
+  return EXIT_CODES.failed
 }
 
 const DONE = { add: 'added', passwd: 'has a new password', rm: 'removed' } as const
+
+interface Found {
+  readonly file: string
+  /** Of the server that may run by it. */
+  readonly socket: string
+}
+
+/** By the configuration, also where what is faulty in it is the file. @throws CliError */
+function find(
+  {
+    file,
+    config: named,
+  }: { readonly file?: string | undefined; readonly config?: string | undefined },
+  context: CliContext,
+): Found {
+  const { path, result } = loadConfiguration(context, named)
+  const [socket, configured] =
+    result.kind === 'ok'
+      ? [result.config.admin.socket, result.config.auth?.path]
+      : [result.socket.path, result.accountsPath]
+  const found = file ?? configured
+  if (found !== undefined) return { file: found, socket }
+  const where = path ?? 'the built-in configuration'
+  const message = `${where} names no file of accounts (auth.htpasswd.path): say which with --file`
+  throw new CliError(EXIT_CODES.usage, message)
+}
+
+/**
+ * Undefined: no server runs by this file.
+ * @throws CliError where the server could not do it
+ */
+async function untilInForce(file: string, socket: string): Promise<boolean | undefined> {
+  try {
+    const path = '/accounts/look'
+    const looked = await askAdmin<Partial<LookedAtAccounts>>({ socket, method: 'POST', path })
+    if (looked.path === undefined || resolve(looked.path) !== resolve(file)) return undefined
+    return looked.isInForce
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error
+    if (error.exitCode === EXIT_CODES.unreachable) return undefined
+    const message = `${file} is changed, and not in force everywhere: ${error.message}`
+    throw new CliError(error.exitCode, message)
+  }
+}
 
 async function add(asked: Asked, context: CliContext): Promise<void> {
   const { file, name } = asked

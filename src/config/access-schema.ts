@@ -7,7 +7,7 @@ import { RIGHT } from './word-formats.ts'
 export const ACCESS_KEYS = {
   who: value(WHO, {
     description:
-      'Whom the rule is about: `"*"`, everybody; `anonymous`, who has not logged in, which without accounts is everybody; `local`, programs on the machine of the edge that call it on a loopback address and name, told apart as for `http.localpush`: whoever calls otherwise is not one, so it gives rights and keeps nobody from any; `net:10.0.0.0/8`, who calls from that network, IPv4 or IPv6.',
+      'Whom the rule is about: `"*"`, everybody; `alice`, who has logged in by that name; `group:ci`, by one that is in `auth.groups.ci`; `anonymous`, who has not logged in, which without accounts is everybody; `local`, programs on the machine of the edge that call it on a loopback address and name, told apart as for `http.localpush`: whoever calls otherwise is not one, so it gives rights and keeps nobody from any; `net:10.0.0.0/8`, who calls from that network, IPv4 or IPv6.',
     reload: true,
   }),
   match: value(REPOSITORY_GLOB, {
@@ -33,7 +33,7 @@ export const ACCESS_RULES = groupsOf(
   group('Who may do what with the repositories that a pattern matches.', ACCESS_KEYS),
   {
     description:
-      'Who may do what; the first rule that is about it decides, and what none is about is denied. What somebody may not pull is to them as if it were not there. Without rules everybody may pull and list, and programs on this machine may push and delete. `entrepot access test` tells which rule decides.',
+      'Who may do what; the first rule that is about it decides, and what none is about is denied. What somebody may not pull is to them as if it were not there. Without rules everybody may pull and list, and programs on this machine may push and delete; with `auth`, whoever has logged in may do everything and nobody else anything. `entrepot access test` tells which rule decides.',
     default: [],
     reload: true,
   },

@@ -4,7 +4,7 @@
 import type { Action } from '../access/access.ts'
 import { hasLoopback, isWithin } from '../access/network.ts'
 import { beginningOf } from '../access/pattern.ts'
-import type { Who } from '../access/rule.ts'
+import { formatWho, type Who } from '../access/rule.ts'
 import { ACCESS_KEYS } from './access-schema.ts'
 import {
   hostsOfPattern,
@@ -12,18 +12,21 @@ import {
   knowsAllHosts,
   nothingMatched,
 } from './build-repositories.ts'
-import type { Config, HttpConfig } from './config.ts'
+import type { AuthConfig, Config, HttpConfig } from './config.ts'
 import type { Path } from './findings.ts'
 import { covers } from './globs.ts'
 import type { Judge } from './judge.ts'
 import { named } from './keys.ts'
 import { LOCALHOST } from '../oci/reference.ts'
 import type { Settings } from './schema.ts'
+import { closest } from './suggest.ts'
 
 type RuleSettings = Settings['access'][number]
 
 export interface KnownToAccess extends KnownNames {
   readonly localPush: HttpConfig['localPush']
+  /** Undefined also where it is faulty. */
+  readonly auth: AuthConfig | undefined
 }
 
 export function buildAccess(
@@ -60,6 +63,7 @@ function checkRules(judge: Judge, settings: Settings, known: KnownToAccess): voi
       judge.note([...at(index), 'allow'], { message, suggestion: '["pull"]' })
     }
     checkWho(judge, [...at(index), 'who'], { rule, known })
+    checkName(judge, [...at(index), 'who'], { rule, known, settings })
     noteNoDeny(judge, [...at(index), 'who'], { rules, index })
     const reads = READS.filter(right => rule.allow.includes(right)).join(' and ')
     if (rule.tags.length > 0 && reads !== '') {
@@ -70,7 +74,8 @@ function checkRules(judge: Judge, settings: Settings, known: KnownToAccess): voi
       const message = 'push changes nothing: repositories refuses all pushes there'
       judge.note([...at(index), 'allow'], { severity: 'warning', message })
     }
-    noteUnreached(judge, at(index), { rules, matching, index })
+    const hasAccounts = settings.auth !== undefined
+    noteUnreached(judge, at(index), { rules, matching, index, hasAccounts })
   }
   const isSaid = rules.every((_, index) => judge.isWritten([...at(index), 'allow']))
   if (isSaid) noteClosed(judge, rules)
@@ -131,6 +136,36 @@ function checkWho(
     )
 }
 
+const HERE: readonly string[] = ['anonymous', 'local']
+
+/** Of a rule about an account or a group: is there one? */
+function checkName(
+  judge: Judge,
+  path: Path,
+  about: {
+    readonly rule: RuleSettings
+    readonly known: KnownToAccess
+    readonly settings: Settings
+  },
+): void {
+  const { who } = about.rule
+  if (who.kind !== 'account' && who.kind !== 'group') return
+  const { auth } = about.known
+  if (about.settings.auth === undefined) {
+    const suggestion = closest(who.name, HERE)
+    const message = `there are no accounts without auth.htpasswd, and ${formatWho(who)} would be one`
+    return judge.note(path, { message, suggestion })
+  }
+  if (auth === undefined) return
+  const isGroup = who.kind === 'group'
+  const names = isGroup ? Object.keys(auth.groups) : auth.names
+  if (names.includes(who.name)) return
+  const near = closest(who.name, isGroup ? names : [...names, ...HERE])
+  const suggestion = near !== undefined && isGroup ? `group:${near}` : near
+  const where = isGroup ? 'under auth.groups' : 'in the file of auth.htpasswd'
+  judge.note(path, { severity: 'warning', message: `is nobody: not ${where}`, suggestion })
+}
+
 /**
  * Who is local has shown it, and whoever has not is none of them, wherever it runs: by another
  * address, name or header the same program is whoever its address says, and gets what the next
@@ -184,36 +219,42 @@ interface Order {
   /** Of those that match nothing that was told, and they keep none from being reached. */
   readonly matching: readonly boolean[]
   readonly index: number
+  readonly hasAccounts: boolean
 }
 
-function noteUnreached(judge: Judge, path: Path, { rules, matching, index }: Order): void {
+function noteUnreached(judge: Judge, path: Path, order: Order): void {
+  const { rules, matching, index, hasAccounts } = order
   const rule = rules[index]
   if (rule === undefined || !matching[index]) return
   const earlier = rules
     .slice(0, index)
-    .findIndex((each, before) => matching[before] && isAboutAllOf(each, rule))
+    .findIndex((each, before) => matching[before] && isAboutAllOf(each, rule, hasAccounts))
   if (earlier === -1) return
   const message = `is never reached: access[${earlier}] is about all of it; put the narrower one first`
   judge.note(path, { severity: 'warning', message })
 }
 
 /** A rule with tags leaves some to the next. */
-function isAboutAllOf(earlier: RuleSettings, later: RuleSettings): boolean {
+function isAboutAllOf(earlier: RuleSettings, later: RuleSettings, hasAccounts: boolean): boolean {
   return (
     earlier.tags.length === 0 &&
-    isWhoever(earlier.who, later.who) &&
+    isWhoever(earlier.who, later.who, hasAccounts) &&
     covers(earlier.match, later.match)
   )
 }
 
-/** Is everybody that `narrow` is about one of `wide`? Without accounts all are anonymous. */
-function isWhoever(wide: Who, narrow: Who): boolean {
+/** Is everybody that `narrow` is about one of `wide`? Not said of groups, whose members change. */
+function isWhoever(wide: Who, narrow: Who, hasAccounts: boolean): boolean {
   switch (wide.kind) {
     case 'everybody':
-    case 'anonymous':
       return true
+    case 'anonymous':
+      return !hasAccounts || narrow.kind === 'anonymous'
     case 'local':
       return narrow.kind === 'local'
+    case 'account':
+    case 'group':
+      return narrow.kind === wide.kind && narrow.name === wide.name
     case 'network':
       return narrow.kind === 'network' && isWithin(narrow.network, wide.network)
   }

@@ -4,6 +4,7 @@
 import type { RegistryHost } from '../oci/reference.ts'
 import { isLoopback, type ListenAddress } from './addresses.ts'
 import { buildAccess } from './build-access.ts'
+import { buildAuth } from './build-auth.ts'
 import { buildPins } from './build-pins.ts'
 import { checkQuotas } from './build-quotas.ts'
 import { buildRepositories, type KnownNames } from './build-repositories.ts'
@@ -33,8 +34,9 @@ export function buildConfig(judge: Judge, settings: Settings): Config {
   const defaultRegistry = buildDefault(judge, settings, built)
   const known = { ...built, defaultRegistry, ownNames: http.names }
   checkQuotas(judge, settings, known)
-  const rules = buildAccess(judge, settings, { ...known, localPush: http.localPush })
-  judgeExposed(judge, Object.keys(settings.upstreams), { ...built, ...rules, http })
+  const auth = buildAuth(judge, settings)
+  const rules = buildAccess(judge, settings, { ...known, localPush: http.localPush, auth })
+  judgeExposed(judge, Object.keys(settings.upstreams), { ...built, ...rules, http, auth })
   return deepFreeze({
     log: settings.log,
     http,
@@ -44,6 +46,7 @@ export function buildConfig(judge: Judge, settings: Settings): Config {
     defaultRegistry,
     ...built,
     repositories: buildRepositories(judge, settings, known),
+    auth,
     ...rules,
     pins: buildPins(judge, settings, known),
     proxyEnvironment: buildProxyEnvironment(judge.surroundings.env),

@@ -38,6 +38,8 @@ export interface Config {
   readonly anyUpstream: UpstreamPolicy | undefined
   /** First match wins; the built-in rules stand at the end, so that one always does. */
   readonly repositories: readonly RepositoryRule[]
+  /** Undefined: there are no accounts, and nobody is asked for a login. */
+  readonly auth: AuthConfig | undefined
   /** Who may do what: the first that is about it decides. Empty: there are no rules. */
   readonly access: readonly AccessRule[]
   /** Where each of them was written, in the same order. */
@@ -48,6 +50,19 @@ export interface Config {
   readonly proxyEnvironment: ProxyEnvironment
   /** Every key with its value, for comparing and showing; secrets stay secret. */
   readonly settings: readonly Setting[]
+}
+
+/** Accounts in a file, as it was when the configuration was read. */
+export interface AuthConfig {
+  /** As it stands between quotes in a challenge. */
+  readonly realm: string
+  readonly path: string
+  /** Of the file, without a fault. */
+  readonly text: Secret
+  /** Names of accounts by that of the group. */
+  readonly groups: Readonly<Record<string, readonly string[]>>
+  /** Of the accounts in the file. */
+  readonly names: readonly string[]
 }
 
 type JudgedHttpKey = 'names' | 'hosts' | 'localPush' | 'tls'

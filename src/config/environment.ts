@@ -2,7 +2,7 @@
 // character as _ . Lists and maps are written as YAML; a list of plain values also with commas.
 import { parseYamlValue, type Entry, type Node } from './document.ts'
 import { type Finding, findingAt, formatPath, type Place } from './findings.ts'
-import { ANY_KEY, type KeySchema, listKeys } from './keys.ts'
+import { ANY_KEY, isAnyKey, type KeySchema, listKeys } from './keys.ts'
 import { KEY_SCHEMA, LATER_KEYS } from './schema.ts'
 import { closest } from './suggest.ts'
 
@@ -124,7 +124,8 @@ function withHosts(
   path: readonly string[],
   hosts: readonly string[],
 ): readonly (readonly string[])[] {
-  if (!path.includes(ANY_KEY)) return [path]
+  // Other names than those of hosts are told in the file alone.
+  if (!path.includes(ANY_KEY)) return path.some(isAnyKey) ? [] : [path]
   return [...new Set(hosts)].map(host => path.map(step => (step === ANY_KEY ? host : step)))
 }
 

@@ -7,7 +7,7 @@ import { canonicalHost, checkedHost } from './built-in.ts'
 import { covers } from './globs.ts'
 import type { Judge } from './judge.ts'
 
-type Exposed = Pick<Config, 'access' | 'upstreams' | 'http'>
+type Exposed = Pick<Config, 'access' | 'auth' | 'upstreams' | 'http'>
 
 /** Notes a warning for each, with the way out, which is also the way to say that it is meant. */
 export function judgeExposed(judge: Judge, keys: readonly string[], config: Exposed): void {
@@ -19,7 +19,8 @@ export function judgeExposed(judge: Judge, keys: readonly string[], config: Expo
     const upstream = config.upstreams.find(each => each.registry === registry)
     const what = upstream && notForAll(upstream)
     if (what === undefined || upstream === undefined) continue
-    if (!isForAll(config.access, upstream.registry)) continue
+    const isAsked = config.access.length === 0 && config.auth !== undefined
+    if (isAsked || !isForAll(config.access, upstream.registry)) continue
     const rule = `{ who: "net:10.0.0.0/8", match: "${upstream.registry}/**", allow: [pull] }`
     const message = `is read with ${what}, and whoever reaches this edge may pull all of it: say who may, by rules of access for ${upstream.registry}/**, also where it is everybody (who: "*"); the first may be ${rule}`
     judge.note(['upstreams', key], { severity: 'warning', message })

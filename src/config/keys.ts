@@ -34,6 +34,7 @@ interface KeyMarks {
   readonly 'x-at-most'?: number
   readonly 'x-optional'?: boolean
   readonly 'x-as'?: string
+  readonly 'x-any-key'?: string
   readonly description?: string
 }
 
@@ -110,9 +111,14 @@ export function group<P extends Keys>(description: string, properties: P): Node<
   return { description, type: 'object', properties, required }
 }
 
-/** A map whose keys the operator chooses. */
-export function mapOf<T>(entry: Node<T>, description: string): Node<Record<string, T>> {
-  return { description, type: 'object', patternProperties: { '^.*$': entry } }
+/** A map whose keys the operator chooses. `anyKey`: what stands for one in documents. */
+export function mapOf<T>(
+  entry: Node<T>,
+  description: string,
+  anyKey = ANY_KEY,
+): Node<Record<string, T>> {
+  const marks = { description, 'x-any-key': anyKey }
+  return { ...marks, type: 'object', patternProperties: { '^.*$': entry } }
 }
 
 /** May be left out; then undefined. */
@@ -129,8 +135,12 @@ export interface KeySchema extends KeyMarks {
   readonly patternProperties?: Readonly<Record<string, KeySchema>>
 }
 
-/** Stands for any key of a map whose keys the operator chooses. */
+/** Stands for any host of a map that has an entry for each. */
 export const ANY_KEY = '<host>'
+/** Stands such a step for any key that the operator chooses? */
+export function isAnyKey(step: string | undefined): boolean {
+  return step?.startsWith('<') === true
+}
 
 /** What lies under a key: undefined when the schema has no such key. */
 export function childSchema(schema: KeySchema, key: string): KeySchema | undefined {
@@ -151,7 +161,7 @@ export function* listKeys(
 ): Generator<{ readonly path: readonly string[]; readonly schema: KeySchema }> {
   const children = Object.entries(schema.properties ?? {})
   const [entry] = Object.values(schema.patternProperties ?? {})
-  if (entry !== undefined) children.push([ANY_KEY, entry])
+  if (entry !== undefined) children.push([schema['x-any-key'] ?? ANY_KEY, entry])
   for (const [key, child] of children) {
     const childPath = [...path, key]
     yield { path: childPath, schema: child }

@@ -32,6 +32,8 @@ export type LoadResult =
       /** Errors and warnings, in the file's order; at least one error. */
       readonly findings: readonly Finding[]
       readonly socket: SocketGuess
+      /** Where the file of accounts is, which may be what is faulty. Undefined: nothing says so. */
+      readonly accountsPath: string | undefined
     }
 
 /** `admin.socket` of a faulty configuration: the server that runs can be asked all the same. */
@@ -51,12 +53,13 @@ export function loadConfig(options: LoadOptions): LoadResult {
   const distribution = distributionFile(parsed.root)
   const isClear = parsed.findings.length === 0 && distribution === undefined
   const socket = { path: config.admin.socket, isSure: isSureSocket(read, isClear) }
+  const where = { socket, accountsPath: config.auth?.path }
   if (parsed.kind === 'broken')
-    return { kind: 'invalid', findings: sortFindings(parsed.findings), socket }
-  if (distribution !== undefined) return { kind: 'invalid', findings: [distribution], socket }
+    return { kind: 'invalid', findings: sortFindings(parsed.findings), ...where }
+  if (distribution !== undefined) return { kind: 'invalid', findings: [distribution], ...where }
   const all = sortFindings([...parsed.findings, ...read.findings])
   return all.some(finding => finding.severity === 'error')
-    ? { kind: 'invalid', findings: all, socket }
+    ? { kind: 'invalid', findings: all, ...where }
     : { kind: 'ok', config, warnings: all }
 }
 

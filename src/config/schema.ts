@@ -5,6 +5,7 @@ import { LEVEL, TLS_VERSION } from './word-formats.ts'
 import { SELECTOR } from './selectors.ts'
 import { group, type KeySchema, mapOf, optional, type Static, value, valuesOf } from './keys.ts'
 import { ACCESS_RULES } from './access-schema.ts'
+import { AUTH } from './auth-schema.ts'
 import { REPOSITORY_RULES } from './repository-schema.ts'
 import { STORAGE } from './storage-schema.ts'
 import { FRESHNESS_KEYS, UPSTREAM_KEYS } from './upstream-schema.ts'
@@ -152,6 +153,7 @@ const SCHEMA = group('Configuration of Entrepot. Everything may be left out.', {
     'The registries that may be pulled through, by host. With this key, exactly those listed; without it, the well-known ones.',
   ),
   repositories: REPOSITORY_RULES,
+  auth: AUTH,
   access: ACCESS_RULES,
   pins: valuesOf(SELECTOR, {
     description:
@@ -179,7 +181,7 @@ export const LATER_KEYS: ReadonlySet<string> = new Set([
   'http.tls.clientcas',
   'storage.s3',
   'catalog.postgres',
-  'auth',
+  'auth.token',
   'notifications',
   'peers',
 ])

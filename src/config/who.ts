@@ -1,14 +1,15 @@
 // How people write whom a rule of access is about. What it means is access/rule.ts's.
+import { whyNoName } from '../access/htpasswd/parse.ts'
 import { formatNetwork, readNetwork } from '../access/network.ts'
 import { formatWho, type Who } from '../access/rule.ts'
 import type { Format } from './formats.ts'
-import { closest } from './suggest.ts'
 import type { Parsed } from './units.ts'
 
 const NETWORK = /^net:/
-/** Of those who have something to show for it. */
-const LATER = /^(?:user|group|robot|cert):/
-const WORDS = ['*', 'anonymous', 'local', 'net:10.0.0.0/8'] as const
+const GROUP = /^group:/
+/** Of those who have something else to show for it. */
+const LATER = /^(?:robot|cert):/
+const WORDS = ['*', 'alice', 'group:ci', 'anonymous', 'local', 'net:10.0.0.0/8'] as const
 /** What people write for them elsewhere, in lower case. */
 const OTHERS: Readonly<Record<string, (typeof WORDS)[number]>> = {
   all: '*',
@@ -26,6 +27,8 @@ const OTHERS: Readonly<Record<string, (typeof WORDS)[number]>> = {
 function readWho(text: string): Parsed<Who> {
   if (text === '*') return ok({ kind: 'everybody' })
   if (text === 'anonymous' || text === 'local') return ok({ kind: text })
+  if (GROUP.test(text) && text !== 'group:')
+    return ok({ kind: 'group', name: text.replace(GROUP, '') })
   if (NETWORK.test(text)) return readNet(text.replace(NETWORK, ''))
   const network = readNetwork(text)
   if (network.kind !== 'none') {
@@ -34,12 +37,18 @@ function readWho(text: string): Parsed<Who> {
   }
   const words = `it is one of ${WORDS.join(', ')}`
   if (LATER.test(text))
-    return { kind: 'fault', message: `there are no accounts in this version: ${words}` }
+    return {
+      kind: 'fault',
+      message: `robots and certificates are not in this version yet: ${words}`,
+    }
+  if (text.startsWith('user:'))
+    return { kind: 'fault', message: words, suggestion: text.slice('user:'.length) }
   const lower = text.toLowerCase()
   const other = Object.hasOwn(OTHERS, lower) ? OTHERS[lower] : undefined
-  const near = other ?? closest(lower, ['anonymous', 'local'] as const)
-  if (near !== undefined) return { kind: 'fault', message: words, suggestion: near }
-  return { kind: 'fault', message: `there are no accounts in this version: ${words}` }
+  if (other !== undefined) return { kind: 'fault', message: words, suggestion: other }
+  const wrong = whyNoName(text)
+  if (wrong === undefined) return ok({ kind: 'account', name: text })
+  return { kind: 'fault', message: `${words}; ${wrong}` }
 }
 
 function readNet(text: string): Parsed<Who> {

@@ -6,6 +6,7 @@ import { createServer, type Server, type ServerOptions } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { Access } from '../access/access.ts'
+import type { Accounts } from '../access/accounts.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { createNoteHits } from '../observe/note-hit.ts'
@@ -30,9 +31,11 @@ import {
   REQUESTS_MAX,
   WAITING_TOTAL_MAX_BYTES,
 } from './limits.ts'
+import { Logins } from './logins.ts'
 import { createHotAnswers } from './memory/hot-answers.ts'
 import { createMemoryBudget, manifestBodiesBounds } from './body/memory-budget.ts'
 import type { Sendfile } from './send/sendfile.ts'
+import type { PrincipalSources } from './principal.ts'
 import { createServe, type Serve } from './serve.ts'
 import { Hot, type HotDeps } from './memory/serve-hot.ts'
 import { createStalledReaders } from './send/stalled-readers.ts'
@@ -77,6 +80,8 @@ export interface AppDeps {
   readonly access: Access
   /** Default: as this system tells. */
   readonly owners?: ConnectionOwners
+  /** Where passwords are tried. Default: none is good. */
+  readonly accounts?: Accounts
   readonly logger: Logger
   readonly metrics: Metrics
   readonly clock: Clock
@@ -125,11 +130,14 @@ export interface DataApp {
 
 const REQUEST_ID_PREFIX_BYTES = 4
 
+const NO_ACCOUNTS: Accounts = { verify: async () => ({ kind: 'refused' }) }
 const PLAIN: Transport = { createServer, connected: 'connection' }
 
 export function buildApp(deps: AppDeps): DataApp {
   const { metrics, logger, clock, transport = PLAIN, options = {} } = deps
-  const { owners = createConnectionOwners() } = deps
+  const { owners = createConnectionOwners(), accounts = NO_ACCOUNTS } = deps
+  const monotonicMs = () => clock.monotonicMs()
+  const logins = new Logins({ accounts, revision: deps.access.revision, monotonicMs })
   const threads = options.threads ?? 1
   const connections = new Connections(clock, Math.ceil(WAITING_TOTAL_MAX_BYTES / threads))
   const noteCut = () => metrics.count('streamsCut', {})
@@ -139,10 +147,11 @@ export function buildApp(deps: AppDeps): DataApp {
   const serve = createServe({
     ...deps,
     owners,
+    logins,
     sendfile: deps.sendfile,
     readers,
     noteRequest,
-    hot: createHotOf({ ...deps, owners }, noteRequest, {
+    hot: createHotOf({ ...deps, owners, logins }, noteRequest, {
       readers,
       takePlaceNow: createTakePlaceNow(deps.places),
     }),
@@ -196,12 +205,12 @@ export function buildApp(deps: AppDeps): DataApp {
 
 /** Undefined without epochs, which say when to forget, and without memory. */
 function createHotOf(
-  deps: AppDeps & { readonly owners: ConnectionOwners },
+  deps: AppDeps & PrincipalSources,
   noteRequest: NoteRequest,
   sending: Pick<HotDeps, 'readers' | 'takePlaceNow'>,
 ): Hot | undefined {
-  const { registry, access, owners, logger, metrics, clock, epochs, options, sendfile } = deps
-  const maxBytes = options?.memoryBytes ?? MEMORY_BYTES
+  const { registry, access, owners, logins, logger, metrics, clock, epochs, sendfile } = deps
+  const maxBytes = deps.options?.memoryBytes ?? MEMORY_BYTES
   if (epochs === undefined || maxBytes < 1) return undefined
   return new Hot({
     ...sending,
@@ -209,6 +218,7 @@ function createHotOf(
     createNote: createNoteHits({ logger, metrics, noteRequest, nowMs: () => clock.nowMs() }),
     access,
     owners,
+    logins,
     registry,
     sendfile,
     clock,

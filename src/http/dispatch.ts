@@ -11,7 +11,6 @@ import type { Clock } from '../registry/ports/clock.ts'
 import { pushDenied } from '../registry/push-refusal.ts'
 import { checkSyntax } from './admit.ts'
 import type { Answer } from './answer.ts'
-import type { ConnectionOwners } from './connection-owners.ts'
 import { answerCatalog } from './endpoints/catalog.ts'
 import type { Context, NamedContext } from './context.ts'
 import { errorAnswer } from './error-response.ts'
@@ -20,14 +19,13 @@ import type { MemoryBudget } from './body/memory-budget.ts'
 import { isKnownMethod, methodsOf, refuseMethod, refuseUnknownMethod } from './methods.ts'
 import { answerExtensions, answerLivez, answerPing } from './endpoints/ping.ts'
 import { planOf, type Plan } from './plan.ts'
-import { RequestPrincipal } from './principal.ts'
+import { type PrincipalSources, RequestPrincipal } from './principal.ts'
 import type { Cursors } from './cursor.ts'
 import type { TakePlace } from './places/place.ts'
 
-export interface DispatchDeps {
+export interface DispatchDeps extends PrincipalSources {
   readonly registry: Registry
   readonly access: Access
-  readonly owners: ConnectionOwners
   readonly clock: Clock
   readonly memory: MemoryBudget
   /** For bodies of blobs. */
@@ -36,8 +34,6 @@ export interface DispatchDeps {
   /** Throws RegistryError UNAVAILABLE when this process has too much to do; not asked for pings. */
   readonly checkCapacity: () => void
 }
-
-const CHALLENGE = 'Basic realm="this registry has no accounts"'
 
 /** @throws RegistryError for what the client may know, and whatever else went wrong. */
 export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<Answer> {
@@ -50,11 +46,11 @@ export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<
     record.endpoint = 'livez'
     return answerLivez()
   }
-  const principal = new RequestPrincipal(request, deps.owners)
+  const principal = new RequestPrincipal(request, deps)
   const { revision } = deps.access
   if (!revision.isHeld) await revision.untilHeld()
   const refusal = deps.access.admit(principal)
-  if (refusal !== undefined) return refuse(refusal, record)
+  if (refusal !== undefined) throw refusedBy(refusal)
   const target = targetOf(url, method)
   const { endpoint } = target
   noteEndpoint(record, endpoint)
@@ -62,11 +58,14 @@ export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<
   // Some clients send what a login has left to whatever they read as well (crane): that is nobody's
   // login, and costs them nothing.
   const isRead = headOnly || method === 'GET'
-  const wrongLogin =
-    isRead && endpoint.kind !== 'ping' ? undefined : deps.access.judgeCredentials(principal)
-  if (wrongLogin !== undefined) return refuse(wrongLogin, record)
-  if (endpoint.kind === 'ping') return answerPing()
-  if (endpoint.kind === 'extension') return answerExtensions()
+  if (endpoint.kind === 'ping' || endpoint.kind === 'extension') {
+    await untilKnown(deps.access, () => deps.access.identify(principal))
+    const refused = deps.access.judgeCredentials(principal, 'ping')
+    if (refused !== undefined) throw refusedBy(refused)
+    return endpoint.kind === 'ping' ? answerPing() : answerExtensions()
+  }
+  const wrongLogin = isRead ? undefined : deps.access.judgeCredentials(principal, 'write')
+  if (wrongLogin !== undefined) throw refusedBy(wrongLogin)
   deps.checkCapacity()
 
   const { registry, access, clock, memory, takePlace, cursors } = deps
@@ -135,16 +134,21 @@ async function carryOut(context: Context, plan: Plan): Promise<Answer> {
 }
 
 /** What is needed to decide, by what holds now: of which revision that is. */
-async function meet(
-  { access, principal }: Context,
-  about: 'pull' | 'pull or push',
+function meet({ access, principal }: Context, about: 'pull' | 'pull or push'): Promise<number> {
+  return untilKnown(access, () => access.meet(principal, about))
+}
+
+/** What `find` found out is of one revision, and of the one that holds then: which. */
+async function untilKnown(
+  { revision }: Access,
+  find: () => Promise<void> | undefined,
 ): Promise<number> {
-  const { revision } = access
-  do {
+  for (;;) {
     await revision.untilHeld()
-    await access.meet(principal, about)
-  } while (!revision.isHeld)
-  return revision.held
+    const { held } = revision
+    await find()
+    if (held === revision.newest) return held
+  }
 }
 
 /** Where `check` throws, nobody is given the answer. */
@@ -182,8 +186,8 @@ function decide(context: Context, request: Omit<AccessRequest, 'principal'>): bo
   const { access, principal, target, exchange } = context
   const decision = access.decide({ ...request, principal })
   if (decision.kind === 'allowed') return decision.anonymously
-  exchange.record.deniedBy = decision.by
-  if (decision.kind === 'denied') throw new RegistryError('DENIED', decision.reason)
+  if ('by' in decision) exchange.record.deniedBy = decision.by
+  if (decision.kind !== 'hidden') throw refusedBy(decision)
   throw new RegistryError(ABSENT[target.endpoint.kind] ?? 'NAME_UNKNOWN')
 }
 
@@ -211,11 +215,18 @@ function refuseByPolicy(context: NamedContext, action: Plan['action']): Answer |
   return errorAnswer(error, { Allow: methods.join(', ') })
 }
 
-/** Of who showed credentials it asks for others: it is HTTP that a 401 does (RFC 9110, 11.6.1). */
-function refuse({ kind, reason }: Refusal, record: RequestRecord): Answer {
-  const error = new RegistryError(kind === 'denied' ? 'DENIED' : 'UNAUTHORIZED', reason)
-  record.error = error
-  return errorAnswer(error, kind === 'denied' ? {} : { 'WWW-Authenticate': CHALLENGE })
+function refusedBy(refusal: Refusal): RegistryError {
+  const { kind, reason } = refusal
+  switch (kind) {
+    case 'denied':
+      return new RegistryError('DENIED', reason)
+    case 'unauthorized':
+      return new RegistryError('UNAUTHORIZED', reason, { challenge: refusal.challenge })
+    case 'busy': {
+      const { retryAfterSeconds } = refusal
+      return new RegistryError('UNAVAILABLE', reason, { retryAfterSeconds })
+    }
+  }
 }
 
 function noteEndpoint(record: RequestRecord, endpoint: Endpoint): void {

@@ -26,6 +26,7 @@ export function errorAnswer(error: RegistryError, headers: AnswerHeaders = {}): 
       'Content-Type': 'application/json',
       'Cache-Control': 'no-store',
       'Retry-After': retryAfter(error),
+      'WWW-Authenticate': error.challenge,
       ...headers,
     },
     body: { kind: 'bytes', bytes: envelopeBytes(error) },

@@ -1,18 +1,42 @@
-// Who sent a request, as far as the request and this system tell. Nothing is looked at before
-// somebody asks: most requests are pulls, which everybody may make.
+// Who sent a request, as far as the request, this system and accounts tell. Nothing is looked at
+// before somebody asks: most requests are pulls, which everybody may make.
 import type { IncomingMessage } from 'node:http'
 import type { Owner, Principal } from '../access/access.ts'
+import type { Login } from '../access/accounts.ts'
 import type { ConnectionOwners } from './connection-owners.ts'
+import type { Logins } from './logins.ts'
+
+/** How principals are found out about. */
+export interface PrincipalSources {
+  readonly owners: ConnectionOwners
+  readonly logins: Logins
+}
 
 export class RequestPrincipal implements Principal {
-  readonly kind = 'anonymous'
   readonly #request: IncomingMessage
   readonly #owners: ConnectionOwners
+  readonly #logins: Logins
   #found: Owner | undefined
+  /** With the state of accounts that it was found by: it holds for no other. */
+  #foundLogin: { readonly login: Login; readonly revision: number } | undefined
 
-  constructor(request: IncomingMessage, owners: ConnectionOwners) {
+  constructor(request: IncomingMessage, { owners, logins }: PrincipalSources) {
     this.#request = request
     this.#owners = owners
+    this.#logins = logins
+  }
+
+  get login(): Login | undefined {
+    const found = this.#foundLogin
+    if (found?.revision === this.#logins.revision) return found.login
+    return this.#logins.known(this.#request)
+  }
+
+  async findLogin(): Promise<Login> {
+    const { revision } = this.#logins
+    const login = await this.#logins.find(this.#request)
+    this.#foundLogin = { login, revision }
+    return login
   }
 
   get address(): string | undefined {
@@ -51,9 +75,10 @@ export function clientOf({ socket }: Pick<IncomingMessage, 'socket'>): string | 
 }
 
 /**
- * The client of a push. Who pushes is on this machine and has the address of all who do: what tells
- * them apart is whose the connection is.
+ * The client of a push: the account. Who pushes without one is on this machine and has the address
+ * of all who do: what tells them apart is whose the connection is.
  */
-export function pusherOf({ owner, address }: Principal): string | undefined {
+export function pusherOf({ login, owner, address }: Principal): string | undefined {
+  if (login?.kind === 'account') return `account ${login.name}`
   return owner?.kind === 'user' ? `uid ${owner.uid}` : address
 }

@@ -9,7 +9,6 @@ import { RegistryError } from '../oci/errors.ts'
 import type { Registry } from '../registry/use-cases.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { Answer } from './answer.ts'
-import type { ConnectionOwners } from './connection-owners.ts'
 import type { Connections, Turn } from './connections.ts'
 import type { Cursors } from './cursor.ts'
 import { dispatch } from './dispatch.ts'
@@ -26,15 +25,14 @@ import { BUSY_RETRY_AFTER_SECONDS, type Count } from './limits.ts'
 import type { Hot } from './memory/serve-hot.ts'
 import type { MemoryBudget } from './body/memory-budget.ts'
 import { breakBody } from './body/request-body.ts'
-import { clientOf } from './principal.ts'
+import { clientOf, type PrincipalSources } from './principal.ts'
 import { sendAnswer } from './send/send-answer.ts'
 import type { TakePlace } from './places/place.ts'
 import type { BlobSenderDeps } from './send/blob-sender.ts'
 
-export interface ServeDeps extends BlobSenderDeps {
+export interface ServeDeps extends BlobSenderDeps, PrincipalSources {
   readonly registry: Registry
   readonly access: Access
-  readonly owners: ConnectionOwners
   readonly metrics: Metrics
   readonly noteRequest: NoteRequest
   readonly clock: Clock

@@ -3,6 +3,7 @@
 // Labels are never a repository, tag or digest.
 
 import { SOURCES } from '../registry/answers.ts'
+import { AUTH_METRICS } from './auth-metrics.ts'
 import { EVICTION_METRICS } from './eviction-metrics.ts'
 import { DROP_REASONS } from './log-output.ts'
 import type { MetricRow } from './metric-row.ts'
@@ -209,6 +210,7 @@ export const METRICS = {
     help: 'Bytes that a fill found on disk from an earlier attempt and did not ask for again.',
     labels: {},
   },
+  ...AUTH_METRICS,
   ...STREAM_METRICS,
   prefetchedBlobs: {
     name: 'entrepot_prefetched_blobs_total',

@@ -46,6 +46,8 @@ export interface RegistryErrorOptions {
   status?: number
   /** Becomes `Retry-After`, in whole seconds, at least 1 (R124). */
   retryAfterSeconds?: number
+  /** Of a 401: becomes `WWW-Authenticate`. */
+  challenge?: string
   /** For the log only; never shown to the client. */
   cause?: unknown
 }
@@ -62,6 +64,7 @@ export class RegistryError extends Error {
   readonly detail: unknown
   readonly further: readonly FurtherError[]
   readonly retryAfterSeconds: number | undefined
+  readonly challenge: string | undefined
 
   constructor(code: ErrorCode, message?: string, options: RegistryErrorOptions = {}) {
     super(message ?? ERROR_CODES[code].message, { cause: options.cause })
@@ -71,6 +74,7 @@ export class RegistryError extends Error {
     this.detail = options.detail
     this.further = options.further ?? []
     this.retryAfterSeconds = options.retryAfterSeconds
+    this.challenge = options.challenge
   }
 }
 

@@ -14,6 +14,7 @@ import { listening, mustBeFree } from './listening.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
+import { OpenAccounts } from './open-accounts.ts'
 import { readDepartures, readGauges, readThreads, readTraffic } from './readings.ts'
 import type { Epochs } from '../registry/epochs.ts'
 import { createOperator, type Operator } from '../registry/operator/operator.ts'
@@ -40,13 +41,15 @@ export interface Base {
 export async function compose(config: Config, base: Base): Promise<RunningServer> {
   const { surroundings, logger, metrics, undo, opening, epochs } = base
   const { clock } = surroundings
-  const dataPort = new DataPort(config, { ...surroundings, ...base })
+  const accounts = new OpenAccounts(config, { ...base, clock, changed: () => dataPort.renew() })
+  undo.push(() => accounts.stop())
+  const dataPort: DataPort = new DataPort(config, { ...surroundings, ...base, accounts })
   undo.push(() => dataPort.end())
   const { readCached, sending } = dataPort
   const closeElsewhere = (digest: Digest) => dataPort.closeOpen(digest)
   const deps = { ...surroundings, ...base, readCached, closeElsewhere }
   const engine = await openEngine(config, deps)
-  const reloads = new Reloads(config, { engine, dataPort, epochs, logger, clock })
+  const reloads = new Reloads(config, { engine, dataPort, accounts, epochs, logger, clock })
   const operator = openOperator({ surroundings, metrics, engine, dataPort, reloads })
   watchGauges(metrics, { engine, dataPort, clock })
 
@@ -63,7 +66,8 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
   const { buildAdminApp } = await import('../admin/app.ts')
   const checks = readinessChecks({ engine, dataPort, opening })
   const readiness = { checks, draining: () => draining, sleep: base.sleep }
-  admin = buildAdminApp({ metrics, operator, logger, readiness })
+  const lookAtAccounts = () => accounts.look()
+  admin = buildAdminApp({ metrics, operator, lookAtAccounts, logger, readiness })
   const addresses = await listenAdmin(admin, config.admin)
 
   engine.start()

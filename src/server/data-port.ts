@@ -2,6 +2,7 @@
 // the composition root: it says who gets what. With one thread there is nothing but the app, on a
 // port of its own.
 import { randomBytes } from 'node:crypto'
+import type { Accounts } from '../access/accounts.ts'
 import { createLocalAccess } from '../access/local-access.ts'
 import { Revision } from '../access/revision.ts'
 import { formatAddress } from '../config/addresses.ts'
@@ -11,12 +12,7 @@ import { CURSOR_KEY_BYTES } from '../http/cursor.ts'
 import { drain } from '../http/drain.ts'
 import { noteWaitingRoom, WaitingRoom } from '../http/places/waiting-room.ts'
 import { placesFor } from '../http/places/limit.ts'
-import {
-  rotateTicketKeys,
-  TICKET_KEYS_BYTES,
-  type TlsOptions,
-  type TlsTransport,
-} from '../http/tls/tls.ts'
+import type { TlsOptions, TlsTransport } from '../http/tls/tls.ts'
 import { listening, mustBeFree, portOf } from './listening.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { Logger } from '../observe/log.ts'
@@ -35,8 +31,9 @@ import {
 } from '../threads/http-threads.ts'
 import { createCountsMemory, sharedCounts } from '../threads/shared-counts.ts'
 import type { ThreadSettings } from '../threads/sides.ts'
+import { openTls } from './open-tls.ts'
 import { openThreadApp, readCachedFor, sendfileFor, type ThreadAppOptions } from './thread-app.ts'
-import { type SettingsSurroundings, threadSettings } from './thread-settings.ts'
+import { type AccountsState, type SettingsSurroundings, threadSettings } from './thread-settings.ts'
 
 /** What Surroundings has as well is what it says there. */
 export interface DataPortDeps extends SettingsSurroundings {
@@ -49,6 +46,8 @@ export interface DataPortDeps extends SettingsSurroundings {
   readonly nodeVersion: string
   readonly memoryBytes: number
   readonly cores: number
+  /** In force now; `renew` takes them over when they change. */
+  readonly accounts: Accounts & AccountsState
   readonly native?: boolean | undefined
   /** See Coordinator. */
   readonly threadEntry?: URL
@@ -73,6 +72,7 @@ export class DataPort {
   readonly #cursorKey = randomBytes(CURSOR_KEY_BYTES)
   #tls: TlsOptions | undefined
   #transport: TlsTransport | undefined
+  #config: Config
   #settings: ThreadSettings
   #registry: Registry | undefined
   #app: DataApp | undefined
@@ -84,7 +84,8 @@ export class DataPort {
     this.#threads = config.http.threads ?? threadsFor(deps.cores)
     this.#counts = createCountsMemory(this.#threads)
     this.#memoryBytes = Math.floor(config.memoryBytes / this.#threads)
-    this.#settings = { ...threadSettings(config, deps), revision: this.#revision.newest }
+    this.#config = config
+    this.#settings = this.#settingsOf(this.#revision.newest)
     this.#placesMax = config.http.streams ?? placesFor(deps.memoryBytes)
     this.#waitingRoom = new WaitingRoom({
       limit: this.#placesMax,
@@ -156,6 +157,7 @@ export class DataPort {
     const { app, transport } = openThreadApp(this.#appOptions, {
       registry,
       access: createLocalAccess(() => this.#settings.access, this.#revision),
+      accounts: this.#deps.accounts,
       logger,
       metrics,
       clock,
@@ -188,9 +190,19 @@ export class DataPort {
    * Resolves when every thread goes by this configuration. From the call on none answers by an
    * older one: a thread that has not taken it over waits for it first. What is being sent goes on.
    */
-  async replace(config: Config): Promise<void> {
-    this.#settings = { ...threadSettings(config, this.#deps), revision: this.#revision.raise() }
+  replace(config: Config): Promise<void> {
+    this.#config = config
+    return this.renew()
+  }
+
+  /** The same of the accounts in force, in whose turn this is to be called. */
+  async renew(): Promise<void> {
+    this.#settings = this.#settingsOf(this.#revision.raise())
     await this.#further?.replace(this.#settings)
+  }
+
+  #settingsOf(revision: number): ThreadSettings {
+    return { ...threadSettings(this.#config, this.#deps, this.#deps.accounts), revision }
   }
 
   /** See RegistryDeps. */
@@ -227,8 +239,7 @@ export class DataPort {
   }
 
   #start(thread: number) {
-    const { logger, metrics, logDestination, threadEntry, version, nodeVersion, epochs } =
-      this.#deps
+    const { threadEntry, version, nodeVersion, epochs } = this.#deps
     return startHttpThread(
       {
         ...this.#appOptions,
@@ -242,38 +253,24 @@ export class DataPort {
         nodeVersion,
       },
       {
+        ...this.#deps,
         waitingRoom: this.#waitingRoom,
         registry: () => this.#askedRegistry(),
-        logger,
-        metrics,
-        logDestination,
         ...(threadEntry === undefined ? {} : { entry: threadEntry }),
       },
     )
   }
 
-  /**
-   * The keys of session tickets are the same on all threads, and change for as long as the process
-   * runs.
-   */
   #openTls(): TlsOptions | undefined {
-    const { tls } = this.#http
-    if (tls === undefined) return undefined
-    const { clock, metrics } = this.#deps
-    const { certificate, minimumVersion, expiresAtMs } = tls
-    metrics.set('tlsCertificateExpires', {}, expiresAtMs / 1000)
-    const options = { certificate, key: tls.key.reveal(), minimumVersion }
-    void rotateTicketKeys({
-      clock,
-      randomBytes,
-      use: ticketKeys => {
-        this.#tls = { ...options, ticketKeys }
-        this.#transport?.setTicketKeys(ticketKeys)
-        this.#further?.useTicketKeys(ticketKeys)
+    return openTls(this.#http.tls, {
+      ...this.#deps,
+      use: options => {
+        this.#tls = options
+        this.#transport?.setTicketKeys(options.ticketKeys)
+        this.#further?.useTicketKeys(options.ticketKeys)
       },
       signal: this.#stopping.signal,
     })
-    return { ...options, ticketKeys: randomBytes(TICKET_KEYS_BYTES) }
   }
 
   #askedRegistry(): Registry {

@@ -17,6 +17,7 @@ import { systemClock } from './clock.ts'
 import { openThreadApp, readCachedFor, type ThreadAppOptions } from './thread-app.ts'
 import type { Port } from '../threads/messages.ts'
 import { OtherThread } from '../threads/other-thread.ts'
+import { borrowAccounts } from '../threads/borrowed-accounts.ts'
 import { borrowPlaces } from '../threads/places.ts'
 import { borrowRegistry } from '../threads/borrowed-registry.ts'
 import { sharedCounts } from '../threads/shared-counts.ts'
@@ -72,6 +73,7 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
   const { app, transport } = openThreadApp(start, {
     registry: borrowed.registry,
     access: createLocalAccess(() => rules.access, revision),
+    accounts: borrowAccounts(() => coordinator),
     logger,
     metrics,
     clock,

@@ -3,6 +3,7 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { HttpThreadStart } from './http-thread.ts'
+import type { Accounts } from '../access/accounts.ts'
 import type { WaitingRoom } from '../http/places/waiting-room.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
@@ -20,6 +21,7 @@ export interface Coordinator {
   readonly registry: () => Registry
   /** Places for blobs that are sent, for all threads. */
   readonly waitingRoom: WaitingRoom
+  readonly accounts: Accounts
   readonly logger: Logger
   readonly metrics: Metrics
   /** Where whole log lines go. */
@@ -55,7 +57,7 @@ function coordinate(
   start: HttpThreadStart,
   coordinator: Coordinator,
 ): RunningThread {
-  const { registry, waitingRoom, logger, metrics, logDestination } = coordinator
+  const { registry, waitingRoom, accounts, logger, metrics, logDestination } = coordinator
   const places = lendPlaces(waitingRoom)
   const lent = lendRegistry({
     registry,
@@ -63,7 +65,11 @@ function coordinate(
     failed: err => logger.error({ err }, 'a blob could not be closed'),
   })
   const httpThread: HttpThread = new OtherThread(worker as Port, {
-    methods: { ...lent.handlers.methods, ...places.methods },
+    methods: {
+      ...lent.handlers.methods,
+      ...places.methods,
+      verify: ({ name, password }) => accounts.verify(name, password),
+    },
     notes: {
       ...lent.handlers.notes,
       ...places.notes,

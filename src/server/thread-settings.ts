@@ -10,16 +10,23 @@ export interface SettingsSurroundings {
   readonly sharedLoopback?: SharedLoopback | undefined
 }
 
+/** Of the accounts in force: what the configuration does not tell. */
+export interface AccountsState {
+  readonly isEmpty: boolean
+}
+
 export function threadSettings(
   config: Config,
   { uid, sharedLoopback }: SettingsSurroundings,
+  { isEmpty }: AccountsState,
 ): Omit<ThreadSettings, 'revision'> {
   const { localPush, hosts } = config.http
+  const accounts = config.auth && { realm: config.auth.realm, groups: config.auth.groups, isEmpty }
   const localPushOff = whyLocalPushOff(localPush, sharedLoopback)
   return {
     route: routeOptions(config),
     repositories: config.repositories,
-    access: { serverUid: uid, localPushOff, hosts, rules: config.access },
+    access: { serverUid: uid, localPushOff, hosts, rules: config.access, accounts },
     logLevel: config.log.level,
   }
 }

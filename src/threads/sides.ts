@@ -1,5 +1,6 @@
 // What the coordinating thread and an HTTP thread call each other for and tell each other: the two
 // sides of other-thread.ts.
+import type { Verified } from '../access/accounts.ts'
 import type { AccessSettings } from '../access/local-access.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { ByteRange } from '../oci/range.ts'
@@ -145,8 +146,18 @@ export interface PlacesSide {
   }
 }
 
+/** As Accounts. */
+export interface AccountsSide {
+  readonly methods: {
+    readonly verify: {
+      readonly request: { readonly name: string; readonly password: string }
+      readonly result: Verified
+    }
+  }
+}
+
 export interface CoordinatorSide {
-  readonly methods: RegistrySide['methods'] & PlacesSide['methods']
+  readonly methods: RegistrySide['methods'] & PlacesSide['methods'] & AccountsSide['methods']
   readonly notes: RegistrySide['notes'] &
     PlacesSide['notes'] & {
       /** Whole log lines, as they are to be written. */

@@ -38,7 +38,11 @@ export function overThreads(
   }
   const lent = lendRegistry({ registry: () => registry, httpThread: () => httpThread, failed })
   const httpThread: HttpThread = new OtherThread(watched(port1 as Port, offered), {
-    methods: { ...lent.handlers.methods, takePlace: nothing },
+    methods: {
+      ...lent.handlers.methods,
+      takePlace: nothing,
+      verify: async () => ({ kind: 'refused' }),
+    },
     notes: {
       ...lent.handlers.notes,
       leavePlace: () => {},

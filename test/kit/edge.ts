@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { FileRead } from '../../src/config/judge.ts'
 import type { Config } from '../../src/config/config.ts'
 import { loadConfig } from '../../src/config/load.ts'
+import { readLocalFile } from '../../src/config/local-file.ts'
 import type { Clock } from '../../src/registry/ports/clock.ts'
 import { startServer } from '../../src/server/start.ts'
 import { createManualClock, type ManualClock } from './manual-clock.ts'
@@ -177,9 +178,7 @@ function configOf(options: TestEdgeOptions, directory: string) {
 function readTestFile(path: string): FileRead {
   const { cert, key } = testCertificate()
   const text = path === 'test.crt' ? cert : path === 'test.key' ? key : undefined
-  return text === undefined
-    ? { kind: 'failed', reason: `tests have no file ${path}` }
-    : { kind: 'file', text, mode: undefined }
+  return text === undefined ? readLocalFile(path) : { kind: 'file', text, mode: undefined }
 }
 
 function asKeys(value: unknown): object {

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
 import type { AddressInfo, Socket } from 'node:net'
 import { inject, type InjectOptions, type Response } from 'light-my-request'
+import type { Accounts } from '../../src/access/accounts.ts'
 import type { Access, Owner } from '../../src/access/access.ts'
 import { type AccessSettings, createLocalAccess } from '../../src/access/local-access.ts'
 import { buildApp, type DataApp, type HttpOptions, type Transport } from '../../src/http/app.ts'
@@ -57,6 +58,8 @@ export interface TestAppOptions {
   readonly access?: Access
   /** Default: as this system tells. */
   readonly owners?: ConnectionOwners
+  /** Default: no password is good. */
+  readonly accounts?: Accounts
   readonly options?: HttpOptions
   readonly level?: LogLevel
   readonly transport?: Transport

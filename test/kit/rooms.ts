@@ -145,7 +145,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   // Rights do not depend on what exists, so nothing is here to look it up by.
   access: { imports: ['oci'], builtins: NO_INPUT_OUTPUT },
   // Files of accounts, and what it takes to try a password.
-  accounts: { imports: [] },
+  accounts: { imports: ['async', 'access/accounts.ts', 'access/htpasswd'] },
   // Surfaces ask the registry, and know nobody behind its ports.
   http: { imports: [...HTTP, 'async'] },
   // What is in memory is answered before anybody routes, plans or handles.
@@ -194,6 +194,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'observe/log-levels.ts',
       'registry/pins/selectors.ts',
       'access/access.ts',
+      'access/htpasswd',
       'access/rule.ts',
       'access/network.ts',
       'access/pattern.ts',
@@ -279,7 +280,14 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   // The coordinator towards such a thread.
   'server/start-http-thread.ts': {
-    imports: ['server/http-thread.ts', 'http', 'observe', 'registry', 'threads'],
+    imports: [
+      'server/http-thread.ts',
+      'access/accounts.ts',
+      'http',
+      'observe',
+      'registry',
+      'threads',
+    ],
   },
   // What a start is given and gives back, as types: who names it loads nothing that is composed.
   'server/surroundings.ts': {
@@ -301,12 +309,12 @@ export const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
   pino: ['observe'],
   'prom-client': ['observe'],
   yaml: ['config'],
-  bcryptjs: ['cli/user.ts'],
+  bcryptjs: ['accounts', 'cli/user.ts'],
   tldts: ['upstream'],
   // Addresses are judged where a connection is opened, taken or counted.
   'ipaddr.js': ['upstream', 'access', 'http/connection-owners.ts'],
   // Small and pure: data structures and patterns, wherever they are needed outside oci/.
-  'lru-cache': ['registry', 'upstream', 'access', 'http', 'server/upstreams.ts'],
+  'lru-cache': ['registry', 'upstream', 'access', 'accounts', 'http', 'server/upstreams.ts'],
   picomatch: ['config', 'registry', 'access'],
 }
 

@@ -7,6 +7,7 @@ export const ANYBODY: Omit<Access, 'decide'> = {
   revision: new Revision(),
   admit: () => undefined,
   judgeCredentials: () => undefined,
+  identify: () => undefined,
   meet: () => undefined,
   decideNow: (_principal, _repository, action) => action === 'pull',
   isShown: () => true,

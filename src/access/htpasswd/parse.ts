@@ -26,6 +26,8 @@ export interface Htpasswd {
 export const COST_MIN = 4
 /** A third of a second of one core in this program, for each login; 13 would be more than half. */
 export const COST_MAX = 12
+/** Some tens of milliseconds for each login, and for each guess of whoever has got the file. */
+export const COST_DEFAULT = 10
 /** As long as `htpasswd` takes. */
 export const NAME_MAX_BYTES = 255
 /** A file of another kind is wrong on every line. */

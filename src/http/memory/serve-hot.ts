@@ -7,22 +7,20 @@ import type { Registry } from '../../registry/use-cases.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { Answer } from '../answer.ts'
 import { endAnswer, isDelivered } from '../end-answer.ts'
-import type { ConnectionOwners } from '../connection-owners.ts'
 import type { Exchange } from '../exchange.ts'
 import type { HotAnswer, HotAnswers, HotMiss, HotBlob } from './hot-answers.ts'
 import { type HotRequest, readHotRequest } from './hot-request.ts'
 import { HOT_PULL_NOTED_MS, HOT_READ_NOTED_MS } from '../limits.ts'
-import { RequestPrincipal } from '../principal.ts'
+import { type PrincipalSources, RequestPrincipal } from '../principal.ts'
 import type { TakePlaceNow } from '../places/place.ts'
 import { BlobSender, type BlobSenderDeps } from '../send/blob-sender.ts'
 import { AGE, ageText, headLines, ID_AT } from '../send/send-answer.ts'
 import { sendBlob } from '../send/send-blob.ts'
 
-export interface HotDeps extends BlobSenderDeps {
+export interface HotDeps extends BlobSenderDeps, PrincipalSources {
   readonly answers: HotAnswers
   readonly createNote: CreateNoteHit
   readonly access: Access
-  readonly owners: ConnectionOwners
   readonly registry: Pick<
     Registry,
     'findOpen' | 'createNoteUse' | 'notePull' | 'noteRead' | 'policyOf'
@@ -140,8 +138,8 @@ export class Hot {
    * push there.
    */
   #mayBeGiven({ repository }: HotAnswer, request: IncomingMessage): boolean {
-    const { access, owners, registry } = this.#deps
-    const principal = new RequestPrincipal(request, owners)
+    const { access, registry } = this.#deps
+    const principal = new RequestPrincipal(request, this.#deps)
     if (access.decideNow(principal, repository, 'pull') !== true) return false
     if (request.method !== 'HEAD' || registry.policyOf(repository).push === 'deny') return true
     return access.decideNow(principal, repository, 'push') === false

@@ -3,6 +3,7 @@
 // rule. Method: the one function, asked with every combination of the signs that it looks at.
 import t from 'tap'
 import type { Action, Owner, Principal } from '../../../src/access/access.ts'
+import type { Login } from '../../../src/access/accounts.ts'
 import { type AccessSettings, createLocalAccess } from '../../../src/access/local-access.ts'
 import { Revision } from '../../../src/access/revision.ts'
 import { parseRepositoryKey } from '../../../src/oci/reference.ts'
@@ -16,11 +17,11 @@ const RULES: AccessSettings = {
 const access = createLocalAccess(() => RULES)
 const repository = parseRepositoryKey('localhost/team/app')
 
-type Signs = Omit<Principal, 'kind' | 'findOwner'>
+type Signs = Omit<Principal, 'login' | 'findLogin' | 'findOwner'>
 
-function principal(signs: Signs): Principal {
+function principal(signs: Signs, login: Login = { kind: 'anonymous' }): Principal {
   const owner = signs.owner ?? { kind: 'unknown', reason: 'this is a test' }
-  return { kind: 'anonymous', ...signs, findOwner: async () => owner }
+  return { ...signs, login, findLogin: async () => login, findOwner: async () => owner }
 }
 
 const user = (uid: number): Owner => ({ kind: 'user', uid })
@@ -346,7 +347,7 @@ t.test('R248: credentials are nobody’s, and are not taken for good', async t =
   const by = createLocalAccess(() => RULES)
   const asked = principal({ ...LOCAL, rawHeaders: ['authorization', 'Basic dTpw'] })
   t.same(by.admit(asked), undefined)
-  const refusal = by.judgeCredentials(asked)
+  const refusal = by.judgeCredentials(asked, 'ping')
   t.match(refusal, { kind: 'unauthorized', reason: /has no accounts/ })
 })
 
@@ -367,4 +368,83 @@ t.test('R409: who is behind the rules of now knows nothing', async t => {
   await waiting
   t.equal(behind.decideNow(principal(LOCAL), repository, 'pull'), true)
   t.equal(newest.held, held.held)
+})
+
+const ACCOUNTS = { realm: 'Registry', groups: {}, isEmpty: false }
+const ALICE: Login = { kind: 'account', name: 'alice' }
+const CHALLENGE = { kind: 'unauthorized', challenge: 'Basic realm="Registry"' }
+const ACTIONS: readonly Action[] = ['pull', 'list', 'push', 'delete']
+
+t.test(
+  'R509: with accounts alone, who has logged in may do all, and nobody else anything',
+  async t => {
+    const by = createLocalAccess(() => ({ ...RULES, accounts: ACCOUNTS }))
+    for (const signs of [LOCAL, STRANGER]) {
+      for (const action of ACTIONS) {
+        const ask = (login: Login) =>
+          by.decide({ principal: principal(signs, login), resource: repository, action })
+        t.same(ask(ALICE), { kind: 'allowed', anonymously: false }, 'no shared cache may keep it')
+        t.match(ask({ kind: 'anonymous' }), CHALLENGE)
+        t.match(ask({ kind: 'refused' }), { ...CHALLENGE, reason: /not good here/ })
+        t.match(ask({ kind: 'busy', retryAfterSeconds: 2 }), { kind: 'busy', retryAfterSeconds: 2 })
+      }
+      t.equal(by.decideNow(principal(signs, ALICE), repository, 'pull'), true)
+      t.equal(by.decideNow(principal(signs), repository, 'pull'), false)
+      t.equal(by.decideNow(principal(signs, { kind: 'refused' }), repository, 'pull'), undefined)
+    }
+  },
+)
+
+t.test('R509: programs of the machine keep their rights until there is an account', async t => {
+  const by = createLocalAccess(() => ({ ...RULES, accounts: { ...ACCOUNTS, isEmpty: true } }))
+  for (const action of ACTIONS) {
+    const ask = (signs: Signs) =>
+      by.decide({ principal: principal(signs), resource: repository, action })
+    t.same(ask(LOCAL), { kind: 'allowed', anonymously: false })
+    t.match(ask(STRANGER), CHALLENGE)
+  }
+  t.equal(by.judgeCredentials(principal(LOCAL), 'ping'), undefined)
+  t.match(by.judgeCredentials(principal(STRANGER), 'ping'), CHALLENGE)
+})
+
+t.test('R510: a ping asks everybody alike for a login, unless nobody needs one', async t => {
+  let rules: AccessSettings['rules'] = []
+  const by = createLocalAccess(() => ({ ...RULES, rules, accounts: ACCOUNTS }))
+  const all = { who: { kind: 'everybody' }, match: '**', tags: [] } as const
+  const ping = (signs: Signs, login?: Login) => by.judgeCredentials(principal(signs, login), 'ping')
+  for (const next of [[], [{ ...all, allow: ['pull', 'list'] }]] as const) {
+    rules = next
+    for (const signs of [LOCAL, STRANGER]) t.match(ping(signs), CHALLENGE)
+    t.equal(ping(STRANGER, ALICE), undefined)
+    t.match(ping(STRANGER, { kind: 'refused' }), CHALLENGE)
+  }
+  rules = [{ ...all, allow: ['pull', 'push', 'delete', 'list'] }]
+  t.equal(ping(STRANGER), undefined)
+  t.match(ping(STRANGER, { kind: 'refused' }), CHALLENGE, 'a wrong login is told all the same')
+})
+
+t.test('R511: rules know accounts and groups, and the anonymous from them', async t => {
+  const rules = [
+    { who: { kind: 'account', name: 'alice' }, allow: ['pull', 'push'] },
+    { who: { kind: 'group', name: 'ci' }, allow: ['pull'] },
+    { who: { kind: 'anonymous' }, allow: ['list'] },
+  ] as const
+  const groups = { ci: ['bob', 'alice'] }
+  const settings = {
+    ...RULES,
+    rules: rules.map(rule => ({ ...rule, match: '**', tags: [] })),
+    accounts: { ...ACCOUNTS, groups },
+  }
+  const by = createLocalAccess(() => settings)
+  const ask = (action: Action, login?: Login) =>
+    by.decide({ principal: principal(STRANGER, login), resource: repository, action })
+  const as = (name: string): Login => ({ kind: 'account', name })
+  t.same(ask('push', ALICE), { kind: 'allowed', anonymously: false })
+  t.match(ask('push', as('bob')), { kind: 'denied', by: 'access[1]' })
+  t.match(ask('pull', as('bob')), { kind: 'allowed' })
+  t.match(ask('pull', as('carol')), { kind: 'hidden', by: 'no access rule is about it' })
+  t.match(ask('pull'), { ...CHALLENGE, by: 'access[2]' }, 'a login may help')
+  t.equal(by.decideNow(principal(STRANGER, as('bob')), repository, 'pull'), true)
+  t.equal(by.decideNow(principal(STRANGER, as('bob')), repository, 'push'), false)
+  t.equal(by.decideNow(principal(STRANGER), repository, 'pull'), false)
 })

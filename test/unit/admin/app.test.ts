@@ -51,6 +51,7 @@ async function withAdmin(test: Test, checks: Record<string, ReadinessCheck> = {}
     dropQueued: async id => ({ dropped: id }) as never,
   }
   const app = buildAdminApp({
+    lookAtAccounts: async () => undefined,
     logger: createLogger({ level: 'info', destination: { write: line => written.push(line) } }),
     metrics: createMetrics({ version: '1.2.3', nodeVersion: 'v26', sleep, process: false }),
     operator,

@@ -98,7 +98,7 @@ t.test('what access test cannot read is a usage error with the way out', async t
     [['10.0.0.7', 'read', 'localhost/a'], /an action is one of pull, push, delete, list/],
     [['10.0.0.7', 'pul', 'localhost/a'], /did you mean pull/],
     [['alice', 'pull', 'localhost/a'], /alice is nobody here/],
-    [['10.0.0.0/8', 'pull', 'localhost/a'], /is nobody here: name an address/],
+    [['10.0.0.0/8', 'pull', 'localhost/a'], /is nobody here: name an account/],
     [['local', 'pull', 'alpine'], /written with its registry/],
     [['local', 'push', 'localhost/a', '--tag', '.'], /a tag is/],
     [['local', 'pull'], /usage/],
@@ -120,4 +120,31 @@ t.test('check says what programs on the machine may do', async t => {
     [RULES, /programs on this machine may do what access allows them/],
   ] as const)
     t.match(await (await open(t, text)).check(), { exitCode: 0, stdout })
+})
+
+t.test('R511: access test knows accounts, their groups, and what holds without rules', async t => {
+  const HASH = '$2y$04$WQst/BQbtX9zClTqouFhUuE.tjD805IYHk3wUPmyxQZcCFIjbTCs2'
+  const file = join(t.testdir({ htpasswd: `alice:${HASH}\nbob:${HASH}\n` }), 'htpasswd')
+  const auth = `auth: { htpasswd: { path: ${file} }, groups: { ci: [bob] } }\n`
+  const ruled = await open(
+    t,
+    `${auth}access:\n  - { who: "group:ci", match: "localhost/**", allow: [pull, push] }\n`,
+  )
+  t.match(await ruled.test('bob', 'push', 'localhost/a'), { exitCode: 0, stdout: /who group:ci/ })
+  t.match(await ruled.test('alice', 'pull', 'localhost/a'), { exitCode: 1, stdout: /no rule/ })
+  t.match(await ruled.test('alicia', 'pull', 'localhost/a'), { exitCode: 2, stderr: /mean alice/ })
+  const alone = await open(t, auth)
+  t.match(await alone.test('alice', 'push', 'localhost/a'), { exitCode: 0, stdout: /logged in/ })
+  for (const who of ['anonymous', 'local', '10.0.0.7'])
+    t.match(await alone.test(who, 'pull', 'localhost/a'), { exitCode: 1, stdout: /logged in/ }, who)
+  const checked = await runCli(['check', '--config', alone.config])
+  t.match(checked.stdout, /2 accounts in .*htpasswd: whoever has logged in may do everything/)
+  t.match(checked.stdout, /programs on this machine log in like others/)
+  await writeFile(file, '')
+  t.match(await alone.test('local', 'push', 'localhost/a'), {
+    exitCode: 0,
+    stdout: /no account yet/,
+  })
+  const empty = await runCli(['check', '--config', alone.config])
+  t.match(empty.stdout, /may do everything until there is an account/)
 })

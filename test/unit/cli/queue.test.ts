@@ -15,6 +15,7 @@ async function start(t: { teardown(fn: () => unknown): unknown }) {
   const queue = createQueueOperator()
   const sleep = (ms: number, signal?: AbortSignal) => queue.clock.sleep(ms, signal)
   const app = buildAdminApp({
+    lookAtAccounts: async () => undefined,
     logger: createLogger({ level: 'info', destination: { write: () => {} } }),
     metrics: createMetrics({ version: '1', nodeVersion: '26', sleep, process: false }),
     operator: queue.operator,

@@ -42,7 +42,8 @@ t.test('a reload changes them', async t => {
 })
 
 t.test('R407: whom a rule is about is read, and written again', async t => {
-  for (const text of ['*', 'anonymous', 'local', 'net:10.0.0.0/8', 'net:2001:db8::/32']) {
+  const networks = ['net:10.0.0.0/8', 'net:2001:db8::/32']
+  for (const text of ['*', 'anonymous', 'local', 'alice', 'group:ci', ...networks]) {
     const who = read(text)
     t.equal(who.kind, 'ok', text)
     if (who.kind === 'ok') t.equal(WHO.format(who.value), text)
@@ -55,12 +56,11 @@ t.test('R407: whom a rule is about is read, and written again', async t => {
     ['net:edge.example', /behind net:/, undefined],
     ['everyone', /one of/, '*'],
     ['Localhost', /one of/, 'local'],
-    ['anonymus', /one of/, 'anonymous'],
-    ['group:ci', /no accounts in this version/, undefined],
-    ['robot:x', /no accounts in this version/, undefined],
-    ['cert:x', /no accounts in this version/, undefined],
-    ['alice', /no accounts in this version/, undefined],
-    ['', /no accounts in this version/, undefined],
+    ['user:alice', /one of/, 'alice'],
+    ['group:', /no colon/, undefined],
+    ['robot:x', /not in this version yet/, undefined],
+    ['cert:x', /not in this version yet/, undefined],
+    ['', /at least one character/, undefined],
   ] as const) {
     const who = read(text)
     t.match(who, { kind: 'fault', message, ...(suggestion && { suggestion }) }, text)
@@ -74,14 +74,22 @@ t.test('R407: what is no rule is an error with its line', async t => {
   - { who: "*", match: "localhost/**", allow: [read] }
   - { match: "localhost/**", allow: [pull] }
   - { who: "*", match: team, allow: [pull] }
-  - { who: alice, match: "localhost/**", allow: [pull] }
 `),
     [
       /edge\.yaml:3:\d+: error: access\[0\]\.allow\[0\]: must be one of pull, push, delete, list/,
       /edge\.yaml:4:\d+: error: access\[1\]\.allow\[0\]: .*did you mean pull/,
       /edge\.yaml:5:\d+: error: access\[2\]\.who: is missing/,
       /edge\.yaml:6:\d+: error: access\[3\]\.match: .*did you mean localhost\/team/,
-      /edge\.yaml:7:\d+: error: access\[4\]\.who: there are no accounts/,
+    ],
+  )
+  t.match(
+    complaints(`access:
+  - { who: alice, match: "localhost/a", allow: [pull] }
+  - { who: anonymus, match: "localhost/b", allow: [pull] }
+`),
+    [
+      /edge\.yaml:2:\d+: error: access\[0\]\.who: there are no accounts without auth/,
+      /error: access\[1\]\.who: there are no accounts.*did you mean anonymous/,
     ],
   )
 })

@@ -1,0 +1,60 @@
+// Which rules are about an account, by its name and by the groups that it is in: found out once for
+// all rules, so that a decision takes no look at groups, however many there are.
+import type { AccessRule, Who } from './rule.ts'
+
+/** Names of accounts by that of the group. */
+export type Groups = Readonly<Record<string, readonly string[]>>
+
+export interface NumbersOfName {
+  /** The same for accounts that the same rules are about. */
+  readonly key: string
+  readonly numbers: readonly number[]
+}
+
+type Named = Extract<Who, { kind: 'account' | 'group' }>
+
+export class NameTable {
+  readonly #numbers = new Map<string, number>()
+  readonly #ofAccount = new Map<string, NumbersOfName>()
+  readonly #ofAnonymous: NumbersOfName
+  readonly #ofOthers: NumbersOfName = { key: 'other', numbers: [] }
+
+  /** Numbers are below `anonymous`, which is that of who has no name. */
+  constructor(rules: readonly AccessRule[], groups: Groups, anonymous: number) {
+    this.#ofAnonymous = { key: 'nobody', numbers: [anonymous] }
+    const numbers = new Map<string, Set<number>>()
+    for (const { who } of rules) {
+      if (who.kind !== 'account' && who.kind !== 'group') continue
+      const text = textOf(who)
+      const number = this.#numbers.get(text) ?? anonymous - 1 - this.#numbers.size
+      this.#numbers.set(text, number)
+      for (const name of membersOf(who, groups))
+        numbers.set(name, (numbers.get(name) ?? new Set()).add(number))
+    }
+    for (const [name, all] of numbers)
+      this.#ofAccount.set(name, { key: [...all].join(), numbers: [...all] })
+  }
+
+  /** Of one that the rules name. */
+  numberOf(who: Named): number {
+    const number = this.#numbers.get(textOf(who))
+    if (number === undefined) throw new Error('no rule is about this name')
+    return number
+  }
+
+  /** `account`: undefined for who has not logged in. */
+  find(account: string | undefined): NumbersOfName {
+    if (account === undefined) return this.#ofAnonymous
+    return this.#ofAccount.get(account) ?? this.#ofOthers
+  }
+}
+
+function membersOf(who: Named, groups: Groups): readonly string[] {
+  if (who.kind === 'account') return [who.name]
+  return Object.hasOwn(groups, who.name) ? (groups[who.name] ?? []) : []
+}
+
+/** No name of an account has a colon. */
+function textOf({ kind, name }: Named): string {
+  return `${kind}:${name}`
+}

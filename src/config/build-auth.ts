@@ -1,0 +1,57 @@
+// `auth` → the accounts of a file, judged while an operator reads the answer: what is wrong in it,
+// by line, and names that nobody has.
+import { parseHtpasswd } from '../access/htpasswd/parse.ts'
+import { isLoopback } from './addresses.ts'
+import type { AuthConfig } from './config.ts'
+import type { Path } from './findings.ts'
+import type { Judge } from './judge.ts'
+import type { Settings } from './schema.ts'
+import { Secret } from './secret.ts'
+import { closest } from './suggest.ts'
+
+const AT_PATH: Path = ['auth', 'htpasswd', 'path']
+
+/** Undefined without accounts. Those that cannot be had, which is then noted, are not in it. */
+export function buildAuth(judge: Judge, { auth, http }: Settings): AuthConfig | undefined {
+  if (auth === undefined) return undefined
+  const { htpasswd, groups } = auth
+  if (htpasswd === undefined) {
+    // If it was written, that was a fault, and was told.
+    if (!judge.isWritten(['auth', 'htpasswd']))
+      judge.note(['auth'], { message: 'has no htpasswd: there is nothing to log in by' })
+    return undefined
+  }
+  judgeWire(judge, http)
+  const path = judge.credential(htpasswd.path)
+  const text = judge.readFile(AT_PATH, path, 'secret')
+  if (text === undefined) {
+    const message = `make it with "entrepot user add NAME --file ${path}"`
+    judge.note(AT_PATH, { severity: 'warning', message })
+  }
+  const { entries, faults } = parseHtpasswd(text ?? '')
+  for (const { line, message } of faults)
+    judge.note(AT_PATH, { message: `${path}:${line}: ${message}` })
+  const names = entries.map(({ name }) => name)
+  if (text !== undefined && faults.length === 0) judgeGroups(judge, groups, names)
+  return { realm: htpasswd.realm, path, text: new Secret(text ?? ''), groups, names }
+}
+
+/** With `https` in `http.host`, somebody in front of it speaks TLS. */
+function judgeWire(judge: Judge, { addr, host, tls }: Settings['http']): void {
+  const isOpen = tls === undefined && host?.startsWith('https:') !== true && !isLoopback(addr)
+  if (!isOpen) return
+  const message = 'passwords come over plain HTTP, for anybody on the way to read: set http.tls'
+  judge.note(['auth'], { severity: 'warning', message })
+}
+
+/** Accounts come and go while the server runs, so that this is no fault. */
+function judgeGroups(judge: Judge, groups: AuthConfig['groups'], names: readonly string[]): void {
+  const known = new Set(names)
+  for (const [group, members] of Object.entries(groups))
+    for (const [index, member] of members.entries()) {
+      if (known.has(member)) continue
+      const suggestion = closest(member, names)
+      const message = 'is no account in the file of auth.htpasswd'
+      judge.note(['auth', 'groups', group, index], { severity: 'warning', message, suggestion })
+    }
+}

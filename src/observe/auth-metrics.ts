@@ -1,0 +1,25 @@
+// The rows of the metrics table about accounts and logins.
+import type { MetricRow } from './metric-row.ts'
+
+const TRIED = ['right', 'wrong', 'busy', 'failed'] as const
+
+export const AUTH_METRICS = {
+  authHtpasswdFaulty: {
+    name: 'entrepot_auth_htpasswd_faulty',
+    type: 'gauge',
+    help: '1 while the file of auth.htpasswd has faults or cannot be read, and the accounts of before stay in force.',
+    labels: {},
+  },
+  authHtpasswdAccounts: {
+    name: 'entrepot_auth_htpasswd_accounts',
+    type: 'gauge',
+    help: 'Accounts of auth.htpasswd in force.',
+    labels: {},
+  },
+  authPasswords: {
+    name: 'entrepot_auth_passwords_total',
+    type: 'counter',
+    help: 'Passwords tried, but for those remembered from minutes before. busy: too many at once, told to come back; failed: it could not be computed.',
+    labels: { outcome: TRIED },
+  },
+} as const satisfies Readonly<Record<string, MetricRow>>

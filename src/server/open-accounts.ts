@@ -1,0 +1,118 @@
+// The accounts of the running server: of the file that the configuration names, as it is now, and
+// passwords tried in a thread of their own. A part of the composition root.
+import { randomBytes } from 'node:crypto'
+import type { LookedAtAccounts } from '../admin/api.ts'
+import type { Accounts, Verified } from '../access/accounts.ts'
+import { type Entry, parseHtpasswd } from '../access/htpasswd/parse.ts'
+import { AccountsFile, type FileFault } from '../accounts/accounts-file.ts'
+import { Bcrypt } from '../accounts/bcrypt.ts'
+import { KEY_BYTES, PasswordCheck } from '../accounts/password-check.ts'
+import type { AuthConfig, Config } from '../config/config.ts'
+import { whyUnreadable } from '../config/local-file.ts'
+import type { Logger } from '../observe/log.ts'
+import type { Metrics } from '../observe/metrics.ts'
+import type { Clock } from '../registry/ports/clock.ts'
+import type { AccountsState } from './thread-settings.ts'
+
+export interface OpenAccountsDeps {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly metrics: Metrics
+  /** Called in the turn in which other accounts are in force. Resolves when every thread knows. */
+  readonly changed: () => Promise<void>
+}
+
+export class OpenAccounts implements Accounts, AccountsState {
+  readonly #deps: OpenAccountsDeps
+  readonly #bcrypt = new Bcrypt()
+  readonly #check: PasswordCheck
+  readonly #stopping = new AbortController()
+  #file: AccountsFile | undefined
+  #auth: AuthConfig | undefined
+  #count = 0
+
+  constructor({ auth }: Config, deps: OpenAccountsDeps) {
+    this.#deps = deps
+    const { clock, metrics } = deps
+    this.#check = new PasswordCheck({
+      compare: (password, hash) => this.#bcrypt.compare(password, hash),
+      monotonicMs: () => clock.monotonicMs(),
+      key: randomBytes(KEY_BYTES),
+      tried: outcome => metrics.count('authPasswords', { outcome }),
+    })
+    this.#take(auth)
+  }
+
+  get isEmpty(): boolean {
+    return this.#count === 0
+  }
+
+  verify(name: string, password: string): Promise<Verified> {
+    return this.#check.verify(name, password)
+  }
+
+  /** Takes over what the configuration says now; whoever calls tells all threads. */
+  replace({ auth }: Config): void {
+    this.#take(auth)
+  }
+
+  /**
+   * Takes the file as it is now. Resolves when every thread goes by it, or it was refused.
+   * @returns the path of the file, and whether it is in force; undefined: there are no accounts
+   */
+  async look(): Promise<LookedAtAccounts | undefined> {
+    await this.#file?.look('now')
+    if (this.#auth === undefined || this.#file === undefined) return undefined
+    return { path: this.#auth.path, isInForce: !this.#file.isRefused }
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error('the process stops'))
+    await this.#bcrypt.end()
+  }
+
+  #take(auth: AuthConfig | undefined): void {
+    this.#auth = auth
+    const text = auth?.text.reveal() ?? ''
+    this.#use(parseHtpasswd(text).entries)
+    if (auth === undefined) {
+      this.#file?.forget()
+      return
+    }
+    const file = { path: auth.path, text }
+    if (this.#file === undefined) this.#file = this.#watch(file)
+    else this.#file.replace(file)
+  }
+
+  #watch(named: { readonly path: string; readonly text: string }): AccountsFile {
+    const { clock, logger, metrics, changed } = this.#deps
+    const file = new AccountsFile(named, {
+      sleep: (ms, signal) => clock.sleep(ms, signal),
+      changed: entries => {
+        this.#use(entries)
+        logger.info({ accounts: entries.length }, 'other accounts are in force')
+        return changed()
+      },
+      refused: why => {
+        metrics.set('authHtpasswdFaulty', {}, 1)
+        const hint = 'the accounts of before stay in force; "entrepot check" tells all faults'
+        logger.error({ ...describe(why), hint }, 'the file of accounts is faulty')
+      },
+      mended: () => metrics.set('authHtpasswdFaulty', {}, 0),
+    })
+    void file.watch(this.#stopping.signal)
+    return file
+  }
+
+  #use(entries: readonly Entry[]): void {
+    this.#count = entries.length
+    this.#check.replace(entries)
+    this.#deps.metrics.set('authHtpasswdAccounts', {}, entries.length)
+  }
+}
+
+function describe(why: FileFault): { readonly line?: number; readonly fault: string } {
+  if (why.kind === 'unreadable') return { fault: whyUnreadable(why.error) }
+  const [first] = why.faults
+  return { ...(first && { line: first.line }), fault: first?.message ?? '' }
+}

@@ -1,0 +1,15 @@
+// Accounts as further HTTP threads have them: passwords are tried where all threads ask, so that
+// equal ones cost one computation whichever threads they came to.
+import type { Accounts } from '../access/accounts.ts'
+import type { CoordinatorThread } from './sides.ts'
+
+const GONE_RETRY_AFTER_SECONDS = 1
+
+export function borrowAccounts(coordinator: () => CoordinatorThread): Accounts {
+  return {
+    verify: (name, password) =>
+      coordinator()
+        .call('verify', { name, password })
+        .catch(() => ({ kind: 'busy', retryAfterSeconds: GONE_RETRY_AFTER_SECONDS })),
+  }
+}

@@ -1,0 +1,96 @@
+// Goal: whose credentials a request shows is read strictly, asked for no more often than needed,
+// and told in the protocol's words. Method: the data port over a registry double, with accounts
+// that count how often they are asked.
+import t from 'tap'
+import type { Verified } from '../../src/access/accounts.ts'
+import { createLocalAccess } from '../../src/access/local-access.ts'
+import { Revision } from '../../src/access/revision.ts'
+import { KNOWN_MS } from '../../src/http/logins.ts'
+import { createTestApp, LOCAL_RULES } from '../kit/http-app.ts'
+import { get } from '../kit/raw-client.ts'
+import { errorCodeOf } from '../kit/raw-push.ts'
+
+const ACCOUNTS = { realm: 'Registry', groups: {}, isEmpty: false }
+const ALICE: Verified = { kind: 'account', name: 'alice' }
+const encode = (text: string | Uint8Array) => `Basic ${Buffer.from(text).toString('base64')}`
+
+async function open(t: Parameters<typeof createTestApp>[0], verified?: Verified) {
+  const asked: string[] = []
+  const revision = new Revision()
+  const verify = async (name: string, password: string): Promise<Verified> => {
+    asked.push(`${name}:${password}`)
+    return verified ?? (password === 's3:cret' ? ALICE : { kind: 'refused' })
+  }
+  const access = createLocalAccess(() => ({ ...LOCAL_RULES, accounts: ACCOUNTS }), revision)
+  const { app, clock, listen } = createTestApp(t, { access, accounts: { verify } })
+  // A cache takes the time 0 for none.
+  await clock.advance(1)
+  const url = await listen()
+  const ping = (authorization?: string) =>
+    get(`${url}/v2/`, authorization === undefined ? {} : { authorization })
+  return { app, asked, clock, ping, revision, url }
+}
+
+t.test('R510: a ping without credentials is 401 with the challenge, and asks nobody', async t => {
+  const { asked, ping } = await open(t)
+  const answer = await ping()
+  t.equal(answer.status, 401)
+  t.equal(errorCodeOf(answer), 'UNAUTHORIZED')
+  t.equal(answer.headers['www-authenticate'], 'Basic realm="Registry"')
+  t.equal(answer.headers['docker-distribution-api-version'], 'registry/2.0')
+  t.same(asked, [])
+})
+
+t.test('R516: Basic is read as it is written, and what is unclear is nobody’s', async t => {
+  const { asked, ping, url } = await open(t)
+  t.equal((await ping(encode('alice:s3:cret'))).status, 200)
+  t.equal((await ping(encode('alice:s3:cret').replace('Basic', 'basic'))).status, 200)
+  t.same(asked, ['alice:s3:cret', 'alice:s3:cret'])
+  asked.length = 0
+  for (const unclear of [
+    'Bearer abc',
+    'Basic',
+    'Basic !!!',
+    `${encode('alice:s3:cret')}, Basic YTpi`,
+    encode('alice'),
+    encode(new Uint8Array([0x61, 0x3a, 0xff, 0xfe])),
+    '',
+  ])
+    t.equal((await ping(unclear)).status, 401, unclear)
+  const twice = { authorization: encode('alice:s3:cret'), Authorization: encode('alice:s3:cret') }
+  t.equal((await get(`${url}/v2/`, twice)).status, 401)
+  t.equal((await ping('Basic Og==')).status, 401, 'nothing is shown by that')
+  t.same(asked, [])
+})
+
+t.test(
+  'R505: what is known is asked once a minute, and again when accounts have changed',
+  async t => {
+    const { asked, clock, ping, revision } = await open(t)
+    const login = () => ping(encode('alice:s3:cret'))
+    for (let time = 0; time < 5; time += 1) t.equal((await login()).status, 200)
+    t.equal(asked.length, 1)
+    await clock.advance(KNOWN_MS + 1)
+    t.equal((await login()).status, 200)
+    t.equal(asked.length, 2)
+    revision.raise()
+    t.equal((await login()).status, 200)
+    t.equal(asked.length, 3)
+    for (let time = 0; time < 2; time += 1) t.equal((await ping(encode('alice:x'))).status, 401)
+    t.equal(asked.length, 5, 'a wrong one is not remembered')
+  },
+)
+
+t.test('R508: where too many are tried a client is told to come back', async t => {
+  const { ping, url } = await open(t, { kind: 'busy', retryAfterSeconds: 2 })
+  const headers = { authorization: encode('alice:s3:cret') }
+  for (const answer of [
+    await ping(headers.authorization),
+    await get(`${url}/v2/team/app/tags/list`, headers),
+    await get(`${url}/v2/_catalog`, headers),
+  ]) {
+    t.equal(answer.status, 503)
+    t.equal(answer.headers['retry-after'], '2')
+    t.equal(answer.headers['www-authenticate'], undefined)
+  }
+})

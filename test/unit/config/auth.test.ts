@@ -1,0 +1,105 @@
+// Goal: a file of accounts is judged before it is in force, with its lines, and what is said about
+// accounts elsewhere with it; no hash is told. Method: texts loaded as files.
+import t from 'tap'
+import { compareConfigs } from '../../../src/config/settings-list.ts'
+import { complaints, configOf, loadText } from '../../kit/load-text.ts'
+
+const HASH = '$2y$04$WQst/BQbtX9zClTqouFhUuE.tjD805IYHk3wUPmyxQZcCFIjbTCs2'
+const LOCAL = 'http: { addr: "127.0.0.1:5000" }\n'
+const AUTH = `${LOCAL}auth: { htpasswd: { path: /etc/ht } }\n`
+const files = { '/etc/ht': `# people\nalice:${HASH}\nbob:${HASH}\n` }
+
+t.test('R515: accounts and groups arrive, and hashes nowhere else', async t => {
+  const text = `${LOCAL}auth: { htpasswd: { realm: Edge 1, path: /etc/ht }, groups: { ci: [bob] } }\n`
+  const config = configOf(text, { files })
+  t.match(config.auth, { realm: 'Edge 1', path: '/etc/ht', groups: { ci: ['bob'] } })
+  t.same(config.auth?.names, ['alice', 'bob'])
+  t.notMatch(JSON.stringify(config), /WQst/)
+  t.equal(configOf(AUTH, { files }).auth?.realm, 'Registry')
+  t.equal(configOf('').auth, undefined)
+})
+
+t.test('R515: what is wrong in the file is told with its lines, and no content', async t => {
+  const around = { files: { '/etc/ht': `alice:${HASH}\nbob:{SHA}hidden=\nalice:${HASH}\n` } }
+  const told = complaints(AUTH, around)
+  t.match(told, [
+    /edge\.yaml:2:\d+: error: auth\.htpasswd\.path: \/etc\/ht:2: .*SHA-1/,
+    /auth\.htpasswd\.path: \/etc\/ht:3: has the name of line 1/,
+  ])
+  t.notMatch(told.join(), /hidden|WQst/)
+  t.match(loadText(AUTH, around), { kind: 'invalid', accountsPath: '/etc/ht' })
+})
+
+t.test(
+  'R515: a file that is not there, or everybody’s to read, is told with the way out',
+  async t => {
+    t.match(complaints(AUTH), [
+      /error: auth\.htpasswd\.path: cannot read \/etc\/ht: there is no such file/,
+      /entrepot user add NAME --file \/etc\/ht/,
+    ])
+    t.match(complaints(AUTH, { files, modes: { '/etc/ht': 0o100644 } }), [
+      /warning: .*every user of this machine can read \/etc\/ht/,
+    ])
+    t.match(complaints('auth: {}'), [/error: auth: has no htpasswd/])
+    t.match(complaints(`${LOCAL}auth: { htpasswd: {} }`), [
+      /error: auth\.htpasswd\.path: is missing/,
+    ])
+    t.match(complaints(`${LOCAL}auth: { htpasswd: { path: /etc/ht, realm: 'a"b' } }`, { files }), [
+      /error: auth\.htpasswd\.realm: must be/,
+    ])
+    t.match(complaints('auth: { token: {} }'), [
+      /error: auth: has no htpasswd/,
+      /auth\.token: is not in this version yet/,
+    ])
+  },
+)
+
+t.test('R515: names that nobody has are told, wherever they stand', async t => {
+  const told = complaints(
+    `${LOCAL}auth: { htpasswd: { path: /etc/ht }, groups: { ci: [bob, alise] } }
+access:
+  - { who: allice, match: "localhost/a", allow: [pull] }
+  - { who: "group:cj", match: "localhost/b", allow: [pull] }
+  - { who: anonymous, match: "localhost/**", allow: [pull] }
+  - { who: alice, match: "localhost/**", allow: [pull] }
+  - { who: alice, match: "localhost/c", allow: [pull] }
+`,
+    { files },
+  )
+  t.match(told, [
+    /warning: auth\.groups\.ci\[1\]: is no account.*did you mean alice/,
+    /warning: access\[0\]\.who: is nobody.*did you mean alice/,
+    /warning: access\[1\]\.who: is nobody.*did you mean group:ci/,
+    /warning: access\[4\]: is never reached: access\[3\]/,
+  ])
+  t.equal(told.length, 4)
+})
+
+t.test('R515: who is asked for a login is not everybody', async t => {
+  const upstream = 'upstreams: { docker.io: { username: u, password: p } }\n'
+  const open = 'auth: { htpasswd: { path: /etc/ht } }\n'
+  const exposed = /whoever reaches this edge may pull all of it/
+  t.match(complaints(upstream).join(), exposed)
+  t.notMatch(complaints(`${upstream}${open}`, { files }).join(), exposed)
+})
+
+t.test('R515: a reload takes over what changed in the file', async t => {
+  const later = { '/etc/ht': `alice:${HASH}\n` }
+  t.same(compareConfigs(configOf(AUTH, { files }), configOf(AUTH, { files: later })), {
+    changed: ['auth.htpasswd.path'],
+    needsRestart: [],
+  })
+  t.same(compareConfigs(configOf(LOCAL), configOf(AUTH, { files })).needsRestart, [])
+})
+
+t.test(
+  'R515: passwords over plain HTTP are warned of, unless nobody else is on the way',
+  async t => {
+    const open = 'auth: { htpasswd: { path: /etc/ht } }\n'
+    t.match(complaints(open, { files }), [
+      /warning: auth: passwords come over plain HTTP.*http\.tls/,
+    ])
+    t.same(complaints(`${open}http: { host: "https://edge.example.com" }`, { files }), [])
+    t.same(complaints(AUTH, { files }), [])
+  },
+)
