@@ -1,5 +1,8 @@
 // The grace of what nothing needs any more: when it begins, how long it is, and when the next of it
-// is over. Until then whoever deleted by mistake pushes again without sending a byte.
+// is over. Whoever deletes an index by mistake, and pushes it again until then, sends its manifest
+// alone: its images are still in the repository. What only a deleted image listed has left it with
+// the image, and is sent again; its file is there until then, and spares a download to whoever
+// pulls it through.
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import { SteadyClock } from './steady-clock.ts'

@@ -168,6 +168,40 @@ t.test('R384: what is pushed again within the grace stays, for good', async t =>
   }
 })
 
+t.test(
+  'what is deleted by mistake: an index comes back by itself, an image with its bytes',
+  async t => {
+    const engine = createEngine()
+    const { registry } = engine
+    const isThere = (found: Promise<unknown>) =>
+      found.then(
+        () => true,
+        () => false,
+      )
+    const asked = (digest: Digest) => ({ ...digested(digest), mayPush: true })
+    await pushImage(registry, app, index, 'v1')
+    await remove(engine, index)
+    for (const { manifest, config, layers } of [one, two]) {
+      t.ok(await isThere(registry.headManifest(app, asked(manifest.digest))))
+      for (const { digest } of [config, ...layers])
+        t.ok(await isThere(registry.headBlob(app, digest, { mayPush: true })))
+    }
+    await pushDocument(registry, app, { document: index.manifest, reference: 'v1' })
+
+    await pushImage(registry, app, three, 'v3')
+    await remove(engine, three)
+    for (const { digest } of [three.config, ...three.layers]) {
+      t.notOk(await isThere(registry.headBlob(app, digest, { mayPush: true })))
+      t.ok(engine.disk.blobs.has(digest), 'though its file is there')
+    }
+    const alone = pushDocument(registry, app, { document: three.manifest, reference: 'v3' })
+    await t.rejects(alone, { code: 'MANIFEST_BLOB_UNKNOWN' })
+    await pushImage(registry, app, three, 'v3')
+    for (let pass = 0; pass < 2; pass += 1) await afterGrace(engine)
+    t.strictSame(onDisk(engine), filesOf(index, three))
+  },
+)
+
 t.test('R384: what a pusher is told of meanwhile stays for its push', async t => {
   const engine = createEngine()
   await pushImage(engine.registry, app, index, 'v1')
