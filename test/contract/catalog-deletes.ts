@@ -228,7 +228,7 @@ export function deletesContract(t: Test, makeCatalog: MakeCatalog): void {
       for (const name of names) await catalog.recordBlob(blobOf(name, blob))
     }
     const edges = [
-      layerEdge('own'),
+      layerEdge('own', { kind: 'config', sizeBytes: 3 }),
       layerEdge('shared'),
       layerEdge('foreign', { distributable: false }),
       layerEdge('subject', { kind: 'subject' }),
@@ -252,6 +252,25 @@ export function deletesContract(t: Test, makeCatalog: MakeCatalog): void {
     t.notOk(await catalog.isPending(alpine, digestNamed('own')))
     await catalog.recordPush(pushOf('image', { manifest, repository: secret, completes: true }))
     t.ok(await catalog.isPending(alpine, digestNamed('shared')), 'of that repository alone')
+  })
+
+  t.test('R459: what was sent once more is nobody’s for sure without a configuration', async t => {
+    const catalog = await makeCatalog(t)
+    const blob = { contentClass: 'kept', acknowledgedAtMs: 5 } as const
+    for (const [name, own] of [
+      ['empty', layerEdge('own', { kind: 'config', sizeBytes: 2 })],
+      ['none', layerEdge('own')],
+    ] as const) {
+      const manifest = manifestNamed(name, [own, layerEdge('shared')])
+      for (const pendingThen of [0, 2]) {
+        for (const each of ['own', 'shared']) await catalog.recordBlob(blobOf(each, blob))
+        await catalog.recordPush(pushOf(name, { manifest, completes: true }))
+        const page = { beforeMs: 99, afterMs: 99, limit: 9 }
+        t.equal((await catalog.listPendingBlobs(page)).length, pendingThen, name)
+      }
+      await catalog.removeMember(alpine, digestNamed('own'))
+      await catalog.removeMember(alpine, digestNamed('shared'))
+    }
   })
 
   t.test('R255: what was taken along is known as that until it is deleted itself', async t => {

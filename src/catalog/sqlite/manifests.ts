@@ -169,10 +169,10 @@ export function manifestWrites(database: Database, parts: ManifestWriteParts) {
     if (edges.record(id, manifest.edges)) sql.claim.run(id)
     sql.notePushed.run(repository)
     // A second tag, or a PUT that is repeated, sends no blob: what is pending by then is of others,
-    // unless it is all that the manifest lists. Then the image was sent once more, whole.
+    // unless it is all that an image lists. Then that was sent once more, whole.
     const isNew = sql.isGiven.get(repository, id) === undefined
     sql.pushManifest.run(repository, id, manifest.mediaType)
-    if (completes && (isNew || pending.hasAllListed(repository, id)))
+    if (completes && (isNew || pending.wasSentWhole(repository, id)))
       pending.complete(repository, id)
     for (const member of confirmed) members.confirm(repository, ids.contentId(member))
   }

@@ -5,10 +5,11 @@ import type { Digest } from '../../oci/digest.ts'
 import { parseRepositoryKey, type Repository, repositoryKey } from '../../oci/reference.ts'
 import {
   type PendingBlob,
+  EMPTY_CONFIG_BYTES,
   type PendingPage,
   PUSH_MAX_MS,
 } from '../../registry/ports/catalog-pushes.ts'
-import { digestBytes, digestFromBytes } from './encoding.ts'
+import { digestBytes, digestFromBytes, EDGE_CODES } from './encoding.ts'
 import { LISTED, LISTS } from './needed.ts'
 
 interface PendingRow {
@@ -66,9 +67,13 @@ export function pendingWrites(database: Database) {
     `UPDATE promised SET times = times - 1, owed = 0 WHERE repository = ?
      AND content IN (${LISTED})`,
   )
-  // What is to be had from elsewhere nobody has to send.
-  const lacksAny = row(
-    `SELECT 1 FROM edge e WHERE e.parent = @manifest AND ${LISTS} AND e.distributable = 1
+  // What is to be had from elsewhere nobody has to send. Without a configuration of its own, all of
+  // it may be another push's.
+  const mayBeOfOthers = row(
+    `SELECT 1 WHERE NOT EXISTS (
+       SELECT 1 FROM edge e WHERE e.parent = @manifest AND e.kind = ${EDGE_CODES.config} AND e.size > ${EMPTY_CONFIG_BYTES})
+     UNION ALL
+     SELECT 1 FROM edge e WHERE e.parent = @manifest AND ${LISTS} AND e.distributable = 1
        AND NOT EXISTS (SELECT 1 FROM promised p WHERE p.repository = @repository AND p.content = e.child)
      LIMIT 1`,
   )
@@ -93,9 +98,12 @@ export function pendingWrites(database: Database) {
     complete(repository: number, manifest: number): void {
       if (complete.run(repository, manifest).changes > 0) dropCompleted.run(repository)
     },
-    /** All that the manifest lists was acknowledged, and no manifest has come for it since. */
-    hasAllListed: (repository: number, manifest: number) =>
-      lacksAny.get({ repository, manifest }) === undefined,
+    /**
+     * All that the manifest lists was acknowledged, and no manifest has come for it since; and its
+     * configuration is its own.
+     */
+    wasSentWhole: (repository: number, manifest: number) =>
+      mayBeOfOthers.get({ repository, manifest }) === undefined,
     /** Was it pending? */
     drop: (repository: number, content: number) => drop.run(repository, content).changes > 0,
     /**

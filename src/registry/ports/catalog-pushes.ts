@@ -35,7 +35,8 @@ export interface RecordPush {
   /**
    * A client has just sent it: it completes one push of each pending blob that it lists. Where it
    * is a manifest already it MUST complete none, unless all that it lists, and that is not to be
-   * had from elsewhere, is pending. Default it is told again.
+   * had from elsewhere, is pending, and a configuration of more than EMPTY_CONFIG_BYTES is among
+   * it. Default it is told again.
    */
   readonly completes?: boolean
   readonly atMs: number
@@ -118,6 +119,12 @@ export interface PushReads {
    */
   listPendingBlobs(page: PendingPage): Promise<readonly PendingBlob[]>
 }
+
+/**
+ * `{}`, which artifacts share. One that says more is an image's own: it names the layers, so
+ * whoever sends it sends that image.
+ */
+export const EMPTY_CONFIG_BYTES = 2
 
 export interface PushWrites {
   /**

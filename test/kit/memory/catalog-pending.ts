@@ -34,7 +34,7 @@ interface Completing {
 
 /**
  * One of each of what is listed, before the manifest is recorded. A second tag, or a PUT that is
- * repeated, sends no blob; where all is pending it was sent once more.
+ * repeated, sends no blob; where all of an image is pending it was sent once more.
  */
 export function complete({ pending, members }: Completing, record: RecordPush): void {
   const { digest: pushed, edges } = record.manifest
@@ -42,7 +42,8 @@ export function complete({ pending, members }: Completing, record: RecordPush): 
   const listed = edges.filter(({ kind }) => kind !== 'subject')
   const isKnown = members.get(pushed)?.mediaType !== undefined
   const lacksAny = listed.some(each => each.distributable && !pending.has(each.child))
-  if (isKnown && lacksAny) return
+  const hasOwn = listed.some(({ kind, sizeBytes }) => kind === 'config' && sizeBytes > 2)
+  if (isKnown && (lacksAny || !hasOwn)) return
   for (const digest of new Set(listed.map(({ child }) => child))) {
     const { times, atMs } = pending.get(digest) ?? { times: 0, atMs: 0 }
     if (times > 1) pending.set(digest, { times: times - 1, atMs, owed: false })

@@ -2,14 +2,15 @@
 // meanwhile; and what no manifest comes for does not outlive its delete for long. Method: the
 // engine over in-memory twins; two images that share a layer, one of them deleted.
 import t from 'tap'
-import type { Digest } from '../../../src/oci/digest.ts'
+import { type Digest, digestOf } from '../../../src/oci/digest.ts'
+import { OCI_MANIFEST } from '../../../src/oci/media-type.ts'
 import { GRACE_MS } from '../../../src/registry/collect/collect.ts'
 import { PUSH_MAX_MS } from '../../../src/registry/ports/catalog-pushes.ts'
 import { EXPIRED_AT_ONCE } from '../../../src/registry/upload/expire-pending-blobs.ts'
 import { createEngine, type Engine, localOf } from '../../kit/engine.ts'
-import { makeImage } from '../../kit/image.ts'
+import { document, makeImage } from '../../kit/image.ts'
 import { isMemberOf } from '../../kit/membership.ts'
-import { digested, pushDocument, pushImage } from '../../kit/push-image.ts'
+import { digested, pushDocument, pushImage, tagged } from '../../kit/push-image.ts'
 import { everywhere, rebuilt } from '../../kit/rebuilt.ts'
 import { pushWhole } from '../../kit/upload-chunks.ts'
 
@@ -22,6 +23,12 @@ const other = makeImage({ seed: 'image', layers: [10, 20] })
 const mine = makeImage({ seed: 'image', layers: [10] })
 const [shared, theirs] = other.layers.map(({ digest }) => digest) as [Digest, Digest]
 const bytesOf = (digest: Digest) => other.layers.find(each => each.digest === digest)?.bytes() ?? ''
+
+const descriptorOf = (mediaType: string, bytes: Buffer) => ({
+  mediaType,
+  digest: digestOf(bytes),
+  size: bytes.length,
+})
 
 type Pushing = Pick<Engine, 'registry' | 'catalog' | 'clock'>
 
@@ -77,6 +84,31 @@ for (const [name, order] of Object.entries(ORDERS))
     await remove(engine, mine.manifest.digest)
     t.same(await held(engine), [], 'and none is pending any more')
   })
+
+t.test('R459: an artifact that is pushed again ends no push of another with its blobs', async t => {
+  const engine = createEngine()
+  const { registry } = engine
+  const artifact = (name: string) =>
+    document(OCI_MANIFEST, {
+      schemaVersion: 2,
+      mediaType: OCI_MANIFEST,
+      artifactType: 'application/vnd.example+json',
+      config: descriptorOf('application/vnd.oci.empty.v1+json', Buffer.from('{}')),
+      layers: [descriptorOf('application/octet-stream', Buffer.from(bytesOf(shared)))],
+      annotations: { name },
+    })
+  const [known, late] = [artifact('known'), artifact('late')]
+  const sendBlobs = async () => {
+    for (const bytes of ['{}', bytesOf(shared)]) await pushWhole(registry, app, Buffer.from(bytes))
+  }
+  await sendBlobs()
+  await pushDocument(registry, app, { document: known, reference: 'v1' })
+  await sendBlobs()
+  await pushDocument(registry, app, { document: known, reference: 'v2' })
+  await remove(engine, known.digest)
+  await pushDocument(registry, app, { document: late, reference: 'v3' })
+  t.match(await registry.pullManifest(app, tagged('v3')), { digest: late.digest })
+})
 
 t.test('R296: an image that was sent twice is gone with its delete', async t => {
   const engine = createEngine()
