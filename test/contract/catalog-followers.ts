@@ -59,6 +59,18 @@ async function family(catalog: Catalog): Promise<void> {
 }
 
 export function followersContract(t: Test, makeCatalog: MakeCatalog): void {
+  t.test('R458: it is known when somebody deleted a manifest last, wherever', async t => {
+    const catalog = await makeCatalog(t)
+    await push(catalog, 'one')
+    await push(catalog, 'one', { repository: secret })
+    t.equal(await catalog.deletedAt(digestNamed('one')), undefined)
+    await remove(catalog, 'one', 9)
+    t.equal(await catalog.deletedAt(digestNamed('one')), 9)
+    await catalog.removeMember(secret, digestNamed('one'), { followedSinceMs: 5 })
+    t.equal(await catalog.deletedAt(digestNamed('one')), 9, 'the latest')
+    t.equal(await catalog.deletedAt(digestNamed('never seen')), undefined)
+  })
+
   t.test('R384: what a deleted manifest listed, and what was about it, follows it', async t => {
     const catalog = await makeCatalog(t)
     await family(catalog)

@@ -47,6 +47,8 @@ export function followerReads(database: Database) {
     )
     .pluck()
 
+  const deletedAt = database.prepare('SELECT deleted_at FROM content WHERE digest = ?').pluck()
+
   return {
     listFollowers({
       beforeMs,
@@ -64,6 +66,8 @@ export function followerReads(database: Database) {
       }))
     },
     firstFollowsAt: (fromMs: number) => first.get(fromMs) as number | undefined,
+    deletedAt: (digest: Digest) =>
+      (deletedAt.get(digestBytes(digest)) ?? undefined) as number | undefined,
     followsSince: (repository: Repository, digest: Digest) =>
       (find.get(repositoryKey(repository), digestBytes(digest)) ?? undefined) as number | undefined,
   }
@@ -89,6 +93,9 @@ export function followerWrites(database: Database, ids: Ids) {
        AND (m.holds = 0 OR @wasHeld = 1)
        AND (SELECT ${IS_GIVEN('m', 'c')} FROM content c WHERE c.id = m.content)`,
   )
+  const noteDeleted = row(
+    'UPDATE content SET deleted_at = @sinceMs WHERE id = @content AND coalesce(deleted_at, 0) < @sinceMs',
+  )
   const endBy = row(
     `UPDATE repository_content SET follows_at = NULL WHERE repository = @repository
        AND content IN (SELECT @content UNION ALL SELECT e.child FROM edge e WHERE e.parent = @content AND ${LISTS})
@@ -108,6 +115,7 @@ export function followerWrites(database: Database, ids: Ids) {
     ): void {
       const tag = digest.replace(':', '-')
       follow.run({ repository, content, sinceMs, tag, wasHeld: wasHeld ? 1 : 0 })
+      noteDeleted.run({ content, sinceMs })
     },
     /** A client has pushed it. */
     endFollowingBy(repository: Repository, manifest: Digest): void {

@@ -17,10 +17,12 @@ const { cached, kept } = CLASS_CODES
 
 // `refs`: edges that need it, from manifests that are present, and memberships as which it is a
 // manifest (schema-needs.ts). `loose_at`: since when nothing needs it; 0 until somebody has put the
-// time in. What an older minor records is as of a registry that shares, and needs what it lists.
+// time in. `deleted_at`: when a client last deleted it somewhere as a manifest, while it stayed for
+// others. What an older minor records is as of a registry that shares, and needs what it lists.
 const COLUMNS = `
 ALTER TABLE content ADD COLUMN refs INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE content ADD COLUMN loose_at INTEGER;
+ALTER TABLE content ADD COLUMN deleted_at INTEGER;
 
 ALTER TABLE repository ADD COLUMN blocks INTEGER NOT NULL DEFAULT 0;
 

@@ -23,6 +23,8 @@ interface Taken {
   readonly leaves: readonly Leaves[]
   /** What follows it. */
   readonly below: readonly Follower[]
+  /** Somebody has deleted it elsewhere since: its bytes stay for as long as after any delete. */
+  readonly staysForItsGrace: boolean
 }
 
 const PAGE_ROWS = 200
@@ -89,8 +91,9 @@ class Followers {
     if (this.#taking.run.dryRun) return (await this.#takeNow(follower))?.below ?? []
     const taken = await turns.take(repositoryKey(repository), () => this.#takeNow(follower))
     if (taken === undefined) return []
+    if (taken.staysForItsGrace) await this.#deps.catalog.stampLoose(this.#taking.grace.nowMs)
     // What it listed as well: it may stay for others itself.
-    await leaving.letGo([digest, ...taken.leaves.map(each => each.digest)], 'collected')
+    else await leaving.letGo([digest, ...taken.leaves.map(each => each.digest)], 'collected')
     return taken.below
   }
 
@@ -104,8 +107,12 @@ class Followers {
     const reached = await reachOf(this.#reach(follower), digest)
     if (reached === 'for good' && !run.dryRun) await catalog.endFollowing({ repository, digest })
     if (reached !== undefined) return undefined
+    const deletedAtMs = (await catalog.deletedAt(digest)) ?? 0
+    const staysForItsGrace = deletedAtMs > sinceMs && !grace.isOver(deletedAtMs)
     // Of what has gone in a run before the catalog tells itself.
-    const leaves = await (run.dryRun ? loosened : new Loosened(catalog)).leaveRepository(follower)
+    const leaves = staysForItsGrace
+      ? []
+      : await (run.dryRun ? loosened : new Loosened(catalog)).leaveRepository(follower)
     const followers = await followersOf(this.#reach(follower), digest)
     const tags: string[] = []
     for await (const { tag } of tagsTo(this.#reach(follower), digest))
@@ -114,7 +121,8 @@ class Followers {
     if (run.dryRun) this.#gone.add(keyOf(follower))
     else if (!(await removeManifest(this.#deps, repository, digest, how))) return undefined
     this.#tell(follower, { tags, leaves })
-    return { leaves, below: followers.map(each => ({ repository, digest: each, sinceMs })) }
+    const below = followers.map(each => ({ repository, digest: each, sinceMs }))
+    return { leaves, below, staysForItsGrace }
   }
 
   /** Undefined when it follows nothing any more, or its grace is not over. */

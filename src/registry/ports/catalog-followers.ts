@@ -30,6 +30,11 @@ export interface FollowerReads {
    * called last.
    */
   followsSince(repository: Repository, digest: Digest): Promise<number | undefined>
+  /**
+   * When it was last removed with `followedSinceMs`, from whichever repository: the latest of these
+   * times. Undefined when it never was.
+   */
+  deletedAt(digest: Digest): Promise<number | undefined>
 }
 
 export interface FollowerWrites {

@@ -14,6 +14,8 @@ export class MemoryFollowers {
   /** Of each repository, where its tags pointed before the write. */
   #tags: readonly (readonly [RepositoryState, readonly (readonly [string, Digest])[]])[] = []
 
+  readonly #deletedAt = new Map<Digest, number>()
+
   constructor(all: MemoryRepositories) {
     this.#all = all
   }
@@ -43,6 +45,7 @@ export class MemoryFollowers {
     removed: Digest,
     { sinceMs, follows: mayFollow }: { sinceMs: number; follows: (each: Digest) => boolean },
   ): void {
+    this.#deletedAt.set(removed, Math.max(this.#deletedAt.get(removed) ?? 0, sinceMs))
     const { members, tags, follows } = state
     const from = removed.replace(':', '-')
     const about = tags
@@ -104,6 +107,10 @@ export class MemoryFollowers {
 
   since(repository: Repository, digest: Digest): number | undefined {
     return this.#all.find(repository)?.follows.get(digest)
+  }
+
+  deletedAt(digest: Digest): number | undefined {
+    return this.#deletedAt.get(digest)
   }
 
   #stamped(): Follower[] {

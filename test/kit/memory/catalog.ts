@@ -195,6 +195,7 @@ function readsOn({
     listFollowers: page => followers.list(page),
     firstFollowsAt: fromMs => followers.first(fromMs),
     followsSince: (repository, digest) => followers.since(repository, digest),
+    deletedAt: digest => followers.deletedAt(digest),
     listManifests: (repository, page) => listManifests(all, repository, page),
     findNeed: (digest, asOf) => findNeed(all, space, digest, asOf),
     listUnneededWithout: (image, left) => listUnneededWithout(all, image, left),

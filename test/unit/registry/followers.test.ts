@@ -136,6 +136,28 @@ t.test('R384: two indexes that share an image, deleted at once or one by one', a
   }
 })
 
+t.test('R458: what somebody deleted elsewhere a moment ago has its own grace', async t => {
+  const beside = localOf('team/beside')
+  for (const whole of [index, nested]) {
+    const engine = createEngine()
+    await pushImage(engine.registry, app, whole, 'v1')
+    await pushImage(engine.registry, beside, one, 'v1')
+    await remove(engine, whole)
+    await engine.clock.advance(GRACE_MS)
+    await remove(engine, one, beside)
+    await engine.clock.advance(1)
+    const told = await collected(engine, true)
+    t.strictSame(await collected(engine), told)
+    t.strictSame(onDisk(engine), filesOf(one))
+    t.notOk(await pulls(engine, one), 'it is in neither repository')
+    await engine.clock.advance(GRACE_MS - 1)
+    t.match(await collected(engine), { count: 0 })
+    await engine.clock.advance(2)
+    await collected(engine)
+    t.strictSame(onDisk(engine), [])
+  }
+})
+
 t.test('R384: of what loses its tag meanwhile the grace begins with that', async t => {
   const engine = createEngine()
   await pushImage(engine.registry, app, index, 'v1')
