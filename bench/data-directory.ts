@@ -9,6 +9,7 @@ import type { SqliteCatalog } from '../src/catalog/sqlite/catalog.ts'
 import { type Digest, digestOf } from '../src/oci/digest.ts'
 import { parseRepositoryKey, parseTag } from '../src/oci/reference.ts'
 import type { Edge } from '../src/registry/ports/catalog-content.ts'
+import type { ColdPlace } from '../src/registry/ports/catalog-images.ts'
 import { systemClock } from '../src/server/clock.ts'
 import { document, MEDIA_TYPES } from '../test/kit/image.ts'
 
@@ -78,13 +79,19 @@ export async function makeDataDirectory(
 export async function letImagesGo(directory: string, blobs: number): Promise<void> {
   const catalog = await openCatalog(directory)
   try {
-    const images = await catalog.listColdest({ limit: Math.floor(blobs / PER_IMAGE) })
     const atMs = Date.now()
-    await Promise.all(
-      images.map(({ repository, digest }) =>
-        catalog.evictImage({ repository, digest, reason: 'evicted', atMs }),
-      ),
-    )
+    let left = Math.floor(blobs / PER_IMAGE)
+    let after: ColdPlace | undefined
+    do {
+      const { images, next } = await catalog.listColdest({ limit: left, after })
+      await Promise.all(
+        images.map(({ repository, digest }) =>
+          catalog.evictImage({ repository, digest, reason: 'evicted', atMs }),
+        ),
+      )
+      left -= images.length
+      after = next
+    } while (left > 0 && after !== undefined)
   } finally {
     await closeInOrder(catalog)
   }

@@ -3,7 +3,7 @@
 import type { Test } from 'tap'
 import type { Digest } from '../../src/oci/digest.ts'
 import { parseRepositoryKey, parseTag, repositoryKey } from '../../src/oci/reference.ts'
-import type { Footprint } from '../../src/registry/ports/catalog-images.ts'
+import type { ColdPlace, Footprint } from '../../src/registry/ports/catalog-images.ts'
 import type { Catalog } from '../../src/registry/ports/catalog.ts'
 import {
   alpine,
@@ -12,6 +12,7 @@ import {
   latest,
   layerEdge,
   type MakeCatalog,
+  MANIFEST_TYPE,
   manifestNamed,
   pullOf,
   pushOf,
@@ -29,7 +30,7 @@ function named(digests: readonly string[]): string[] {
 }
 
 const coldest = async (catalog: Catalog) =>
-  named((await catalog.listColdest({ limit: 9 })).map(({ digest }) => digest))
+  named((await catalog.listColdest({ limit: 9 })).images.map(({ digest }) => digest))
 const leaving = async (catalog: Catalog) =>
   named((await catalog.listLeaving({ limit: 9 })).map(({ digest }) => digest)).sort()
 
@@ -147,6 +148,43 @@ export function imagesContract(t: Test, makeCatalog: MakeCatalog): void {
     t.match(await catalog.usageOf(alpine, digestNamed('arm64')), { usedAtMs: 50, pulls: 0 })
   })
 
+  t.test('an index that is used has its manifests leave as if they were', async t => {
+    const catalog = await makeCatalog(t)
+    await pullIndex(catalog)
+    await catalog.recordManifest(pullOf(manifestNamed('other'), { atMs: 9 }))
+    t.strictSame(await coldest(catalog), ['amd64', 'arm64', 'other'])
+    const use = (name: string, atMs: number) =>
+      catalog.noteUses([{ repository: alpine, digest: digestNamed(name), count: 1, atMs }])
+    await use('index', 50)
+    await use('arm64', 60)
+    t.strictSame(await coldest(catalog), ['other', 'amd64', 'arm64'])
+    const { images } = await catalog.listColdest({ limit: 9 })
+    t.match(images[1], { digest: digestNamed('amd64'), usedAtMs: 50, warmthMs: 50, pulls: 0 })
+    const found: string[] = []
+    for (let after: ColdPlace | undefined, at = 0; at < 3; at += 1) {
+      const [image] = (await catalog.listColdest({ limit: 1, after })).images
+      if (image !== undefined) found.push(image.digest)
+      after = image
+    }
+    t.strictSame(named(found), ['other', 'amd64', 'arm64'], 'page by page, too')
+  })
+
+  t.test('an index that is held keeps nothing warm, but tells that it was used', async t => {
+    const catalog = await makeCatalog(t)
+    await pullIndex(catalog)
+    const index = { digest: digestNamed('index'), mediaType: MANIFEST_TYPE, sizeBytes: 500 }
+    const edges = ['amd64', 'arm64'].map(name => layerEdge(name, { kind: 'manifest' }))
+    await catalog.recordPush(pushOf('index', { manifest: { ...index, edges } }))
+    await catalog.recordManifest(pullOf(manifestNamed('other'), { atMs: 9 }))
+    await catalog.noteUses([{ repository: alpine, digest: index.digest, count: 1, atMs: 50 }])
+    const { images } = await catalog.listColdest({ limit: 9 })
+    t.match(images, [
+      { digest: digestNamed('amd64'), warmthMs: 2, usedAtMs: 50 },
+      { digest: digestNamed('arm64'), warmthMs: 3, usedAtMs: 50 },
+      { digest: digestNamed('other'), warmthMs: 9, usedAtMs: 9 },
+    ])
+  })
+
   t.test('the image that a tag has left goes before all others', async t => {
     const catalog = await makeCatalog(t)
     for (const [at, name] of ['other', 'image'].entries())
@@ -155,7 +193,7 @@ export function imagesContract(t: Test, makeCatalog: MakeCatalog): void {
     await catalog.recordManifest(pullOf(manifestNamed('next'), { tag: latest, atMs: 5 }))
     t.strictSame(await coldest(catalog), ['other', 'next', 'image'], 'a tag still points to it')
     await catalog.recordPush(pushOf('next', { tags: [stable], hold: 'nothing' }))
-    const cold = await catalog.listColdest({ limit: 2 })
+    const { images: cold } = await catalog.listColdest({ limit: 2 })
     t.strictSame(named(cold.map(({ digest }) => digest)), ['image', 'other'])
     await catalog.noteUses([
       { repository: alpine, digest: digestNamed('image'), count: 1, atMs: 20 },
@@ -167,10 +205,10 @@ export function imagesContract(t: Test, makeCatalog: MakeCatalog): void {
     const catalog = await makeCatalog(t)
     await pullIndex(catalog)
     await catalog.recordPush(pushOf('kept', { tags: [] }))
-    const [first] = await catalog.listColdest({ limit: 1 })
+    const [first] = (await catalog.listColdest({ limit: 1 })).images
     if (first === undefined) throw new Error('there are two')
     t.match(first, { digest: digestNamed('amd64'), usedAtMs: 2, warmthMs: 2, isIndex: false })
-    t.match(await catalog.listColdest({ limit: 9, after: first }), [
+    t.match((await catalog.listColdest({ limit: 9, after: first })).images, [
       { repository: alpine, digest: digestNamed('arm64') },
     ])
   })

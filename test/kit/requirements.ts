@@ -444,6 +444,8 @@ const PLATFORM: readonly Row[] = [
     'what the catalog counts wrongly is found and mended, and nothing needed leaves for it',
   ],
   [404, 'P1', 'a delete is remembered for a month, whatever the clock says, and not for good'],
+  [440, 'P1', 'what an index lists makes no use of it any more to write'],
+  [441, 'P1', 'whatever may not leave, each look for what may ends after some rows'],
   [379, 'P1', 'no statement of the catalog goes through all of a large table'],
   [383, 'P0', 'what a registry that does not share lists, and has not delivered, holds nothing'],
   [340, 'P1', 'an operator sees what takes the disk, what stays free, and for what'],

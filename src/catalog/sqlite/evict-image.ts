@@ -1,19 +1,14 @@
-// An image that leaves its repository when there is no room (docs/adr/0030-eviction.md): which ones
-// may, the coldest first, and what goes along. What that would be is worked out in footprint.ts
-// and ended-members.ts, by the same conditions; the way through them is written there once more,
-// since no table knows what has only been thought away.
+// An image that leaves its repository when there is no room (docs/adr/0030-eviction.md): whether it
+// may, and what goes along. What that would be is worked out in footprint.ts and ended-members.ts,
+// by the same conditions; the way through them is written there once more, since no table knows
+// what has only been thought away.
 import type { Database } from 'better-sqlite3'
 import type { Digest } from '../../oci/digest.ts'
-import { parseRepositoryKey, type RepositoryKey, repositoryKey } from '../../oci/reference.ts'
-import type {
-  ColdImage,
-  Eviction,
-  ImageReads,
-  RepositoryBytes,
-} from '../../registry/ports/catalog-images.ts'
+import type { RepositoryKey } from '../../oci/reference.ts'
+import type { Eviction, RepositoryBytes } from '../../registry/ports/catalog-images.ts'
 import type { ContentClass } from '../../registry/ports/blob-store-content.ts'
 import type { Page } from '../../registry/ports/catalog-tags.ts'
-import { CLASS_CODES, digestBytes, digestFromBytes, EDGE_CODES } from './encoding.ts'
+import { CLASS_CODES, digestBytes, EDGE_CODES } from './encoding.ts'
 import type { GhostWrites } from './ghosts.ts'
 import { FOR_OTHERS } from './holds.ts'
 import type { Ids } from './ids.ts'
@@ -28,15 +23,7 @@ import {
 } from './needed.ts'
 import { LIST_ALONE } from './remove-member.ts'
 import { BLOCK_BYTES } from './schema-space.ts'
-
-interface ColdRow {
-  readonly key: string
-  readonly digest: Buffer
-  readonly warmth: number
-  readonly used_at: number
-  readonly pulls: number
-  readonly is_index: number
-}
+import { IS_ASKED } from './uses-by-index.ts'
 
 /** Of the member `m` with the content `c`, an image: its repository keeps it for nobody. */
 const IS_UNHELD = (contentClass: ContentClass) =>
@@ -45,52 +32,28 @@ const IS_UNHELD = (contentClass: ContentClass) =>
   AND ${UNPROMISED_THERE}`
 
 /** And nor does another. That it is loose by its leaving is another question. */
-const IS_EVICTABLE = IS_UNHELD('cached')
-
-/**
- * Entries of an index that are looked at for manifests that are here: it has one for each platform
- * and is as long as its author likes, and who lists images looks at many. One whose first so many
- * are not here counts as one of which none is.
- */
-const ENTRIES_ASKED = 256
-const FIRST_LISTED = (index: string) =>
-  `(SELECT child, kind FROM edge WHERE parent = ${index} LIMIT ${ENTRIES_ASKED}) entry`
+export const IS_EVICTABLE = IS_UNHELD('cached')
 
 /**
  * Manifests that an index lists, and that are here and were given to its repository: it leaves
  * with the last of them. Not those that are kept: who knows one of them could hold what it likes.
  */
 export const GIVEN_CHILDREN = (repository: string, index: string) => `
-  SELECT g.content FROM ${FIRST_LISTED(index)}
+  SELECT g.content FROM edge entry
   CROSS JOIN repository_content g ON g.repository = ${repository} AND g.content = entry.child AND g.media_type <> ''
   CROSS JOIN content gc ON gc.id = g.content AND gc.present = 1 AND gc.class = ${CLASS_CODES.cached}
-  WHERE entry.kind = ${EDGE_CODES.manifest} AND entry.child <> ${index}`
-
-const LIST_COLDEST = `
-SELECT r.key, c.digest, m.warmth, m.used_at, m.pulls,
-  EXISTS (SELECT 1 FROM ${FIRST_LISTED('m.content')} WHERE entry.kind = ${EDGE_CODES.manifest}) AS is_index
-FROM repository_content m INDEXED BY member_by_warmth
-CROSS JOIN content c ON c.id = m.content
-CROSS JOIN repository r ON r.id = m.repository
-WHERE (m.warmth, m.repository, m.content) > (?, ?, ?) AND ${IS_EVICTABLE}
-  AND NOT EXISTS (${GIVEN_CHILDREN('m.repository', 'm.content')})
-ORDER BY m.warmth, m.repository, m.content LIMIT ?`
+  WHERE entry.parent = ${index} AND ${IS_ASKED('entry')} AND entry.child <> ${index}`
 
 /** All but subjects: named, so that a blob that very many list is looked up with its lister. */
 const LISTED_KINDS = [EDGE_CODES.manifest, EDGE_CODES.config, EDGE_CODES.layer].join(', ')
-const BEFORE_ALL = [Number.MIN_SAFE_INTEGER, 0, 0]
 
-export function coldReads(database: Database) {
-  const list = database.prepare(LIST_COLDEST)
+export function imageReads(database: Database) {
   const listBytes = database.prepare(
     'SELECT key AS repository, blocks FROM repository WHERE key > ? AND blocks > 0 ORDER BY key LIMIT ?',
   )
   const listsThis = database.prepare(
     `SELECT 1 FROM edge e WHERE e.child = (SELECT id FROM content WHERE digest = ?) AND e.kind IN (${LISTED_KINDS})
        AND e.parent = (SELECT id FROM content WHERE digest = ?)`,
-  )
-  const findIds = database.prepare(
-    `SELECT coalesce((SELECT id FROM repository WHERE key = ?), 0), coalesce((SELECT id FROM content WHERE digest = ?), 0)`,
   )
 
   return {
@@ -100,25 +63,6 @@ export function coldReads(database: Database) {
       (listBytes.all(after, limit) as { repository: RepositoryKey; blocks: number }[]).map(
         ({ repository, blocks }) => ({ repository, bytes: blocks * BLOCK_BYTES }),
       ),
-    listColdest({ limit, after }: Parameters<ImageReads['listColdest']>[0]): ColdImage[] {
-      const from =
-        after === undefined
-          ? BEFORE_ALL
-          : [
-              after.warmthMs,
-              ...(findIds
-                .raw()
-                .get(repositoryKey(after.repository), digestBytes(after.digest)) as number[]),
-            ]
-      return (list.all(...from, limit) as ColdRow[]).map(row => ({
-        repository: parseRepositoryKey(row.key),
-        digest: digestFromBytes(row.digest),
-        warmthMs: row.warmth,
-        usedAtMs: row.used_at,
-        pulls: row.pulls,
-        isIndex: row.is_index === 1,
-      }))
-    },
   }
 }
 

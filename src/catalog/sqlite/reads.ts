@@ -8,7 +8,8 @@ import { followerReads } from './followers.ts'
 import { ghostReads } from './ghosts.ts'
 import { holdReads } from './holds.ts'
 import { holdingReads } from './holdings.ts'
-import { coldReads } from './evict-image.ts'
+import { coldReads } from './coldest.ts'
+import { imageReads } from './evict-image.ts'
 import { footprintReads } from './footprint.ts'
 import { leavingReads } from './leaving.ts'
 import { listReads } from './lists.ts'
@@ -46,6 +47,7 @@ export function prepareReads(database: Database, nowMs: () => number): SyncReads
     ...holdReads(database),
     ...usageReads(database),
     ...coldReads(database),
+    ...imageReads(database),
     ...footprintReads(database),
   }
 }

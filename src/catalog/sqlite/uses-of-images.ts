@@ -1,5 +1,6 @@
 // Uses of images and their tags: what of them is written, and asked for. The first one is written
-// by a trigger, when a repository is given the manifest (schema-space.ts).
+// by a trigger, when a repository is given the manifest (schema-space.ts). What an index lists has
+// no part in what is written (uses-by-index.ts).
 import type { Database } from 'better-sqlite3'
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
@@ -9,8 +10,10 @@ import type { CountedUses } from '../../registry/ports/catalog-uses.ts'
 import { COOLED_MS, usedAgain, warmestMs } from '../warmth.ts'
 import { digestBytes, digestFromBytes, EDGE_CODES } from './encoding.ts'
 import type { Ids } from './ids.ts'
+import { IS_ASKED, prepareUsesByIndex } from './uses-by-index.ts'
 
 interface UsageRow {
+  readonly repository: number
   readonly content: number
   readonly used_at: number
   readonly counted_at: number
@@ -25,12 +28,6 @@ interface TagUsageRow {
   readonly pulled_at: number | null
   readonly pulls: number
 }
-
-/**
- * Children of an index, looked up once for all its tags: it may list tens of thousands, and pushes
- * wait behind whoever writes.
- */
-type Given = Map<string, readonly number[]>
 
 /**
  * Put right with each batch of uses, the warmest first. A day in a wrong year may have used every
@@ -51,13 +48,14 @@ CROSS JOIN repository_content p ON p.content = e.parent AND p.repository = @repo
 CROSS JOIN tag t INDEXED BY tag_by_content ON t.content = e.parent AND t.repository = @repository
 WHERE e.child = @image AND e.kind = ${EDGE_CODES.manifest}`
 
-const USAGE = `SELECT m.content, m.used_at, m.counted_at, m.pulls, m.warmth FROM repository_content m`
+const USAGE = `SELECT m.repository, m.content, m.used_at, m.counted_at, m.pulls, m.warmth FROM repository_content m`
 
 const TAG_USAGE = `
 SELECT t.name, c.digest, t.pushed_at, t.pulled_at, t.pulls FROM tag t JOIN content c ON c.id = t.content
 WHERE t.repository = (SELECT id FROM repository WHERE key = ?)`
 
 export function usageReads(database: Database) {
+  const usesByIndex = prepareUsesByIndex(database)
   const find = database.prepare(
     `${USAGE} WHERE m.repository = (SELECT id FROM repository WHERE key = ?)
        AND m.content = (SELECT id FROM content WHERE digest = ?) AND m.media_type <> ''`,
@@ -80,7 +78,10 @@ export function usageReads(database: Database) {
     usageOf(repository: Repository, digest: Digest): ImageUsage | undefined {
       const key = [repositoryKey(repository), digestBytes(digest)]
       const row = find.get(...key) as UsageRow | undefined
-      return row && { usedAtMs: row.used_at, pulls: row.pulls, warmthMs: row.warmth }
+      if (row === undefined) return undefined
+      const { warmest, usedAt } = usesByIndex(row.repository, row.content)
+      const warmthMs = Math.max(row.warmth, warmest?.warmth ?? row.warmth)
+      return { usedAtMs: Math.max(row.used_at, usedAt), pulls: row.pulls, warmthMs }
     },
     listTagUsage: (repository: Repository, { after = '', limit }: Page): TagUsage[] =>
       (listTags.all(repositoryKey(repository), after, limit) as TagUsageRow[]).map(tagUsageFrom),
@@ -107,12 +108,11 @@ export function usageWrites(database: Database, ids: Ids) {
   return { noteUsesOfImages, cool }
 
   function noteUsesOfImages(uses: readonly CountedUses[]): void {
-    const given: Given = new Map()
     for (const { repository, digest, tag, count, atMs } of uses) {
       const id = ids.knownRepository(repository)
       if (id === undefined) continue
       const row = sql.find.get(id, ids.knownContent(digest)) as UsageRow | undefined
-      if (row !== undefined) note(id, row, { count, atMs, given })
+      if (row !== undefined) touch(row, { count, atMs })
       if (tag !== undefined) sql.notePull.run(atMs, count, id, tag)
     }
     if (uses.length > 0) putRight(Math.max(...uses.map(({ atMs }) => atMs)))
@@ -123,31 +123,17 @@ export function usageWrites(database: Database, ids: Ids) {
     sql.putRight.run({ atMs, warmestMs: warmestMs(atMs) })
   }
 
-  /** Of an index for its manifests as well, as which it was not pulled. */
-  function note(
-    repository: number,
-    image: UsageRow,
-    { given, ...use }: { count: number; atMs: number; given: Given },
-  ): void {
-    touch(repository, image, use)
-    const key = `${repository} ${image.content}`
-    const children = given.get(key) ?? (sql.listGiven.all(repository, image.content) as number[])
-    given.set(key, children)
-    for (const child of children)
-      touch(repository, sql.find.get(repository, child) as UsageRow, { ...use, count: 0 })
-  }
-
-  function touch(
-    repository: number,
-    row: UsageRow,
-    { count, atMs }: { count: number; atMs: number },
-  ): void {
+  function touch(row: UsageRow, { count, atMs }: { count: number; atMs: number }): void {
     const before = { usedAtMs: row.used_at, countedAtMs: row.counted_at, warmthMs: row.warmth }
     const { usedAtMs, countedAtMs, warmthMs } = usedAgain(before, atMs)
-    sql.update.run(usedAtMs, countedAtMs, row.pulls + count, warmthMs, repository, row.content)
+    const key = [row.repository, row.content]
+    sql.update.run(usedAtMs, countedAtMs, row.pulls + count, warmthMs, ...key)
   }
 
-  /** A tag has left this image; another may still point to it, or to an index that lists it. */
+  /**
+   * A tag has left this image; another may still point to it, or to an index that lists it. Of an
+   * index those of its manifests cool as well that it keeps warm.
+   */
   function cool(repository: number, content: number): void {
     const children = sql.listGiven.all(repository, content) as number[]
     for (const image of [content, ...children])
@@ -165,7 +151,7 @@ function prepareUsage(database: Database) {
     listGiven: row(
       `SELECT m.content FROM repository_content m
        WHERE m.repository = ? AND m.media_type <> '' AND m.content IN (
-         SELECT child FROM edge WHERE parent = ? AND kind = ${EDGE_CODES.manifest} AND child <> parent)`,
+         SELECT child FROM edge WHERE parent = ? AND ${IS_ASKED('edge')} AND child <> parent)`,
     ).pluck(),
     update: row(
       `UPDATE repository_content SET used_at = ?, counted_at = ?, pulls = ?, warmth = ?

@@ -2,7 +2,7 @@
 // unused first, then images, the coldest first; a page at a time. What was passed over is not
 // looked at again by runs that begin moments later: there may be very much of it.
 import type { Catalog } from '../ports/catalog.ts'
-import type { ColdImage } from '../ports/catalog-images.ts'
+import type { ColdPlace } from '../ports/catalog-images.ts'
 import type { LooseContent } from '../ports/catalog-space.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Candidate, Stage, Verdict } from './candidate.ts'
@@ -18,7 +18,7 @@ const RESUMED_FOR_MS = 10_000
 export interface ScanPlace {
   readonly stage: number
   /** Undefined: still among what is loose. */
-  readonly images?: { readonly after?: ColdImage }
+  readonly images?: { readonly after?: ColdPlace }
   readonly looseAfter?: LooseContent
   readonly sinceMs: number
 }
@@ -89,6 +89,7 @@ export class Order {
         if (stage.takes.includes(await judge(each, stage))) candidates.push(each)
         await pause()
       }
+      await pause()
       if (candidates.length > 0) return { stage, candidates }
     }
   }
@@ -106,7 +107,10 @@ export class Order {
     this.#place = { stage: stage + 1, sinceMs }
   }
 
-  /** Empty at the end of the stage, which the place is behind then. */
+  /**
+   * Empty at the end of the stage, which the place is behind then; and where none may leave of what
+   * was looked at.
+   */
   async #page(stage: Stage): Promise<readonly Candidate[]> {
     const { catalog } = this.#deps
     // What is loose is in nobody's quota by itself.
@@ -119,8 +123,8 @@ export class Order {
       this.#place = { ...this.#place, ...next }
       return page.map(content => ({ kind: 'loose', content }))
     }
-    const page = await catalog.listColdest({ limit: IMAGE_PAGE, ...images })
-    const after = page.at(-1)
+    const { images: page, next } = await catalog.listColdest({ limit: IMAGE_PAGE, ...images })
+    const after = next ?? page.at(-1)
     if (after === undefined) this.#goOn()
     else this.#place = { ...this.#place, images: { after } }
     return page.map(image => ({ kind: 'image', image }))

@@ -1,10 +1,11 @@
 // What holds an image here, and where it stands among those that leave when there is no room: the
 // end of `why`. It looks at what eviction would look at, and changes nothing.
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { Pin } from '../pins/pins.ts'
 import type { Hold } from '../ports/holds.ts'
-import type { ColdImage } from '../ports/catalog-images.ts'
+import type { ColdImage, ColdPlace } from '../ports/catalog-images.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import {
   type Outlook,
@@ -15,7 +16,7 @@ import {
 import { formatSelector } from '../pins/selectors.ts'
 import type { FoundImage } from './find-image.ts'
 import type { OperatorDeps } from './operator-deps.ts'
-import { rowsOf } from '../pages.ts'
+import { PAGE_ROWS } from '../pages.ts'
 
 /** So far down the order is looked: nobody waits for a place beyond it. */
 const LOOKED_AT_MAX = 10_000
@@ -133,16 +134,23 @@ async function lastOf(
   units: Set<Digest>,
 ): Promise<number | undefined> {
   const key = repositoryKey(repository)
-  const coldest = rowsOf<ColdImage, ColdImage>(
-    page => catalog.listColdest(page),
-    image => image,
-  )
   let looked = 0
-  for await (const image of coldest) {
+  for await (const image of coldestOf(catalog)) {
     const isUnit = repositoryKey(image.repository) === key && units.delete(image.digest)
     if (isUnit && units.size === 0) return looked
     looked += 1
     if (looked === LOOKED_AT_MAX) return undefined
   }
   return undefined
+}
+
+/** One after the other; others have their turn between pages. */
+async function* coldestOf(catalog: Pick<Catalog, 'listColdest'>): AsyncGenerator<ColdImage> {
+  let after: ColdPlace | undefined
+  do {
+    const page = await catalog.listColdest({ limit: PAGE_ROWS, after })
+    yield* page.images
+    after = page.next
+    await nextTurn()
+  } while (after !== undefined)
 }

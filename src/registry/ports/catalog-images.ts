@@ -12,12 +12,23 @@ export interface Image {
   readonly digest: Digest
 }
 
-export interface ColdImage extends Image {
-  /** In its order images leave. */
+/** Where it stands in the order in which images leave. */
+export interface ColdPlace extends Image {
   readonly warmthMs: number
+  /** The index there that keeps it so warm; undefined: its own uses do. */
+  readonly by: Digest | undefined
+}
+
+export interface ColdImage extends ColdPlace {
   readonly usedAtMs: number
   readonly pulls: number
   readonly isIndex: boolean
+}
+
+export interface ColdPage {
+  readonly images: readonly ColdImage[]
+  /** What to go on behind; undefined: that was all. */
+  readonly next: ColdPlace | undefined
 }
 
 export interface Eviction extends Image {
@@ -60,6 +71,10 @@ export interface RepositoryBytes {
   readonly bytes: number
 }
 
+/**
+ * Uses of itself, and of indexes there that list it among their first 256 entries: those are no
+ * pulls. Of indexes that are held, only when they were used.
+ */
 export interface ImageUsage {
   readonly usedAtMs: number
   readonly pulls: number
@@ -85,13 +100,14 @@ export interface ReturnedImages {
 
 export interface ImageReads {
   /**
-   * Images that may be evicted, the coldest first, of equals in no order. `after`: the last one of
-   * the page before.
+   * Images that may be evicted, the coldest first, of equals in no order; fewer than `limit`, or
+   * none, where many are looked at that may not. `after`: `next` of the page before, or one of its
+   * images.
    */
   listColdest(page: {
     readonly limit: number
-    readonly after?: Pick<ColdImage, 'repository' | 'digest' | 'warmthMs'>
-  }): Promise<readonly ColdImage[]>
+    readonly after?: ColdPlace | undefined
+  }): Promise<ColdPage>
   /**
    * What would leave if these were evicted, one after the other. `after`: once others have been
    * before, and nothing was asked yet after what came after them. `spared`: as of each `Eviction`.

@@ -12,6 +12,7 @@ import {
 } from '../../../src/oci/reference.ts'
 import type {
   ColdImage,
+  ColdPage,
   Eviction,
   Footprint,
   Image,
@@ -89,9 +90,6 @@ export class MemoryImages {
       const state = this.#all.find(repository)
       if (state === undefined) continue
       this.#touch(state, digest, { count, atMs })
-      if (state.usage.has(digest))
-        for (const child of this.#children(state, digest))
-          this.#touch(state, child, { count: 0, atMs })
       if (tag === undefined || !state.tags.has(tag)) continue
       const usage = state.tagUsage.get(tag) ?? { pulls: 0 }
       const pulledAtMs = Math.max(usage.pulledAtMs ?? 0, atMs)
@@ -108,10 +106,19 @@ export class MemoryImages {
   }
 
   usageOf(repository: Repository, digest: Digest): ImageUsage | undefined {
-    const usage = this.#all.find(repository)?.usage.get(digest)
-    if (usage === undefined) return undefined
-    const { usedAtMs, pulls, warmthMs } = usage
-    return { usedAtMs, pulls, warmthMs }
+    const state = this.#all.find(repository)
+    return state && this.#usageIn(state, digest)
+  }
+
+  /** With that of indexes that list it. */
+  #usageIn(state: RepositoryState, digest: Digest): ImageUsage | undefined {
+    const own = state.usage.get(digest)
+    if (own === undefined) return undefined
+    const indexes = [...state.usage].filter(([index]) => this.#listsManifest(index, digest))
+    const usedAtMs = Math.max(own.usedAtMs, ...indexes.map(([, usage]) => usage.usedAtMs))
+    const unheld = indexes.filter(([index]) => !state.holds.has(index))
+    const warmthMs = Math.max(own.warmthMs, ...unheld.map(([, usage]) => usage.warmthMs))
+    return { usedAtMs, pulls: own.pulls, warmthMs }
   }
 
   listTagsOf({ repository, digest }: Image, limit: number): Tag[] {
@@ -141,24 +148,25 @@ export class MemoryImages {
       })
   }
 
-  listColdest({ limit, after }: Parameters<ImageReads['listColdest']>[0]): ColdImage[] {
+  listColdest({ limit, after }: Parameters<ImageReads['listColdest']>[0]): ColdPage {
     const images = this.#all
       .all()
-      .flatMap(([key, state]) =>
-        [...state.usage].map(([digest, usage]) => ({ key, state, digest, usage })),
-      )
+      .flatMap(([key, state]) => [...state.usage.keys()].map(digest => ({ key, state, digest })))
       .filter(({ state, digest }) => this.#isEvictable(state, digest))
       .filter(({ state, digest }) => this.#givenChildren(state, digest).length === 0)
-      .sort((a, b) => a.usage.warmthMs - b.usage.warmthMs)
-      .map(({ key, digest, usage: { usedAtMs, warmthMs, pulls } }): ColdImage => {
+      .flatMap(({ key, state, digest }): ColdImage[] => {
+        const usage = this.#usageIn(state, digest)
         const isIndex = (this.#all.edges.get(digest) ?? []).some(({ kind }) => kind === 'manifest')
-        return { repository: parseRepositoryKey(key), digest, usedAtMs, warmthMs, pulls, isIndex }
+        const repository = parseRepositoryKey(key)
+        return usage === undefined ? [] : [{ repository, digest, ...usage, isIndex, by: undefined }]
       })
+      .sort((a, b) => a.warmthMs - b.warmthMs)
     const last = images.findIndex(
       ({ repository, digest }) =>
         digest === after?.digest && repository.name === after?.repository.name,
     )
-    return images.slice(last + 1, last + 1 + limit)
+    const page = images.slice(last + 1, last + 1 + limit)
+    return { images: page, next: page.length < limit ? undefined : page.at(-1) }
   }
 
   evictImage(eviction: Eviction): void {

@@ -163,7 +163,7 @@ export class OperatorJudge {
     const above = await bytesOf(world, CEILED)
     // What is kept by way of another repository counts, and can't leave. What would take from the
     // floor of another stays, too: a floor is for who shares as well.
-    const cold = await world.catalog.listColdest({ limit: 100 })
+    const { images: cold } = await world.catalog.listColdest({ limit: 100 })
     const own = cold.filter(each => repositoryKey(each.repository) === repositoryKey(CEILED))
     const { byImage } = await world.catalog.footprint(own)
     const mayLeave = byImage.some(({ repositories }) =>

@@ -41,7 +41,7 @@ async function collect({ edge: { registry } }: ClientsOf): Promise<void> {
 }
 
 async function evict({ world: { schedule }, edge: { catalog, registry } }: ClientsOf) {
-  const images = await catalog.listColdest({ limit: COLDEST })
+  const { images } = await catalog.listColdest({ limit: COLDEST })
   const image = images[schedule.random.below(Math.max(1, images.length))]
   if (image === undefined) return
   await registry.leaving.evict([image], 'evicted')

@@ -189,7 +189,7 @@ t.test('what was pushed is held where it may be at no upstream, and cached elsew
   t.match(await catalog.listLooseSince({ beforeMs: 10, limit: 9 }), [
     { digest: digestNamed('nothing lists it') },
   ])
-  const coldest = await catalog.listColdest({ limit: 9 })
+  const { images: coldest } = await catalog.listColdest({ limit: 9 })
   t.same(
     new Set(coldest.map(({ digest }) => digest)),
     new Set(['delivered', 'before'].map(digestNamed)),
@@ -251,7 +251,7 @@ t.test(
     await catalog.recordPush({ ...push, atMs: 2 })
     await catalog.removeMember(repository, digest)
     t.match(await catalog.findContent(digest), { contentClass: 'kept' })
-    t.strictSame(await catalog.listColdest({ limit: 9 }), [])
+    t.strictSame((await catalog.listColdest({ limit: 9 })).images, [])
   },
 )
 
@@ -306,7 +306,7 @@ t.test('what version 2000 pushed twice stays kept when this one deletes it once'
   const isKept = async () => {
     for (const digest of [image, layer])
       t.match(await catalog.findContent(digest), { contentClass: 'kept' })
-    t.strictSame(await catalog.listColdest({ limit: 9 }), [])
+    t.strictSame((await catalog.listColdest({ limit: 9 })).images, [])
   }
   await catalog.removeMember(parseRepositoryKey(KEYS.untagged), image)
   await isKept()

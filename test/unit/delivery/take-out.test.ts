@@ -86,7 +86,7 @@ for (const tags of [['v1'], []])
         t.match(await world.catalog.findContent(digest), { contentClass: 'kept' })
         t.same(await world.catalog.holdsOf(app, digest), ['pushed'])
       }
-      t.same(await world.catalog.listColdest({ limit: 9 }), [])
+      t.same((await world.catalog.listColdest({ limit: 9 })).images, [])
     },
   )
 

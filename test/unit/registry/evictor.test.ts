@@ -380,7 +380,7 @@ t.test('R375: what is passed over is not looked at again and again', async t => 
             return typeof value === 'function' ? value.bind(target) : value
           return async (page: Parameters<typeof target.listColdest>[0]) => {
             const found = await target.listColdest(page)
-            listed += found.length
+            listed += found.images.length
             return found
           }
         },

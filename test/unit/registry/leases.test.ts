@@ -140,7 +140,7 @@ function upstreamOf(line: { readonly isDown: boolean }) {
 /** Whatever may leave does: its rows at once, its files as soon as they can. */
 async function letAllGo({ registry, clock }: Engine, catalog: Catalog): Promise<void> {
   const atMs = clock.nowMs()
-  for (const { repository, digest } of await catalog.listColdest({ limit: 99 }))
+  for (const { repository, digest } of (await catalog.listColdest({ limit: 99 })).images)
     await catalog.evictImage({ repository, digest, reason: 'evicted', atMs })
   await catalog.stampLoose(atMs)
   const loose = await catalog.listLoose({ limit: 99 })
