@@ -11,7 +11,10 @@ import type { Candidate, Stage, Verdict } from './candidate.ts'
 const LOOSE_PAGE = 256
 /** In two commits: files of the first go while the second is written. */
 const IMAGE_PAGE = 32
-/** What becomes colder than what was passed over waits for so long, at most. */
+/**
+ * What becomes colder than what was passed over waits for so long, once something was found that
+ * may leave. Before that nothing begins anew: a look that comes by very much would never end.
+ */
 const RESUMED_FOR_MS = 10_000
 
 /** Where a scan stands. */
@@ -20,6 +23,9 @@ export interface ScanPlace {
   /** Undefined: still among what is loose. */
   readonly images?: { readonly after?: ColdPlace }
   readonly looseAfter?: LooseContent
+  /** Something was found that may leave. */
+  readonly hasFound: boolean
+  /** When that was; until then, when a page was looked at last. */
   readonly sinceMs: number
 }
 
@@ -52,7 +58,7 @@ export class Order {
     this.#deps = deps
     const nowMs = deps.clock.monotonicMs()
     this.#isResumed = from !== undefined && nowMs - from.sinceMs < RESUMED_FOR_MS
-    this.#place = from !== undefined && this.#isResumed ? from : { stage: 0, sinceMs: nowMs }
+    this.#place = from !== undefined && this.#isResumed ? from : beginning(nowMs)
   }
 
   /** For the next run to go on from. */
@@ -76,7 +82,7 @@ export class Order {
           return undefined
         }
         this.#isResumed = false
-        this.#place = { stage: 0, sinceMs: this.#deps.clock.monotonicMs() }
+        this.#place = beginning(this.#deps.clock.monotonicMs())
         continue
       }
       if (!isWanted(stage)) {
@@ -90,6 +96,7 @@ export class Order {
         await pause()
       }
       await pause()
+      this.#noteLooked(candidates.length > 0)
       if (candidates.length > 0) return { stage, candidates }
     }
   }
@@ -102,9 +109,14 @@ export class Order {
         : { ...this.#place, images: { after: last.image } }
   }
 
+  #noteLooked(hasFound: boolean): void {
+    if (this.#place.hasFound) return
+    this.#place = { ...this.#place, hasFound, sinceMs: this.#deps.clock.monotonicMs() }
+  }
+
   #goOn(): void {
-    const { stage, sinceMs } = this.#place
-    this.#place = { stage: stage + 1, sinceMs }
+    const { stage, hasFound, sinceMs } = this.#place
+    this.#place = { stage: stage + 1, hasFound, sinceMs }
   }
 
   /**
@@ -129,4 +141,8 @@ export class Order {
     else this.#place = { ...this.#place, images: { after } }
     return page.map(image => ({ kind: 'image', image }))
   }
+}
+
+function beginning(nowMs: number): ScanPlace {
+  return { stage: 0, hasFound: false, sinceMs: nowMs }
 }

@@ -396,6 +396,41 @@ t.test('R375: what is passed over is not looked at again and again', async t => 
   t.ok(listed < 1_200, `${listed} looked at`)
 })
 
+t.test('R375: a look that nobody waits for to its end is gone on with by the next', async t => {
+  let gaveUp = new AbortController()
+  const world = await openEvictionWorld(t, {
+    pinned: {
+      find: async ({ name }) => (name === 'library/pinned' ? {} : undefined),
+      findContent: () => undefined,
+      digests: () => new Set(),
+      changes: 0,
+    },
+    catalog: catalog => {
+      const list = catalog.listColdest.bind(catalog)
+      return Object.assign(catalog, {
+        listColdest: async (page: Parameters<typeof list>[0]) => {
+          const found = await list(page)
+          if (found.images.every(({ repository }) => repository.name === 'library/pinned'))
+            gaveUp.abort()
+          return found
+        },
+      })
+    },
+  })
+  for (let at = 0; at < 160; at += 1)
+    await world.pulled('docker.io/library/pinned', imageOf(`${at}`, 1), { agoMs: 9 * DAY_MS })
+  await world.pulled(APP, imageOf('other', 10))
+  const manifests = async () => (await world.catalog.totals()).manifests
+  let looks = 0
+  for (; (await manifests()) === 161 && looks < 20; looks += 1) {
+    gaveUp = new AbortController()
+    await world.evictor.evict(KiB, { signal: gaveUp.signal })
+    await settle()
+    await world.clock.advance(3_000)
+  }
+  t.equal(looks, 160 / 32 + 1)
+})
+
 t.test('R372: what was used a moment ago is no colder than it was written down', async t => {
   const [a, b] = [imageOf('a', 100), imageOf('b', 100)]
   const noteUse = async () => {
