@@ -149,7 +149,8 @@ class LocalAccess implements Access {
   }
 
   #callerOf(principal: Principal): Caller {
-    const { address, login } = principal
+    const { address } = principal
+    const login = this.#settings().accounts && principal.login
     const account = login?.kind === 'account' ? login.name : undefined
     return { address, account, isLocal: () => this.#isLocal(principal) }
   }

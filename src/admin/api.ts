@@ -22,7 +22,7 @@ export interface ApiDeps {
 }
 
 export interface LookedAtAccounts {
-  /** As the configuration of the server names it. */
+  /** The whole one. */
   readonly path: string
   /** If not, the accounts of before are. */
   readonly isInForce: boolean

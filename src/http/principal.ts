@@ -27,9 +27,11 @@ export class RequestPrincipal implements Principal {
   }
 
   get login(): Login | undefined {
-    const found = this.#foundLogin
-    if (found?.revision === this.#logins.revision) return found.login
-    return this.#logins.known(this.#request)
+    const { revision } = this.#logins
+    if (this.#foundLogin?.revision === revision) return this.#foundLogin.login
+    const login = this.#logins.known(this.#request)
+    if (login !== undefined) this.#foundLogin = { login, revision }
+    return login
   }
 
   async findLogin(): Promise<Login> {

@@ -1,6 +1,7 @@
 // The accounts of the running server: of the file that the configuration names, as it is now, and
 // passwords tried in a thread of their own. A part of the composition root.
 import { randomBytes } from 'node:crypto'
+import { resolve } from 'node:path'
 import type { LookedAtAccounts } from '../admin/api.ts'
 import type { Accounts, Verified } from '../access/accounts.ts'
 import { type Entry, parseHtpasswd } from '../access/htpasswd/parse.ts'
@@ -63,7 +64,7 @@ export class OpenAccounts implements Accounts, AccountsState {
   async look(): Promise<LookedAtAccounts | undefined> {
     await this.#file?.look('now')
     if (this.#auth === undefined || this.#file === undefined) return undefined
-    return { path: this.#auth.path, isInForce: !this.#file.isRefused }
+    return { path: resolve(this.#auth.path), isInForce: !this.#file.isRefused }
   }
 
   async stop(): Promise<void> {

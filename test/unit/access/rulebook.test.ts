@@ -12,14 +12,16 @@ import { loadText } from '../../kit/load-text.ts'
 import { createRandom, seedOf } from '../../kit/seeded.ts'
 
 const keyOf = (text: string) => repositoryKey(parseRepositoryKey(text))
-const from = (address: Caller['address'], isLocal: boolean | undefined = false): Caller => ({
-  address,
-  isLocal: () => isLocal,
-})
+const from = (
+  address: Caller['address'],
+  isLocal: boolean | undefined = false,
+  account?: string,
+): Caller => ({ address, account, isLocal: () => isLocal })
+const GROUPS = { ci: ['bob', 'carol'], all: ['alice', 'bob'], none: [] }
 
 /** Of rules as people write them. */
 function bookOf(rules: string): Rulebook {
-  return new Rulebook(rulesOf(rules))
+  return new Rulebook(rulesOf(rules), GROUPS)
 }
 
 function judge(book: Rulebook, caller: Caller, question: Question) {
@@ -214,8 +216,23 @@ function walk(rules: readonly AccessRule[], caller: Caller, question: Question):
   const { key = '', action, moves = [] } = question
   const { address = '' } = caller
   const isFrom = ({ who }: AccessRule) => {
-    if (who.kind === 'network') return address !== ELSEWHERE && createIsIn(who.network)(address)
-    return who.kind !== 'local' || caller.isLocal() === true
+    const { account } = caller
+    switch (who.kind) {
+      case 'everybody':
+        return true
+      case 'anonymous':
+        return account === undefined
+      case 'account':
+        return account === who.name
+      case 'group':
+        return (
+          account !== undefined && GROUPS[who.name as keyof typeof GROUPS].some(isName(account))
+        )
+      case 'network':
+        return address !== ELSEWHERE && createIsIn(who.network)(address)
+      case 'local':
+        return caller.isLocal() === true
+    }
   }
   const isThere = ({ match }: AccessRule) =>
     match === '**' || picomatch.isMatch(key, match, { dot: true })
@@ -242,6 +259,27 @@ function walk(rules: readonly AccessRule[], caller: Caller, question: Question):
   if (reads || moves === 'any' || moves.length === 0) return isAllowed(undefined)
   return moves.every(isAllowed)
 }
+
+t.test('R511: rules about accounts do not divide callers whom none is about', async t => {
+  const book = bookOf(`
+  - { who: alice, match: "**", allow: [pull] }
+  - { who: "group:ci", match: "**", allow: [push] }
+`)
+  const of = (account: string) => book.partyOf(from(ELSEWHERE, false, account))
+  t.equal(of('bob'), of('carol'), 'both are in one group')
+  t.equal(of('dave'), of('erin'))
+  t.not(of('alice'), of('dave'))
+  t.not(of('dave'), book.partyOf(from(ELSEWHERE)), 'who has not logged in is anonymous')
+})
+
+t.test('R511: what the anonymous may pull from everywhere is public', async t => {
+  const isPublic = (rules: string) => bookOf(rules).isPublic(keyOf('localhost/a'))
+  const open = '- { who: anonymous, match: "localhost/**", allow: [pull] }'
+  t.equal(isPublic(`\n  ${open}`), true)
+  t.equal(isPublic(`\n  - { who: alice, match: "**", allow: [pull, push] }\n  ${open}`), true)
+  t.equal(isPublic(`\n  - { who: local, match: "**", allow: [push] }\n  ${open}`), false)
+  t.equal(isPublic('\n  - { who: alice, match: "**", allow: [pull] }'), false)
+})
 
 t.test('R407: whatever was asked before, it is as if the list were walked along', async t => {
   const seed = seedOf(process.env)
@@ -286,9 +324,15 @@ t.test('R407: whatever was asked before, it is as if the list were walked along'
       '*',
       'anonymous',
       'local',
+      'alice',
+      'bob',
+      'group:ci',
+      'group:all',
+      'group:none',
       `net:${random.pick(networks)}`,
       `net:${random.pick(networks)}`,
     ])
+  const accounts = [undefined, undefined, 'alice', 'bob', 'carol', 'dave'] as const
   let allowed = 0
   const rounds = 60
   for (let round = 0; round < rounds; round += 1) {
@@ -299,10 +343,11 @@ t.test('R407: whatever was asked before, it is as if the list were walked along'
       allow: RIGHTS.filter(() => random.oneIn(2)),
     }))
     const rules = rulesOf(JSON.stringify(written))
-    const book = new Rulebook(rules)
+    const book = new Rulebook(rules, GROUPS)
     for (let count = 0; count < 200; count += 1) {
       const isLocal = random.oneIn(3)
-      const caller = from(isLocal ? '127.0.0.1' : random.pick(addresses), isLocal)
+      const account = random.pick<string | undefined>(accounts)
+      const caller = from(isLocal ? '127.0.0.1' : random.pick(addresses), isLocal, account)
       const action = random.pick(RIGHTS as unknown as [Action, ...Action[]])
       const one = parseTag(random.pick(tagNames))
       const moves = random.pick<MovedTags>([undefined, [], [one], [one, parseTag('v2')], 'any'])
@@ -311,9 +356,7 @@ t.test('R407: whatever was asked before, it is as if the list were walked along'
       const expected = walk(rules, caller, question)
       allowed += Number(expected)
       if (said !== expected) {
-        t.fail(
-          `${JSON.stringify({ written, address: caller.address, isLocal, question })}: ${said}`,
-        )
+        t.fail(`${JSON.stringify({ written, ...caller, isLocal, question })}: ${said}`)
         return
       }
     }
@@ -322,9 +365,15 @@ t.test('R407: whatever was asked before, it is as if the list were walked along'
   t.ok(allowed > 500)
 })
 
+function isName(wanted: string): (name: string) => boolean {
+  return name => name === wanted
+}
+
 /** With whatever warnings they deserve. */
 function rulesOf(written: string): readonly AccessRule[] {
-  const result = loadText(`upstreams: { docker.io: {}, quay.io: {} }\naccess: ${written}`)
+  const auth = `auth: { htpasswd: { path: ht }, groups: ${JSON.stringify(GROUPS)} }`
+  const text = `upstreams: { docker.io: {}, quay.io: {} }\n${auth}\naccess: ${written}`
+  const result = loadText(text, { files: { ht: '' } })
   if (result.kind === 'invalid') throw new Error(JSON.stringify(result.findings))
   return result.config.access
 }
