@@ -58,6 +58,7 @@ t.test('a checkout that another version of older files replaced is built anew', 
   const threads = {
     server: { 'http-thread.ts': '' },
     catalog: { sqlite: { 'writer-thread.ts': '' } },
+    accounts: { 'bcrypt-thread.ts': '' },
   }
   const src = { ...source('one'), ...threads }
   const root = t.testdir({ 'package-lock.json': '', 'package.json': PACKAGE, src, native: {} })
