@@ -186,7 +186,8 @@ function noteNoDeny(
     )
     if (rights.length === 0) continue
     for (const right of rights) told.add(right)
-    const message = `keeps no program on this machine from ${rights.join(' and ')}: access[${later}] allows it, and one that calls by another address or name, or with a header of its own, is not local; deny it to "*", behind the rules for those who may`
+    const allowing = judge.indexAsWritten(['access'], later)
+    const message = `keeps no program on this machine from ${rights.join(' and ')}: access[${allowing}] allows it, and one that calls by another address or name, or with a header of its own, is not local; deny it to "*", behind the rules for those who may`
     judge.note(path, { severity: 'warning', message })
   }
 }
@@ -230,7 +231,8 @@ function noteUnreached(judge: Judge, path: Path, order: Order): void {
     .slice(0, index)
     .findIndex((each, before) => matching[before] && isAboutAllOf(each, rule, hasAccounts))
   if (earlier === -1) return
-  const message = `is never reached: access[${earlier}] is about all of it; put the narrower one first`
+  const before = judge.indexAsWritten(['access'], earlier)
+  const message = `is never reached: access[${before}] is about all of it; put the narrower one first`
   judge.note(path, { severity: 'warning', message })
 }
 

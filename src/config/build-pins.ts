@@ -27,7 +27,8 @@ export function buildPins(
     }
     const earlier = pins.slice(0, index).findIndex(other => saysAll(other, pin))
     if (earlier === -1) continue
-    const message = `says nothing more: pins[${earlier}] is about all of it`
+    const before = judge.indexAsWritten(['pins'], earlier)
+    const message = `says nothing more: pins[${before}] is about all of it`
     judge.note(['pins', index], { severity: 'warning', message })
   }
   return pins

@@ -188,9 +188,10 @@ function noteUnreached(
       .slice(0, index)
       .findIndex((rule, before) => matching[before] && covers(rule.match, match))
     if (earlier === -1 || !matching[index]) continue
+    const before = judge.indexAsWritten(['repositories'], earlier)
     judge.note(['repositories', index, 'match'], {
       severity: 'warning',
-      message: `is never reached: repositories[${earlier}] matches all of it`,
+      message: `is never reached: repositories[${before}] matches all of it`,
     })
   }
 }

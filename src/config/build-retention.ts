@@ -85,7 +85,8 @@ function noteUnreached(
       .slice(0, index)
       .findIndex(({ repositories }) => repositories.some(each => covers(each, pattern)))
     if (earlier === -1) continue
-    const message = `is never reached: policies[${earlier}] matches all of it; put the narrower one first`
+    const before = judge.indexAsWritten(path.slice(0, -1), earlier)
+    const message = `is never reached: policies[${before}] matches all of it; put the narrower one first`
     judge.note([...path, 'repositories', at], { severity: 'warning', message })
   }
 }
@@ -103,7 +104,8 @@ function checkLines(judge: Judge, path: Path, { keeptags }: PolicySettings): voi
     const other = keeptags.findIndex((_, at) => at !== index && keepsAll(at, index))
     // Two lines that are alike cover each other: one is told.
     if (other === -1 || (other > index && keepsAll(index, other))) continue
-    const message = `changes nothing: keeptags[${other}] keeps all of these tags, whatever else holds`
+    const keeping = judge.indexAsWritten([...path, 'keeptags'], other)
+    const message = `changes nothing: keeptags[${keeping}] keeps all of these tags, whatever else holds`
     judge.note([...path, 'keeptags', index], { severity: 'warning', message })
   }
 }

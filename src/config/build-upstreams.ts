@@ -203,7 +203,8 @@ function buildTagRules(judge: Judge, path: Path, { tags }: UpstreamSettings): re
     const matches = checkGlob(judge, at, { registry: path[1], glob: match.repository })
     live.push(matches ? { ...match, ttlMs: ttl } : undefined)
     if (earlier === -1 || !matches) continue
-    const message = `is never reached: tags[${earlier}] matches all of it`
+    const before = judge.indexAsWritten([...path, 'tags'], earlier)
+    const message = `is never reached: tags[${before}] matches all of it`
     judge.note(at, { severity: 'warning', message })
   }
   return tags.map(({ match, ttl }) => ({ ...match, ttlMs: ttl }))
@@ -233,8 +234,8 @@ function checkPatterns(
     if (!matches || !judge.isWritten(at) || (excluder === -1 && earlier === -1)) continue
     const message =
       excluder === -1
-        ? `has no effect: ${path.at(-1)}[${earlier}] matches all of it`
-        : `has no effect: exclude[${excluder}] keeps all of it out`
+        ? `has no effect: ${path.at(-1)}[${judge.indexAsWritten(path, earlier)}] matches all of it`
+        : `has no effect: exclude[${judge.indexAsWritten([...path.slice(0, -1), 'exclude'], excluder)}] keeps all of it out`
     judge.note(at, { severity: 'warning', message })
   }
   return checked

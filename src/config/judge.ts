@@ -8,6 +8,7 @@ import {
   pathKey,
   type Place,
 } from './findings.ts'
+import type { ReadSettings } from './read-settings.ts'
 
 /**
  * What a file holds, or why it cannot be read. `mode` is that of stat; undefined where there is
@@ -37,6 +38,9 @@ export interface Surroundings {
   readonly nowMs: number | undefined
 }
 
+/** As readSettings found it. */
+type Written = Pick<ReadSettings, 'places' | 'itemsLeft'>
+
 export interface PemFile {
   readonly file: string
   readonly label: 'CERTIFICATE' | 'PRIVATE KEY'
@@ -56,31 +60,47 @@ export class Judge {
   readonly surroundings: Surroundings
   /** What the files that keys name hold, by pathKey of the key. */
   readonly fileTexts = new Map<string, string>()
-  readonly #places: ReadonlyMap<string, Place>
+  readonly #written: Written
   /** Names that no credential was found for: they are taken for files in the working directory. */
   readonly #noCredentials = new Set<string>()
 
-  constructor(surroundings: Surroundings, places: ReadonlyMap<string, Place>) {
+  constructor(surroundings: Surroundings, written: Written) {
     this.surroundings = surroundings
-    this.#places = places
+    this.#written = written
   }
 
   note(path: Path, text: FindingText): void {
-    this.findings.push(findingAt(path, this.placeOf(path), text))
+    this.findings.push(findingAt(this.#asWritten(path), this.placeOf(path), text))
+  }
+
+  /** Which item of the list as it was written this one is: faulty ones are not among the rest. */
+  indexAsWritten(list: Path, index: number): number {
+    return this.#written.itemsLeft.get(pathKey(this.#asWritten(list)))?.[index] ?? index
   }
 
   /** Did somebody write the key? Then, if it has no value, that was a fault, and was told. */
   isWritten(path: Path): boolean {
-    return this.#places.has(pathKey(path))
+    return this.#written.places.has(pathKey(this.#asWritten(path)))
   }
 
   /** Where the key was written, or else the nearest map around it. */
   placeOf(path: Path): Place | undefined {
-    for (let length = path.length; length > 0; length--) {
-      const place = this.#places.get(pathKey(path.slice(0, length)))
+    const written = this.#asWritten(path)
+    for (let length = written.length; length > 0; length--) {
+      const place = this.#written.places.get(pathKey(written.slice(0, length)))
       if (place !== undefined) return place
     }
     return undefined
+  }
+
+  #asWritten(path: Path): Path {
+    const { itemsLeft } = this.#written
+    const written: (string | number)[] = []
+    for (const step of path) {
+      const indexes = typeof step === 'number' ? itemsLeft.get(pathKey(written)) : undefined
+      written.push(typeof step === 'number' ? (indexes?.[step] ?? step) : step)
+    }
+    return written
   }
 
   /** Where the file lies that a key names which may be a credential. */

@@ -69,7 +69,7 @@ function readTree(
 ): { readonly config: Config; readonly read: ReadSettings } {
   const { root, findings } = overrideFromEnvironment(withUpstreams(tree), env, WELL_KNOWN_HOSTS)
   const read = readSettings(root)
-  const judge = new Judge({ env, readFile, isDirectory, diskOf, nowMs }, read.places)
+  const judge = new Judge({ env, readFile, isDirectory, diskOf, nowMs }, read)
   const settings = hasUpstreams(root) ? read.settings : withWellKnown(read.settings)
   const config = buildConfig(judge, settings)
   return { config, read: { ...read, findings: [...findings, ...read.findings, ...judge.findings] } }

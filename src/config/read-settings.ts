@@ -13,6 +13,11 @@ export interface ReadSettings {
   readonly findings: readonly Finding[]
   /** Where keys were written, by pathKey; missing for what nobody wrote. */
   readonly places: ReadonlyMap<string, Place>
+  /**
+   * Of lists with items that are faulty and left out, by pathKey of the list: which item as written
+   * each of the others is.
+   */
+  readonly itemsLeft: ReadonlyMap<string, readonly number[]>
   /** Some key that was written is no key here: it may have been meant for any other. */
   readonly hasUnknownKeys: boolean
 }
@@ -22,8 +27,8 @@ export function readSettings(root: Node): ReadSettings {
   const read = reader.read(KEY_SCHEMA, root, [])
   // Every key of the top level has a default or may be left out, so an empty map always reads.
   const settings = read === FAULTY ? new SettingsReader().read(KEY_SCHEMA, undefined, []) : read
-  const { findings, places, hasUnknownKeys } = reader
-  return { settings: settings as Settings, findings, places, hasUnknownKeys }
+  const { findings, places, itemsLeft, hasUnknownKeys } = reader
+  return { settings: settings as Settings, findings, places, itemsLeft, hasUnknownKeys }
 }
 
 /** Stands for a value that could not be read and has no default. */
@@ -32,6 +37,7 @@ const FAULTY = Symbol('faulty')
 class SettingsReader {
   readonly findings: Finding[] = []
   readonly places = new Map<string, Place>()
+  readonly itemsLeft = new Map<string, readonly number[]>()
   hasUnknownKeys = false
 
   read(schema: KeySchema, node: Node | undefined, path: Path): unknown {
@@ -87,9 +93,12 @@ class SettingsReader {
       )
       return fallback
     }
-    return node.items
-      .map((item, index) => this.read(items, item, [...path, index]))
-      .filter(item => item !== FAULTY)
+    const left = node.items
+      .map((item, index) => ({ index, value: this.read(items, item, [...path, index]) }))
+      .filter(({ value }) => value !== FAULTY)
+    const indexes = left.map(({ index }) => index)
+    if (left.length < node.items.length) this.itemsLeft.set(pathKey(path), indexes)
+    return left.map(({ value }) => value)
   }
 
   /** A map with nothing after its key is an empty map: `ghcr.io:` */

@@ -389,3 +389,44 @@ t.test('all that may be excluded by itself is no fault', async t => {
   for (const glob of ['**', '*'])
     t.strictSame(complaints(`upstreams: { docker.io: {}, ghcr.io: { exclude: ["${glob}"] } }`), [])
 })
+
+t.test('R483: what is said of a list counts its items as they are written, also the faulty', t => {
+  const rules = [
+    'repositories:',
+    '  - { match: "[" }',
+    '  - { match: "localhost/a/**" }',
+    '  - { match: "localhost/a/b", push: sometimes }',
+    '  - { push: deny }',
+    '  - { match: "localhost/a/c" }',
+    '  - { match: "localhosts/**" }',
+  ]
+  t.match(complaints(rules.join('\n')), [
+    /yaml:2:.* error: repositories\[0\]\.match: /,
+    /yaml:4:.* warning: repositories\[2\]\.match: is never reached: repositories\[1\] matches all of it/,
+    /yaml:4:.* error: repositories\[2\]\.push: /,
+    /yaml:5:.* error: repositories\[3\]\.match: is missing/,
+    /yaml:6:.* warning: repositories\[4\]\.match: is never reached: repositories\[1\] matches all of it/,
+    /yaml:7:.* repositories\[5\]\.match: /,
+  ])
+  const policies = [
+    'storage: { retention: { policies: [',
+    '  { repositories: ["[", "localhost/a/**"] },',
+    '  { repositories: ["localhost/b"], deleteuntagged: perhaps },',
+    '  { repositories: ["[", "localhost/a/b"], keeptags: [',
+    '    { patterns: [v1], pulledwithin: soon },',
+    '    { patterns: ["**"] },',
+    '    { patterns: [v2] },',
+    '  ] },',
+    ' ] } }',
+  ]
+  t.match(complaints(policies.join('\n')), [
+    /yaml:2:.* error: .*policies\[0\]\.repositories\[0\]: /,
+    /yaml:3:.* error: .*policies\[1\]\.deleteuntagged: /,
+    /yaml:4:.* error: .*policies\[2\]\.repositories\[0\]: /,
+    /yaml:4:.* warning: .*policies\[2\]\.repositories\[1\]: is never reached: policies\[0\]/,
+    /yaml:5:.* warning: .*policies\[2\]\.keeptags\[0\]: changes nothing: keeptags\[1\]/,
+    /yaml:5:.* error: .*policies\[2\]\.keeptags\[0\]\.pulledwithin: /,
+    /yaml:7:.* warning: .*policies\[2\]\.keeptags\[2\]: changes nothing: keeptags\[1\]/,
+  ])
+  t.end()
+})
