@@ -18,6 +18,7 @@ import t from 'tap'
 const run = promisify(execFile)
 const BUILD = join(import.meta.dirname, '../../../scripts/build.mjs')
 const PACKAGE = readFileSync('package.json', 'utf8')
+const LOCK = '{ "packages": {} }'
 /** Not in a build: with a binary of its own, and headers that nothing loads. */
 const LEFT_OUT = ['better-sqlite3', 'node-api-headers']
 
@@ -61,7 +62,7 @@ t.test('a checkout that another version of older files replaced is built anew', 
     accounts: { 'bcrypt-thread.ts': '' },
   }
   const src = { ...source('one'), ...threads }
-  const root = t.testdir({ 'package-lock.json': '', 'package.json': PACKAGE, src, native: {} })
+  const root = t.testdir({ 'package-lock.json': LOCK, 'package.json': PACKAGE, src, native: {} })
   cpSync('scripts', join(root, 'scripts'), { recursive: true })
   symlinkSync(join(process.cwd(), 'node_modules'), join(root, 'node_modules'))
   const main = join(root, 'src', 'main.ts')
@@ -90,8 +91,33 @@ t.test('a checkout that another version of older files replaced is built anew', 
   t.not(await builtOf('int another;\n'), before, 'where there is a compiler, so is the native part')
 })
 
+// npm 9.2, which Debian 12 has, takes `libc` out when it prunes.
+t.test('R484: a lock file that an old npm has pruned locks the same, and starts', async t => {
+  const threads = {
+    server: { 'http-thread.ts': '' },
+    catalog: { sqlite: { 'writer-thread.ts': '' } },
+  }
+  const src = { 'main.ts': '', ...threads }
+  const locking = (version: string, more = {}) =>
+    JSON.stringify({
+      packages: { 'node_modules/one': { version, integrity: 'sha512-a', ...more } },
+    })
+  const lock = locking('1.0.0', { libc: ['glibc'] })
+  const root = t.testdir({ 'package-lock.json': lock, 'package.json': PACKAGE, src, native: {} })
+  cpSync('scripts', join(root, 'scripts'), { recursive: true })
+  symlinkSync(join(process.cwd(), 'node_modules'), join(root, 'node_modules'))
+  const builtWith = async (text: string) => {
+    writeFileSync(join(root, 'package-lock.json'), text)
+    await buildIfNeeded(root)
+    return statSync(join(root, 'dist')).ino
+  }
+  const before = await builtWith(lock)
+  t.equal(await builtWith(locking('1.0.0')), before)
+  t.not(await builtWith(locking('1.0.1')), before, 'another version is another build')
+})
+
 t.test('a build that cannot be started says so', async t => {
-  const place = t.testdir({ 'package-lock.json': '', src: {}, native: {} })
+  const place = t.testdir({ 'package-lock.json': LOCK, src: {}, native: {} })
   cpSync('scripts', join(place, 'scripts'), { recursive: true })
   symlinkSync(join(process.cwd(), 'node_modules'), join(place, 'node_modules'))
   const start = `process.execPath = '/none'; (await import('./scripts/build.mjs')).buildIfNeeded()`
