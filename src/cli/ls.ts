@@ -1,4 +1,4 @@
-// `ls`: the tags that are here.
+// `ls`: the tags that are here, and kept images that no tag names.
 import type { ListedImage, ListedImages, ListOrder } from '../registry/operator/list-images.ts'
 import { askAdmin } from './admin-client.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
@@ -15,7 +15,8 @@ import {
 export const help = `entrepot ls [PATTERN] [--sort size|last-pull|pulls] [--json]
 
 The images that are here, which of them are whole, and how large they are with all their platforms. PATTERN is a glob over
-repository:tag, with or without the registry; without a slash it is looked for in every part of the name.
+repository:tag, with or without the registry; without a slash it is looked for in every part of the name. What was pushed
+here and has no tag any more is listed as REPO@sha256:…, unless an index lists it or it is about another image.
 
   WHOLE    "yes": everything of it is on disk, of every platform; "1 of 2": of one of its two platforms;
            "kept out": given to nobody, by exclude, include, or as its registry is no upstream any more

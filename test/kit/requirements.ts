@@ -457,6 +457,7 @@ const PLATFORM: readonly Row[] = [
   [482, 'P1', 'credentials that an upstream does not take are seen in check and status'],
   [483, 'P2', 'what is said of a list of the configuration names its items as they are written'],
   [484, 'P1', 'what was built starts also after an old npm has pruned its install'],
+  [485, 'P1', 'what was pushed here and has no tag is listed'],
   [480, 'P1', 'status names the jobs that an operator holds'],
   [481, 'P1', 'status tells what was deleted and still takes room, and when it goes'],
   [350, 'P1', 'what the server takes away by itself can be seen, begun, held and ended'],

@@ -1,8 +1,14 @@
-// `ls`: the tags that are here, with what they point to.
+// `ls`: the tags that are here, with what they point to, and kept images that no tag names.
 import picomatch from 'picomatch'
 import { RegistryError } from '../../oci/errors.ts'
 import { parseImageText } from '../../oci/image-text.ts'
-import { parseRepositoryKey, type Repository, type RepositoryKey } from '../../oci/reference.ts'
+import type { Digest } from '../../oci/digest.ts'
+import {
+  formatImage,
+  parseRepositoryKey,
+  type Repository,
+  type RepositoryKey,
+} from '../../oci/reference.ts'
 import type { CompletenessDeps } from '../completeness.ts'
 import type { TagUsage } from '../ports/catalog-images.ts'
 import type { Page, RecordedTag } from '../ports/catalog-tags.ts'
@@ -10,6 +16,7 @@ import type { Catalog } from '../ports/catalog.ts'
 import { withoutEdge } from './find-image.ts'
 import type { OperatorDeps } from './operator-deps.ts'
 import { type ImageSize, sizeUp } from './size-up.ts'
+import { untaggedImages } from './untagged.ts'
 import { rowsOf } from '../pages.ts'
 
 /** More rows than a person reads; a pattern narrows them. */
@@ -20,7 +27,7 @@ const PATTERN_MAX = 512
 const MATCHES_NOTHING = '$^'
 
 export interface ListedImage {
-  /** `docker.io/library/alpine:3.20` */
+  /** `docker.io/library/alpine:3.20`; `localhost/app@sha256:…` where no tag names it. */
   readonly image: string
   readonly digest: string
   /** Undefined while only a HEAD has told of it. */
@@ -29,7 +36,7 @@ export interface ListedImage {
   readonly size: ImageSize | undefined
   /** With the upstream. */
   readonly checkedAtMs: number
-  /** By this tag; undefined while nobody has. */
+  /** By this tag, or where there is none by its digest; undefined while nobody has. */
   readonly pulledAtMs: number | undefined
   readonly pulls: number
   /** It was pushed here, and no upstream is asked. */
@@ -73,7 +80,7 @@ export async function listImages(
   deps: ListDeps,
   { pattern, by, most = LISTED_MAX }: Listing,
 ): Promise<ListedImages> {
-  const matches = pattern === undefined ? () => true : imageMatcher(withoutEdge(deps, pattern))
+  const matches = pattern === undefined ? ALL : imageMatcher(withoutEdge(deps, pattern))
   const order = by === undefined ? undefined : ORDERS[by]
   const images: ListedImage[] = []
   let truncated = false
@@ -82,15 +89,25 @@ export async function listImages(
     truncated = images.splice(most).length > 0 || truncated
   }
   const nowMs = deps.clock.nowMs()
-  for await (const { key, tag, usage } of allTags(deps.catalog)) {
-    if (!matches(key, tag.tag)) continue
-    images.push(await describe(deps, { key, tag, usage }))
+  for await (const image of matching(deps, matches)) {
+    images.push(image)
     if (order === undefined && images.length > most) break
     // Of the rest no more is held in memory than of these.
     if (images.length === 2 * most) keepFirst()
   }
   keepFirst()
   return { images, truncated, nowMs }
+}
+
+/** By name: those of each repository that have no tag come after those that have. */
+async function* matching(deps: ListDeps, matches: Matches): AsyncGenerator<ListedImage> {
+  for await (const key of allRepositories(deps.catalog)) {
+    for await (const { tag, usage } of tagsOf(deps.catalog, key))
+      if (matches.tag(key, tag.tag)) yield await describe(deps, { key, tag, usage })
+    if (!matches.repository(key)) continue
+    for await (const digest of untaggedImages(deps.catalog, parseRepositoryKey(key)))
+      if (matches.digest(digest)) yield await describeUntagged(deps, key, digest)
+  }
 }
 
 /** Undefined: by name. @throws RegistryError NAME_INVALID for what is none */
@@ -104,21 +121,39 @@ export function listOrderFrom(text: string | undefined): ListOrder | undefined {
  * Repository and tag apart, since `**` crosses slashes but no tag has one. The colon of a port is
  * no tag's: a tag comes after the last slash.
  */
-function imageMatcher(pattern: string): (key: string, tag: string) => boolean {
+function imageMatcher(pattern: string): Matches {
   const colon = pattern.indexOf(':', pattern.lastIndexOf('/') + 1)
-  const name = colon === -1 ? pattern : pattern.slice(0, colon)
+  const at = pattern.indexOf('@')
+  const end = at === -1 ? colon : at
+  const name = end === -1 ? pattern : pattern.slice(0, end)
   // Alone, one star means everything, as in the configuration.
   const names = compile(name === '*' ? '**' : name, pattern)
-  const tags = compile(colon === -1 ? '*' : pattern.slice(colon + 1), pattern)
+  const rest = compile(end === -1 ? '*' : pattern.slice(end + 1), pattern)
   const isOneComponent = !name.includes('/')
-  return (key, tag) =>
+  const isOf = (key: string) =>
     // `library/*` is what people type for `docker.io/library/*`, and `*alpine*` for what has it
     // anywhere.
-    (names.test(key) ||
-      names.test(key.slice(key.indexOf('/') + 1)) ||
-      (isOneComponent && key.split('/').some(component => names.test(component)))) &&
-    tags.test(tag)
+    names.test(key) ||
+    names.test(key.slice(key.indexOf('/') + 1)) ||
+    (isOneComponent && key.split('/').some(component => names.test(component)))
+  const isOfTags = at === -1
+  const isOfDigests = !isOfTags || colon === -1 || pattern.slice(colon + 1) === '*'
+  return {
+    tag: (key, tag) => isOfTags && isOf(key) && rest.test(tag),
+    repository: key => isOfDigests && isOf(key),
+    digest: digest => rest.test(digest),
+  }
 }
+
+interface Matches {
+  tag(key: RepositoryKey, tag: string): boolean
+  /** May there be something without a tag? */
+  repository(key: RepositoryKey): boolean
+  /** Of a repository that there may be something in. */
+  digest(digest: Digest): boolean
+}
+
+const ALL: Matches = { tag: () => true, repository: () => true, digest: () => true }
 
 /** @throws RegistryError NAME_INVALID that names the whole pattern */
 function compile(glob: string, pattern: string): RegExp {
@@ -160,6 +195,28 @@ async function describe(
   }
 }
 
+async function describeUntagged(
+  deps: ListDeps,
+  key: RepositoryKey,
+  digest: Digest,
+): Promise<ListedImage> {
+  const repository = parseRepositoryKey(key)
+  const recorded = await deps.catalog.findManifest(repository, digest)
+  const { pulls = 0, usedAtMs } = (await deps.catalog.usageOf(repository, digest)) ?? {}
+  const image = formatImage(repository, { kind: 'digest', digest })
+  return {
+    image,
+    digest,
+    mediaType: recorded?.mediaType,
+    size: recorded && (await sizeUp(deps, repository, recorded)),
+    checkedAtMs: 0,
+    pulledAtMs: pulls === 0 ? undefined : usedAtMs,
+    pulls,
+    local: true,
+    keptOut: leadsNowhere(deps.registry, image),
+  }
+}
+
 function leadsNowhere(registry: OperatorDeps['registry'], image: string): boolean {
   try {
     registry.route(parseImageText(image).target, undefined)
@@ -177,16 +234,22 @@ interface UsedTag {
 }
 
 export async function* allTags(catalog: Catalog): AsyncGenerator<UsedTag> {
-  for await (const key of rowsOf<RepositoryKey, RepositoryKey>(
+  for await (const key of allRepositories(catalog)) yield* tagsOf(catalog, key)
+}
+
+function allRepositories(catalog: Catalog): AsyncGenerator<RepositoryKey> {
+  return rowsOf<RepositoryKey, RepositoryKey>(
     page => catalog.listRepositories(page),
     each => each,
-  )) {
-    const repository = parseRepositoryKey(key)
-    yield* rowsOf<UsedTag, string>(
-      page => usedTags(catalog, { key, repository }, page),
-      ({ tag }) => tag.tag,
-    )
-  }
+  )
+}
+
+function tagsOf(catalog: Catalog, key: RepositoryKey): AsyncGenerator<UsedTag> {
+  const repository = parseRepositoryKey(key)
+  return rowsOf<UsedTag, string>(
+    page => usedTags(catalog, { key, repository }, page),
+    ({ tag }) => tag.tag,
+  )
 }
 
 async function usedTags(
