@@ -109,7 +109,7 @@ function targetOf(url: string, method: string): Target {
 }
 
 async function carryOut(context: Context, plan: Plan): Promise<Answer> {
-  const { action, handle } = plan
+  const { action, moves, handle } = plan
   const { access, headOnly } = context
   // A HEAD may begin a push, and is told other things then.
   const about = action === 'pull' && !headOnly ? 'pull' : 'pull or push'
@@ -119,18 +119,23 @@ async function carryOut(context: Context, plan: Plan): Promise<Answer> {
   record.repository = repositoryKey(routed.repository)
   hot?.about(routed.repository)
   record.namespace = routed.namespace
+  let isStillAnonymous = anonymously
   const decideAgain = async () => {
     if (decidedBy === access.revision.newest) return
     decidedBy = await meet(context, about)
-    decide(context, { resource: routed.repository, action })
+    isStillAnonymous = decide(context, { resource: routed.repository, action, moves })
   }
   const named = { ...context, routed, anonymously, decideAgain }
   const refused = refuseByPolicy(named, action)
   if (refused !== undefined) return refused
   const answer = await handle(named)
   // A write is done by now.
-  if (action === 'pull') await orGiveUp(answer, decideAgain)
-  return answer
+  if (action !== 'pull') return answer
+  await orGiveUp(answer, decideAgain)
+  if (isStillAnonymous === anonymously) return answer
+  // It says to caches whom they may give it to, by what held before.
+  await giveUp(answer)
+  return carryOut(context, plan)
 }
 
 /** What is needed to decide, by what holds now: of which revision that is. */
@@ -152,13 +157,17 @@ async function untilKnown(
 }
 
 /** Where `check` throws, nobody is given the answer. */
-async function orGiveUp({ body }: Answer, check: () => Promise<void>): Promise<void> {
+async function orGiveUp(answer: Answer, check: () => Promise<void>): Promise<void> {
   try {
     await check()
   } catch (error) {
-    if (body.kind === 'blob') await body.blob.close()
+    await giveUp(answer)
     throw error
   }
+}
+
+async function giveUp({ body }: Answer): Promise<void> {
+  if (body.kind === 'blob') await body.blob.close()
 }
 
 /** Access is decided before it is told that a name leads nowhere (R178). */

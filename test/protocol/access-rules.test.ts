@@ -437,3 +437,23 @@ t.test('R409: what was looked up before a reload is not given after it', async t
     [{ deniedBy: 'no access rule is about it' }, { deniedBy: 'no access rule is about it' }],
   )
 })
+
+t.test('R605: an answer that waited through a reload is for whom it is then', async t => {
+  const everybody = '\n  - { who: "*", match: "localhost/team/**", allow: [pull] }\n'
+  const { ask, registry, replace, digest } = await open(t, everybody)
+  const asked = Promise.withResolvers<void>()
+  const released = Promise.withResolvers<void>()
+  registry.before = async () => {
+    asked.resolve()
+    await released.promise
+  }
+  const path = `/v2/localhost/team/app/manifests/${digest}`
+  const waiting = ask(READER, path)
+  await asked.promise
+  replace(RULES)
+  released.resolve()
+  const answer = await waiting
+  t.equal(answer.status, 200)
+  t.equal(headerOf(answer, 'cache-control'), headerOf(await ask(READER, path), 'cache-control'))
+  t.match(headerOf(answer, 'cache-control'), 'private')
+})

@@ -90,13 +90,14 @@ export async function answerPutManifest(
   { reference }: ManifestEndpoint,
   tags: readonly Tag[],
 ): Promise<Answer> {
-  const { exchange, registry, routed, memory } = context
+  const { exchange, registry, routed, memory, decideAgain } = context
   const { 'content-length': length, 'content-type': mediaType = '' } = exchange.request.headers
   const mostBytes = length === undefined ? MANIFEST_LIMIT_BYTES : Number(length)
   if (mostBytes > MANIFEST_LIMIT_BYTES) throw tooLarge()
   const giveUp = (error: RegistryError) => giveUpBody(exchange, error)
   return memory.hold(giveUp, async held => {
     const bytes = await readManifest(context, held, mostBytes)
+    await decideAgain()
     const pushed = await registry.pushManifest(routed.repository, {
       reference,
       tags,

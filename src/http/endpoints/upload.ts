@@ -195,8 +195,28 @@ export async function answerCancel(context: NamedContext, { id }: UploadEndpoint
   return { status: 204, headers: {}, body: { kind: 'none' } }
 }
 
-function chunkOf({ exchange, clock }: NamedContext, head: ChunkHead): UploadChunk {
-  return { ...head, body: readBody(exchange, clock) }
+/** Ends well for who may still push once all of it is here: a client can take days for it. */
+function chunkOf({ exchange, clock, decideAgain }: NamedContext, head: ChunkHead): UploadChunk {
+  const body = readBody(exchange, clock)
+  return { ...head, body: thenCheck(body, decideAgain) }
+}
+
+/** No generator: one that waits for a piece could not be left. */
+function thenCheck(
+  body: AsyncIterable<Uint8Array>,
+  check: () => Promise<void>,
+): AsyncIterable<Uint8Array> {
+  return {
+    [Symbol.asyncIterator]: () => {
+      const pieces = body[Symbol.asyncIterator]()
+      const next = async () => {
+        const piece = await pieces.next()
+        if (piece.done === true) await check()
+        return piece
+      }
+      return pieces.return === undefined ? { next } : { next, return: pieces.return.bind(pieces) }
+    },
+  }
 }
 
 /** A piece out of order is 416 with what the client needs to go on (R102). */
