@@ -65,11 +65,17 @@ export interface JobWork extends Pick<Job, 'run'> {
   readonly about: string
 }
 
-/** One that runs only when somebody asks for it, and says what it is to be about. */
+/** One whose runs are settled when they are asked for, and not when they begin. */
 export interface AskedJob {
   readonly name: JobName
   /** @throws RegistryError for what it does not understand, or was not told */
   workOf(args: JobArgs): JobWork
+}
+
+/** @throws RegistryError for any: the job takes none */
+export function refuseArgs(name: JobName, args: JobArgs): void {
+  if (Object.keys(args).length === 0) return
+  throw new RegistryError('NAME_INVALID', `${name} takes no arguments`)
 }
 
 /** Results are kept whole in memory and sent in one piece: some megabytes. */

@@ -1,9 +1,9 @@
 // The job `gc`: takes away what nothing needs any more. What that is, is the registry's part; this
 // is when: as the configuration says, and as soon as the grace of something is over, so that what a
 // delete gives back does not wait for the next pass.
-import type { JobResult, JobRun } from '../registry/job.ts'
+import type { Job, JobResult, JobRun } from '../registry/job.ts'
 import type { Clock } from '../registry/ports/clock.ts'
-import type { Schedule, ScheduledJob } from './jobs.ts'
+import type { Schedule, Scheduling } from './jobs.ts'
 
 /** After the start of a process there is more urgent work for the disk. */
 const FIRST_AFTER_MS = 60_000
@@ -23,7 +23,7 @@ export interface CollectionDeps {
   readonly rescheduled: () => void
 }
 
-export class Collection implements ScheduledJob {
+export class Collection implements Job, Scheduling {
   readonly name = 'gc'
   readonly #deps: CollectionDeps
   #endedMs = Number.NEGATIVE_INFINITY

@@ -4,17 +4,17 @@
 import { NOT_NEEDED } from '../async/aborting.ts'
 import { Turns } from '../async/turns.ts'
 import { noteStorage } from '../registry/best-effort.ts'
-import { RegistryError } from '../oci/errors.ts'
-import type {
-  AskedJob,
-  Job,
-  JobArgs,
-  JobName,
-  JobOutcome,
-  JobProgress,
-  JobResult,
-  JobState,
-  JobWork,
+import {
+  type AskedJob,
+  type Job,
+  type JobArgs,
+  type JobName,
+  type JobOutcome,
+  type JobProgress,
+  type JobResult,
+  type JobState,
+  type JobWork,
+  refuseArgs,
 } from '../registry/job.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
@@ -210,8 +210,8 @@ export class JobRuns {
 
 function workOf(job: Job | AskedJob, args: JobArgs): JobWork {
   if ('workOf' in job) return job.workOf(args)
-  if (Object.keys(args).length === 0) return { about: '', run: run => job.run(run) }
-  throw new RegistryError('NAME_INVALID', `${job.name} takes no arguments`)
+  refuseArgs(job.name, args)
+  return { about: '', run: run => job.run(run) }
 }
 
 function keyOf(dryRun: boolean, { about }: JobWork): string {

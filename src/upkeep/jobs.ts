@@ -34,10 +34,13 @@ export interface Schedule {
   readonly dryRun?: boolean
 }
 
-export interface ScheduledJob extends Job {
+export interface Scheduling {
   /** As it stands now; asked again after each `rescheduled`. Undefined: only when asked for. */
   schedule(): Schedule | undefined
 }
+
+/** A run that is due is asked for in the moment in which `schedule` says so. */
+export type ScheduledJob = (Job | AskedJob) & Scheduling
 
 export interface JobsDeps {
   readonly clock: Clock

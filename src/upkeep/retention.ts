@@ -1,9 +1,9 @@
 // The job `retain`: what the operator's policies let go of what was pushed here. What that is, is
 // the registry's part; this is when, and by which policies.
-import type { Job } from '../registry/job.ts'
+import { type AskedJob, type Job, refuseArgs } from '../registry/job.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { RetentionRules } from '../registry/retain/rules.ts'
-import type { ScheduledJob } from './jobs.ts'
+import type { Scheduling } from './jobs.ts'
 
 /**
  * What came while the process was away is looked at soon, behind what is more urgent. After a
@@ -28,7 +28,7 @@ export interface RetentionDeps {
   ) => ReturnType<Job['run']>
 }
 
-export function createRetention({ clock, settings, retain }: RetentionDeps): ScheduledJob {
+export function createRetention({ clock, settings, retain }: RetentionDeps): AskedJob & Scheduling {
   let known = JSON.stringify(settings())
   let changedMs: number | undefined
 
@@ -50,13 +50,16 @@ export function createRetention({ clock, settings, retain }: RetentionDeps): Sch
       const schedule = { everyMs, firstAfterMs, dryRun }
       return since === undefined ? schedule : { ...schedule, notBeforeMs: since + firstAfterMs }
     },
-    run: run => {
-      const began = JSON.stringify(settings())
-      return retain(() => {
+    workOf: args => {
+      refuseArgs('retain', args)
+      // It may wait for another run, and a reload come meanwhile.
+      const asked = JSON.stringify(settings())
+      const rules = () => {
         const now = settings()
         // What is other now takes nothing either before a dry run can tell of it.
-        return JSON.stringify(now) === began ? now : { ...now, policies: [] }
-      }, run)
+        return JSON.stringify(now) === asked ? now : { ...now, policies: [] }
+      }
+      return { about: asked, run: run => retain(rules, run) }
     },
   }
 }

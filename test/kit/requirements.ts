@@ -425,6 +425,7 @@ const PLATFORM: readonly Row[] = [
   [312, 'P1', 'a dry run tells what the run then does'],
   [471, 'P1', 'who finds no room is told what takes it, and when what was deleted is back'],
   [470, 'P0', 'what a reload lets go goes no sooner than a dry run can tell of it'],
+  [590, 'P0', 'a run of retention goes by what held when it was asked for, however long it waits'],
   [389, 'P1', 'no more is leased in a repository than belongs there, whoever asks for what'],
   [388, 'P1', 'what a clock that was ahead has dated holds no content for longer than others'],
   [

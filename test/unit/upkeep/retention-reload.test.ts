@@ -60,7 +60,7 @@ async function reloaded(next: (before: RetentionSettings) => RetentionSettings) 
     settings = next(settings)
   }
   const { signal } = new AbortController()
-  await job.run({ signal, dryRun: false, progress: () => {}, pause })
+  await job.workOf({}).run({ signal, dryRun: false, progress: () => {}, pause })
   return { atReload, atEnd: await tags(), ofLater: await tags(later) }
 }
 

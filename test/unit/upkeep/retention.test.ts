@@ -37,7 +37,7 @@ t.test('it runs by itself as soon as there is a policy, and by those of now', as
   settings = { ...settings, dryRun: false, intervalMs: 60_000 }
   t.match(job.schedule(), { everyMs: 60_000, firstAfterMs: 60_000, dryRun: false })
   const { signal } = new AbortController()
-  await job.run({ signal, dryRun: false, progress: () => {}, pause: async () => {} })
+  await job.workOf({}).run({ signal, dryRun: false, progress: () => {}, pause: async () => {} })
   t.same(given, [settings])
 })
 
@@ -76,3 +76,56 @@ t.test('R470: what a reload lets go goes no sooner than a dry run can tell of it
   await clock.advance(HOUR_MS / 12 - 1_000)
   t.equal(runs.length, 2, 'a reload that changes nothing puts nothing off')
 })
+
+const CHANGES: readonly (readonly [string, Partial<RetentionSettings>])[] = [
+  ['another policy', { policies: [{ ...policy, deleteReferrers: true }] }],
+  ['a dry run', { dryRun: true }],
+]
+
+for (const [what, change] of CHANGES)
+  t.test(`R590: a run that waits for another takes nothing by a reload to ${what}`, async t => {
+    const clock = createManualClock()
+    let settings: RetentionSettings = {
+      delayMs: 1,
+      intervalMs: HOUR_MS,
+      dryRun: false,
+      policies: [policy],
+    }
+    const [begun, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const given: { readonly dryRun: boolean; readonly policies: readonly unknown[] }[] = []
+    const job = createRetention({
+      clock,
+      settings: () => settings,
+      retain: async (rules, { dryRun }) => {
+        if (given.push({ dryRun, policies: rules().policies }) === 1) {
+          begun.resolve()
+          await goOn.promise
+        }
+        return { gone: [], count: 0, freedBytes: 0 }
+      },
+    })
+    const deps = { clock, note: () => {}, lastRuns: new LastRuns(createMemoryCatalog()) }
+    const jobs = new Jobs([job], deps)
+    jobs.start()
+    t.teardown(() => jobs.stop())
+    const { signal } = new AbortController()
+    const follow = async (dryRun: boolean) => {
+      const events: unknown[] = []
+      for await (const event of jobs.run('retain', { dryRun, signal })) events.push(event)
+      return events
+    }
+    const first = follow(true)
+    await begun.promise
+    await clock.advance(HOUR_MS / 12)
+    settings = { ...settings, ...change }
+    jobs.rescheduled()
+    const asked = follow(false)
+    goOn.resolve()
+    await Promise.all([first, asked])
+    const expected = [
+      { dryRun: true, policies: [policy] },
+      { dryRun: false, policies: [] },
+      { dryRun: false, policies: settings.policies },
+    ]
+    t.same(given, expected, 'the dry run, the one that was due, and what was asked for since')
+  })
