@@ -40,8 +40,11 @@ interface ChangeOfSome {
  */
 const BUMPED_MAX = 100
 
-/** Makes a write, and tells of what it changes. Rejects as `write` does. */
-export type Announce = (change: Change | undefined, write: () => Promise<void>) => Promise<void>
+/** Makes a write, and tells of what it changes. Resolves and rejects as `write` does. */
+export type Announce = <Result>(
+  change: Change | undefined,
+  write: () => Promise<Result>,
+) => Promise<Result>
 
 /** `catalog`: the one that is written. */
 export function announcing(catalog: CatalogReads, epochs: ChangedAnswers): Announce {
@@ -52,7 +55,7 @@ export function announcing(catalog: CatalogReads, epochs: ChangedAnswers): Annou
     const { isAlone, end } = running.begin(change)
     const isNothing = isAlone && change.unless?.(catalog).catch(() => false)
     try {
-      await write()
+      return await write()
     } finally {
       // A write that failed may have been made all the same.
       end()
@@ -61,11 +64,11 @@ export function announcing(catalog: CatalogReads, epochs: ChangedAnswers): Annou
   }
 
   /** Rare, and about names that nobody asked for in a long time: nobody counts whose they were. */
-  async function forget(write: () => Promise<void>): Promise<void> {
+  async function forget<Result>(write: () => Promise<Result>): Promise<Result> {
     const before = catalog.tidied().catch(() => undefined)
     const end = running.beginOfAny()
     try {
-      await write()
+      return await write()
     } finally {
       end()
       const after = await catalog.tidied().catch(() => undefined)

@@ -15,6 +15,8 @@ import {
 
 export type WriteName = keyof CatalogWrites
 export type WriteArgs<Name extends WriteName> = Parameters<CatalogWrites[Name]>
+/** What it resolves to: a plain value, or nothing. */
+export type WriteResult<Name extends WriteName> = Awaited<ReturnType<CatalogWrites[Name]>>
 
 /** A write as a plain value: the name of the port's method, and what it was called with. */
 export type Operation = {
@@ -171,9 +173,9 @@ const WRITES: Writes = {
   trimGhosts: { changes: nothing },
 }
 
-/** Every write goes through `write`, which resolves when it is durable. */
+/** Every write goes through `write`, which resolves to its result when it is durable. */
 export interface WriteTarget {
-  readonly write: (operation: Operation, rows: number) => Promise<void>
+  readonly write: (operation: Operation, rows: number) => Promise<unknown>
   /** Of the same catalog. */
   readonly reads: CatalogReads
   /** Is told what each write changes. */
@@ -185,10 +187,10 @@ export function writesTo({ write, reads, epochs }: WriteTarget): CatalogWrites {
   const announce = announcing(reads, epochs)
   const method = (name: WriteName) => {
     const row = WRITES[name] as Write<readonly unknown[]>
-    return async (...given: readonly unknown[]): Promise<void> => {
+    return async (...given: readonly unknown[]): Promise<unknown> => {
       const args = row.bounded?.(...given) ?? given
       const operation = { name, args } as Operation
-      await announce(row.changes(...args), () => write(operation, row.rows?.(...args) ?? 1))
+      return announce(row.changes(...args), () => write(operation, row.rows?.(...args) ?? 1))
     }
   }
   const names = Object.keys(WRITES) as WriteName[]

@@ -239,6 +239,36 @@ export function imagesContract(t: Test, makeCatalog: MakeCatalog): void {
     t.match(await catalog.totals(), { manifests: 0, blobs: 0, contentBlocks: 0 })
   })
 
+  t.test('R490: it is told what an eviction has done, and whether it has at all', async t => {
+    const catalog = await makeCatalog(t)
+    await pullIndex(catalog)
+    await catalog.recordManifest(pullOf(manifestNamed('image', [layerEdge('base')])))
+    await catalog.recordManifest(
+      pullOf(manifestNamed('image', [layerEdge('base')]), { repository: secret }),
+    )
+    const evict = async (name: string, repository = alpine) => {
+      const { hasLeft, leaves } = await catalog.evictImage(evicted(name, repository))
+      return { hasLeft, leaves: named(leaves.map(({ digest }) => digest)).sort() }
+    }
+    const nothing = { hasLeft: false, leaves: [] }
+    t.strictSame(await evict('image'), { hasLeft: true, leaves: [] }, 'another one needs it')
+    t.strictSame(await evict('image'), nothing, 'it has left')
+    const lease = { repository: alpine, digests: [digestNamed('arm64')], untilMs: 9 }
+    await catalog.lease(lease)
+    t.strictSame(await evict('arm64'), nothing, 'a push was told of it')
+    await catalog.expireLeases(10)
+    const layer = digestNamed('layer of arm64')
+    t.strictSame(await evict('arm64'), { hasLeft: true, leaves: ['arm64', layer].sort() })
+    await evict('image', secret)
+    const { hasLeft, leaves } = await catalog.evictImage(evicted('amd64'))
+    t.ok(hasLeft)
+    const listedBy = new Map(leaves.map(each => [named([each.digest])[0], each.listedBy]))
+    t.equal(listedBy.size, 4)
+    t.equal(listedBy.get('amd64'), undefined)
+    t.ok(listedBy.has('index'), 'with its last manifest')
+    t.equal(listedBy.get('base'), digestNamed('amd64'))
+  })
+
   t.test('an index does not stay for a manifest of it that was pushed', async t => {
     const catalog = await makeCatalog(t)
     const kept = manifestNamed('arm64', [layerEdge('own')])

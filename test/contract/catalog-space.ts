@@ -58,6 +58,31 @@ export function spaceContract(t: Test, makeCatalog: MakeCatalog): void {
     t.ok(await catalog.findContent(digestNamed('shared')))
   })
 
+  t.test(
+    'R490: what is let go is told, with what leaves by it, and nothing that stays',
+    async t => {
+      const catalog = await makeCatalog(t)
+      await pullTwo(catalog)
+      for (const name of ['lone', 'config']) await catalog.recordBlob(blobOf(name))
+      await catalog.removeMember(alpine, digestNamed('image'))
+      await catalog.lease({ repository: alpine, digests: [digestNamed('config')], untilMs: 99 })
+      const { sizeBytes } = manifestNamed('image')
+      const [image, own, lone] = ['image', 'own', 'lone'].map(digestNamed)
+      t.strictSame(await catalog.letGo(gone('image', 'own', 'shared', 'config', 'next', 'lone')), [
+        [
+          { digest: image, sizeBytes, listedBy: undefined },
+          { digest: own, sizeBytes: 7, listedBy: image },
+        ],
+        [],
+        [],
+        [],
+        [],
+        [{ digest: lone, sizeBytes: 7, listedBy: undefined }],
+      ])
+      t.strictSame(await leaving(catalog), ['image', 'lone', 'own'])
+    },
+  )
+
   t.test('a subject is not needed by what refers to it', async t => {
     const catalog = await makeCatalog(t)
     await catalog.recordBlob(blobOf('lone'))

@@ -473,6 +473,11 @@ const PLATFORM: readonly Row[] = [
   [605, 'P0', 'what a reload takes away is taken also from who has begun a write or waits'],
   [461, 'P0', 'a floor of a quota holds also while content leaves and a reload comes'],
   [352, 'P1', 'what an operator purges is gone from disk and memory, and asked for anew'],
+  [
+    490,
+    'P1',
+    'what a job tells, logs and counts as gone is what went: not what became held before',
+  ],
 ]
 
 const ROWS = [

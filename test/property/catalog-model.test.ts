@@ -1,6 +1,6 @@
 // Goal: the SQLite catalog gives the same answers as the plain one in memory. Method: random
-// operations go to both, in bursts that are awaited together, with a restart now and then;
-// afterwards everything that can be asked is asked of both.
+// operations go to both, in bursts that are awaited together, with a restart now and then; each
+// results in the same, and afterwards everything that can be asked is asked of both.
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
@@ -145,14 +145,15 @@ t.test('SQLite and memory answer alike after random operations', async t => {
       let number = 0
       try {
         for (const burst of bursts) {
-          const pending: Promise<void>[] = []
+          const pending: Promise<readonly [unknown, unknown]>[] = []
           for (const step of burst) {
             if (step.call === undefined) {
               await catalog.close()
               catalog = await open()
-            } else pending.push(step.call(model), step.call(catalog))
+            } else pending.push(Promise.all([step.call(catalog), step.call(model)]))
           }
-          await Promise.all(pending)
+          for (const [result, expected] of await Promise.all(pending))
+            assert.deepEqual(result, expected)
           const next = catalog.sequence()
           assert.ok(next > number, `${next} came after ${number}`)
           number = next

@@ -72,7 +72,7 @@ async function remember(questions: readonly Question[], epochs: Epochs): Promise
 /** Returns how many of the remembered answers still held. */
 async function holdsAfter(catalog: Catalog, epochs: Epochs, burst: readonly Call[]) {
   const questions = questionsTo(catalog, epochs)
-  const pending: Promise<void>[] = []
+  const pending: Promise<unknown>[] = []
   const asking = [remember(questions, epochs)]
   for (const call of burst) {
     pending.push(call(catalog))
@@ -88,7 +88,7 @@ async function holdsAfter(catalog: Catalog, epochs: Epochs, burst: readonly Call
   return held
 }
 
-type Call = (catalog: Catalog) => Promise<void>
+type Call = (catalog: Catalog) => Promise<unknown>
 
 /** Runs of so many random histories, one after the other over the same catalog. */
 async function check(catalog: Catalog, epochs: Epochs, numRuns: number): Promise<number> {

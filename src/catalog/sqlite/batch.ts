@@ -6,32 +6,35 @@ import type { StoreErrorValue } from '../../registry/ports/store-error.ts'
 import { faultOf, isOperationFault } from './faults.ts'
 import { type Operation, prepareOperations } from './operations.ts'
 
-/** What became of each operation, in order; undefined is success, and success is durable. */
-export type Outcomes = readonly (StoreErrorValue | undefined)[]
+/** What became of one operation: without a fault it is durable, and has that result. */
+export type Outcome =
+  | { readonly fault: StoreErrorValue }
+  | { readonly fault?: undefined; readonly result: unknown }
+
+/** Of each operation, in order. */
+export type Outcomes = readonly Outcome[]
 
 /** Returns what commits a batch on `database`. It does not throw. */
 export function prepareBatches(database: Database): (operations: readonly Operation[]) => Outcomes {
   const apply = prepareOperations(database)
-  const commit = database.transaction((operations: readonly Operation[]) => {
-    for (const operation of operations) apply(operation)
-  })
+  const commit = database.transaction((operations: readonly Operation[]) =>
+    operations.map((operation): Outcome => ({ result: apply(operation) })),
+  )
 
   return operations => {
     try {
-      commit.immediate(operations)
-      return operations.map(() => undefined)
+      return commit.immediate(operations)
     } catch (error) {
       // A disk that failed or is full is not asked again: a failed fsync must never be retried as
       // if it could succeed.
-      if (!isOperationFault(error)) return operations.map(() => faultOf(error))
-      if (operations.length === 1) return [faultOf(error)]
+      if (!isOperationFault(error)) return operations.map(() => ({ fault: faultOf(error) }))
+      if (operations.length === 1) return [{ fault: faultOf(error) }]
     }
-    return operations.map(operation => {
+    return operations.flatMap(operation => {
       try {
-        commit.immediate([operation])
-        return undefined
+        return commit.immediate([operation])
       } catch (error) {
-        return faultOf(error)
+        return { fault: faultOf(error) }
       }
     })
   }

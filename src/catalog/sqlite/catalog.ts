@@ -161,10 +161,10 @@ class CatalogFile {
     }
   }
 
-  /** @throws StoreError */
-  async write(operation: Operation, rows: number): Promise<void> {
+  /** Resolves to what the operation results in. @throws StoreError */
+  async write(operation: Operation, rows: number): Promise<unknown> {
     try {
-      await this.#writeWithSpare(operation, rows)
+      return await this.#writeWithSpare(operation, rows)
     } catch (error) {
       // Of uses there are no facts.
       this.#hasFailed ||= operation.name !== 'noteUses'
@@ -172,16 +172,22 @@ class CatalogFile {
     }
   }
 
-  async #writeWithSpare(operation: Operation, rows: number): Promise<void> {
+  async #writeWithSpare(operation: Operation, rows: number): Promise<unknown> {
+    const { spare } = this.#parts
+    const result = await this.#writeOrRelease(operation, rows)
+    if (BRINGS_IT_BACK.has(operation.name)) await spare.keep()
+    return result
+  }
+
+  async #writeOrRelease(operation: Operation, rows: number): Promise<unknown> {
     const { writer, spare } = this.#parts
     try {
-      await writer.write(operation, rows)
+      return await writer.write(operation, rows)
     } catch (error) {
       const isFull = error instanceof StoreError && error.failure === 'full'
       if (!isFull || !TAKES_AWAY.has(operation.name) || !(await spare.release())) throw error
-      await writer.write(operation, rows)
+      return await writer.write(operation, rows)
     }
-    if (BRINGS_IT_BACK.has(operation.name)) await spare.keep()
   }
 
   /**
@@ -192,8 +198,8 @@ class CatalogFile {
     return this.#parts.spare.release()
   }
 
-  #mark(operation: FileOperation): Promise<void> {
-    return this.write(operation, 1)
+  async #mark(operation: FileOperation): Promise<void> {
+    await this.write(operation, 1)
   }
 
   #assertOpen(): void {

@@ -5,8 +5,9 @@
 import type { Database } from 'better-sqlite3'
 import type { Digest } from '../../oci/digest.ts'
 import type { RepositoryKey } from '../../oci/reference.ts'
-import type { Eviction, RepositoryBytes } from '../../registry/ports/catalog-images.ts'
+import type { Evicted, Eviction, RepositoryBytes } from '../../registry/ports/catalog-images.ts'
 import type { ContentClass } from '../../registry/ports/blob-store-content.ts'
+import type { Leaves } from '../../registry/ports/catalog-space.ts'
 import type { Page } from '../../registry/ports/catalog-tags.ts'
 import { CLASS_CODES, digestBytes, EDGE_CODES } from './encoding.ts'
 import type { GhostWrites } from './ghosts.ts'
@@ -76,28 +77,34 @@ export function imageEviction(database: Database, { ids, leaving, ghosts }: Evic
   const sql = prepareEviction(database)
 
   return {
-    evictImage(eviction: Eviction): void {
-      const { reason } = eviction
-      if (reason === 'evicted') ghosts.haunt(eviction, () => evict(eviction))
-      else evict(eviction)
+    evictImage(eviction: Eviction): Evicted {
+      const evicted = evict(eviction)
+      if (eviction.reason === 'evicted') ghosts.haunt(eviction, evicted)
+      return evicted
     },
   }
 
-  function evict({ repository, digest, ...leave }: Eviction): void {
+  function evict({ repository, digest, ...leave }: Eviction): Evicted {
     const [id, content] = [ids.knownRepository(repository), ids.knownContent(digest)]
-    if (id === undefined || content === undefined) return
+    const leaves: Leaves[] = []
+    if (id === undefined || content === undefined) return { hasLeft: false, leaves }
     const isPurged = leave.reason === 'purged'
-    if (isPurged && sql.isForOthers.get(id, content) !== undefined)
-      return takeOut(id, content, leave.spared)
+    if (isPurged && sql.isForOthers.get(id, content) !== undefined) {
+      takeOut(id, content, leave.spared)
+      return { hasLeft: true, leaves }
+    }
+    let hasLeft = false
     const images = [content]
     for (const image of images) {
       const indexes = sql.listIndexes.all(id, image) as number[]
       if (sql.isEvictable.get(id, image) === undefined) continue
       const needed = sql.needed.all(image) as number[]
       takeOut(id, image, leave.spared)
-      leaving.leaveImage(image, needed, leave)
+      hasLeft = true
+      leaves.push(...leaving.leaveImage(image, needed, leave))
       images.push(...indexes.filter(index => sql.isEmpty.get(id, index) !== undefined))
     }
+    return { hasLeft, leaves }
   }
 
   function takeOut(repository: number, image: number, spared: Eviction['spared']): void {

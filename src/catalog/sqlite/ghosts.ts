@@ -1,7 +1,8 @@
 // Ghosts of images that were evicted, and what came again of them: what a larger disk would have
 // saved. A ghost outlives the rows of its image, so it is known by a hash.
 import type { Database } from 'better-sqlite3'
-import type { Image, ReturnedImages } from '../../registry/ports/catalog-images.ts'
+import { onDiskBytes } from '../../registry/ports/blob-store.ts'
+import type { Evicted, Image, ReturnedImages } from '../../registry/ports/catalog-images.ts'
 import { MAX_GHOSTS } from '../bounds.ts'
 import { imageHash } from '../image-name.ts'
 import { BLOCK_BYTES } from './schema-space.ts'
@@ -19,7 +20,6 @@ export function ghostReads(database: Database) {
 
 export function ghostWrites(database: Database) {
   const row = (sql: string) => database.prepare(sql)
-  const leavingBlocks = row('SELECT leaving_blocks FROM totals').pluck()
   const noteEvicted = row('UPDATE totals SET evicted_blocks = evicted_blocks + ?')
   const insert = row(
     `INSERT OR REPLACE INTO ghost (image, blocks, evicted) SELECT ?, ?, evicted_blocks FROM totals`,
@@ -36,11 +36,10 @@ export function ghostWrites(database: Database) {
   )
 
   return {
-    /** With what `evict` lets leave. */
-    haunt(image: Image, evict: () => void): void {
-      const before = leavingBlocks.get() as number
-      evict()
-      const blocks = (leavingBlocks.get() as number) - before
+    /** No effect for what has left no room. */
+    haunt(image: Image, { leaves }: Evicted): void {
+      const bytes = leaves.reduce((sum, { sizeBytes }) => sum + onDiskBytes(sizeBytes), 0)
+      const blocks = bytes / BLOCK_BYTES
       if (blocks <= 0) return
       noteEvicted.run(blocks)
       insert.run(imageHash(image), blocks)

@@ -4,7 +4,7 @@
 import type { Database } from 'better-sqlite3'
 import type { Digest } from '../../oci/digest.ts'
 import type { RepositoryKey } from '../../oci/reference.ts'
-import type { LeavingContent, LetGo } from '../../registry/ports/catalog-space.ts'
+import type { Leaves, LeavingContent, LetGo } from '../../registry/ports/catalog-space.ts'
 import {
   CLASS_CODES,
   digestBytes,
@@ -81,16 +81,16 @@ export function leavingWrites(database: Database, ids: Ids) {
 
   return { letGo, leaveImage, isSpared, finishLeaving }
 
-  function letGo({ digests, ...leave }: LetGo): void {
-    for (const digest of digests) {
+  function letGo({ digests, ...leave }: LetGo): Leaves[][] {
+    return digests.map(digest => {
       const id = ids.knownContent(digest)
-      if (id !== undefined) leaveAll([id], leave)
-    }
+      return id === undefined ? [] : leaveAll([{ id }], leave)
+    })
   }
 
   function isSpared(id: number, spared: Leave['spared']): boolean {
     if (spared === undefined || spared.size === 0) return false
-    return spared.has(digestFromBytes(sql.digestOf.get(id) as Buffer))
+    return spared.has(digestOf(id))
   }
 
   /**
@@ -98,27 +98,38 @@ export function leavingWrites(database: Database, ids: Ids) {
    * which others may be here. Where it stays for another repository, `needed` may not: what the
    * manifest has needed so far.
    */
-  function leaveImage(id: number, needed: readonly number[], leave: Leave): void {
-    leaveAll([id, ...needed], leave, sql.intendImage)
+  function leaveImage(id: number, needed: readonly number[], leave: Leave): Leaves[] {
+    const listedBy = digestOf(id)
+    const contents = [{ id }, ...needed.map(each => ({ id: each, listedBy }))]
+    return leaveAll(contents, leave, sql.intendImage)
   }
 
   /** With what becomes loose by it, level by level: a graph may be as deep as it likes. */
   function leaveAll(
-    contents: number[],
+    contents: { readonly id: number; readonly listedBy?: Digest }[],
     { reason, atMs, spared }: Leave,
     intendFirst = sql.intend,
-  ): void {
+  ): Leaves[] {
     const isEvicted = reason === 'evicted' ? 1 : 0
-    for (const [at, id] of contents.entries()) {
+    const leaves: Leaves[] = []
+    for (const [at, { id, listedBy }] of contents.entries()) {
       if (isSpared(id, spared)) continue
       const intend = at === 0 ? intendFirst : sql.intend
-      if (intend.run(LEAVE_CODES[reason], atMs, id, isEvicted).changes === 0) continue
+      const size = intend.get(LEAVE_CODES[reason], atMs, id, isEvicted) as number | undefined
+      if (size === undefined) continue
+      const digest = digestOf(id)
+      leaves.push({ digest, sizeBytes: size, listedBy })
       const listed = sql.listed.all(id) as number[]
       sql.setAbsent.run(id)
       // No manifest that is here lists it, so they are of nothing.
       sql.dropHolds.run(id)
-      for (const child of listed) contents.push(child)
+      for (const child of listed) contents.push({ id: child, listedBy: digest })
     }
+    return leaves
+  }
+
+  function digestOf(id: number): Digest {
+    return digestFromBytes(sql.digestOf.get(id) as Buffer)
   }
 
   function finishLeaving(digests: readonly Digest[]): void {
@@ -147,7 +158,8 @@ const INTEND = (isLoose: string) => `
 INSERT INTO leaving (content, digest, size, reason, at)
 SELECT c.id, c.digest, c.size, ?, ? FROM content c
 WHERE c.id = ? AND c.present = 1 AND ${isLoose} AND ${UNGIVEN} AND (c.class = ${CLASS_CODES.cached} OR ? = 0) AND ${UNPROMISED}
-ON CONFLICT DO UPDATE SET size = excluded.size, reason = excluded.reason, at = excluded.at`
+ON CONFLICT DO UPDATE SET size = excluded.size, reason = excluded.reason, at = excluded.at
+RETURNING size`
 
 // Nothing that is named anywhere: numbers are given again.
 const NAMED_IN = [
@@ -172,8 +184,8 @@ function prepareLeaving(database: Database) {
   const row = (sql: string) => database.prepare(sql)
   const one = (sql: string) => row(sql).pluck()
   return {
-    intend: row(INTEND(`c.refs = 0 AND ${UNLISTED}`)),
-    intendImage: row(
+    intend: one(INTEND(`c.refs = 0 AND ${UNLISTED}`)),
+    intendImage: one(
       INTEND(
         `c.refs = (SELECT count(*) FROM edge e CROSS JOIN content p ON p.id = e.parent AND p.present = 1
            WHERE e.child = c.id AND e.kind = ${EDGE_CODES.manifest} AND ${NEEDS})`,

@@ -35,7 +35,7 @@ import { tidyWrites } from './tidy.ts'
 import { usageWrites } from './uses-of-images.ts'
 
 type PortWrites = {
-  readonly [Name in Port.WriteName]: (...args: Port.WriteArgs<Name>) => void
+  readonly [Name in Port.WriteName]: (...args: Port.WriteArgs<Name>) => Port.WriteResult<Name>
 }
 /** Of the file itself: no answer that a client was given is made of them. */
 type FileWrites = ReturnType<typeof metaWrites>
@@ -48,12 +48,15 @@ export type FileOperation = {
 /** A write on its way to the writer thread, as a plain value. */
 export type Operation = Port.Operation | FileOperation
 
-/** Prepares every statement once; the function it returns carries out one operation. */
-export function prepareOperations(database: Database): (operation: Operation) => void {
+/**
+ * Prepares every statement once; the function it returns carries out one operation, and returns
+ * its result.
+ */
+export function prepareOperations(database: Database): (operation: Operation) => unknown {
   const writes = prepareWrites(database)
   return ({ name, args }) => {
-    const write = writes[name] as (...args: readonly unknown[]) => void
-    write(...args)
+    const write = writes[name] as (...args: readonly unknown[]) => unknown
+    return write(...args)
   }
 }
 
@@ -136,8 +139,10 @@ function outboxEnds({ ids, tags, removal, outbox, holds }: EndParts) {
       tags.deleteTag(repository, tag)
       outbox.withdraw(options)
     },
-    removeMember(repository: Repository, digest: Digest, options?: RemoveOptions): void {
-      if (removal.removeMember(repository, digest, options)) outbox.withdraw(options)
+    removeMember(repository: Repository, digest: Digest, options?: RemoveOptions): boolean {
+      const isRemoved = removal.removeMember(repository, digest, options)
+      if (isRemoved) outbox.withdraw(options)
+      return isRemoved
     },
     removeDelivery(id: number, settled?: SettledTags): void {
       const carried = holds.carriedBy(id)

@@ -13,7 +13,7 @@ import type { OpenedCatalog, WriterReply, WriterRequest, WriterStart } from './w
 interface Waiting {
   readonly operation: Operation
   readonly rows: number
-  readonly resolve: () => void
+  readonly resolve: (result: unknown) => void
   readonly reject: (error: StoreError) => void
 }
 
@@ -62,10 +62,10 @@ export class Writer {
   }
 
   /**
-   * Resolves when `operation`, which is so many rows, is durable.
+   * Resolves to its result when `operation`, which is so many rows, is durable.
    * @throws StoreError busy when too much waits; full, io, corrupt
    */
-  write(operation: Operation, rows: number): Promise<void> {
+  write(operation: Operation, rows: number): Promise<unknown> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended)
     if (this.#waiting.length > 0 && this.#waitingRows + rows > MAX_WAITING_ROWS)
       return Promise.reject(tooManyWaiting(this.#waitingRows))
@@ -129,7 +129,7 @@ export class Writer {
     } catch (error) {
       // A value that cannot cross threads: nothing was sent.
       const fault = faultOf(error)
-      this.#settle(this.#inFlight.map(() => fault))
+      this.#settle(this.#inFlight.map(() => ({ fault })))
     }
   }
 
@@ -139,12 +139,11 @@ export class Writer {
     this.#landed?.resolve()
     this.#landed = undefined
     settled.forEach(({ resolve, reject }, at) => {
-      const fault = outcomes[at]
-      if (fault === undefined) resolve()
-      else {
-        this.#isSuspect ||= fault.failure === 'corrupt' || fault.failure === 'io'
-        reject(storeErrorOf(fault))
-      }
+      const outcome = outcomes[at]
+      if (outcome?.fault === undefined) return resolve(outcome?.result)
+      const { fault } = outcome
+      this.#isSuspect ||= fault.failure === 'corrupt' || fault.failure === 'io'
+      reject(storeErrorOf(fault))
     })
     if (this.#waiting.length > 0) this.#sendBatch()
     else if (this.#closing) this.#sendClose()

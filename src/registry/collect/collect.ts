@@ -8,7 +8,7 @@ import type { Pins } from '../pins/pins.ts'
 import type { Leaving } from '../leave/leaving.ts'
 import { Grace, type Graces } from './grace.ts'
 import { onDiskBytes } from '../ports/blob-store.ts'
-import type { AsOf, LooseContent } from '../ports/catalog-space.ts'
+import type { AsOf, Leaves, LooseContent } from '../ports/catalog-space.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import { StoreError } from '../ports/store-error.ts'
@@ -29,7 +29,7 @@ export interface CollectDeps {
   readonly leaving: Pick<Leaving, 'letGo'>
   readonly clock: Pick<Clock, 'nowMs'>
   /** Default: nothing is pinned. */
-  readonly pins?: Pick<Pins, 'findContent'> | undefined
+  readonly pins?: Pick<Pins, 'findContent' | 'digests'> | undefined
   /** Files that were adopted may be somebody's. Default they are not. */
   readonly lacksFacts?: (() => boolean) | undefined
   readonly graces: Pick<Graces, 'asOfNow' | 'forPass' | 'mayPutBack'>
@@ -219,25 +219,33 @@ class Collecting {
       }
       if (this.#run.signal.aborted) break
       if (left.length > 0) digests.push(root.digest)
-      for (const { digest, sizeBytes, listedBy } of left)
-        this.#tally.add({
-          what: digest,
-          reason: listedBy === undefined ? reason : listedOnly(listedBy),
-          bytes: onDiskBytes(sizeBytes),
-        })
+      if (this.#run.dryRun) this.#tell(left, reason)
       taken += left.length
       if (taken < TAKEN_AT_ONCE) continue
-      await this.#letGo(digests)
+      await this.#letGo(digests, reason)
       digests = []
       taken = 0
     }
-    await this.#letGo(digests)
+    await this.#letGo(digests, reason)
   }
 
-  async #letGo(digests: readonly Digest[]): Promise<void> {
+  /** What somebody pinned, pulled or was promised since it was looked at stays, and is not told. */
+  async #letGo(digests: readonly Digest[], reason: string): Promise<void> {
     if (this.#run.dryRun || digests.length === 0) return
-    await this.#deps.leaving.letGo(digests, 'collected')
+    await this.#deps.leaving.letGo(digests, 'collected', {
+      spared: this.#deps.pins?.digests(),
+      departed: ({ left }) => left.forEach(({ leaves }) => this.#tell(leaves, reason)),
+    })
     this.#loosened = new Loosened(this.#deps.catalog, this.#asOf)
+  }
+
+  #tell(leaves: readonly Leaves[], reason: string): void {
+    for (const { digest, sizeBytes, listedBy } of leaves)
+      this.#tally.add({
+        what: digest,
+        reason: listedBy === undefined ? reason : listedOnly(listedBy),
+        bytes: onDiskBytes(sizeBytes),
+      })
   }
 }
 

@@ -104,11 +104,7 @@ export async function removeManifest(
     await facts.write([tombstone], { takesAway: true })
     await facts.remove(gone)
     await changeFacts(facts, withdrawn)
-    await catalog.removeMember(repository, digest, { ...optionsOf(withdrawn), ...how })
-    if (
-      how.unlessLeased !== undefined &&
-      (await catalog.findMember(repository, digest)) !== undefined
-    ) {
+    if (!(await catalog.removeMember(repository, digest, { ...optionsOf(withdrawn), ...how }))) {
       await restoreFacts(deps, { identities, atMs: clock.nowMs() })
       return false
     }

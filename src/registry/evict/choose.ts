@@ -8,7 +8,7 @@ import type { Catalog } from '../ports/catalog.ts'
 import type { ColdImage, Footprint } from '../ports/catalog-images.ts'
 import type { LooseContent } from '../ports/catalog-space.ts'
 import type { Stage } from './candidate.ts'
-import type { Leaves, Measure } from './leaves.ts'
+import type { Chosen, Measure } from './chosen.ts'
 import type { Page } from './order.ts'
 import type { Quota } from '../space/quota.ts'
 import type { QuotaStandings } from './quotas.ts'
@@ -21,7 +21,7 @@ const REPOSITORIES_ASKED = 16
 
 export interface Choice {
   /** The first of the page that may leave. */
-  readonly leaving: readonly Leaves[]
+  readonly leaving: readonly Chosen[]
   /** They are as much as is wanted. */
   readonly isEnough: boolean
   /** What has left by then, with what had before, where there are images. */
@@ -69,7 +69,7 @@ async function chooseImages(
   images: readonly ColdImage[],
   { stage, wanted, measure, after }: Wanted & { readonly stage: Stage },
 ): Promise<Choice> {
-  const leaving: Leaves[] = []
+  const leaving: Chosen[] = []
   let footprint = after
   let sum = 0
   for (const image of images) {
@@ -117,12 +117,12 @@ async function chooseLoose(
 }
 
 /** What frees no file is none that takes few bytes for it. */
-function isLean({ bytes, files }: Pick<Leaves, 'bytes' | 'files'>, { leanBytes }: Stage): boolean {
+function isLean({ bytes, files }: Pick<Chosen, 'bytes' | 'files'>, { leanBytes }: Stage): boolean {
   return leanBytes === undefined || (files > 0 && bytes <= files * leanBytes)
 }
 
 function enough(
-  all: readonly Leaves[],
+  all: readonly Chosen[],
   { wanted, measure }: Omit<Wanted, 'after'>,
 ): Pick<Choice, 'leaving' | 'isEnough'> {
   let sum = 0

@@ -7,9 +7,9 @@ import { type Left, sumOf } from '../leave/pass.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Footprint, Image } from '../ports/catalog-images.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { Stage } from './candidate.ts'
+import type { Candidate, Stage } from './candidate.ts'
 import { type Choice, choose, type Chooser } from './choose.ts'
-import { type Leaves, type Measure, sumOfEach, whatOf } from './leaves.ts'
+import { type Chosen, type Measure, sumOfEach, thoseThatLeft, whatOf } from './chosen.ts'
 import { nameOf, TAGS_TOLD, type Told, tellOf } from './gone.ts'
 import { Judge, type JudgeDeps } from './judge.ts'
 import { Order, type Page, type ScanPlace } from './order.ts'
@@ -68,18 +68,19 @@ export type Outcome = 'done' | 'exhausted' | 'in vain' | 'outdated'
 
 export type Freed = (bytes: number, files: number) => void
 
-type TagsOf = ReadonlyMap<Leaves, readonly Tag[]>
+type TagsOf = ReadonlyMap<Candidate, readonly Tag[]>
 
 /** A page that is written down, and whose files go. */
 interface Step {
   /** Of what is wanted. */
   readonly expected: number
-  readonly expectedBytes: number
   /** That had left when it was begun. */
   readonly bytesBefore: number
+  /** Of what was let go in the end: what had become held by then stays. */
+  letGoBytes: number
   /** That it has brought, once it is gone. */
   left: Left
-  readonly gone: Promise<Left>
+  readonly gone: Promise<unknown>
 }
 
 export class EvictionRun {
@@ -174,7 +175,7 @@ export class EvictionRun {
     if (step === undefined) return false
     try {
       await step.gone
-      return step.expectedBytes > 0 && this.#batch.bytes === step.bytesBefore
+      return step.letGoBytes > 0 && this.#batch.bytes === step.bytesBefore
     } finally {
       this.#underWay.shift()
       freed(step.left.bytes, step.left.files)
@@ -219,20 +220,17 @@ export class EvictionRun {
     const written = Promise.withResolvers<void>()
     const step: Step = {
       expected: sumOfEach(leaving, this.#measure),
-      expectedBytes: sumOfEach(leaving, 'bytes'),
       bytesBefore: this.#batch.bytes,
+      letGoBytes: 0,
       left: sumOf([]),
       gone: this.#leave(leaving, {
         spared: this.#spared,
         written: written.resolve,
-        departed: ({ letGo, passes }) => {
-          const what = new Set(letGo)
+        departed: ({ left, passes }) => {
+          const gone = thoseThatLeft(leaving, left)
+          step.letGoBytes = sumOfEach(gone, 'bytes')
           step.left = this.#leftBy(passes)
-          this.#add(
-            leaving.filter(each => what.has(whatOf(each))),
-            { page, tags },
-            step.left,
-          )
+          this.#add(gone, { page, tags }, step.left)
         },
       }),
     }
@@ -241,7 +239,7 @@ export class EvictionRun {
     await Promise.race([written.promise, step.gone.catch(() => {})])
   }
 
-  #leave(leaving: readonly Leaves[], how: LetGoHow<Digest | Image>): Promise<Left> {
+  #leave(leaving: readonly Chosen[], how: LetGoHow<Digest | Image>): Promise<unknown> {
     // A page is of one kind.
     const images = leaving.map(whatOf).filter(each => typeof each !== 'string')
     const digests = leaving.map(whatOf).filter(each => typeof each === 'string')
@@ -261,7 +259,7 @@ export class EvictionRun {
   }
 
   #add(
-    gone: readonly Leaves[],
+    gone: readonly Chosen[],
     { page, tags }: { page: Page; tags: TagsOf },
     { files, bytes }: Left,
   ): void {
@@ -279,18 +277,18 @@ export class EvictionRun {
   }
 
   /** That lead to them now, where somebody is told. */
-  async #tagsOf(leaving: readonly Leaves[]): Promise<TagsOf> {
-    const tags = new Map<Leaves, readonly Tag[]>()
+  async #tagsOf(leaving: readonly Chosen[]): Promise<TagsOf> {
+    const tags = new Map<Candidate, readonly Tag[]>()
     if (this.#options.told === undefined) return tags
-    for (const each of leaving)
-      if (each.candidate.kind === 'image')
-        tags.set(each, await this.#deps.catalog.listTagsOf(each.candidate.image, TAGS_TOLD + 1))
+    for (const { candidate } of leaving)
+      if (candidate.kind === 'image')
+        tags.set(candidate, await this.#deps.catalog.listTagsOf(candidate.image, TAGS_TOLD + 1))
     return tags
   }
 
-  #told(leaving: readonly Leaves[], { stage }: Page, tags: TagsOf): void {
+  #told(leaving: readonly Chosen[], { stage }: Page, tags: TagsOf): void {
     const nowMs = this.#deps.clock.nowMs()
     for (const each of leaving)
-      this.#options.told?.(tellOf(each, { stage, nowMs, tags: tags.get(each) ?? [] }))
+      this.#options.told?.(tellOf(each, { stage, nowMs, tags: tags.get(each.candidate) ?? [] }))
   }
 }

@@ -2,7 +2,7 @@
 import { formatImage, type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
 import type { Gone } from '../job.ts'
 import type { Candidate, Stage } from './candidate.ts'
-import type { Leaves } from './leaves.ts'
+import type { Chosen } from './chosen.ts'
 
 export type Told = (gone: Gone) => void
 
@@ -32,7 +32,7 @@ export const TAGS_TOLD = 3
 
 /** `tags`: that lead to it, as many as are told and one more. */
 export function tellOf(
-  { candidate, bytes }: Leaves,
+  { candidate, bytes }: Chosen,
   { stage, nowMs, tags }: { stage: Stage; nowMs: number; tags: readonly Tag[] },
 ): Gone {
   const usedAtMs =

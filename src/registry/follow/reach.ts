@@ -13,7 +13,7 @@ import { subjectOfTag } from '../retain/signature-tag.ts'
 export interface ReachDeps {
   readonly catalog: Catalog
   /** Default: nothing is pinned. */
-  readonly pins?: Pick<Pins, 'findWithListed'> | undefined
+  readonly pins?: Pick<Pins, 'findWithListed' | 'digests'> | undefined
   readonly repository: Repository
   readonly nowMs: number
   /** In a dry run: it would have gone by now. */

@@ -7,11 +7,12 @@ import { noteStorage } from '../best-effort.ts'
 import type { Taking } from '../collect/collect.ts'
 import { type DeleteManifestDeps, removeManifest } from '../delete/delete-manifest.ts'
 import type { Leaving } from '../leave/leaving.ts'
-import { type Leaves, Loosened } from '../leave/loosened.ts'
+import { Loosened } from '../leave/loosened.ts'
 import { pagesOf } from '../pages.ts'
 import { onDiskBytes } from '../ports/blob-store.ts'
 import type { Follower } from '../ports/catalog-followers.ts'
 import type { Image } from '../ports/catalog-images.ts'
+import type { Leaves } from '../ports/catalog-space.ts'
 import { StoreError } from '../ports/store-error.ts'
 import { followersOf, type ReachDeps, reachOf, tagsTo } from './reach.ts'
 
@@ -20,7 +21,10 @@ export interface TakeFollowersDeps extends DeleteManifestDeps, Pick<ReachDeps, '
 }
 
 interface Taken {
+  /** In a run, what may leave by it now: others can need it by then. */
   readonly leaves: readonly Leaves[]
+  /** That led to it. */
+  readonly tags: readonly string[]
   /** What follows it. */
   readonly below: readonly Follower[]
   /** Somebody has deleted it elsewhere since: its bytes stay for as long as after any delete. */
@@ -88,12 +92,20 @@ class Followers {
   async #take(follower: Follower): Promise<readonly Follower[]> {
     const { repository, digest } = follower
     const { turns, leaving } = this.#deps
-    if (this.#taking.run.dryRun) return (await this.#takeNow(follower))?.below ?? []
-    const taken = await turns.take(repositoryKey(repository), () => this.#takeNow(follower))
+    const { dryRun } = this.#taking.run
+    const takeNow = () => this.#takeNow(follower)
+    const taken = await (dryRun ? takeNow() : turns.take(repositoryKey(repository), takeNow))
     if (taken === undefined) return []
-    if (taken.staysForItsGrace) await this.#deps.catalog.stampLoose(this.#taking.grace.nowMs)
+    const tell = (leaves: readonly Leaves[]) => this.#tell(follower, { ...taken, leaves })
+    if (dryRun || taken.staysForItsGrace) tell(taken.leaves)
     // What it listed as well: it may stay for others itself.
-    else await leaving.letGo([digest, ...taken.leaves.map(each => each.digest)], 'collected')
+    else
+      await leaving.letGo([digest, ...taken.leaves.map(each => each.digest)], 'collected', {
+        spared: this.#deps.pins?.digests(),
+        departed: ({ left }) => tell(left.flatMap(({ leaves }) => leaves)),
+      })
+    if (!dryRun && taken.staysForItsGrace)
+      await this.#deps.catalog.stampLoose(this.#taking.grace.nowMs)
     return taken.below
   }
 
@@ -120,9 +132,8 @@ class Followers {
     const how = { followedSinceMs: sinceMs, unlessLeased: { leasesOverMs: grace.nowMs } }
     if (run.dryRun) this.#gone.add(keyOf(follower))
     else if (!(await removeManifest(this.#deps, repository, digest, how))) return undefined
-    this.#tell(follower, { tags, leaves })
     const below = followers.map(each => ({ repository, digest: each, sinceMs }))
-    return { leaves, below, staysForItsGrace }
+    return { leaves, tags, below, staysForItsGrace }
   }
 
   /** Undefined when it follows nothing any more, or its grace is not over. */
@@ -146,10 +157,7 @@ class Followers {
     return { ...this.#deps, repository, nowMs, isGone }
   }
 
-  #tell(
-    { repository, digest }: Image,
-    { tags, leaves }: { readonly tags: readonly string[]; readonly leaves: readonly Leaves[] },
-  ): void {
+  #tell({ repository, digest }: Image, { tags, leaves }: Pick<Taken, 'tags' | 'leaves'>): void {
     const { tally } = this.#taking
     for (const tag of tags) tally.add({ what: tag, reason: REASON, bytes: 0 })
     const own = leaves.find(each => each.digest === digest)

@@ -9,13 +9,13 @@ import type { Digest } from '../../oci/digest.ts'
 import { noteStorage } from '../best-effort.ts'
 import type { StoredContent } from '../content.ts'
 import type { Eviction, Image } from '../ports/catalog-images.ts'
-import type { LeaveReason, LeavingContent } from '../ports/catalog-space.ts'
+import type { LeaveReason, Leaves, LeavingContent } from '../ports/catalog-space.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import { StoreError } from '../ports/store-error.ts'
 import { pagesOf } from '../pages.ts'
-import { type Left, Pass, sumOf } from './pass.ts'
+import { type Left, Pass } from './pass.ts'
 
 export interface LeavingDeps {
   readonly content: StoredContent
@@ -26,9 +26,15 @@ export interface LeavingDeps {
   readonly closeOpen: (digest: Digest) => void
 }
 
-/** Of those that were to leave, what did. */
+/** What left, and all that did with it: as the write found it, whatever it was asked for. */
+export interface Departure<Each> {
+  readonly what: Each
+  readonly leaves: readonly Leaves[]
+}
+
+/** Of those that were to leave, those that did: what is held by then, or needed, is not in it. */
 export interface Departed<Each> {
-  readonly letGo: readonly Each[]
+  readonly left: readonly Departure<Each>[]
   /** By which their files went: the same for all who let something go meanwhile. */
   readonly passes: readonly Left[]
 }
@@ -85,19 +91,22 @@ export class Leaving {
   }
 
   /**
-   * Lets go what nothing needs, but for what is `spared`. Resolves when the files are gone, but for
-   * those that are needed or cannot go. @throws StoreError, once what was let go before has gone
+   * Lets go what nothing needs, but for what is `spared`. Resolves to what left when the files are
+   * gone, but for those that cannot go. @throws StoreError, once what was let go before has gone
    */
   letGo(
     digests: readonly Digest[],
     reason: LeaveReason,
     how: LetGoHow<Digest> = {},
-  ): Promise<Left> {
+  ): Promise<Departed<Digest>> {
     const { spared } = how
-    return this.#untilGone(how, (letGo, passes) =>
+    return this.#untilGone(how, (left, passes) =>
       this.#write(digests, passes, async (some, atMs) => {
-        await this.#deps.catalog.letGo({ digests: some, reason, atMs, spared })
-        letGo.push(...some)
+        const byEach = await this.#deps.catalog.letGo({ digests: some, reason, atMs, spared })
+        for (const [at, what] of some.entries()) {
+          const leaves = byEach[at] ?? []
+          if (leaves.length > 0) left.push({ what, leaves })
+        }
       }),
     )
   }
@@ -107,10 +116,10 @@ export class Leaving {
     images: readonly Image[],
     reason: Eviction['reason'],
     how: LetGoHow<Image> = {},
-  ): Promise<Left> {
+  ): Promise<Departed<Image>> {
     const { catalog } = this.#deps
     const { spared } = how
-    return this.#untilGone(how, async (letGo, passes) => {
+    return this.#untilGone(how, async (left, passes) => {
       for (let at = 0; at < images.length; at += IMAGES_AT_ONCE) {
         const some = images.slice(at, at + IMAGES_AT_ONCE)
         // In one commit: all are begun before any is waited for.
@@ -118,8 +127,9 @@ export class Leaving {
           allOf(
             few.map(async each => {
               const { repository, digest } = each
-              await catalog.evictImage({ repository, digest, reason, atMs, spared })
-              letGo.push(each)
+              const image = { repository, digest, reason, atMs, spared }
+              const { hasLeft, leaves } = await catalog.evictImage(image)
+              if (hasLeft) left.push({ what: each, leaves })
             }),
           ),
         )
@@ -132,17 +142,17 @@ export class Leaving {
   /** What `write` has let go before it failed leaves as well, and is told of. */
   async #untilGone<Each>(
     { written, departed }: LetGoHow<Each>,
-    write: (letGo: Each[], passes: Set<Promise<Left>>) => Promise<void>,
-  ): Promise<Left> {
-    const letGo: Each[] = []
+    write: (left: Departure<Each>[], passes: Set<Promise<Left>>) => Promise<void>,
+  ): Promise<Departed<Each>> {
+    const left: Departure<Each>[] = []
     const begun = new Set<Promise<Left>>()
-    const [ended] = await Promise.allSettled([write(letGo, begun)])
+    const [ended] = await Promise.allSettled([write(left, begun)])
     begun.add(this.finish())
     if (ended.status === 'fulfilled') written?.()
-    const passes = await Promise.all(begun)
-    departed?.({ letGo, passes })
+    const all = { left, passes: await Promise.all(begun) }
+    departed?.(all)
     if (ended.status === 'rejected') throw ended.reason
-    return sumOf(passes)
+    return all
   }
 
   /**

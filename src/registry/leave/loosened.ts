@@ -6,14 +6,14 @@ import type { Repository } from '../../oci/reference.ts'
 import { Pieces } from '../pieces.ts'
 import { onDiskBytes } from '../ports/blob-store.ts'
 import type { Image } from '../ports/catalog-images.ts'
-import type { AsOf } from '../ports/catalog-space.ts'
+import type { AsOf, Leaves } from '../ports/catalog-space.ts'
 import type { Catalog } from '../ports/catalog.ts'
 
-/** `listedBy`: the last that needed it, and leaves or needs less; undefined for the first. */
-export interface Leaves {
-  readonly digest: Digest
-  readonly sizeBytes: number
-  readonly listedBy: Digest | undefined
+interface Loosening {
+  /** Of those that the first is needed by, the one that it leaves. */
+  readonly repository?: Repository
+  readonly isHeld: (digest: Digest) => boolean
+  readonly goes?: (() => Promise<boolean>) | undefined
 }
 
 /** Some tens of megabytes. What it has counted beyond is counted anew, and shared bytes as kept. */
@@ -54,42 +54,53 @@ export class Loosened {
 
   /**
    * The same of a manifest that leaves one repository which was given it; where it stays for
-   * others, what it does not need for these. To be asked before it goes. @throws StoreError
+   * others, what it does not need for these. To be asked before it goes: `goes` makes it, once that
+   * is known, and nothing has left where it resolves to false. Default it does.
+   * @throws StoreError, and what `goes` throws
    */
-  leaveRepository({ repository, digest }: Image): Promise<readonly Leaves[]> {
-    return this.#loosen(digest, { repository, isHeld: () => false })
+  leaveRepository(
+    { repository, digest }: Image,
+    goes?: () => Promise<boolean>,
+  ): Promise<readonly Leaves[]> {
+    return this.#loosen(digest, { repository, isHeld: () => false, goes })
   }
 
-  /** `repository`: of those that the first is needed by, the one that it leaves. */
   async #loosen(
     first: Digest,
-    { repository, isHeld }: { repository?: Repository; isHeld: (digest: Digest) => boolean },
+    { repository, isHeld, goes }: Loosening,
   ): Promise<readonly Leaves[]> {
-    const lost = repository === undefined ? 0 : 1
+    const lost = new Map([[first, repository === undefined ? 0 : 1]])
     const needed = new Map<Digest, number>()
     const leaves = new Map<Digest, Leaves>()
+    let unneededHere: readonly Digest[] | undefined
     const looked: { digest: Digest; listedBy?: Digest }[] = [{ digest: first }]
+    const look = (digest: Digest, listedBy: Digest) => {
+      lost.set(digest, (lost.get(digest) ?? 0) + 1)
+      looked.push({ digest, listedBy })
+    }
     for (const [at, { digest, listedBy }] of looked.entries()) {
       const hasLeft = this.#left.has(digest) || leaves.has(digest)
       const need = hasLeft ? undefined : await this.#catalog.findNeed(digest, this.#asOf)
       await this.#pieces.done(1 + (need?.lists.length ?? 0))
       if (need === undefined) continue
-      const before = needed.get(digest) ?? this.#needed.get(digest) ?? need.times
-      const still = before - (at === 0 ? lost : 1)
+      const before = this.#needed.get(digest) ?? need.times
+      const still = before - (lost.get(digest) ?? 0)
       needed.set(digest, still)
       if (still > 0 || need.isPromised) {
         if (at > 0 || repository === undefined) continue
-        for (const child of await this.#neededLess({ repository, digest }))
-          looked.push({ digest: child, listedBy: digest })
+        unneededHere = await this.#neededLess({ repository, digest })
+        for (const child of unneededHere) look(child, digest)
         continue
       }
       if (isHeld(digest)) return []
       leaves.set(digest, { digest, sizeBytes: need.sizeBytes, listedBy })
       const unneeded = this.#unneeded.get(digest)
-      for (const child of need.lists)
-        if (unneeded?.has(child) !== true) looked.push({ digest: child, listedBy: digest })
+      for (const child of need.lists) if (unneeded?.has(child) !== true) look(child, digest)
     }
+    if ((await goes?.()) === false) return []
     this.#remember(needed, leaves.keys())
+    if (repository !== undefined && unneededHere !== undefined)
+      this.#rememberStays({ repository, digest: first }, unneededHere)
     return [...leaves.values()]
   }
 
@@ -98,10 +109,13 @@ export class Loosened {
     const left = this.#leftRepositories.get(image.digest) ?? []
     const unneeded = await this.#catalog.listUnneededWithout(image, left)
     await this.#pieces.done(unneeded.length)
-    this.#leftRepositories.set(image.digest, left)
-    left.push(image.repository)
-    if (unneeded.length > 0) this.#unneeded.set(image.digest, new Set(unneeded))
     return unneeded
+  }
+
+  #rememberStays({ repository, digest }: Image, unneeded: readonly Digest[]): void {
+    const left = this.#leftRepositories.get(digest) ?? []
+    this.#leftRepositories.set(digest, [...left, repository])
+    if (unneeded.length > 0) this.#unneeded.set(digest, new Set(unneeded))
   }
 
   #remember(needed: ReadonlyMap<Digest, number>, left: Iterable<Digest>): void {

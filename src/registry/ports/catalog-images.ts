@@ -4,7 +4,7 @@
 // is not kept.
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository, RepositoryKey, Tag } from '../../oci/reference.ts'
-import type { LeaveReason } from './catalog-space.ts'
+import type { LeaveReason, Leaves } from './catalog-space.ts'
 import type { Page } from './catalog-tags.ts'
 
 export interface Image {
@@ -39,6 +39,14 @@ export interface Eviction extends Image {
    * Default nothing.
    */
   readonly spared?: ReadonlySet<Digest> | undefined
+}
+
+/** What an eviction has done. */
+export interface Evicted {
+  /** False: it was held, or no manifest there, and nothing was done. */
+  readonly hasLeft: boolean
+  /** With its index, where it was the last of that; nothing where all of it is needed by others. */
+  readonly leaves: readonly Leaves[]
 }
 
 /** Of some images, one of them. */
@@ -147,9 +155,9 @@ export interface ImageWrites {
    * pointers to it as `previous`, and memberships of what nothing else there lists; with it what is
    * loose by that leaves as by `letGo`. No effect on what is held or kept, what a local tag points
    * to, and what was leased or promised there. `purged`: what is kept for others alone leaves its
-   * repository, too, and no bytes by it.
+   * repository, too, and no bytes by it. MUST resolve to what was done, whatever `footprint` said.
    */
-  evictImage(eviction: Eviction): Promise<void>
+  evictImage(eviction: Eviction): Promise<Evicted>
   /**
    * Of images that were evicted only those are remembered since which no more than this has left:
    * with as much room again they would still be here. At most 100,000 are.

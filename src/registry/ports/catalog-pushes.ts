@@ -146,9 +146,10 @@ export interface PushWrites {
    * lists; so does a pending blob, until `expirePendingBlob`; one that is leased is pending from
    * then on, until its lease is over. Bytes, edges and other repositories MUST NOT be touched,
    * nor what tags remember as `previous`. When it is no member, only that it was taken along is
-   * forgotten, and the options have an effect.
+   * forgotten, and the options have an effect. MUST resolve to false where it stays by
+   * `unlessPromised` or `unlessLeased`, and to true otherwise.
    */
-  removeMember(repository: Repository, digest: Digest, options?: RemoveOptions): Promise<void>
+  removeMember(repository: Repository, digest: Digest, options?: RemoveOptions): Promise<boolean>
   /**
    * Whoever was told so has had its time. If a delete would have taken the blob along meanwhile it
    * goes now, as it would have then, unless something there lists it. No effect when it was

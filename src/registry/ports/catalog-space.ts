@@ -52,6 +52,16 @@ export interface LetGo {
   readonly spared?: ReadonlySet<Digest> | undefined
 }
 
+/**
+ * Content that leaves. `listedBy`: one that needed it, and leaves or needs less; undefined for what
+ * leaves by itself.
+ */
+export interface Leaves {
+  readonly digest: Digest
+  readonly sizeBytes: number
+  readonly listedBy: Digest | undefined
+}
+
 export interface Lease {
   readonly repository: Repository
   readonly digests: readonly Digest[]
@@ -145,9 +155,11 @@ export interface SpaceReads {
 export interface SpaceWrites {
   /**
    * Lets loose content go, and with it what becomes loose by that. Passed over is what is needed by
-   * then, is promised or leased to somebody, or is kept and to be `evicted`.
+   * then, is promised or leased to somebody, or is kept and to be `evicted`. MUST resolve to what
+   * has left by each of the digests, in their order, itself first: nothing by one that is passed
+   * over, is not here, or left with one before it.
    */
-  letGo(record: LetGo): Promise<void>
+  letGo(record: LetGo): Promise<readonly (readonly Leaves[])[]>
   /**
    * Puts the time in where content has become loose since this was called last, or the grace of
    * what follows a deleted manifest began anew.

@@ -15,7 +15,8 @@ import { type DeleteManifestDeps, removeManifest, removeTag } from '../delete/de
 import { type Gone, type JobResult, type JobRun, Tally } from '../job.ts'
 import type { Leaving } from '../leave/leaving.ts'
 import { onDiskBytes } from '../ports/blob-store.ts'
-import type { Footprint, Image } from '../ports/catalog-images.ts'
+import type { Footprint, Freed, Image } from '../ports/catalog-images.ts'
+import type { Leaves } from '../ports/catalog-space.ts'
 import type { RecordedTag } from '../ports/catalog-tags.ts'
 import { freedBytes, Loosened } from '../leave/loosened.ts'
 import { compileSelector, type Selector } from '../pins/selectors.ts'
@@ -120,28 +121,37 @@ class Purging {
     for (let at = 0; at < images.length && !signal.aborted; at += LOOKED_AT_ONCE) {
       await this.#options.pause()
       const some = images.slice(at, at + LOOKED_AT_ONCE)
-      // In a dry run nothing of those before has gone.
-      const footprint = await this.#deps.catalog.footprint(some, { after })
-      if (dryRun) after = footprint
+      // Nothing of those before has gone.
+      if (dryRun) after = await this.#deps.catalog.footprint(some, { after })
       for (const [index, image] of some.entries()) {
-        if (signal.aborted || !(await this.#evict(image))) continue
-        this.#add(nameOf(image), footprint.byImage[index]?.bytes)
+        if (signal.aborted) return
+        const bytes = await (dryRun
+          ? this.#foretell(image, after?.byImage[index])
+          : this.#evict(image))
+        if (bytes === undefined) {
+          await this.#holdMeanwhile(image, nameOf(image))
+          continue
+        }
+        this.#add(nameOf(image), bytes)
         // For what was pushed, and goes after it.
         if (dryRun && kept) await this.#loosened.leaveRepository(image)
       }
     }
   }
 
-  /** False, and told, when it stays. */
-  async #evict(image: Named): Promise<boolean> {
+  /** How much the disk would have back; undefined when it would stay. */
+  async #foretell(image: Image, freed: Freed | undefined): Promise<number | undefined> {
+    return (await this.#isPromised(image)) ? undefined : (freed?.bytes ?? 0)
+  }
+
+  /** How much the disk has back by it; undefined when it stays. */
+  async #evict(image: Image): Promise<number | undefined> {
     const { catalog, leaving } = this.#deps
-    const { repository, digest } = image
-    if (!this.#options.dryRun) await leaving.evict([image], 'purged')
-    const stays = this.#options.dryRun
-      ? await this.#isPromised(image)
-      : (await catalog.findManifest(repository, digest)) !== undefined
-    if (stays) await this.#holdMeanwhile(image, nameOf(image))
-    return !stays
+    const [gone] = (await leaving.evict([image], 'purged')).left
+    if (gone !== undefined) return freedBytes(gone.leaves)
+    // An index that is not here any more has gone with the last manifest that it listed.
+    const stays = (await catalog.findManifest(image.repository, image.digest)) !== undefined
+    return stays ? undefined : 0
   }
 
   /** Since this was planned a client was told that it is here, or has pushed it. */
@@ -160,14 +170,17 @@ class Purging {
     const { repository, digest } = image
     const what = nameOf(image)
     if (!this.#options.kept) return this.#hold(what, HELD)
-    const leaves = await this.#loosened.leaveRepository(image)
+    if (this.#options.dryRun)
+      return this.#add(what, freedBytes(await this.#loosened.leaveRepository(image)))
     const how = { followedSinceMs: this.#deps.clock.nowMs() }
+    // Of what has gone the catalog tells itself.
+    const leaves = await new Loosened(this.#deps.catalog).leaveRepository(image)
     // Also where the manifest itself stays for others.
     const digests = [digest, ...leaves.map(each => each.digest)]
-    await this.#leave(digests, repository, async () => {
+    const left = await this.#leave(digests, repository, async () => {
       await removeManifest(this.#deps, repository, digest, how)
     })
-    this.#add(what, freedBytes(leaves))
+    this.#add(what, freedBytes(left))
   }
 
   /** It leads to nothing that is here; what is asked next asks the upstream. */
@@ -189,22 +202,29 @@ class Purging {
     if (!this.#options.dryRun && (await catalog.findMember(repository, digest)) === undefined)
       return
     if (keptFor === 'here' && !this.#options.kept) return this.#hold(what, HELD)
-    // Of what was not pushed no fact tells.
-    const need = keptFor === 'others' ? undefined : await catalog.findNeed(digest)
-    const isLoose = need?.times === 0 && !need.isPromised
+    // What others keep stays, whether something needs it or not.
+    const isKept = keptFor === 'others'
+    if (this.#options.dryRun) {
+      if (keptFor !== 'here' && (await this.#isPromised(blob))) return this.#hold(what, PROMISED)
+      return this.#add(what, isKept ? 0 : await this.#looseBytes(digest))
+    }
     let isStaying = false
+    // Of what was not pushed no fact tells.
     const remove = () =>
       keptFor === 'here'
         ? presence.remove(repository, digest)
         : presence.alone(repository, digest, async () => {
-            await catalog.removeMember(repository, digest, { unlessPromised: true })
-            isStaying = (await catalog.findMember(repository, digest)) !== undefined
+            isStaying = !(await catalog.removeMember(repository, digest, { unlessPromised: true }))
           })
-    // What others keep stays, whether something needs it or not.
-    if (keptFor === 'others') await this.#inTurn(repository, remove)
-    else await this.#leave([digest], repository, remove)
+    const left = await this.#leave(isKept ? [] : [digest], repository, remove)
     if (isStaying) return this.#holdMeanwhile(blob, what)
-    this.#add(what, isLoose ? onDiskBytes(need.sizeBytes) : 0)
+    this.#add(what, freedBytes(left))
+  }
+
+  /** That the disk would have back by it, which no repository needs. */
+  async #looseBytes(digest: Digest): Promise<number> {
+    const need = await this.#deps.catalog.findNeed(digest)
+    return need?.times === 0 && !need.isPromised ? onDiskBytes(need.sizeBytes) : 0
   }
 
   #add(what: string, bytes = 0): void {
@@ -216,18 +236,17 @@ class Purging {
     if (this.#held.length < HELD_TOLD_MAX) this.#held.push({ what, reason, bytes: 0 })
   }
 
-  /** Until the files are gone. */
+  /** Resolves to what left once `remove` was run, when the files are gone. */
   async #leave(
     digests: readonly Digest[],
     repository: Repository,
     remove: () => Promise<void>,
-  ): Promise<void> {
-    await this.#inTurn(repository, remove)
-    if (!this.#options.dryRun) await this.#deps.leaving.letGo(digests, 'purged')
-  }
-
-  async #inTurn(repository: Repository, remove: () => Promise<void>): Promise<void> {
-    if (!this.#options.dryRun) await this.#deps.turns.take(repositoryKey(repository), remove)
+  ): Promise<readonly Leaves[]> {
+    const { turns, leaving } = this.#deps
+    await turns.take(repositoryKey(repository), remove)
+    if (digests.length === 0) return []
+    const { left } = await leaving.letGo(digests, 'purged')
+    return left.flatMap(({ leaves }) => leaves)
   }
 }
 

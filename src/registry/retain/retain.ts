@@ -134,7 +134,7 @@ async function retainRepository(parts: Run, repository: Repository): Promise<voi
   for (let times = 0; times < JUDGED_TIMES_MAX && !run.signal.aborted; times += 1) {
     const judged = await judgeNow(parts, repository, by)
     if (judged === undefined) break
-    if (run.dryRun) for (const each of judged.going) gone.add(each, await gone.freedBy(each))
+    if (run.dryRun) for (const each of judged.going) await gone.take(each)
     if (run.dryRun || (await takeOut(parts, { repository, gone, ...judged })) !== 'some stay') break
   }
   gone.tell()
@@ -202,16 +202,16 @@ async function takeOne(
   { repository, gone, still }: Pick<Judged, 'still'> & { repository: Repository; gone: GoneHere },
   going: Going,
 ): Promise<boolean> {
-  const bytes = await gone.freedBy(going)
   // As it is judged: what ends now is over.
   const unlessLeased = { leasesOverMs: parts.nowMs + 1 }
-  if (going.kind === 'tag') await removeTag(parts, repository, going.tag)
-  else if (!(await removeManifest(parts, repository, going.digest, { unlessLeased }))) {
-    still.stays(going.digest)
-    return false
-  }
-  gone.add(going, bytes)
-  return true
+  const isGone = await gone.take(going, async () => {
+    if (going.kind === 'manifest')
+      return removeManifest(parts, repository, going.digest, { unlessLeased })
+    await removeTag(parts, repository, going.tag)
+    return true
+  })
+  if (!isGone && going.kind === 'manifest') still.stays(going.digest)
+  return isGone
 }
 
 /** What is about a manifest together with it: else one that is pulled in between stays without. */
@@ -243,15 +243,29 @@ class GoneHere {
     this.#repository = repository
   }
 
-  /** To be asked before it goes. @throws StoreError */
-  async freedBy(going: Going): Promise<number> {
-    if (going.kind === 'tag') return 0
+  /**
+   * `remove` takes it out, and resolves to whether it did: what stays is not told, and false is
+   * returned. Default it goes, in a dry run. @throws StoreError, and what `remove` throws
+   */
+  async take(going: Going, remove: () => Promise<boolean> = async () => true): Promise<boolean> {
+    if (going.kind === 'tag') {
+      await remove()
+      this.#add(going, 0)
+      return true
+    }
+    let isGone = false
     const image = { repository: this.#repository, digest: going.digest }
-    return freedBytes(await this.#parts.loosened.leaveRepository(image))
+    // How much the disk has back by it has to be known before.
+    const leaves = await this.#parts.loosened.leaveRepository(image, async () => {
+      isGone = await remove()
+      return isGone
+    })
+    if (isGone) this.#add(going, freedBytes(leaves))
+    return isGone
   }
 
   /** The bytes are told with the manifest; its tags are told before it. */
-  add(going: Going, bytes: number): void {
+  #add(going: Going, bytes: number): void {
     for (const { tag, reason } of going.kind === 'tag' ? [going] : going.tags) {
       this.#counts.tags += 1
       this.#note({ kind: 'tag', tag }, { reason, bytes: 0 })

@@ -13,6 +13,7 @@ import {
 import type {
   ColdImage,
   ColdPage,
+  Evicted,
   Eviction,
   Footprint,
   Image,
@@ -22,6 +23,7 @@ import type {
   RepositoryBytes,
   TagUsage,
 } from '../../../src/registry/ports/catalog-images.ts'
+import type { Leaves } from '../../../src/registry/ports/catalog-space.ts'
 import type { CountedUses } from '../../../src/registry/ports/catalog-uses.ts'
 import type { Page } from '../../../src/registry/ports/catalog-tags.ts'
 import type { MemoryHolds } from './catalog-holds.ts'
@@ -169,14 +171,14 @@ export class MemoryImages {
     return { images: page, next: page.length < limit ? undefined : page.at(-1) }
   }
 
-  evictImage(eviction: Eviction): void {
-    const before = this.#leavingBlocks()
-    this.#evict(eviction)
-    const blocks = this.#leavingBlocks() - before
-    if (blocks <= 0 || eviction.reason !== 'evicted') return
+  evictImage(eviction: Eviction): Evicted {
+    const evicted = this.#evict(eviction)
+    const blocks = blocksOf(evicted.leaves)
+    if (blocks <= 0 || eviction.reason !== 'evicted') return evicted
     this.#evictedBlocks += blocks
     const ghost = { blocks, evicted: this.#evictedBlocks }
     this.#ghosts.set(imageHash(eviction), ghost)
+    return evicted
   }
 
   /** It was recorded again. */
@@ -194,27 +196,31 @@ export class MemoryImages {
         this.#ghosts.delete(image)
   }
 
-  #leavingBlocks(): number {
-    return blocksOf([...this.#space.leaving.values()])
-  }
-
-  #evict({ repository, digest, reason, atMs, spared }: Eviction): void {
+  #evict({ repository, digest, reason, atMs, spared }: Eviction): Evicted {
     const state = this.#all.find(repository)
-    if (state === undefined) return
+    const leaves: Leaves[] = []
+    if (state === undefined) return { hasLeft: false, leaves }
     const isForOthers = this.#holds.isKeptForOthers(repository, digest)
-    if (reason === 'purged' && isForOthers && this.#isUnheld(state, digest))
-      return this.#takeOut(state, digest, spared)
+    if (reason === 'purged' && isForOthers && this.#isUnheld(state, digest)) {
+      this.#takeOut(state, digest, spared)
+      return { hasLeft: true, leaves }
+    }
+    let hasLeft = false
     const images = [digest]
     for (const image of images) {
       if (!this.#isEvictable(state, image)) continue
       const indexes = [...state.usage.keys()].filter(index => this.#listsManifest(index, image))
       const needed = this.#all.needs(image)
       this.#takeOut(state, image, spared)
+      hasLeft = true
       this.#all.settleNeeds()
-      const isLoose = (each: Digest) => (this.#all.refs().get(each) ?? 0) === this.#listers(each)
-      this.#space.letGo({ digests: [image, ...needed], reason, atMs, spared }, isLoose)
+      const isFirstLoose = (each: Digest) =>
+        (this.#all.refs().get(each) ?? 0) === this.#listers(each)
+      const as = { needed, isFirstLoose }
+      leaves.push(...this.#space.leave(image, { reason, atMs, spared }, as))
       images.push(...indexes.filter(index => this.#givenChildren(state, index).length === 0))
     }
+    return { hasLeft, leaves }
   }
 
   /** Done, looked at, and taken back. */

@@ -8,6 +8,7 @@ import type {
   AsOf,
   FoundFile,
   Lease,
+  Leaves,
   LeavingContent,
   LetGo,
   LooseContent,
@@ -16,6 +17,11 @@ import type {
 } from '../../../src/registry/ports/catalog-space.ts'
 import { tidyRepository } from './catalog-tidy.ts'
 import { type MemoryRepositories, type RepositoryState } from './catalog-repositories.ts'
+
+interface LeavesAs {
+  readonly needed?: readonly Digest[]
+  readonly isFirstLoose?: (digest: Digest) => boolean
+}
 
 /** Not stamped so far. */
 const UNKNOWN = 0
@@ -98,9 +104,21 @@ export class MemorySpace {
       .map(([key]) => key)
   }
 
-  letGo({ digests, reason, atMs, spared }: LetGo, isFirstLoose = this.#isLoose): void {
-    const queue = [...digests]
-    for (const [at, digest] of queue.entries()) {
+  letGo({ digests, ...leave }: LetGo): Leaves[][] {
+    return digests.map(digest => this.leave(digest, leave))
+  }
+
+  /** `needed`: so far by an image, which may stay for others itself. */
+  leave(
+    first: Digest,
+    { reason, atMs, spared }: Omit<LetGo, 'digests'>,
+    { needed = [], isFirstLoose = this.#isLoose }: LeavesAs = {},
+  ): Leaves[] {
+    const leaves: Leaves[] = []
+    const listed = (by: Digest) => (digest: Digest) => ({ digest, listedBy: by })
+    const queue: { digest: Digest; listedBy?: Digest }[] = [{ digest: first }]
+    queue.push(...needed.map(listed(first)))
+    for (const [at, { digest, listedBy }] of queue.entries()) {
       const content = this.#all.contents.get(digest)
       const isLoose = at === 0 ? isFirstLoose : this.#isLoose
       if (content === undefined || !isLoose(digest)) continue
@@ -108,9 +126,12 @@ export class MemorySpace {
       if (this.isPromised(digest) || spared?.has(digest) === true) continue
       this.#all.contents.delete(digest)
       for (const [, { holds }] of this.#all.all()) holds.delete(digest)
-      this.leaving.set(digest, { digest, sizeBytes: content.sizeBytes, reason, atMs })
-      queue.push(...this.#all.needs(digest))
+      const { sizeBytes } = content
+      this.leaving.set(digest, { digest, sizeBytes, reason, atMs })
+      leaves.push({ digest, sizeBytes, listedBy })
+      queue.push(...this.#all.needs(digest).map(listed(digest)))
     }
+    return leaves
   }
 
   readonly #isLoose = (digest: Digest) => (this.#all.refs().get(digest) ?? 0) === 0

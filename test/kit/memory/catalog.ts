@@ -32,14 +32,14 @@ export interface MemoryCatalogOptions {
   /** Default: nobody remembers an answer. */
   readonly epochs?: ChangedAnswers
   /** Makes a write, which is what `apply` does at once. Default just that. */
-  readonly write?: (operation: Operation, apply: () => void) => Promise<void>
+  readonly write?: (operation: Operation, apply: () => unknown) => Promise<unknown>
   /** Default one that no other has. */
   readonly identity?: string
 }
 
 export function createMemoryCatalog(options: MemoryCatalogOptions = {}): Catalog {
   const { epochs = { bump() {}, bumpAll() {} } } = options
-  const write = options.write ?? (async (_operation: Operation, apply: () => void) => apply())
+  const write = options.write ?? (async (_operation: Operation, apply: () => unknown) => apply())
   const all = new MemoryRepositories()
   const outbox = new MemoryOutbox()
   const space = new MemorySpace(all)
@@ -61,15 +61,16 @@ export function createMemoryCatalog(options: MemoryCatalogOptions = {}): Catalog
   }
   const apply = ({ name, args }: Operation) => {
     assertOpen()
-    const change = writes[name] as (...args: readonly unknown[]) => void
+    const change = writes[name] as (...args: readonly unknown[]) => unknown
     images.before()
     followers.before()
-    change(...args)
+    const result = change(...args)
     all.settleNeeds()
     images.settle()
     followers.settle()
     space.settle()
     holds.settle()
+    return result
   }
   const readsOf: SyncReads = {
     ...readsOn(parts),
@@ -301,8 +302,8 @@ function writesOn({
         all.contents.get(digest)?.contentClass === 'kept' &&
         !holds.isKeptForOthers(repository, digest)
       const isTold = (asOf?: AsOf) => state !== undefined && isPromised(state, digest, asOf)
-      if (options?.unlessPromised === true && (isKept || isTold())) return
-      if (options?.unlessLeased !== undefined && isTold(options.unlessLeased)) return
+      if (options?.unlessPromised === true && (isKept || isTold())) return false
+      if (options?.unlessLeased !== undefined && isTold(options.unlessLeased)) return false
       const isMember = state?.members.has(digest) === true
       const wasHeld = holds.of(state, digest).length > 0
       const ended = state?.pending.has(digest) === true ? digest : undefined
@@ -314,6 +315,7 @@ function writesOn({
           follows: each => wasHeld || holds.of(state, each).length === 0,
         })
       outbox.withdraw(options)
+      return true
     },
     expirePendingBlob: pending =>
       holds.removed(

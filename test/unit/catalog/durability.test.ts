@@ -128,10 +128,10 @@ t.test('a full disk fails the writes with a hint, and heals when there is space 
   const pages = Number(database.pragma('page_count', { simple: true }))
   // SQLite reports this limit as it reports ENOSPC.
   database.pragma(`max_page_count = ${pages}`)
-  t.match(commit(batch), [{ failure: 'full', hint: /free space/ }])
+  t.match(commit(batch), [{ fault: { failure: 'full', hint: /free space/ } }])
   t.equal(database.prepare('SELECT count(*) FROM content').pluck().get(), 0)
   database.pragma('max_page_count = 1000000')
-  t.ok(commit(batch).every(outcome => outcome === undefined))
+  t.ok(commit(batch).every(({ fault }) => fault === undefined))
   t.equal(database.prepare('SELECT blobs FROM totals').pluck().get(), 500)
 })
 

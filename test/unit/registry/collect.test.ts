@@ -11,6 +11,7 @@ import { Loosened } from '../../../src/registry/leave/loosened.ts'
 import type { Pins } from '../../../src/registry/pins/pins.ts'
 import type { Catalog } from '../../../src/registry/ports/catalog.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
+import { beforeCall } from '../../kit/before-call.ts'
 import { createEngine, type Engine, localOf } from '../../kit/engine.ts'
 import { type Image, makeImage, makeIndex } from '../../kit/image.ts'
 import { digested, pushImage } from '../../kit/push-image.ts'
@@ -341,4 +342,39 @@ t.test('others have their turn while it is worked out what leaves with much else
   const catalog = { findNeed, listUnneededWithout: async () => [] }
   const turns = await turnsDuring(() => new Loosened(catalog).leave(root))
   t.ok(turns >= 50, String(turns))
+})
+
+t.test('R490: what a push is told of before it is let go is not told to have gone', async t => {
+  const image = makeImage({ seed: 'deleted', layers: [10, 20] })
+  const [layer] = image.layers.map(({ digest }) => digest) as [Digest]
+  const other = localOf('team/other')
+  const engine: Engine = createEngine({
+    catalog: beforeCall('letGo', () => engine.registry.headBlob(other, layer, { mayPush: true })),
+  })
+  const { registry, content, clock } = engine
+  await pushImage(registry, app, image, 'v1')
+  await content.recordHere({ repository: other, digest: layer, atMs: 1, hold: 'nothing' })
+  await registry.deleteManifest(app, digested(image.manifest.digest).reference)
+  await clock.advance(GRACE_MS + 1)
+  const result = await collected(engine)
+  t.strictSame(
+    named(result),
+    partsOf(image)
+      .filter(each => each !== layer)
+      .sort(),
+  )
+  t.equal(result.freedBytes, 3 * 4096)
+  t.strictSame(onDisk(engine), [layer])
+})
+
+t.test('R490: nor is what was pinned', async t => {
+  const image = makeImage({ seed: 'deleted', layers: [10, 20] })
+  const [layer] = image.layers.map(({ digest }) => digest) as [Digest]
+  const digests = () => new Set([layer])
+  const engine = createEngine({ pins: { findContent: () => undefined, digests } })
+  await pushImage(engine.registry, app, image, 'v1')
+  await engine.registry.deleteManifest(app, digested(image.manifest.digest).reference)
+  await engine.clock.advance(GRACE_MS + 1)
+  t.match(await collected(engine), { count: 3, freedBytes: 3 * 4096 })
+  t.strictSame(onDisk(engine), [layer])
 })

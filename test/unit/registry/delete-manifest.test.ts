@@ -186,10 +186,10 @@ t.test('R118: a deleted tag takes back what earlier pushes were to make of it', 
 
 t.test('a delete that the catalog refuses has not happened, also for the facts', async t => {
   let isFull = false
-  const refuse = <Args extends unknown[]>(write: (...args: Args) => Promise<void>) => {
+  const refuse = <Args extends unknown[], Result>(write: (...args: Args) => Promise<Result>) => {
     return async (...args: Args) => {
       if (isFull) throw new StoreError('full', 'no space')
-      await write(...args)
+      return write(...args)
     }
   }
   const { registry, facts } = createEngine({

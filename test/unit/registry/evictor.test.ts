@@ -6,6 +6,7 @@ import { type Digest, digestOf } from '../../../src/oci/digest.ts'
 import { parseRepositoryKey } from '../../../src/oci/reference.ts'
 import type { Eviction } from '../../../src/registry/ports/catalog-images.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
+import { beforeCall } from '../../kit/before-call.ts'
 import { type EvictionWorld, HOUR_MS, nameOf, openEvictionWorld } from '../../kit/eviction-world.ts'
 import { type Image, makeImage, makeIndex } from '../../kit/image.ts'
 import { patternBlob } from '../../kit/content.ts'
@@ -299,7 +300,7 @@ t.test('R374: images are let go while files of those before go, of one page at m
       return Object.assign(catalog, {
         evictImage: async (eviction: Eviction) => {
           steps.push('written')
-          await evictImage(eviction)
+          return evictImage(eviction)
         },
       })
     },
@@ -466,7 +467,7 @@ t.test('what has left is told of and counts, also when what was to follow fails'
           return async (image: Parameters<typeof target.evictImage>[0]) => {
             evicted += 1
             if (evicted > 8) throw new StoreError('io', 'the catalog is worn out')
-            await target.evictImage(image)
+            return target.evictImage(image)
           }
         },
       }),
@@ -504,7 +505,7 @@ t.test('a stop ends a run behind what is leaving, and all of that is told of by 
           return async (image: Parameters<typeof target.evictImage>[0]) => {
             began.resolve()
             await mayGoOn.promise
-            await target.evictImage(image)
+            return target.evictImage(image)
           }
         },
       }),
@@ -533,4 +534,43 @@ t.test('a stop ends a run behind what is leaving, and all of that is told of by 
     world.events.filter(({ kind }) => kind === 'storage failed' || kind === 'nothing evictable'),
     [],
   )
+})
+
+/** Before the first of them leaves, a push is told that these are here. */
+const leasedMeanwhile = (images: readonly Image[]) =>
+  beforeCall('evictImage', catalog =>
+    catalog.lease({
+      repository: parseRepositoryKey(APP),
+      digests: images.map(({ manifest }) => manifest.digest),
+      untilMs: Number.MAX_SAFE_INTEGER,
+    }),
+  )
+
+t.test('R490: what a push is told of before it leaves is not told to have left', async t => {
+  const images = [imageOf('a', 100), imageOf('b', 100), imageOf('c', 100)]
+  const [a, b, c] = images as [Image, Image, Image]
+  const world = await openEvictionWorld(t, { catalog: leasedMeanwhile([b]) })
+  for (const [at, image] of images.entries())
+    await world.pulled(APP, image, { agoMs: (9 - at) * DAY_MS })
+  const { gone, freedBytes } = await world.evict(150 * KiB)
+  t.same(
+    gone.map(({ what }) => what),
+    [nameOf(APP, a), nameOf(APP, c)],
+    'another one leaves in its place',
+  )
+  t.ok(world.disk.blobs.has(b.manifest.digest))
+  await settle()
+  t.match(
+    world.events.filter(({ kind }) => kind === 'evicted'),
+    [{ images: 2, blobs: 6, bytes: freedBytes }],
+  )
+})
+
+t.test('R490: what is held by then is not taken for a disk that removes nothing', async t => {
+  const images = Array.from({ length: 70 }, (_, at) => imageOf(`${at}`, 4))
+  const world = await openEvictionWorld(t, { catalog: leasedMeanwhile(images.slice(0, 64)) })
+  for (const [at, image] of images.entries())
+    await world.pulled(APP, image, { agoMs: (100 - at) * DAY_MS })
+  const { gone } = await world.evict(1_000 * KiB)
+  t.equal(gone.length, 6)
 })

@@ -12,6 +12,7 @@ import { Pins } from '../../../src/registry/pins/pins.ts'
 import type { Catalog } from '../../../src/registry/ports/catalog.ts'
 import type { FactStore } from '../../../src/registry/ports/facts.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
+import { beforeCall } from '../../kit/before-call.ts'
 import {
   createEngine,
   type Engine,
@@ -437,6 +438,29 @@ function randomFamily(random: ReturnType<typeof createRandom>) {
     { image: signature, tag: signatureTag(pick([...subjects, ...about])) },
   ]
 }
+
+t.test('R490: what a push is told of before it is let go is not told to have gone', async t => {
+  const other = localOf('team/other')
+  const [layer] = one.layers.map(({ digest }) => digest) as [Digest]
+  const alone = makeIndex([one])
+  let calls = 0
+  const engine: Engine = createEngine({
+    catalog: beforeCall(
+      'letGo',
+      () => engine.registry.headBlob(other, layer, { mayPush: true }),
+      // The index itself goes first.
+      () => (calls += 1) > 1,
+    ),
+  })
+  const { registry, content } = engine
+  await pushImage(registry, app, alone, 'v1')
+  await content.recordHere({ repository: other, digest: layer, atMs: 1, hold: 'nothing' })
+  await remove(engine, alone)
+  const { gone, freedBytes } = await afterGrace(engine)
+  t.strictSame(onDisk(engine), [layer])
+  t.notOk(gone.some(({ what }) => what.includes(layer)))
+  t.equal(freedBytes, (filesOf(alone).length - 1) * 4096)
+})
 
 /** The engine, which begins `meanwhile` as its catalog is asked for the `at`th time. */
 function meeting(at: number, options: EngineOptions = {}) {

@@ -2,55 +2,48 @@
 // Method: the engine over in-memory twins; a push comes between what is planned and what is done.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
-import type { Catalog } from '../../../src/registry/ports/catalog.ts'
+import { parseManifest } from '../../../src/oci/manifest.ts'
 import { OCI_MANIFEST } from '../../../src/oci/media-type.ts'
+import { type Repository, repositoryKey } from '../../../src/oci/reference.ts'
+import { asRecorded } from '../../../src/registry/edges.ts'
+import type { Catalog } from '../../../src/registry/ports/catalog.ts'
+import { beforeCall } from '../../kit/before-call.ts'
 import { createEngine, type Engine, localOf, repositoryOf } from '../../kit/engine.ts'
 import { document } from '../../kit/image.ts'
 import { digested, pushDocument } from '../../kit/push-image.ts'
 import { pushWhole } from '../../kit/upload-chunks.ts'
 
 const app = repositoryOf('team/app')
+const elsewhere = repositoryOf('team/other')
 const mine = localOf('mine/app')
 const bytes = 'a layer that was here before'
 const digest = digestOf(Buffer.from(bytes))
+const layers = [{ mediaType: 'application/octet-stream', digest, size: bytes.length }]
 
 function how(dryRun = false) {
   const { signal } = new AbortController()
   return { kept: false, dryRun, signal, progress: () => {}, pause: async () => {} }
 }
 
-/** Before each call of `name` `work` runs, once. */
-function before(name: keyof Catalog, work: () => Promise<unknown>) {
-  let isDone = false
-  return (catalog: Catalog): Catalog =>
-    new Proxy(catalog, {
-      get: (target, called) => {
-        const value: unknown = Reflect.get(target, called, target)
-        if (typeof value !== 'function') return value
-        return async (...args: unknown[]) => {
-          if (called === name && !isDone) {
-            isDone = true
-            await work()
-          }
-          return Reflect.apply(value, target, args) as unknown
-        }
-      },
-    })
-}
-
-async function purgedMeanwhile(name: keyof Catalog, work: (engine: Engine) => Promise<unknown>) {
+/** A blob that was pulled: `work` is done before it is taken out, or before it is looked at. */
+async function purgedMeanwhile(
+  work: (engine: Engine) => Promise<unknown>,
+  { isTaken }: { readonly isTaken: boolean },
+) {
   const policies = [{ match: 'docker.io/**', push: 'queue' as const }]
-  const engine = createEngine({ policies, catalog: before(name, () => work(engine)) })
+  const meanwhile = beforeCall('removeMember', () => work(engine))
+  const engine = createEngine({ policies, ...(isTaken ? { catalog: meanwhile } : {}) })
   const { registry, store, content } = engine
   await store.put(digest, Buffer.from(bytes), 'cached')
   await content.recordHere({ repository: app, digest, atMs: 1, hold: 'nothing' })
-  return { ...engine, result: await registry.purge({ kind: 'content', digest }, how()) }
+  const pause = async () => void (isTaken || (await work(engine)))
+  const result = await registry.purge({ kind: 'content', digest }, { ...how(), pause })
+  return { ...engine, result }
 }
 
 t.test('R352: a blob that is pushed during a purge stays, as the client was told', async t => {
-  const { result, catalog, store } = await purgedMeanwhile('findNeed', ({ registry }) =>
-    pushWhole(registry, app, bytes),
-  )
+  const push = ({ registry }: Engine) => pushWhole(registry, app, bytes)
+  const { result, catalog, store } = await purgedMeanwhile(push, { isTaken: false })
   t.match(result.held, [{ reason: /a push under way/ }])
   t.match(await catalog.findContent(digest), { contentClass: 'kept' })
   t.ok(await catalog.findMember(app, digest))
@@ -58,9 +51,8 @@ t.test('R352: a blob that is pushed during a purge stays, as the client was told
 })
 
 t.test('R352: so does one of which a client is told that it is there', async t => {
-  const { result, registry, store } = await purgedMeanwhile('removeMember', ({ registry }) =>
-    registry.headBlob(app, digest, { mayPush: true }),
-  )
+  const ask = (engine: Engine) => engine.registry.headBlob(app, digest, { mayPush: true })
+  const { result, registry, store } = await purgedMeanwhile(ask, { isTaken: true })
   t.match(result.held, [{ reason: /a push under way/ }])
   t.match(await registry.headBlob(app, digest, { mayPush: true }), { source: 'hit' })
   t.ok(await store.find(digest))
@@ -72,7 +64,7 @@ t.test('R352: so does a manifest that is pushed there, for which nobody was leas
   const push = (): Promise<unknown> => pushDocument(engine.registry, app, { document: empty })
   const engine: Engine = createEngine({
     policies,
-    catalog: before('evictImage', push),
+    catalog: beforeCall('evictImage', push),
     upstream: {
       getManifest: async () => ({ ...empty, declaredDigest: empty.digest, warnings: [] }),
     },
@@ -90,7 +82,6 @@ t.test('R352: so does a manifest that is pushed there, for which nobody was leas
 t.test('R352: a blob leaves where it was only pulled, and stays where it was pushed', async t => {
   const { registry, content, catalog, store } = createEngine({})
   await pushWhole(registry, mine, bytes)
-  const layers = [{ mediaType: 'application/octet-stream', digest, size: bytes.length }]
   const listing = document(OCI_MANIFEST, { schemaVersion: 2, layers })
   await pushDocument(registry, mine, { document: listing, reference: 'v1' })
   await content.recordHere({ repository: app, digest, atMs: 1, hold: 'nothing' })
@@ -104,3 +95,31 @@ t.test('R352: a blob leaves where it was only pulled, and stays where it was pus
   t.ok(await catalog.findMember(mine, digest))
   t.ok(await store.find(digest))
 })
+
+t.test(
+  'R490: what another repository came to need during a purge is not told as freed',
+  async t => {
+    const listing = document(OCI_MANIFEST, { schemaVersion: 2, layers })
+    const { digest: listed, bytes: body } = listing
+    const manifest = asRecorded(parseManifest(body, OCI_MANIFEST), listed, body.length)
+    const give = (catalog: Catalog, repository: Repository) =>
+      catalog.recordManifest({ repository, manifest, atMs: 1 })
+    for (const isNeeded of [false, true]) {
+      const meanwhile = beforeCall('evictImage', under => give(under, elsewhere))
+      const engine = createEngine(isNeeded ? { catalog: meanwhile } : {})
+      const { registry, catalog, content, store } = engine
+      await store.put(digest, Buffer.from(bytes), 'cached')
+      await content.recordHere({ repository: app, digest, atMs: 1, hold: 'nothing' })
+      await store.put(listed, body, 'cached')
+      await give(catalog, app)
+      const selector = {
+        kind: 'manifest',
+        repositories: repositoryKey(app),
+        digest: listed,
+      } as const
+      const freedBytes = isNeeded ? 0 : 2 * 4096
+      t.match(await registry.purge(selector, how()), { count: 1, freedBytes })
+      t.equal((await store.find(digest)) !== undefined, isNeeded)
+    }
+  },
+)

@@ -7,6 +7,7 @@ import type { Digest } from '../../../src/oci/digest.ts'
 import type { Catalog } from '../../../src/registry/ports/catalog.ts'
 import type { RecordedTag } from '../../../src/registry/ports/catalog-tags.ts'
 import type { RetentionPolicy } from '../../../src/registry/retain/rules.ts'
+import { beforeCall } from '../../kit/before-call.ts'
 import { createEngine, type Engine, localOf } from '../../kit/engine.ts'
 import { type Image, makeArtifact, makeImage, makeIndex } from '../../kit/image.ts'
 import { digested, pushDocument, pushImage, tagged } from '../../kit/push-image.ts'
@@ -254,6 +255,29 @@ t.test('what changes whenever it is judged to go has it judged a few times in a 
   await retain(engine, async () => {})
   t.equal(judged, 3)
   t.same(await manifestsOf(engine), [digest])
+})
+
+t.test('R490: what goes is not told with what lists the same and has to stay', async t => {
+  const images = [[9], [9, 10]].map(layers => makeImage({ seed: 'shares', layers }))
+  // Taken out in the order of their digests.
+  const [first, second] = images.toSorted((a, b) =>
+    a.manifest.digest < b.manifest.digest ? -1 : 1,
+  ) as [Image, Image]
+  const { digest } = first.manifest
+  const untilMs = Number.MAX_SAFE_INTEGER
+  const engine: Engine = createEngine({
+    catalog: beforeCall('removeMember', catalog =>
+      catalog.lease({ repository: app, digests: [digest], untilMs }),
+    ),
+  })
+  for (const each of images) await pushImage(engine.registry, app, each)
+  await engine.clock.advance(9 * DAY_MS)
+  const result = await retain(engine, async () => {})
+  t.same(await manifestsOf(engine), [digest])
+  t.match(result.gone, [{ what: new RegExp(second.manifest.digest) }])
+  const shared = new Set(first.layers.map(each => each.digest))
+  const own = second.layers.filter(each => !shared.has(each.digest))
+  t.equal(result.freedBytes, (2 + own.length) * 4096)
 })
 
 interface Promised {
