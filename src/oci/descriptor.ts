@@ -30,34 +30,58 @@ const PLATFORM_PART = /^[A-Za-z0-9._+-]{1,64}$/
 
 export type JsonObject = Readonly<Record<string, unknown>>
 
+const MEMBERS = byAnyCase(['mediaType', 'digest', 'size', 'urls', 'platform', 'artifactType'])
+
 /** @throws RegistryError MANIFEST_INVALID */
 export function parseDescriptor(value: unknown, where: string): Descriptor {
   const object = requireObject(value, where)
-  refuseOtherCase(
-    object,
-    ['mediaType', 'digest', 'size', 'urls', 'platform', 'artifactType'],
-    where,
-  )
+  refuse(descriptorFault(object, where))
   const digestText = readText(object, 'digest', where) ?? ''
-  const digest = digestFrom(digestText)
-  if (digest === undefined && (!isDigestText(digestText) || /^sha(?:256|512):/.test(digestText))) {
-    throw invalid(`${where} has no valid digest`)
-  }
-  const { size } = object
-  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) {
-    throw invalid(`${where} has no valid size`)
-  }
   return {
     mediaType: readText(object, 'mediaType', where) ?? '',
     digestText,
-    digest,
-    sizeBytes: size,
+    digest: digestFrom(digestText),
+    sizeBytes: object['size'] as number,
     urls: readList(object, 'urls', where).filter(url => typeof url === 'string'),
     artifactType: readText(object, 'artifactType', where),
     annotations: readAnnotations(object, where),
     platform: readPlatform(object),
     data: object['data'] ?? undefined,
   }
+}
+
+/**
+ * Whether it can be parsed as one. Throws nothing: an exception takes as long as a hundred of these
+ * answers, and a stranger chooses how many entries are no descriptors.
+ */
+export function isDescriptor(value: unknown): boolean {
+  return isObject(value) && descriptorFault(value, '') === undefined
+}
+
+/** Why it is none; undefined when it is one. */
+function descriptorFault(object: JsonObject, where: string): string | undefined {
+  return (
+    caseFault(object, MEMBERS, where) ??
+    textFault(object, 'digest', where) ??
+    digestFault(object, where) ??
+    sizeFault(object, where) ??
+    textFault(object, 'mediaType', where) ??
+    listFault(object, 'urls', where) ??
+    textFault(object, 'artifactType', where) ??
+    annotationsFault(object, where)
+  )
+}
+
+function digestFault({ digest }: JsonObject, where: string): string | undefined {
+  const text = typeof digest === 'string' ? digest : ''
+  const isKnown = digestFrom(text) !== undefined
+  if (isKnown || (isDigestText(text) && !/^sha(?:256|512):/.test(text))) return undefined
+  return `${where} has no valid digest`
+}
+
+function sizeFault({ size }: JsonObject, where: string): string | undefined {
+  if (typeof size === 'number' && Number.isSafeInteger(size) && size >= 0) return undefined
+  return `${where} has no valid size`
 }
 
 /**
@@ -72,10 +96,12 @@ export function isDistributable(descriptor: Descriptor): boolean {
 
 /** @throws RegistryError MANIFEST_INVALID */
 export function requireObject(value: unknown, where: string): JsonObject {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-    return value as JsonObject
-  }
+  if (isObject(value)) return value
   throw invalid(`${where} is not an object`)
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /**
@@ -83,10 +109,15 @@ export function requireObject(value: unknown, where: string): JsonObject {
  * @throws RegistryError MANIFEST_INVALID when not a short text.
  */
 export function readText(object: JsonObject, member: string, where: string): string | undefined {
+  refuse(textFault(object, member, where))
+  return (object[member] as string | null | undefined) || undefined
+}
+
+function textFault(object: JsonObject, member: string, where: string): string | undefined {
   const value = object[member]
-  if (value === undefined || value === null || value === '') return undefined
-  if (typeof value === 'string' && value.length <= TEXT_MAX_LENGTH) return value
-  throw invalid(`${where} has no valid ${member}`)
+  if (value === undefined || value === null) return undefined
+  if (typeof value === 'string' && value.length <= TEXT_MAX_LENGTH) return undefined
+  return `${where} has no valid ${member}`
 }
 
 /**
@@ -94,10 +125,14 @@ export function readText(object: JsonObject, member: string, where: string): str
  * @throws RegistryError MANIFEST_INVALID
  */
 export function readList(object: JsonObject, member: string, where: string): readonly unknown[] {
+  refuse(listFault(object, member, where))
+  return (object[member] as readonly unknown[] | null | undefined) ?? []
+}
+
+function listFault(object: JsonObject, member: string, where: string): string | undefined {
   const value = object[member]
-  if (value === undefined || value === null) return []
-  if (Array.isArray(value)) return value
-  throw invalid(`${member} of ${where} is not a list`)
+  if (value === undefined || value === null || Array.isArray(value)) return undefined
+  return `${member} of ${where} is not a list`
 }
 
 /**
@@ -107,11 +142,23 @@ export function readAnnotations(
   object: JsonObject,
   where: string,
 ): Readonly<Record<string, string>> | undefined {
-  const { annotations } = object
+  refuse(annotationsFault(object, where))
+  return (object['annotations'] as Record<string, string> | null | undefined) ?? undefined
+}
+
+function annotationsFault({ annotations }: JsonObject, where: string): string | undefined {
   if (annotations === undefined || annotations === null) return undefined
-  const values = Object.values(requireObject(annotations, `annotations of ${where}`))
-  if (values.every(value => typeof value === 'string')) return annotations as Record<string, string>
-  throw invalid(`annotations of ${where} are not all texts`)
+  if (!isObject(annotations)) return `annotations of ${where} is not an object`
+  if (Object.values(annotations).every(value => typeof value === 'string')) return undefined
+  return `annotations of ${where} are not all texts`
+}
+
+/** The members that are understood, each by itself in one case. */
+type MembersByAnyCase = ReadonlyMap<string, string>
+
+/** Once for all documents: entries are many, and what they may have is always the same. */
+export function byAnyCase(members: readonly string[]): MembersByAnyCase {
+  return new Map(members.map(member => [foldCase(member), member]))
 }
 
 /**
@@ -121,16 +168,26 @@ export function readAnnotations(
  */
 export function refuseOtherCase(
   object: JsonObject,
-  members: readonly string[],
+  members: MembersByAnyCase,
   where: string,
 ): void {
-  const known = new Map(members.map(member => [foldCase(member), member]))
+  refuse(caseFault(object, members, where))
+}
+
+function caseFault(
+  object: JsonObject,
+  members: MembersByAnyCase,
+  where: string,
+): string | undefined {
   for (const name of Object.keys(object)) {
-    const member = known.get(foldCase(name))
-    if (member !== undefined && member !== name) {
-      throw invalid(`${where} writes ${member} in another case`)
-    }
+    const member = members.get(foldCase(name))
+    if (member !== undefined && member !== name) return `${where} writes ${member} in another case`
   }
+  return undefined
+}
+
+function refuse(fault: string | undefined): void {
+  if (fault !== undefined) throw invalid(fault)
 }
 
 /**

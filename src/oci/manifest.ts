@@ -2,8 +2,10 @@
 // needs to know of one. The bytes are never written again from what is parsed here (R35); members
 // that are not understood are left alone.
 import {
+  byAnyCase,
   type Descriptor,
   invalid,
+  isDescriptor,
   type JsonObject,
   parseDescriptor,
   readAnnotations,
@@ -57,7 +59,7 @@ export interface ReferrerDescriptor {
   readonly annotations?: Readonly<Record<string, string>>
 }
 
-const MEMBERS = [
+const MEMBERS = byAnyCase([
   'schemaVersion',
   'mediaType',
   'artifactType',
@@ -68,7 +70,7 @@ const MEMBERS = [
   'manifests',
   'subject',
   'annotations',
-]
+])
 
 /**
  * `mediaType` is the Content-Type that came with the bytes. Bounded by MANIFEST_LIMIT_BYTES,
@@ -125,14 +127,7 @@ function readWhatIsOne(document: JsonObject, member: string): readonly Descripto
   const value = document[member]
   const values: readonly unknown[] = Array.isArray(value) ? value : [value]
   assertFew(values, member)
-  return values.flatMap(each => {
-    try {
-      return [parseDescriptor(each, member)]
-    } catch (error) {
-      if (error instanceof RegistryError) return []
-      throw error
-    }
-  })
+  return values.filter(isDescriptor).map(each => parseDescriptor(each, member))
 }
 
 /**

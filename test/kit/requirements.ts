@@ -278,6 +278,7 @@ const SECURITY: readonly Row[] = [
   [184, 'P0', 'bytes are verified again after they were written'],
   [185, 'P0', 'no document is two things, or named twice'],
   [186, 'P0', 'parsers are bounded'],
+  [600, 'P1', 'a small document costs little, whatever its entries are'],
   [187, 'P0', 'descriptors are data: grammar and size are checked, urls are not followed'],
   [188, 'P0', 'connections go only to checked addresses'],
   [189, 'P0', 'foreign layer URLs are not followed'],
