@@ -19,12 +19,16 @@ const VERSION = 1
  * it lists.
  */
 const FOREIGN_VERSION = 2
+/** With `absent`: nor for one that has nothing of what it names. */
+const ABSENT_VERSION = 3
 
 /**
  * Bytes of one fact: an outbox entry of 64 KiB whose quotes are all written twice. Nothing longer
  * is written or read.
  */
 export const FACT_LIMIT_BYTES = 128 * 1024
+
+type KeptFact = Extract<Fact, { kind: 'manifest' }>
 
 const NAME = /^[0-9a-f]{64}$/
 
@@ -75,7 +79,9 @@ export function parseFact(name: string, text: string, catalog: string): ListedFa
 }
 
 function versionOf(fact: Fact): number {
-  return fact.kind === 'manifest' && fact.foreign !== undefined ? FOREIGN_VERSION : VERSION
+  if (fact.kind !== 'manifest') return VERSION
+  if (fact.absent !== undefined) return ABSENT_VERSION
+  return fact.foreign === undefined ? VERSION : FOREIGN_VERSION
 }
 
 function factFrom(fields: Readonly<Record<string, unknown>>): Fact | undefined {
@@ -95,10 +101,8 @@ function anyVersionFrom(fields: Readonly<Record<string, unknown>>): Fact | undef
   if (kind === 'manifest') {
     const { mediaType } = fields
     if (typeof mediaType !== 'string') return undefined
-    const fact = { kind, repository, digest, mediaType, atMs } as const
-    if (fields['foreign'] === undefined) return fact
-    const foreign = foreignFrom(fields['foreign'])
-    return foreign === undefined ? undefined : { ...fact, foreign }
+    const named = namedFrom(fields)
+    return named && { kind, repository, digest, mediaType, atMs, ...named }
   }
   if (kind !== 'tag') return undefined
   const tag = typeof fields['tag'] === 'string' ? tagFrom(fields['tag']) : undefined
@@ -113,7 +117,20 @@ function orderFrom(field: unknown): { readonly order?: Order } {
   return { order: { edge, number: number as number } }
 }
 
-function foreignFrom(field: unknown): readonly Digest[] | undefined {
+/** Undefined when it cannot be read. */
+function namedFrom({
+  foreign,
+  absent,
+}: Readonly<Record<string, unknown>>): Pick<KeptFact, 'foreign' | 'absent'> | undefined {
+  if (foreign !== undefined && absent !== undefined) return undefined
+  const named = foreign ?? absent
+  if (named === undefined) return {}
+  const digests = digestsFrom(named)
+  if (digests === undefined) return undefined
+  return absent === undefined ? { foreign: digests } : { absent: digests }
+}
+
+function digestsFrom(field: unknown): readonly Digest[] | undefined {
   if (!Array.isArray(field) || field.length > FOREIGN_NAMED_MAX) return undefined
   const digests = field.map(each => (typeof each === 'string' ? digestFrom(each) : undefined))
   return digests.every(each => each !== undefined) ? digests : undefined

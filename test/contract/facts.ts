@@ -77,6 +77,8 @@ function written(t: Test, makeFacts: MakeFacts): void {
     const all = [
       MANIFEST,
       foreign,
+      { ...MANIFEST, repository: THERE, digest: TWO, absent: [] },
+      { ...MANIFEST, digest: TWO, absent: [ONE] },
       DELETED,
       tagged(TWO, 7),
       { ...tagged(ONE, 8, THERE), order: ORDER },

@@ -36,6 +36,11 @@ export type Fact =
        * names that is not understood, of which facts of earlier versions say nothing.
        */
       readonly foreign?: readonly Digest[]
+      /**
+       * Instead of `foreign`, where more were in the repository than that can name: of the foreign
+       * layers all but these, FOREIGN_NAMED_MAX at most.
+       */
+      readonly absent?: readonly Digest[]
     }
   | {
       readonly kind: 'tag'

@@ -9,7 +9,7 @@ import { mapFew } from '../../async/few-at-once.ts'
 import type { StoredContent } from '../content.ts'
 import type { ContentClass } from '../ports/blob-store-content.ts'
 import type { Fact, FactStore } from '../ports/facts.ts'
-import { keptManifestFact } from '../kept-manifest.ts'
+import { pushedManifestFact } from '../kept-manifest.ts'
 import { mayGive } from '../sharing.ts'
 
 /** Each syncs a file; more of them share the same disk. */
@@ -41,7 +41,7 @@ interface ToKeep {
  * Of what is listed, and of what that lists in turn, and in this repository with its bytes here:
  * what was not kept before.
  * @throws StoreError; RegistryError MANIFEST_BLOB_UNKNOWN for what was here, has lost its file, and
- * can be brought by nobody
+ * can be brought by nobody; MANIFEST_INVALID as `pushedManifestFact`
  */
 export async function keepListed(
   deps: KeepListedDeps,
@@ -106,7 +106,7 @@ async function keepOne(keeping: Keeping, listed: Listed): Promise<readonly Becom
   const identity = { kind: 'manifest', repository: repositoryKey(repository), digest } as const
   // Kept by way of another repository, it has its fact there alone.
   if (isKept && (await facts.has(identity))) return []
-  return [{ digest, fact: await keptManifestFact(catalog, repository, { manifest, atMs }) }]
+  return [{ digest, fact: await pushedManifestFact(catalog, repository, { manifest, atMs }) }]
 }
 
 /**

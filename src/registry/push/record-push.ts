@@ -13,7 +13,7 @@ import type { Edge } from '../ports/catalog-content.ts'
 import type { RecordPush } from '../ports/catalog-pushes.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Fact, FactIdentity, FactStore } from '../ports/facts.ts'
-import { type KeptManifestFact, keptManifestFact } from '../kept-manifest.ts'
+import { type KeptManifestFact, pushedManifestFact } from '../kept-manifest.ts'
 import { restoreFacts, type RestoreDeps } from '../restore-facts.ts'
 import type { TagResolver } from '../pull/resolve-tag.ts'
 
@@ -40,14 +40,14 @@ export interface PushToRecord extends Omit<RecordPush, 'confirmed' | 'completes'
 
 /**
  * Durable when it resolves: bytes, facts, row. MUST run in the repository's turn.
- * @throws StoreError
+ * @throws StoreError; RegistryError MANIFEST_INVALID as `pushedManifestFact`
  */
 export async function recordPushed(deps: RecordPushDeps, push: PushToRecord): Promise<void> {
   if (push.hold === 'nothing') return record(deps, push, [{ remove: tagsOf(push) }])
   const { catalog, presence } = deps
   const listed = (await listedBy(catalog, push)).filter(digest => !push.confirmed.has(digest))
   await presence.whileAbsent(push.repository, listed, async absent => {
-    const fact = await keptManifestFact(catalog, push.repository, push)
+    const fact = await pushedManifestFact(catalog, push.repository, push)
     await record(
       deps,
       push,

@@ -4,6 +4,8 @@
 import t, { type Test } from 'tap'
 import { type Digest, digestOf } from '../../../src/oci/digest.ts'
 import type { Repository } from '../../../src/oci/reference.ts'
+import { filterFew } from '../../../src/async/few-at-once.ts'
+import { FOREIGN_NAMED_MAX } from '../../../src/registry/ports/facts.ts'
 import { GRACE_MS } from '../../../src/registry/collect/collect.ts'
 import { PUSH_MAX_MS } from '../../../src/registry/ports/catalog-pushes.ts'
 import { createEngine, type Engine, localOf } from '../../kit/engine.ts'
@@ -77,6 +79,48 @@ t.test('R430: they are found again after a lost catalog', async t => {
   const next = createEngine({ after: { ...engine, catalog } })
   await passDays(next)
   await assertGiven(t, next, app)
+})
+
+const texts = (count: number, what = 'file') =>
+  Array.from({ length: count }, (_, at) => `${what} ${at}`)
+const digestOfText = (text: string) => digestOf(Buffer.from(text))
+const artifactOf = (files: readonly string[]) =>
+  document(TYPE, {
+    mediaType: TYPE,
+    blobs: files.map(text => described(digestOfText(text), text.length)),
+  })
+
+t.test('R601: however many they are', async t => {
+  const engine = createEngine()
+  const [sent, others] = [texts(FOREIGN_NAMED_MAX + 1), texts(10, 'not sent')]
+  for (const text of sent) await pushWhole(engine.registry, app, text)
+  for (const text of others) await pushWhole(engine.registry, localOf('secret'), text)
+  const many = artifactOf([...others, ...sent])
+  await pushDocument(engine.registry, app, { document: many, reference: 'v1' })
+  const { catalog } = await rebuilt(engine, everywhere({ push: 'store' }))
+  const next = createEngine({ after: { ...engine, catalog } })
+  await passDays(next)
+  const given = (files: readonly string[]) =>
+    filterFew(files, 1, text =>
+      next.registry.headBlob(app, digestOfText(text)).then(
+        () => true,
+        () => false,
+      ),
+    )
+  t.equal((await given(sent)).length, sent.length)
+  t.same(await given(others), [], 'R250: and nobody else’s')
+})
+
+t.test('R601: what no fact has room for is refused, and changes nothing', async t => {
+  const engine = createEngine()
+  const count = FOREIGN_NAMED_MAX + 1
+  for (const text of texts(count)) await pushWhole(engine.registry, app, text)
+  const mixed = artifactOf([...texts(count), ...texts(count, 'not sent')])
+  await t.rejects(pushDocument(engine.registry, app, { document: mixed, reference: 'v1' }), {
+    code: 'MANIFEST_INVALID',
+  })
+  t.equal((await engine.catalog.findManifest(app, mixed.digest))?.digest, undefined)
+  t.equal((await factsOf(engine.facts, 'manifest')).length, 0)
 })
 
 t.test('R250, R430: to be named by what is not understood is no right', async t => {

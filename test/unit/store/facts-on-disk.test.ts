@@ -96,6 +96,30 @@ t.test('a manifest that lists layers from elsewhere has version 2, and names so 
   }
 })
 
+t.test('one that says what is not here has version 3, and says nothing else', async t => {
+  const directory = await emptyDirectory()
+  const facts = await directory.openFacts()
+  const lacking: Fact = {
+    kind: 'manifest',
+    repository: REPOSITORY,
+    digest: DIGEST,
+    mediaType: 'a/b',
+    atMs: 1,
+    absent: Array.from({ length: 500 }, (_, at) => digestBy('sha512', `${at}`)),
+  }
+  await facts.write([lacking])
+  const [name = ''] = await directory.files()
+  const path = directory.path(name)
+  const written = JSON.parse(await directory.read(path))
+  t.match(written, { version: 3 })
+  t.same(await listed(facts), [lacking])
+  for (const spoiled of [{ version: 2 }, { absent: 'x' }, { foreign: [] }]) {
+    await facts.remove([lacking])
+    await directory.lay(path, JSON.stringify({ ...written, ...spoiled }))
+    t.same(await listed(facts), [], 'is not read')
+  }
+})
+
 t.test(
   'a delivery that an earlier version calls `forward` is one of the carrier `queue`',
   async t => {
