@@ -19,6 +19,12 @@ const run = promisify(execFile)
 const BUILD = join(import.meta.dirname, '../../../scripts/build.mjs')
 const PACKAGE = readFileSync('package.json', 'utf8')
 const LOCK = '{ "packages": {} }'
+/** Below src/, what threads run: a build wants them all. */
+const THREADS = {
+  server: { 'http-thread.ts': '' },
+  catalog: { sqlite: { 'writer-thread.ts': '' } },
+  accounts: { 'bcrypt-thread.ts': '' },
+}
 /** Not in a build: with a binary of its own, and headers that nothing loads. */
 const LEFT_OUT = ['better-sqlite3', 'node-api-headers']
 
@@ -56,12 +62,7 @@ t.test('two builds at once', async t => {
 
 t.test('a checkout that another version of older files replaced is built anew', async t => {
   const source = (text: string) => ({ 'main.ts': `console.log('${text}')\n` })
-  const threads = {
-    server: { 'http-thread.ts': '' },
-    catalog: { sqlite: { 'writer-thread.ts': '' } },
-    accounts: { 'bcrypt-thread.ts': '' },
-  }
-  const src = { ...source('one'), ...threads }
+  const src = { ...source('one'), ...THREADS }
   const root = t.testdir({ 'package-lock.json': LOCK, 'package.json': PACKAGE, src, native: {} })
   cpSync('scripts', join(root, 'scripts'), { recursive: true })
   symlinkSync(join(process.cwd(), 'node_modules'), join(root, 'node_modules'))
@@ -93,11 +94,7 @@ t.test('a checkout that another version of older files replaced is built anew', 
 
 // npm 9.2, which Debian 12 has, takes `libc` out when it prunes.
 t.test('R484: a lock file that an old npm has pruned locks the same, and starts', async t => {
-  const threads = {
-    server: { 'http-thread.ts': '' },
-    catalog: { sqlite: { 'writer-thread.ts': '' } },
-  }
-  const src = { 'main.ts': '', ...threads }
+  const src = { 'main.ts': '', ...THREADS }
   const locking = (version: string, more = {}) =>
     JSON.stringify({
       packages: { 'node_modules/one': { version, integrity: 'sha512-a', ...more } },
