@@ -102,7 +102,8 @@ class Followers {
     else
       await leaving.letGo([digest, ...taken.leaves.map(each => each.digest)], 'collected', {
         spared: this.#deps.pins?.digests(),
-        departed: ({ left }) => tell(left.flatMap(({ leaves }) => leaves)),
+        departed: ({ left }) =>
+          tell(left.flatMap(({ leaves }) => leaves.map(toldBy(taken.leaves)))),
       })
     if (!dryRun && taken.staysForItsGrace)
       await this.#deps.catalog.stampLoose(this.#taking.grace.nowMs)
@@ -170,10 +171,16 @@ class Followers {
       if (each !== own)
         tally.add({
           what: each.digest,
-          reason: `only ${each.listedBy} listed it`,
+          reason: `only ${each.listedBy ?? digest} listed it`,
           bytes: onDiskBytes(each.sizeBytes),
         })
   }
+}
+
+/** Those that were listed are let go by name, so the write does not know what listed them. */
+function toldBy(foretold: readonly Leaves[]): (left: Leaves) => Leaves {
+  const listers = new Map(foretold.map(({ digest, listedBy }) => [digest, listedBy]))
+  return left => ({ ...left, listedBy: left.listedBy ?? listers.get(left.digest) })
 }
 
 /** As the catalog writes it down: 0, once its grace has begun anew. */
