@@ -14,11 +14,14 @@ const words = new Set(
     .flatMap(({ code }) => code.match(/\w+/g) ?? []),
 )
 
-/** Those that hold a value, also in items of lists: its own name, and that in the code. */
+/**
+ * Those that hold a value, also in items of lists: its own name, and that in the code. Not those
+ * that the operator names, which the schema has as `<group>` and the like.
+ */
 function* allKeys(schema: KeySchema): Generator<{ readonly key: string; readonly as: string }> {
   for (const { path, schema: child } of listKeys(schema)) {
     const key = path.at(-1) ?? ''
-    if (child.type !== 'object') yield { key, as: child['x-as'] ?? key }
+    if (child.type !== 'object' && !key.startsWith('<')) yield { key, as: child['x-as'] ?? key }
     if (child.items !== undefined) yield* allKeys(child.items)
   }
 }
