@@ -208,16 +208,25 @@ t.test('R250, R274: layers from elsewhere cost a push no fact each', async t => 
   await throughLoss(engine, each => assertClosed(t, each, app, [digest]))
 })
 
-t.test('R250: a fact names some of the layers from elsewhere that clients have sent', async t => {
-  const engine = createEngine({ policies: rules })
-  await pushWhole(engine.registry, app, CONFIG.bytes)
-  const layers = Array.from({ length: FOREIGN_NAMED_MAX + 1 }, (_, at) => document('x', { at }))
-  for (const { bytes } of layers) await pushWhole(engine.registry, app, bytes)
-  const sized = layers.map(({ digest, bytes }) => ({ digest, sizeBytes: bytes.length }))
-  await pushDocument(engine.registry, app, { document: foreignOver(sized), reference: 'v1' })
-  const foreign = layers.slice(0, FOREIGN_NAMED_MAX).map(({ digest }) => digest)
-  t.match(await factsOf(engine.facts, 'manifest'), [{ foreign }])
-})
+t.test(
+  'R250: a fact names the layers from elsewhere that clients have sent, or the others',
+  async t => {
+    const engine = createEngine({ policies: rules })
+    await pushWhole(engine.registry, app, CONFIG.bytes)
+    const layers = Array.from({ length: FOREIGN_NAMED_MAX + 2 }, (_, at) => document('x', { at }))
+    const sized = layers.map(({ digest, bytes }) => ({ digest, sizeBytes: bytes.length }))
+    const sent = layers.slice(0, FOREIGN_NAMED_MAX)
+    const [next, absent] = layers.slice(FOREIGN_NAMED_MAX)
+    for (const { bytes } of sent) await pushWhole(engine.registry, app, bytes)
+    const pushed = { document: foreignOver(sized), reference: 'v1' }
+    await pushDocument(engine.registry, app, pushed)
+    const foreign = sent.map(({ digest }) => digest)
+    t.match(await factsOf(engine.facts, 'manifest'), [{ foreign }])
+    await pushWhole(engine.registry, app, next?.bytes ?? Buffer.alloc(0))
+    await pushDocument(engine.registry, app, pushed)
+    t.match(await factsOf(engine.facts, 'manifest'), [{ absent: [absent?.digest] }])
+  },
+)
 
 t.test('R250: what the facts of earlier versions say of layers from elsewhere holds', async t => {
   const engine = await withSecret()
