@@ -24,6 +24,11 @@ export class Flights<Value> {
     this.#running.delete(key)
   }
 
+  /** As `close`, of all whose keys are meant. */
+  closeAll(isMeant: (key: string) => boolean): void {
+    for (const key of this.#running.keys()) if (isMeant(key)) this.close(key)
+  }
+
   get size(): number {
     return this.#running.size
   }

@@ -90,6 +90,7 @@ const WRITES: Writes = {
   },
   forgetTag: { changes: of },
   recordList: { changes: nothing },
+  forgetList: { changes: nothing },
 
   // No answer tells of them. Of a manifest, its tag, and its bytes.
   noteUses: { changes: nothing, rows: uses => 3 * uses.length },

@@ -70,5 +70,7 @@ function writePurged(context: CliContext, purged: PurgeResult, dryRun: boolean):
     context.stdout.write(`${what}; ${bytes}\n`)
   }
   if (forgotten > 0)
-    context.stdout.write(`${describeCount(forgotten, 'negative answer')} forgotten\n`)
+    context.stdout.write(
+      `${describeCount(forgotten, 'negative answer')} ${dryRun ? 'would be forgotten' : 'forgotten'}\n`,
+    )
 }

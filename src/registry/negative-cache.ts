@@ -76,17 +76,18 @@ export class NegativeCache {
     }
   }
 
-  /**
-   * Whatever was said to lack in these repositories; what is asked now is not remembered. Returns
-   * how much was.
-   */
-  forgetAll(isMeant: (key: RepositoryKey) => boolean): number {
-    const about = (key: string) => isMeant(repositoryIn(key))
+  /** How much is said to lack in these repositories. */
+  count(isMeant: (key: RepositoryKey) => boolean): number {
+    return [...this.#entries.keys()].filter(isQuestionOf(isMeant)).length
+  }
+
+  /** Whatever was said to lack in these repositories; what is asked now is not remembered. */
+  forgetAll(isMeant: (key: RepositoryKey) => boolean): void {
+    const about = isQuestionOf(isMeant)
     for (const [key, questions] of this.#asked)
       if (about(key)) for (const question of questions) question.isCurrent = false
     const known = [...this.#entries.keys()].filter(about)
     for (const key of known) this.#entries.delete(key)
-    return known.length
   }
 
   #begin(key: string): { isCurrent: boolean } {
@@ -108,9 +109,15 @@ function keyOf(what: string, endpoints: AskedEndpoints = 'all'): string {
   return `${endpoints} ${what}`
 }
 
-/** The first word with a slash: endpoints are asked without one, and so are lists. */
-function repositoryIn(key: string): RepositoryKey {
-  return (key.split(' ').find(word => word.includes('/')) ?? '') as RepositoryKey
+/**
+ * Is a question about one of these repositories? By its key: the first word of it with a slash says
+ * which, since methods and endpoints have none.
+ */
+export function isQuestionOf(
+  isMeant: (key: RepositoryKey) => boolean,
+): (question: string) => boolean {
+  return question =>
+    isMeant((question.split(' ').find(word => word.includes('/')) ?? '') as RepositoryKey)
 }
 
 /** The key under which the misses of a blob are remembered. */

@@ -28,7 +28,7 @@ import { listTags, TAGS_KEY } from './pull/list-tags.ts'
 import { Leases } from './leases.ts'
 import { ManifestContents } from './pull/manifest-content.ts'
 import { mountBlob } from './upload/mount-blob.ts'
-import { NegativeCache } from './negative-cache.ts'
+import { isQuestionOf, NegativeCache } from './negative-cache.ts'
 import { SilentRepositories } from './pull/head-before-push.ts'
 import type { UpstreamBlobHead } from './ports/upstream-content.ts'
 import { adoptFiles } from './rebuild/adopt-files.ts'
@@ -276,23 +276,27 @@ function purging(parts: Parts): PurgeDeps {
     ...manifestPushes,
     leaving,
     forget: each => forget(parts, each),
+    countMissing: each => manifestPushes.negative.count(each),
     published: digest => blobs.fills.published(digest),
-    expireLists: async (repository, subjects) => {
+    takeLists: async (repository, subjects) => {
       for (const key of [TAGS_KEY, ...subjects.map(referrersKey)])
-        await lists.expire({ repository, key })
+        await lists.take({ repository, key })
     },
   }
 }
 
 /**
- * What is remembered of these repositories in front of the catalog, whose epochs tell of the rest:
- * how many answers of upstreams that lacked something.
+ * What is remembered of these repositories in front of the catalog, whose epochs tell of the rest.
+ * What upstreams are asked at this moment is given to who asked, and neither written down nor
+ * joined by anybody.
  */
-function forget({ deps, manifests, blobs }: Parts, isMeant: IsMeant): number {
+function forget({ deps, manifests, blobs, lists: { lists } }: Parts, isMeant: IsMeant): void {
   blobs.prefetch.forget(isMeant)
+  blobs.heads.closeAll(isQuestionOf(isMeant))
+  for (const each of [manifests.tags, manifests.contents, lists]) each.forget(isMeant)
   for (const { upstream } of deps.namespaces.list()) {
     const { registry } = upstream
     upstream.forgetTokens(name => isMeant(`${registry}/${name}` as RepositoryKey))
   }
-  return manifests.negative.forgetAll(isMeant)
+  manifests.negative.forgetAll(isMeant)
 }

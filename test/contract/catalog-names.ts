@@ -141,6 +141,11 @@ export function namesContract(t: Test, makeCatalog: MakeCatalog): void {
     t.strictSame(await catalog.findList(alpine, 'tags'), { body: '["ä\\u0000"]', checkedAtMs: 2 })
     t.equal(await catalog.findList(alpine, 'referrers'), undefined)
     t.equal(await catalog.findList(secret, 'tags'), undefined)
+    await catalog.recordList(alpine, 'referrers', { body: '["b"]', checkedAtMs: 3 })
+    await catalog.forgetList(alpine, 'tags')
+    await catalog.forgetList(secret, 'tags')
+    t.equal(await catalog.findList(alpine, 'tags'), undefined)
+    t.match(await catalog.findList(alpine, 'referrers'), { body: '["b"]' })
   })
 
   t.test('writes take effect in the order of the calls, awaited or not', async t => {

@@ -206,6 +206,13 @@ const call: fc.Arbitrary<Step> = fc.oneof(
       (...a) =>
         c.recordList(...a),
   ),
+  steps(
+    'forgetList',
+    fc.tuple(repository, key),
+    c =>
+      (...a) =>
+        c.forgetList(...a),
+  ),
   steps('noteUses', fc.tuple(fc.array(use, { maxLength: 3 })), c => uses => c.noteUses(uses)),
   steps(
     'forgetTag',

@@ -474,6 +474,7 @@ const PLATFORM: readonly Row[] = [
   [460, 'P0', 'what an operator has pinned stays from then on, whatever is under way'],
   [605, 'P0', 'what a reload takes away is taken also from who has begun a write or waits'],
   [461, 'P0', 'a floor of a quota holds also while content leaves and a reload comes'],
+  [462, 'P1', 'after a purge nobody is told what an upstream said before it'],
   [352, 'P1', 'what an operator purges is gone from disk and memory, and asked for anew'],
   [
     490,

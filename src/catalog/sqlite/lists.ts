@@ -25,8 +25,15 @@ export function listWrites(database: Database, ids: Ids) {
     `INSERT INTO list (repository, key, body, checked_at) VALUES (?, ?, ?, ?)
      ON CONFLICT DO UPDATE SET body = excluded.body, checked_at = excluded.checked_at`,
   )
+  const remove = database.prepare(
+    'DELETE FROM list WHERE repository = (SELECT id FROM repository WHERE key = ?) AND key = ?',
+  )
 
   return {
+    forgetList(repository: Repository, key: string): void {
+      remove.run(repositoryKey(repository), key)
+    },
+
     recordList(repository: Repository, key: string, { body, checkedAtMs }: RecordedList): void {
       upsert.run(ids.repositoryId(repository), key, body, checkedAtMs)
     },

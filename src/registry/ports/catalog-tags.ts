@@ -80,4 +80,6 @@ export interface TagWrites {
    */
   forgetTag(repository: Repository, tag: Tag): Promise<void>
   recordList(repository: Repository, key: string, list: RecordedList): Promise<void>
+  /** No effect if it is not here. */
+  forgetList(repository: Repository, key: string): Promise<void>
 }

@@ -3,7 +3,7 @@
 import { type Digest, digestAlgorithm, digestOf } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { parseManifest } from '../../oci/manifest.ts'
-import type { Reference, Repository, Tag } from '../../oci/reference.ts'
+import type { Reference, Repository, RepositoryKey, Tag } from '../../oci/reference.ts'
 import type { Source } from '../answers.ts'
 import { bestEffort } from '../best-effort.ts'
 import { asRecorded } from '../edges.ts'
@@ -11,7 +11,7 @@ import { Flights } from '../../async/flights.ts'
 import type { StoredContent } from '../content.ts'
 import { noteMissingUnlessBack } from '../missing-content.ts'
 import type { Namespace } from '../namespaces.ts'
-import { manifestKey, type NegativeCache, type Question } from '../negative-cache.ts'
+import { isQuestionOf, manifestKey, type NegativeCache, type Question } from '../negative-cache.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { RecordedManifest } from '../ports/catalog-content.ts'
 import type { PreviousDigest } from '../ports/catalog-tags.ts'
@@ -62,6 +62,11 @@ export class ManifestContents {
     const reference = { kind: 'tag', tag } as const
     for (const endpoints of ASKED_ENDPOINTS)
       this.#flights.close(flightOf(repository, reference, endpoints))
+  }
+
+  /** Nobody joins what is asked now about manifests of these repositories. */
+  forget(isMeant: (key: RepositoryKey) => boolean): void {
+    this.#flights.closeAll(isQuestionOf(isMeant))
   }
 
   /** What is here and belongs to this repository; undefined when it must be fetched. */

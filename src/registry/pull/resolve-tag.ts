@@ -4,7 +4,7 @@
 // yet, nobody is asked.
 import { LATE, within } from '../../async/within.ts'
 import type { Repeatable } from '../answers.ts'
-import type { Repository, Tag } from '../../oci/reference.ts'
+import type { Repository, RepositoryKey, Tag } from '../../oci/reference.ts'
 import {
   alwaysFrom,
   compileTtl,
@@ -105,6 +105,11 @@ export class TagResolver {
    */
   pushed(repository: Repository, tag: Tag): void {
     this.#upstreamTags.pushed(repository, tag)
+  }
+
+  /** As of `UpstreamTags`. */
+  forget(isMeant: (key: RepositoryKey) => boolean): void {
+    this.#upstreamTags.forget(isMeant)
   }
 
   async #offline(

@@ -2,12 +2,12 @@
 // asked for once for all who wait, else stale with a warning when the upstream fails (R70, R78). An
 // empty list is never made from a failure.
 import { LRUCache } from 'lru-cache'
-import { type Repository, repositoryKey } from '../../oci/reference.ts'
+import { type Repository, type RepositoryKey, repositoryKey } from '../../oci/reference.ts'
 import type { Source } from '../answers.ts'
 import { bestEffort } from '../best-effort.ts'
 import { Flights } from '../../async/flights.ts'
 import { isServableStale } from './freshness.ts'
-import type { NegativeCache } from '../negative-cache.ts'
+import { isQuestionOf, type NegativeCache } from '../negative-cache.ts'
 import type { RecordedList } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -119,15 +119,21 @@ export class UpstreamLists {
     await bestEffort(note, () => catalog.recordList(repository, key, list))
   }
 
-  /** Whoever asks next has the upstream asked, and is given no old one. @throws StoreError */
-  async expire(of: ListName): Promise<void> {
-    const flight = flightOf(of.repository, of.key)
-    this.#flights.close(flight)
-    this.#empty.delete(flight)
-    const { catalog } = this.#deps
-    const kept = await catalog.findList(of.repository, of.key)
-    if (kept !== undefined)
-      await catalog.recordList(of.repository, of.key, { ...kept, checkedAtMs: 0 })
+  /**
+   * Nobody joins what is asked now about lists of these repositories, and those that were empty are
+   * not remembered. What the catalog has of them is for `take`.
+   */
+  forget(isMeant: (key: RepositoryKey) => boolean): void {
+    const about = isQuestionOf(isMeant)
+    this.#flights.closeAll(about)
+    const known = [...this.#empty.keys()].filter(about)
+    for (const flight of known) this.#empty.delete(flight)
+  }
+
+  /** It is gone: nobody is given it, were the upstream away for good. @throws StoreError */
+  async take({ repository, key }: ListName): Promise<void> {
+    this.#empty.delete(flightOf(repository, key))
+    await this.#deps.catalog.forgetList(repository, key)
   }
 
   /**

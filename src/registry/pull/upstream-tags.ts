@@ -2,13 +2,13 @@
 // endpoints, and what was learned is written down, unless a client pushed the tag meanwhile (R115).
 // When it is asked at all is decided in resolve-tag.ts.
 import type { Digest } from '../../oci/digest.ts'
-import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
+import type { Repository, RepositoryKey, Tag } from '../../oci/reference.ts'
 import type { Repeatable, Source } from '../answers.ts'
 import { bestEffort } from '../best-effort.ts'
 import { Flights } from '../../async/flights.ts'
 import type { ManifestContent, ManifestContents, ReadFrom } from './manifest-content.ts'
 import type { Namespaces } from '../namespaces.ts'
-import { manifestKey, type NegativeCache, type Question } from '../negative-cache.ts'
+import { isQuestionOf, manifestKey, type NegativeCache, type Question } from '../negative-cache.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { RecordedTag } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
@@ -154,6 +154,11 @@ export class UpstreamTags {
     contents.closeTag(repository, tag)
   }
 
+  /** Nobody joins what is asked now about tags of these repositories. */
+  forget(isMeant: (key: RepositoryKey) => boolean): void {
+    this.#flights.closeAll(isQuestionOf(isMeant))
+  }
+
   /** By GET, whoever else does so. @throws UpstreamError */
   async fetch(repository: Repository, tag: Tag, from: ReadFrom): Promise<ResolvedTag> {
     try {
@@ -189,7 +194,7 @@ function flightOf(
   tag: Tag,
   endpoints: AskedEndpoints = 'all',
 ): string {
-  return `${method} ${endpoints} ${repositoryKey(repository)}:${tag}`
+  return `${method} ${endpoints} ${manifestKey(repository, { kind: 'tag', tag })}`
 }
 
 /** As it is told to whoever shares the request of another one. */

@@ -27,12 +27,12 @@ export interface PurgeDeps extends DeleteManifestDeps {
   /** Resolves when what clients have whole of this blob is written down. */
   readonly published: (digest: Digest) => Promise<void>
   readonly leaving: Pick<Leaving, 'evict' | 'letGo'>
-  /** Upstream's lists of this repository, and of what refers to these, are asked for anew. */
-  readonly expireLists: (repository: Repository, subjects: readonly Digest[]) => Promise<void>
-  /**
-   * Forgets what this process remembers of these repositories; how many negative answers that were.
-   */
-  readonly forget: (isMeant: (key: RepositoryKey) => boolean) => number
+  /** Upstream's lists of this repository, and of what refers to these, are gone. */
+  readonly takeLists: (repository: Repository, subjects: readonly Digest[]) => Promise<void>
+  /** Forgets what this process remembers of these repositories, and what upstreams are asked now. */
+  readonly forget: (isMeant: (key: RepositoryKey) => boolean) => void
+  /** How many negative answers of upstreams that would be. */
+  readonly countMissing: (isMeant: (key: RepositoryKey) => boolean) => number
 }
 
 export interface PurgeOptions extends JobRun {
@@ -44,7 +44,7 @@ export interface PurgeResult extends JobResult {
   /** What stayed, and why: the first of it, at most HELD_TOLD_MAX. */
   readonly held: readonly Gone[]
   readonly heldCount: number
-  /** Answers "the upstream does not have it" that were forgotten. */
+  /** Answers "the upstream does not have it" that were, or would be, forgotten. */
   readonly forgotten: number
 }
 
@@ -65,21 +65,31 @@ export async function purge(
 ): Promise<PurgeResult> {
   const matcher = compileSelector(selector)
   const plan = await planPurge(deps, matcher)
-  const purging = new Purging(deps, options)
-  await purging.run(plan)
   // Of one digest, in the repositories where it was.
   const isMeant = (key: RepositoryKey) =>
     selector.kind === 'content' ? plan.repositories.has(key) : matcher.isAbout(key)
-  const forgotten = options.dryRun ? 0 : deps.forget(isMeant)
-  if (!options.dryRun) await expireLists(deps, plan)
+  const forgotten = deps.countMissing(isMeant)
+  const forget = () => (options.dryRun ? undefined : deps.forget(isMeant))
+  const purging = new Purging(deps, options)
+  // What upstreams were asked before is not written down behind what goes; and nothing is known any
+  // more to be here that has gone.
+  forget()
+  await purging.run(plan)
+  forget()
+  if (!options.dryRun) await takeLists(deps, plan, options)
   return { ...purging.result(), forgotten }
 }
 
-async function expireLists(deps: PurgeDeps, { repositories, free }: Plan): Promise<void> {
-  const of = Map.groupBy(free, ({ repository }) => repositoryKey(repository))
+async function takeLists(
+  deps: PurgeDeps,
+  { repositories, free, held }: Plan,
+  { kept }: PurgeOptions,
+): Promise<void> {
+  const taken = kept ? [...free, ...held] : free
+  const of = Map.groupBy(taken, ({ repository }) => repositoryKey(repository))
   for (const key of repositories) {
     const subjects = of.get(key)?.map(({ digest }) => digest) ?? []
-    await deps.expireLists(parseRepositoryKey(key), subjects)
+    await deps.takeLists(parseRepositoryKey(key), subjects)
   }
 }
 

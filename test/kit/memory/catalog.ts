@@ -277,6 +277,7 @@ function writesOn({
       const state = all.find(repository)
       if (state?.tags.get(tag)?.local === false) dropTag(state, tag)
     },
+    forgetList: (repository, key) => void all.find(repository)?.lists.delete(key),
     recordList: (repository, key, list) => void all.open(repository).lists.set(key, list),
     recordPush: record => {
       const { manifest, tags, delivery, confirmed = [] } = record
