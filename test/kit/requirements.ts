@@ -475,6 +475,7 @@ const PLATFORM: readonly Row[] = [
   [605, 'P0', 'what a reload takes away is taken also from who has begun a write or waits'],
   [461, 'P0', 'a floor of a quota holds also while content leaves and a reload comes'],
   [462, 'P1', 'after a purge nobody is told what an upstream said before it'],
+  [463, 'P1', 'clients have their turn while an operator looks at, or purges, very much'],
   [352, 'P1', 'what an operator purges is gone from disk and memory, and asked for anew'],
   [
     490,

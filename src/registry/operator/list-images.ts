@@ -13,10 +13,12 @@ import type { CompletenessDeps } from '../completeness.ts'
 import type { TagUsage } from '../ports/catalog-images.ts'
 import type { Page, RecordedTag } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
+import type { Clock } from '../ports/clock.ts'
 import { withoutEdge } from './find-image.ts'
 import type { OperatorDeps } from './operator-deps.ts'
 import { type ImageSize, sizeUp } from './size-up.ts'
 import { untaggedImages } from './untagged.ts'
+import { paced } from '../pacer.ts'
 import { rowsOf } from '../pages.ts'
 
 /** More rows than a person reads; a pattern narrows them. */
@@ -56,12 +58,14 @@ export interface ListedImages {
   readonly nowMs: number
 }
 
+type Order = (a: ListedImage, b: ListedImage) => number
+
 /** What never was pulled was not pulled for the longest time. */
 const ORDERS = {
   size: (a, b) => (b.size?.sizeBytes ?? 0) - (a.size?.sizeBytes ?? 0),
   'last-pull': (a, b) => (a.pulledAtMs ?? 0) - (b.pulledAtMs ?? 0),
   pulls: (a, b) => a.pulls - b.pulls,
-} as const satisfies Record<string, (a: ListedImage, b: ListedImage) => number>
+} as const satisfies Record<string, Order>
 
 export type ListOrder = keyof typeof ORDERS
 
@@ -84,25 +88,33 @@ export async function listImages(
   const order = by === undefined ? undefined : ORDERS[by]
   const images: ListedImage[] = []
   let truncated = false
-  const keepFirst = () => {
-    if (order !== undefined) images.sort(order)
-    truncated = images.splice(most).length > 0 || truncated
-  }
   const nowMs = deps.clock.nowMs()
   for await (const image of matching(deps, matches)) {
-    images.push(image)
-    if (order === undefined && images.length > most) break
-    // Of the rest no more is held in memory than of these.
-    if (images.length === 2 * most) keepFirst()
+    // Each in its place at once: to sort them all would keep clients waiting.
+    images.splice(order === undefined ? images.length : placeOf(image, images, order), 0, image)
+    if (images.length <= most) continue
+    images.pop()
+    truncated = true
+    if (order === undefined) break
   }
-  keepFirst()
   return { images, truncated, nowMs }
+}
+
+/** Behind those that are equal. */
+function placeOf(image: ListedImage, sorted: readonly ListedImage[], order: Order): number {
+  let [low, high] = [0, sorted.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (order(sorted[middle] as ListedImage, image) <= 0) low = middle + 1
+    else high = middle
+  }
+  return low
 }
 
 /** By name: those of each repository that have no tag come after those that have. */
 async function* matching(deps: ListDeps, matches: Matches): AsyncGenerator<ListedImage> {
-  for await (const key of allRepositories(deps.catalog)) {
-    for await (const { tag, usage } of tagsOf(deps.catalog, key))
+  for await (const key of allRepositories(deps)) {
+    for await (const { tag, usage } of tagsOf(deps, key))
       if (matches.tag(key, tag.tag)) yield await describe(deps, { key, tag, usage })
     if (!matches.repository(key)) continue
     for await (const digest of untaggedImages(deps.catalog, parseRepositoryKey(key)))
@@ -233,23 +245,31 @@ interface UsedTag {
   readonly usage: TagUsage | undefined
 }
 
-export async function* allTags(catalog: Catalog): AsyncGenerator<UsedTag> {
-  for await (const key of allRepositories(catalog)) yield* tagsOf(catalog, key)
+interface LookDeps {
+  readonly catalog: Catalog
+  readonly clock: Pick<Clock, 'monotonicMs'>
 }
 
-function allRepositories(catalog: Catalog): AsyncGenerator<RepositoryKey> {
-  return rowsOf<RepositoryKey, RepositoryKey>(
+/** All of them, repository by repository; others have their turn in between. */
+export async function* allTags(deps: LookDeps): AsyncGenerator<UsedTag> {
+  for await (const key of allRepositories(deps)) yield* tagsOf(deps, key)
+}
+
+function allRepositories({ catalog, clock }: LookDeps): AsyncGenerator<RepositoryKey> {
+  const all = rowsOf<RepositoryKey, RepositoryKey>(
     page => catalog.listRepositories(page),
     each => each,
   )
+  return paced(clock, all)
 }
 
-function tagsOf(catalog: Catalog, key: RepositoryKey): AsyncGenerator<UsedTag> {
+function tagsOf({ catalog, clock }: LookDeps, key: RepositoryKey): AsyncGenerator<UsedTag> {
   const repository = parseRepositoryKey(key)
-  return rowsOf<UsedTag, string>(
+  const all = rowsOf<UsedTag, string>(
     page => usedTags(catalog, { key, repository }, page),
     ({ tag }) => tag.tag,
   )
+  return paced(clock, all)
 }
 
 async function usedTags(

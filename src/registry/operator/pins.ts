@@ -36,16 +36,16 @@ export interface PinControl {
 
 type PinDeps = Pick<
   OperatorDeps,
-  'pins' | 'catalog' | 'registry' | 'namespaces' | 'ownNameIn' | 'parseSelector'
+  'pins' | 'catalog' | 'clock' | 'registry' | 'namespaces' | 'ownNameIn' | 'parseSelector'
 >
 
 export function createPinControl(deps: PinDeps): PinControl {
-  const { pins, catalog } = deps
+  const { pins } = deps
   return {
     async list() {
       const all = pins.list()
       const counts = await countMatches(
-        catalog,
+        deps,
         all.map(({ selector }) => compileSelector(selector)),
       )
       return {
@@ -57,7 +57,7 @@ export function createPinControl(deps: PinDeps): PinControl {
     async pin(text) {
       const selector = readTypedSelector(deps, text)
       const changed = await pins.pin(selector)
-      const [matches = 0] = await countMatches(catalog, [compileSelector(selector)])
+      const [matches = 0] = await countMatches(deps, [compileSelector(selector)])
       const unknown = matches === 0 ? unknownRegistry(deps, selector) : undefined
       const pinned = { pattern: formatSelector(selector), changed, matches }
       return unknown === undefined ? pinned : { ...pinned, unknown }
@@ -69,7 +69,7 @@ export function createPinControl(deps: PinDeps): PinControl {
         .list()
         .some(pin => pin.from === 'configuration' && formatSelector(pin.selector) === pattern)
       if (!(await pins.unpin(selector))) throw notPinned(pattern, isConfigured)
-      const [matches = 0] = await countMatches(catalog, [compileSelector(selector)])
+      const [matches = 0] = await countMatches(deps, [compileSelector(selector)])
       return { pattern, changed: true, matches }
     },
   }
@@ -93,7 +93,7 @@ function notPinned(pattern: string, isConfigured: boolean): RegistryError {
 
 /** In one look at all tags. */
 async function countMatches(
-  catalog: OperatorDeps['catalog'],
+  deps: Pick<OperatorDeps, 'catalog' | 'clock'>,
   matchers: readonly Matcher[],
 ): Promise<number[]> {
   const counts = matchers.map(() => 0)
@@ -103,12 +103,12 @@ async function countMatches(
     const { selector } = matcher
     if (selector.kind === 'tags' || selector.kind === 'repositories') byTags.push([index, matcher])
     else {
-      const holders = await catalog.listRepositoriesOf(selector.digest, HOLDERS_COUNTED)
+      const holders = await deps.catalog.listRepositoriesOf(selector.digest, HOLDERS_COUNTED)
       count(index, holders.filter(key => matcher.isAbout(key)).length)
     }
   }
   if (byTags.length === 0) return counts
-  for await (const { key, tag } of allTags(catalog))
+  for await (const { key, tag } of allTags(deps))
     for (const [index, matcher] of byTags)
       if (matcher.isAbout(key) && matcher.hasTag(tag.tag)) count(index, 1)
   return counts

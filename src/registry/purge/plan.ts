@@ -1,5 +1,4 @@
 // What a purge takes of each repository, as the catalog has it: nothing is changed here.
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Digest } from '../../oci/digest.ts'
 import {
   parseRepositoryKey,
@@ -8,15 +7,15 @@ import {
   type Tag,
 } from '../../oci/reference.ts'
 import { INDEX_DEPTH_MAX } from '../edges.ts'
+import { createPacer } from '../pacer.ts'
 import { rowsOf } from '../pages.ts'
 import type { ListedMember } from '../ports/catalog-content.ts'
 import type { Image } from '../ports/catalog-images.ts'
 import type { RecordedTag } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
+import type { Clock } from '../ports/clock.ts'
 import type { Matcher } from '../pins/selectors.ts'
 
-/** Some milliseconds; then others have their turn. */
-const LOOKED_AT_ONCE = 50
 /** Repositories that have one digest; far more than there are of any. */
 const HOLDERS_MAX = 10_000
 
@@ -55,12 +54,14 @@ type PlanCatalog = Pick<
 
 export interface PlanDeps {
   readonly catalog: PlanCatalog
+  readonly clock: Pick<Clock, 'monotonicMs'>
   /** Resolves when what clients have whole of this blob is written down. */
   readonly published: (digest: Digest) => Promise<void>
 }
 
 /** @throws StoreError */
-export async function planPurge({ catalog, published }: PlanDeps, matcher: Matcher): Promise<Plan> {
+export async function planPurge(deps: PlanDeps, matcher: Matcher): Promise<Plan> {
+  const { catalog } = deps
   const { selector } = matcher
   const keys =
     selector.kind === 'content'
@@ -73,9 +74,16 @@ export async function planPurge({ catalog, published }: PlanDeps, matcher: Match
     blobs: [],
     bareTags: [],
   }
+  const planning = { ...deps, pause: createPacer(deps.clock) }
   for await (const key of keys)
-    if (matcher.isAbout(key)) await planIn({ catalog, published }, { matcher, key, plan })
+    if (matcher.isAbout(key)) await planIn(planning, { matcher, key, plan })
+    else await planning.pause()
   return plan
+}
+
+interface Planning extends PlanDeps {
+  /** Lets others run, where it is time. Awaited for each row that is looked at. */
+  readonly pause: () => Promise<void>
 }
 
 interface Growing {
@@ -87,26 +95,31 @@ interface Growing {
 }
 
 async function planIn(
-  { catalog, published }: PlanDeps,
+  planning: Planning,
   { matcher, key, plan }: { matcher: Matcher; key: RepositoryKey; plan: Growing },
 ): Promise<void> {
   const repository = parseRepositoryKey(key)
-  const tags = await allTags(catalog, repository)
-  const meant = tags.filter(({ tag, digest }) => matcher.hasTag(tag) || matcher.hasDigest(digest))
-  const { roots, blobs } = await rootsIn(catalog, repository, matcher)
+  const { catalog, published, pause } = planning
+  const { tags, meant } = await tagsIn(planning, repository, matcher)
+  const { roots, blobs } = await rootsIn(planning, repository, matcher)
   for (const { digest } of meant) roots.add(digest)
-  const { manifests, listed } = await withChildren(catalog, repository, roots)
+  const { manifests, listed } = await withChildren(planning, repository, roots)
   const tagsOf = Map.groupBy(tags, ({ digest }) => digest)
   for (const digest of [...manifests].reverse()) {
+    await pause()
     const named = { repository, digest, tags: tagsOf.get(digest) ?? [] }
     const isPushed = named.tags.some(({ local }) => local)
     const isHeld = isPushed || (await isKeptFor(catalog, named)) === 'here'
     plan[isHeld ? 'held' : 'free'].push(named)
   }
-  for (const digest of listed) await published(digest)
+  for (const digest of listed) {
+    await pause()
+    await published(digest)
+  }
   const alone = blobs.filter(digest => !listed.has(digest))
   for (const digest of alone) {
     const blob = { repository, digest }
+    await pause()
     plan.blobs.push({ ...blob, keptFor: await isKeptFor(catalog, blob) })
   }
   const bare = meant.filter(({ digest }) => !manifests.has(digest))
@@ -115,14 +128,16 @@ async function planIn(
 }
 
 /** Meant by their digest, or because all of the repository is. */
-async function rootsIn(catalog: PlanCatalog, repository: Repository, matcher: Matcher) {
+async function rootsIn({ catalog, pause }: Planning, repository: Repository, matcher: Matcher) {
   const { selector } = matcher
   const roots = new Set<Digest>()
   const blobs: Digest[] = []
   if (selector.kind === 'repositories')
-    for (const { digest, isManifest } of await allMembers(catalog, repository))
+    for await (const { digest, isManifest } of allMembers(catalog, repository)) {
       if (isManifest) roots.add(digest)
       else blobs.push(digest)
+      await pause()
+    }
   if (selector.kind === 'manifest' || selector.kind === 'content') {
     const { digest } = selector
     const member = await catalog.findMember(repository, digest)
@@ -139,7 +154,7 @@ async function isKeptFor(catalog: PlanCatalog, { repository, digest }: Image): P
 
 /** Those of `roots` that are here, and what they list as manifests, roots first; what all list. */
 async function withChildren(
-  catalog: PlanCatalog,
+  { catalog, pause }: Planning,
   repository: Repository,
   roots: ReadonlySet<Digest>,
 ): Promise<{ manifests: ReadonlySet<Digest>; listed: ReadonlySet<Digest> }> {
@@ -148,8 +163,8 @@ async function withChildren(
   let level = [...roots]
   for (let depth = 0; depth < INDEX_DEPTH_MAX && level.length > 0; depth += 1) {
     const below: Digest[] = []
-    for (const [at, digest] of level.entries()) {
-      if (at % LOOKED_AT_ONCE === 0) await nextTurn()
+    for (const digest of level) {
+      await pause()
       const manifest = await catalog.findManifest(repository, digest)
       if (manifest === undefined) continue
       // What was found as one of a list stands behind it.
@@ -165,26 +180,26 @@ async function withChildren(
   return { manifests: found, listed }
 }
 
-function allTags(catalog: PlanCatalog, repository: Repository): Promise<RecordedTag[]> {
-  const tags = rowsOf<RecordedTag, Tag>(
+/** All tags, and those that are meant. */
+async function tagsIn({ catalog, pause }: Planning, repository: Repository, matcher: Matcher) {
+  const tags: RecordedTag[] = []
+  const meant: RecordedTag[] = []
+  for await (const each of rowsOf<RecordedTag, Tag>(
     page => catalog.listTags(repository, page),
     ({ tag }) => tag,
-  )
-  return all(tags)
+  )) {
+    tags.push(each)
+    if (matcher.hasTag(each.tag) || matcher.hasDigest(each.digest)) meant.push(each)
+    await pause()
+  }
+  return { tags, meant }
 }
 
-function allMembers(catalog: PlanCatalog, repository: Repository): Promise<ListedMember[]> {
-  const members = rowsOf<ListedMember, Digest>(
+function allMembers(catalog: PlanCatalog, repository: Repository): AsyncGenerator<ListedMember> {
+  return rowsOf<ListedMember, Digest>(
     page => catalog.listMembers(repository, page),
     ({ digest }) => digest,
   )
-  return all(members)
-}
-
-async function all<Row>(rows: AsyncIterable<Row>): Promise<Row[]> {
-  const found: Row[] = []
-  for await (const row of rows) found.push(row)
-  return found
 }
 
 function allRepositories(catalog: PlanCatalog): AsyncGenerator<RepositoryKey> {
