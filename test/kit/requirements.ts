@@ -476,6 +476,7 @@ const PLATFORM: readonly Row[] = [
   [461, 'P0', 'a floor of a quota holds also while content leaves and a reload comes'],
   [462, 'P1', 'after a purge nobody is told what an upstream said before it'],
   [463, 'P1', 'clients have their turn while an operator looks at, or purges, very much'],
+  [464, 'P1', 'a dry run of a purge tells the same as the purge'],
   [352, 'P1', 'what an operator purges is gone from disk and memory, and asked for anew'],
   [
     490,

@@ -49,6 +49,7 @@ type PlanCatalog = Pick<
   | 'findContent'
   | 'findManifest'
   | 'findMember'
+  | 'findNeed'
   | 'isKeptForOthers'
 >
 
@@ -166,18 +167,40 @@ async function withChildren(
     for (const digest of level) {
       await pause()
       const manifest = await catalog.findManifest(repository, digest)
-      if (manifest === undefined) continue
+      if (manifest === undefined) {
+        await addNeeded({ catalog, pause }, digest, listed)
+        continue
+      }
       // What was found as one of a list stands behind it.
       found.delete(digest)
       found.add(digest)
       for (const { child, kind } of manifest.edges) {
         if (kind === 'manifest') below.push(child)
-        else if (kind !== 'subject') listed.add(child)
+        if (kind !== 'subject') listed.add(child)
       }
     }
     level = below
   }
   return { manifests: found, listed }
+}
+
+/**
+ * What a manifest lists that was not given to this repository: with an index that lists it, the
+ * repository has all of that as it has blobs.
+ */
+async function addNeeded(
+  { catalog, pause }: Pick<Planning, 'catalog' | 'pause'>,
+  manifest: Digest,
+  listed: Set<Digest>,
+): Promise<void> {
+  const looked = [manifest]
+  for (const digest of looked)
+    for (const each of (await catalog.findNeed(digest))?.lists ?? []) {
+      await pause()
+      if (listed.has(each)) continue
+      listed.add(each)
+      looked.push(each)
+    }
 }
 
 /** All tags, and those that are meant. */
