@@ -17,7 +17,8 @@ PATTERN is one of
   REPOSITORIES@DIGEST  one manifest, with what it lists
   DIGEST               a manifest or a blob, wherever it is
 
-  --kept         also what was pushed here and is at no upstream, or is not delivered yet: it is gone for good
+  --kept         also what was pushed here and is at no upstream, or is not delivered yet: it is gone for good. What a
+                 push under way was told is here stays, unless DIGEST names it
 ${DRY_RUN_HELP}
 ${COMMON_HELP}
 

@@ -1,6 +1,7 @@
 // Writing down that a blob was pushed or mounted, and that one was deleted or never there: the row
 // in the catalog and the tombstone beside the content agree about the last of them, also after the
 // catalog was lost.
+import type { RemoveOptions } from './ports/catalog-pushes.ts'
 import type { Digest } from '../oci/digest.ts'
 import { type Repository, repositoryKey } from '../oci/reference.ts'
 import { filterFew } from '../async/few-at-once.ts'
@@ -51,19 +52,25 @@ export class BlobPresence {
   }
 
   /**
-   * Durable when it resolves. The tombstone comes first: what was told to be gone must not come
-   * back.
+   * Durable when it resolves; false when it stays, as `how` says: by default it does not. The
+   * tombstone comes first: what was told to be gone must not come back.
    * @throws StoreError
    */
-  async remove(repository: Repository, digest: Digest): Promise<void> {
+  async remove(
+    repository: Repository,
+    digest: Digest,
+    how: Pick<RemoveOptions, 'unlessLeased'> = {},
+  ): Promise<boolean> {
     const { facts, catalog, clock } = this.#deps
-    await this.#turns.take(turnOf(repository, digest), async () => {
+    return this.#turns.take(turnOf(repository, digest), async () => {
       const identity = { kind: 'deleted', repository: repositoryKey(repository), digest } as const
       const atMs = clock.nowMs()
       try {
         const tombstone = { ...identity, atMs, order: nextOrder(catalog) }
         await facts.write([tombstone], { takesAway: true })
-        await catalog.removeMember(repository, digest)
+        if (await catalog.removeMember(repository, digest, how)) return true
+        await restoreFacts(this.#deps, { identities: [identity], atMs })
+        return false
       } catch (error) {
         // Nobody was told that it is gone.
         await restoreFacts(this.#deps, { identities: [identity], atMs })

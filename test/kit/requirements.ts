@@ -477,6 +477,7 @@ const PLATFORM: readonly Row[] = [
   [462, 'P1', 'after a purge nobody is told what an upstream said before it'],
   [463, 'P1', 'clients have their turn while an operator looks at, or purges, very much'],
   [464, 'P1', 'a dry run of a purge tells the same as the purge'],
+  [465, 'P0', 'a purge takes nothing that a push under way was told is here'],
   [352, 'P1', 'what an operator purges is gone from disk and memory, and asked for anew'],
   [
     490,

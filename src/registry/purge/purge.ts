@@ -16,6 +16,7 @@ import { type Gone, type JobResult, type JobRun, Tally } from '../job.ts'
 import type { Leaving } from '../leave/leaving.ts'
 import { onDiskBytes } from '../ports/blob-store.ts'
 import type { Footprint, Freed, Image } from '../ports/catalog-images.ts'
+import type { RemoveOptions } from '../ports/catalog-pushes.ts'
 import type { Leaves } from '../ports/catalog-space.ts'
 import type { RecordedTag } from '../ports/catalog-tags.ts'
 import { freedBytes, Loosened } from '../leave/loosened.ts'
@@ -70,7 +71,9 @@ export async function purge(
     selector.kind === 'content' ? plan.repositories.has(key) : matcher.isAbout(key)
   const forgotten = deps.countMissing(isMeant)
   const forget = () => (options.dryRun ? undefined : deps.forget(isMeant))
-  const purging = new Purging(deps, options)
+  // Who names the very content means it, whatever somebody was told of it.
+  const isForced = options.kept && 'digest' in selector
+  const purging = new Purging(deps, { ...options, isForced })
   // What upstreams were asked before is not written down behind what goes; and nothing is known any
   // more to be here that has gone.
   forget()
@@ -93,15 +96,20 @@ async function takeLists(
   }
 }
 
+interface PurgingOptions extends PurgeOptions {
+  /** Also what a push under way was told is here, of what was pushed. */
+  readonly isForced: boolean
+}
+
 class Purging {
   readonly #deps: PurgeDeps
-  readonly #options: PurgeOptions
+  readonly #options: PurgingOptions
   readonly #tally: Tally
   readonly #held: Gone[] = []
   readonly #loosened: Loosened
   #heldCount = 0
 
-  constructor(deps: PurgeDeps, options: PurgeOptions) {
+  constructor(deps: PurgeDeps, options: PurgingOptions) {
     this.#deps = deps
     this.#options = options
     this.#tally = new Tally(options)
@@ -180,17 +188,31 @@ class Purging {
     const { repository, digest } = image
     const what = nameOf(image)
     if (!this.#options.kept) return this.#hold(what, HELD)
-    if (this.#options.dryRun)
+    if (this.#options.dryRun) {
+      if (await this.#isToldOf(image)) return this.#hold(what, PROMISED)
       return this.#add(what, freedBytes(await this.#loosened.leaveRepository(image)))
-    const how = { followedSinceMs: this.#deps.clock.nowMs() }
+    }
+    const how = { followedSinceMs: this.#deps.clock.nowMs(), ...this.#unlessTold }
+    let isStaying = false
     // Of what has gone the catalog tells itself.
     const leaves = await new Loosened(this.#deps.catalog).leaveRepository(image)
     // Also where the manifest itself stays for others.
     const digests = [digest, ...leaves.map(each => each.digest)]
     const left = await this.#leave(digests, repository, async () => {
-      await removeManifest(this.#deps, repository, digest, how)
+      isStaying = !(await removeManifest(this.#deps, repository, digest, how))
     })
-    this.#add(what, freedBytes(left))
+    if (isStaying) this.#hold(what, PROMISED)
+    else this.#add(what, freedBytes(left))
+  }
+
+  /** Of what was pushed: would it stay by `#unlessTold`? */
+  async #isToldOf(image: Image): Promise<boolean> {
+    return !this.#options.isForced && (await this.#isPromised(image))
+  }
+
+  /** In the transaction, which knows what was told until then. */
+  get #unlessTold(): Pick<RemoveOptions, 'unlessLeased'> {
+    return this.#options.isForced ? {} : { unlessLeased: {} }
   }
 
   /** It leads to nothing that is here; what is asked next asks the upstream. */
@@ -215,17 +237,19 @@ class Purging {
     // What others keep stays, whether something needs it or not.
     const isKept = keptFor === 'others'
     if (this.#options.dryRun) {
-      if (keptFor !== 'here' && (await this.#isPromised(blob))) return this.#hold(what, PROMISED)
+      const stays = keptFor === 'here' ? this.#isToldOf(blob) : this.#isPromised(blob)
+      if (await stays) return this.#hold(what, PROMISED)
       return this.#add(what, isKept ? 0 : await this.#looseBytes(digest))
     }
     let isStaying = false
     // Of what was not pushed no fact tells.
-    const remove = () =>
-      keptFor === 'here'
-        ? presence.remove(repository, digest)
-        : presence.alone(repository, digest, async () => {
-            isStaying = !(await catalog.removeMember(repository, digest, { unlessPromised: true }))
-          })
+    const remove = async () => {
+      isStaying = !(await (keptFor === 'here'
+        ? presence.remove(repository, digest, this.#unlessTold)
+        : presence.alone(repository, digest, () =>
+            catalog.removeMember(repository, digest, { unlessPromised: true }),
+          )))
+    }
     const left = await this.#leave(isKept ? [] : [digest], repository, remove)
     if (isStaying) return this.#holdMeanwhile(blob, what)
     this.#add(what, freedBytes(left))

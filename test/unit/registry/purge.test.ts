@@ -9,8 +9,8 @@ import { asRecorded } from '../../../src/registry/edges.ts'
 import type { Catalog } from '../../../src/registry/ports/catalog.ts'
 import { beforeCall } from '../../kit/before-call.ts'
 import { createEngine, type Engine, localOf, repositoryOf } from '../../kit/engine.ts'
-import { document } from '../../kit/image.ts'
-import { digested, pushDocument } from '../../kit/push-image.ts'
+import { document, makeImage, makeIndex } from '../../kit/image.ts'
+import { digested, pushDocument, pushImage } from '../../kit/push-image.ts'
 import { pushWhole } from '../../kit/upload-chunks.ts'
 
 const app = repositoryOf('team/app')
@@ -123,3 +123,33 @@ t.test(
     }
   },
 )
+
+t.test('R465: a push that was told what is here ends, whatever is purged meanwhile', async t => {
+  const leaf = makeImage({ seed: 'leaf', layers: [9] })
+  const orphan = Buffer.from('sent before its manifest')
+  const listing = document(OCI_MANIFEST, {
+    schemaVersion: 2,
+    layers: [
+      { mediaType: 'x/y', digest: digestOf(orphan), size: orphan.length },
+      { mediaType: 'x/y', digest: leaf.config.digest, size: leaf.config.sizeBytes },
+    ],
+  })
+  const { registry, catalog } = createEngine({})
+  await pushImage(registry, mine, leaf, 'v1')
+  await registry.headManifest(mine, { ...digested(leaf.manifest.digest), mayPush: true })
+  await registry.headBlob(mine, leaf.config.digest, { mayPush: true })
+  await pushWhole(registry, mine, orphan)
+  const all = { kind: 'repositories', repositories: 'localhost/**' } as const
+  for (const dryRun of [true, false])
+    t.match(await registry.purge(all, { ...how(dryRun), kept: true }), {
+      count: 0,
+      held: [{ reason: /a push under way/ }, { reason: /a push under way/ }],
+    })
+  const push = (pushed: { bytes: Buffer; mediaType: string; digest: typeof digest }) =>
+    pushDocument(registry, mine, { document: pushed })
+  await push(makeIndex([leaf]).manifest)
+  await push(listing)
+  const named = { kind: 'content', digest: leaf.manifest.digest } as const
+  t.match(await registry.purge(named, { ...how(), kept: true }), { count: 1, held: [] })
+  t.equal(await catalog.findMember(mine, leaf.manifest.digest), undefined, 'who names it means it')
+})
