@@ -12,7 +12,8 @@ entrepot pin --all-platforms PATTERN…
 entrepot pin --list [--json]
 
 What a pin matches stays here, however full the disk is. It fetches nothing, and holds no tag where the upstream
-moves it: what the tag leads to then is pinned, and the old image is not any more. Pins under "pins" in the
+moves it: what the tag leads to then is pinned, and the old image is not any more; where the upstream takes the tag
+away, nothing is pinned by it. To keep one image whatever becomes of its tags, pin its digest. Pins under "pins" in the
 configuration hold as well; those of this command are kept in the catalog.
 
 PATTERN is one of
