@@ -2,7 +2,7 @@
 // no database in here.
 import { leaveDeleted } from './delete/leave-deleted.ts'
 import { purge, type PurgeDeps } from './purge/purge.ts'
-import { type RepositoryKey, repositoryKey } from '../oci/reference.ts'
+import { repositoryKey } from '../oci/reference.ts'
 import type { BlobAnswer } from './answers.ts'
 import type { Registry } from './use-cases.ts'
 import { appendUpload } from './upload/append-upload.ts'
@@ -15,6 +15,7 @@ import { deleteManifest } from './delete/delete-manifest.ts'
 import { evictDown } from './evict/evict-down.ts'
 import { OldDeletes } from './delete/forget-deletes.ts'
 import { Fills } from './fill/fills.ts'
+import { forget, type IsMeant, type Remembering } from './forget.ts'
 import { finishUpload } from './upload/finish-upload.ts'
 import { takeFollowers } from './follow/take-followers.ts'
 import { headBlob } from './pull/head-blob.ts'
@@ -28,7 +29,7 @@ import { listTags, TAGS_KEY } from './pull/list-tags.ts'
 import { Leases } from './leases.ts'
 import { ManifestContents } from './pull/manifest-content.ts'
 import { mountBlob } from './upload/mount-blob.ts'
-import { isQuestionOf, NegativeCache } from './negative-cache.ts'
+import { NegativeCache } from './negative-cache.ts'
 import { SilentRepositories } from './pull/head-before-push.ts'
 import type { UpstreamBlobHead } from './ports/upstream-content.ts'
 import { adoptFiles } from './rebuild/adopt-files.ts'
@@ -66,8 +67,6 @@ export function createRegistry(given: RegistryDeps): RunningRegistry {
 }
 
 type Parts = ReturnType<typeof openParts>
-/** Of repositories. */
-type IsMeant = (key: RepositoryKey) => boolean
 
 /** Each once, and what groups of use cases need of them. */
 function openParts(given: RegistryDeps) {
@@ -169,7 +168,7 @@ function pulling({ deps, uses, manifests, blobs, lists }: Parts) {
 function pushing(parts: Parts) {
   const { deps, leaving, turns, blobPushes, manifestPushes } = parts
   const { uploads } = blobPushes
-  const deleted = { ...deps, leaving, forget: (each: IsMeant) => forget(parts, each) }
+  const deleted = { ...deps, leaving, forget: (each: IsMeant) => forget(remembering(parts), each) }
   return {
     startUpload: (repository, options) => startUpload(blobPushes, repository, options),
     mountBlob: (repository, mount) => mountBlob(blobPushes, repository, mount),
@@ -275,7 +274,7 @@ function purging(parts: Parts): PurgeDeps {
   return {
     ...manifestPushes,
     leaving,
-    forget: each => forget(parts, each),
+    forget: each => forget(remembering(parts), each),
     countMissing: each => manifestPushes.negative.count(each),
     published: digest => blobs.fills.published(digest),
     takeLists: async (repository, subjects) => {
@@ -285,18 +284,7 @@ function purging(parts: Parts): PurgeDeps {
   }
 }
 
-/**
- * What is remembered of these repositories in front of the catalog, whose epochs tell of the rest.
- * What upstreams are asked at this moment is given to who asked, and neither written down nor
- * joined by anybody.
- */
-function forget({ deps, manifests, blobs, lists: { lists } }: Parts, isMeant: IsMeant): void {
-  blobs.prefetch.forget(isMeant)
-  blobs.heads.closeAll(isQuestionOf(isMeant))
-  for (const each of [manifests.tags, manifests.contents, lists]) each.forget(isMeant)
-  for (const { upstream } of deps.namespaces.list()) {
-    const { registry } = upstream
-    upstream.forgetTokens(name => isMeant(`${registry}/${name}` as RepositoryKey))
-  }
-  manifests.negative.forgetAll(isMeant)
+/** Who of this room remembers, but for the catalog. */
+function remembering({ deps, manifests, blobs, lists: { lists } }: Parts): Remembering {
+  return { ...manifests, ...blobs, lists, namespaces: deps.namespaces }
 }

@@ -8,7 +8,7 @@ import type { Catalog } from '../ports/catalog.ts'
 
 export interface LeaveDeletedDeps extends BeginGraceDeps {
   readonly leaving: Pick<Leaving, 'letGo'>
-  /** Forgets what this process remembers of these repositories, and what upstreams are asked now. */
+  /** Forgets what is remembered of these repositories, and what upstreams are asked now. */
   readonly forget: (isMeant: (key: RepositoryKey) => boolean) => void
   readonly catalog: Pick<Catalog, 'findContent' | 'stampLoose'>
 }

@@ -30,7 +30,7 @@ export interface PurgeDeps extends DeleteManifestDeps {
   readonly leaving: Pick<Leaving, 'evict' | 'letGo'>
   /** Upstream's lists of this repository, and of what refers to these, are gone. */
   readonly takeLists: (repository: Repository, subjects: readonly Digest[]) => Promise<void>
-  /** Forgets what this process remembers of these repositories, and what upstreams are asked now. */
+  /** Forgets what is remembered of these repositories, and what upstreams are asked now. */
   readonly forget: (isMeant: (key: RepositoryKey) => boolean) => void
   /** How many negative answers of upstreams that would be. */
   readonly countMissing: (isMeant: (key: RepositoryKey) => boolean) => number

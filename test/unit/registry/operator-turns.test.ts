@@ -11,7 +11,7 @@ import { createEngine, repositoryOf } from '../../kit/engine.ts'
 import { turnsDuring } from '../../kit/turns-during.ts'
 
 /** Of each kind; less than a page of the catalog, behind which others have their turn anyhow. */
-const MANY = 300
+const MANY = 100
 /** The least of turns for them. */
 const TURNS = MANY / 10
 
