@@ -61,6 +61,7 @@ interface Waiting extends Evict {
 }
 
 export class Evictor implements RoomByEviction {
+  underWay: Promise<void> | undefined
   readonly #deps: EvictorDeps
   readonly #turns = new Turns()
   readonly #waiting = new Set<Waiting>()
@@ -164,11 +165,10 @@ export class Evictor implements RoomByEviction {
         bytes += freedBytes
         this.#noteFreed(freedBytes)
       }
-      const why = amount <= 0 ? 'quota' : 'room'
       let outcome: Outcome
       do {
         const run = await this.#openTrim(() => wanted, how)
-        outcome = await this.#carryOut(run, { freed, why })
+        outcome = await this.#carryOut(run, { freed, why: amount <= 0 ? 'quota' : 'room' })
       } while (outcome === 'outdated')
       return bytes
     })
@@ -240,8 +240,7 @@ export class Evictor implements RoomByEviction {
       isOwn: quota => this.#isOwn(quota),
       told: this.#allTold(),
     })
-    const freed = (bytes: number) => this.#noteFreed(bytes)
-    const outcome = await this.#carryOut(run, { freed, why: 'room' })
+    const outcome = await this.#carryOut(run, { freed: each => this.#noteFreed(each), why: 'room' })
     // What was passed over by what does not hold any more is to be looked at once more.
     this.#place = outcome === 'outdated' ? undefined : run.place
     if (outcome === 'exhausted') await this.#stuck.note(0)
@@ -258,9 +257,12 @@ export class Evictor implements RoomByEviction {
     run: EvictionRun,
     { freed, why }: { freed: Freed; why: EvictedFor },
   ): Promise<Outcome> {
+    const running = run.run(freed)
+    this.underWay = Promise.allSettled([running]).then(() => {})
     try {
-      return await run.run(freed)
+      return await running
     } finally {
+      this.underWay = undefined
       this.#teller.tell(run.batch, why)
       await forgetGhosts(this.#deps)
     }

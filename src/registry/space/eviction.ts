@@ -5,6 +5,11 @@ import type { FilesWanted } from './file-room.ts'
 
 export interface RoomByEviction {
   /**
+   * A run that lets content leave: resolves, and never rejects, once the files of all that it has
+   * let go are gone. Undefined where there is none.
+   */
+  readonly underWay: Promise<void> | undefined
+  /**
    * Lets so many bytes of the disk become free, or as many as can, and tells how many did: none of
    * them before their files are gone. MUST NOT reject. Once `signal` aborts it SHOULD end soon; its
    * caller does not wait for that. May run several times at once. `of`: for whom.
@@ -35,6 +40,7 @@ export interface RoomByEviction {
 
 /** Where nothing ever leaves. */
 export const NO_EVICTION: RoomByEviction = {
+  underWay: undefined,
   makeRoom: () => Promise.resolve(0),
   makeFiles: () => Promise.resolve(0),
   evictableBytes: () => Promise.resolve(0),

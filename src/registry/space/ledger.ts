@@ -18,7 +18,7 @@ import { Claims, type Rows } from './claims.ts'
 import { type RoomByEviction, NO_EVICTION } from './eviction.ts'
 import { bytesOf, bytesOfFilesLeft, fileRoomOf, filesAbove } from './file-room.ts'
 import { aboveLowWater, fencesOf, type Standing, type StorageLimits } from './limits.ts'
-import { type Found, RoomMaker } from './make-room.ts'
+import { EVICTION_WAIT_MS, type Found, RoomMaker } from './make-room.ts'
 import type { Parts } from './remove-parts.ts'
 import { type Room, shortageOf, wordsFor } from './shortage.ts'
 import { Unsaid } from './unsaid.ts'
@@ -105,7 +105,9 @@ export class SpaceLedger {
    */
   async admit(more: SpaceClaim, count: (roomBytes: number) => void, seen?: Space): Promise<void> {
     let surelyMadeBytes = 0
+    const untilMs = this.#deps.clock.monotonicMs() + EVICTION_WAIT_MS
     for (let lately = seen; ; lately = undefined) {
+      const { underWay } = this.#eviction
       // Between looking and counting nobody else counts.
       const room = await this.#room(more, lately)
       const shortage = shortageOf(room, more, room.claims())
@@ -119,9 +121,9 @@ export class SpaceLedger {
         throw await this.#full({ room, shortage }, more)
       }
       const sureBytes = SURE_PIECES * this.#pieceBytes
-      if (!(await this.#maker.couldMake(shortage, more, sureBytes)))
+      if (await this.#maker.couldMake(shortage, more, sureBytes)) surelyMadeBytes = shortage.bytes
+      else if (this.#deps.clock.monotonicMs() >= untilMs || !(await this.#maker.settle(underWay)))
         throw await this.#full({ room, shortage }, more)
-      surelyMadeBytes = shortage.bytes
     }
   }
 
@@ -196,6 +198,7 @@ export class SpaceLedger {
   async trim(signal: AbortSignal): Promise<number> {
     const nowMs = this.#deps.clock.monotonicMs()
     if (nowMs < this.#vainUntilMs) return 0
+    await this.#maker.settle()
     // Files first: what leaves for them is none of what is too much after that.
     const { filesAbove } = await this.#standing()
     const forFiles =

@@ -37,6 +37,19 @@ export class RoomMaker {
     this.#deps = deps
   }
 
+  /**
+   * What a run has let go counts no more as what may leave, and its files may still take their
+   * room: until they are gone nobody can say what lacks. False where there is no run, nor was one
+   * when `seen` was looked at; takes a time that is bounded.
+   */
+  async settle(seen?: Promise<void>): Promise<boolean> {
+    const { clock, eviction } = this.#deps
+    const underWay = eviction.underWay ?? seen
+    if (underWay === undefined) return false
+    await within(clock, EVICTION_WAIT_MS, underWay)
+    return true
+  }
+
   /** Could so much become free, by what the catalog counts? @throws StoreError */
   async canMake({ bytes, bytesToEvict }: Lack, { from, of }: For): Promise<boolean> {
     const { parts, eviction } = this.#deps
@@ -73,15 +86,18 @@ export class RoomMaker {
     // One at a time: two that are short would count on the same room.
     return await this.#turns.take('room', async () => {
       for (;;) {
+        const { underWay } = this.#deps.eviction
         const found = await take()
         // Others may have taken what was freed.
         if (found === undefined) return undefined
         const { shortage } = found
         // Whoever stands in line behind this one has a client, too.
         if (this.#deps.clock.monotonicMs() >= untilMs) return found
-        const isMade =
-          (await this.removeParts(shortage, claim)) || (await this.#evict(shortage, claim, untilMs))
-        if (!isMade) return found
+        if (await this.removeParts(shortage, claim)) continue
+        // As many as lack now, beside what a run that is under way has let go, would be too many.
+        if (shortage.files !== undefined && (await this.settle(underWay))) continue
+        if (await this.#evict(shortage, claim, untilMs)) continue
+        if (!(await this.settle(underWay))) return found
       }
     })
   }

@@ -126,6 +126,7 @@ function createWorld(besideBytes: number) {
     bytesEach: async () => BLOCK_BYTES,
     isShared: () => true,
     eviction: {
+      underWay: undefined,
       makeRoom: async bytesToFree => {
         left.push(bytesToFree)
         usedBytes -= bytesToFree

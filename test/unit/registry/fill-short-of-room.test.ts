@@ -60,6 +60,7 @@ function createWorld(makeRoom: RoomByEviction['makeRoom']) {
       bytesEach: async () => 4096,
       isShared: () => true,
       eviction: {
+        underWay: undefined,
         makeRoom,
         makeFiles: async () => 0,
         evictableBytes: async () => 100 * MiB,

@@ -42,6 +42,7 @@ function createWorld(options: WorldOptions = {}) {
   let { usedBytes = LIMIT, evictableBytes = LIMIT } = options
   let mostBytes = 0
   let { freeFiles } = options
+  let underWay: Promise<void> | undefined
   let limits = limitsOf(...(options.limits ?? [LIMIT]))
   const ledger = new SpaceLedger({
     clock,
@@ -63,6 +64,9 @@ function createWorld(options: WorldOptions = {}) {
     bytesEach: async () => BLOCK_BYTES,
     isShared: () => true,
     eviction: {
+      get underWay() {
+        return underWay
+      },
       makeRoom: async (bytes, signal) => {
         asked.push(bytes)
         if (options.makeRoom !== undefined) return options.makeRoom(bytes, signal)
@@ -125,6 +129,17 @@ function createWorld(options: WorldOptions = {}) {
     asked,
     askedFiles,
     promised,
+    /** So many files are let go; they are gone once what this returns is called. */
+    letGo: (files: number) => {
+      const gone = Promise.withResolvers<void>()
+      underWay = gone.promise
+      evictableBytes -= files * BLOCK_BYTES
+      return () => {
+        if (freeFiles !== undefined) freeFiles += files
+        underWay = undefined
+        gone.resolve()
+      }
+    },
     limit: (...given: Parameters<typeof limitsOf>) => {
       limits = limitsOf(...given)
     },
@@ -365,6 +380,26 @@ t.test('R332: where no more files can be made, content leaves for them', async t
   const plenty = withFewFiles(1_502)
   await (await plenty.admit(1))(1)
   t.same(plenty.asked, [])
+})
+
+t.test('R332: files that are still going are waited for, and no more leave for them', async t => {
+  const world = withFewFiles(0, { evictableBytes: 1_600 * BLOCK_BYTES })
+  const gone = world.letGo(1_590)
+  const [admitted, made] = [world.admit(1, 'client'), world.make(1, 'client')]
+  await new Promise(setImmediate)
+  t.same(world.promised, [])
+  gone()
+  await Promise.all([admitted, made])
+  t.same(world.promised, [1])
+  t.same(world.askedFiles, [])
+})
+
+t.test('R332: nobody waits for ever for files that are still going', async t => {
+  const world = withFewFiles(0, { evictableBytes: 1_600 * BLOCK_BYTES })
+  world.letGo(1_590)
+  const error = rejection(world.admit(1, 'client'))
+  await world.clock.advance(60_000)
+  t.match(await error, { failure: 'full', message: /no room for more files/ })
 })
 
 t.test('R332: nothing leaves for files that others have', async t => {
