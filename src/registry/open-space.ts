@@ -58,12 +58,12 @@ export function openSpace(deps: RegistryDeps, { openBlobs, uses }: SpaceParts): 
 /** For nobody who asks next, in any thread. */
 function closeOpen(
   openBlobs: OpenBlobs,
-  { inUse, closeElsewhere }: Pick<RegistryDeps, 'inUse' | 'closeElsewhere'>,
+  { inUse, elsewhere }: Pick<RegistryDeps, 'inUse' | 'elsewhere'>,
   digest: Digest,
 ): void {
   openBlobs.close(digest)
   // What another thread has open is in use; to wake all for each file would be for nothing.
-  if (inUse.has(digest)) closeElsewhere?.(digest)
+  if (inUse.has(digest)) elsewhere?.closeOpen(digest)
 }
 
 /** What files of content take, those included that are about to go. */

@@ -85,6 +85,7 @@ function openParts(given: RegistryDeps) {
     clock,
     everyMs: USES_EVERY_MS,
     againMs: USES_AGAIN_MS,
+    others: deps.elsewhere,
     handOn: each => catalog.noteUses(each),
   })
   const { leaving, evictor, space, manifestRoom: room } = openSpace(deps, { openBlobs, uses })

@@ -30,6 +30,17 @@ import type { Turns } from '../async/turns.ts'
 import type { Refused } from './space/want-of-space.ts'
 import type { Leaving } from './leave/leaving.ts'
 
+/** Those that serve what is here beside this one. */
+export interface OtherThreads {
+  /** Of what is in use and about to leave: none keeps it open any more for who asks next. */
+  closeOpen(digest: Digest): void
+  /**
+   * Resolves when each has told `noteUses` of all that it has given. MUST NOT reject, nor wait long
+   * for one that is gone or hangs.
+   */
+  tellUses(): Promise<void>
+}
+
 export interface RegistryDeps {
   readonly store: BlobStore
   readonly catalog: Catalog
@@ -65,11 +76,8 @@ export interface RegistryDeps {
   readonly roomWanted?: () => void
   /** Bumped by every write to `catalog`. Absent: no blob stays open for who asks next. */
   readonly epochs?: Epochs | undefined
-  /**
-   * Told of what is in use and about to leave: no other thread keeps it open any more for who asks
-   * next. Default: there is no other thread.
-   */
-  readonly closeElsewhere?: ((digest: Digest) => void) | undefined
+  /** Absent: this thread alone serves. */
+  readonly elsewhere?: OtherThreads | undefined
   /** For blobs that are sent from here. Absent: every read is the thread pool's. */
   readonly readCached?: ReadCached | undefined
   /** See OvertakeDeliveriesDeps. */
@@ -105,7 +113,7 @@ export interface RunningRegistry extends Registry {
    * @throws StoreError
    */
   purgeUploads(options: { olderThanMs: number; dryRun: boolean }): Promise<Purged>
-  /** Resolves when the catalog has the uses that other threads have told of, and this one's. */
+  /** Resolves when the catalog has what any thread has given until now, or that is lost. */
   flushUses(): Promise<void>
   /** See evict/evict-down.ts. @throws StoreError */
   evict(run: JobRun): Promise<JobResult>

@@ -16,6 +16,8 @@ export interface UsesOptions {
   readonly everyMs: number
   /** What goes on being used is handed on so often at most. */
   readonly againMs: number
+  /** Who tells `add` of what others counted; MUST NOT reject. Default: there is nobody. */
+  readonly others?: { tellUses(): Promise<void> } | undefined
   /** What it rejects with is lost: whoever else writes there tells of it. */
   readonly handOn: (uses: readonly CountedUses[]) => void | Promise<void>
 }
@@ -66,17 +68,22 @@ export class Uses {
     for (const used of uses) count(this.#open(used), used.count, used.atMs)
   }
 
-  /** Resolves when all that was noted before is handed on, or lost. */
-  flush(): Promise<void> {
-    return this.#handOn(this.#take(() => true))
+  /** Resolves when all that was noted before, by others too, is handed on, or lost. */
+  async flush(): Promise<void> {
+    await this.#options.others?.tellUses()
+    await this.#handOnAll()
   }
 
-  /** Resolves as `flush`. What is noted later is lost. */
+  /** Resolves as `flush`, not asking others. What is noted later is lost. */
   stop(): Promise<void> {
     this.#stopping.abort()
-    const flushed = this.flush()
+    const flushed = this.#handOnAll()
     this.#forgetAll()
     return flushed
+  }
+
+  #handOnAll(): Promise<void> {
+    return this.#handOn(this.#take(() => true))
   }
 
   #open(used: Used): Thing {
@@ -101,7 +108,7 @@ export class Uses {
   #hasRoom(): boolean {
     if (this.#things.size < THINGS_MAX) return true
     if (this.#handingOn > 0) return false
-    void this.flush()
+    void this.#handOnAll()
     this.#forgetAll()
     return true
   }

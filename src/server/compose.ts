@@ -11,7 +11,6 @@ import { parseSelector } from '../config/selectors.ts'
 import { DataPort } from './data-port.ts'
 import { type Engine, openEngine } from './engine.ts'
 import { listening, mustBeFree } from './listening.ts'
-import type { Digest } from '../oci/digest.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { OpenAccounts } from './open-accounts.ts'
@@ -45,9 +44,8 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
   undo.push(() => accounts.stop())
   const dataPort: DataPort = new DataPort(config, { ...surroundings, ...base, accounts })
   undo.push(() => dataPort.end())
-  const { readCached, sending } = dataPort
-  const closeElsewhere = (digest: Digest) => dataPort.closeOpen(digest)
-  const deps = { ...surroundings, ...base, readCached, closeElsewhere }
+  const { readCached, sending, elsewhere } = dataPort
+  const deps = { ...surroundings, ...base, readCached, elsewhere }
   const engine = await openEngine(config, deps)
   const reloads = new Reloads(config, { engine, dataPort, accounts, epochs, logger, clock })
   const operator = openOperator({ surroundings, metrics, engine, dataPort, reloads })

@@ -14,10 +14,10 @@ import { noteWaitingRoom, WaitingRoom } from '../http/places/waiting-room.ts'
 import { placesFor } from '../http/places/limit.ts'
 import type { TlsOptions, TlsTransport } from '../http/tls/tls.ts'
 import { listening, mustBeFree, portOf } from './listening.ts'
-import type { Digest } from '../oci/digest.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Registry } from '../registry/use-cases.ts'
+import type { OtherThreads } from '../registry/running-registry.ts'
 import type { ReadCached } from '../registry/fill/buffer-pool.ts'
 import type { Epochs } from '../registry/epochs.ts'
 import type { Sending, ServingThreads } from '../registry/operator/operator-deps.ts'
@@ -205,9 +205,9 @@ export class DataPort {
     return { ...threadSettings(this.#config, this.#deps, this.#deps.accounts), revision }
   }
 
-  /** See RegistryDeps. */
-  closeOpen(digest: Digest): void {
-    this.#further?.closeOpen(digest)
+  /** The further threads; undefined with one alone. */
+  get elsewhere(): OtherThreads | undefined {
+    return this.#further
   }
 
   /** Rejects or does not resolve when a thread is not there to answer. */

@@ -9,7 +9,6 @@ import { type Content, openContent } from './content.ts'
 import { createDeliveries, type Deliveries } from '../delivery/create-deliveries.ts'
 import type { Logger } from '../observe/log.ts'
 import type { JobControl } from '../registry/job.ts'
-import type { Digest } from '../oci/digest.ts'
 import type { RegistryHost } from '../oci/reference.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
@@ -19,7 +18,7 @@ import { BlobsInUse } from '../registry/blobs-in-use.ts'
 import { PinnedBytes } from '../registry/pins/pinned-bytes.ts'
 import { Pins } from '../registry/pins/pins.ts'
 import { createRegistry } from '../registry/registry.ts'
-import type { RunningRegistry } from '../registry/running-registry.ts'
+import type { OtherThreads, RunningRegistry } from '../registry/running-registry.ts'
 import { createPolicies } from '../registry/repository-policies.ts'
 import type { RetentionNow } from '../registry/retain/explain-retention.ts'
 import type { RepositoryPolicies } from '../registry/repository-policy.ts'
@@ -54,7 +53,7 @@ export interface EngineDeps {
   /** Of RegistryDeps. */
   readonly readCached: ReadCached | undefined
   /** Of RegistryDeps. */
-  readonly closeElsewhere: (digest: Digest) => void
+  readonly elsewhere: OtherThreads | undefined
   /** Of ContentDeps. */
   readonly opening: Promise<SqliteCatalog>
   /** Is given what has to be closed. */
@@ -99,7 +98,7 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
     newUploadId: () => randomBytes(UPLOAD_ID_BYTES).toString('base64url'),
     epochs,
     readCached: deps.readCached,
-    closeElsewhere: deps.closeElsewhere,
+    elsewhere: deps.elsewhere,
     queued: () => deliveries.nudge(),
     loosened: () => upkeep.loosened(),
     unsettledMs: key => deliveries.unsettledMs(key),

@@ -102,6 +102,7 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
       },
       ping: async () => undefined,
       count: () => metrics.snapshot(),
+      tellUses: () => borrowed.tellUses().then(nothing),
     },
     notes: {
       othersWait(waiting) {

@@ -40,7 +40,9 @@ export interface BorrowedRegistry {
   readonly registry: Registry
   /** What the coordinator calls back for. */
   readonly methods: Pick<Handlers<HttpThreadSide>['methods'], 'mayReadAny'>
-  /** Tells the coordinator what there is left to tell. Answers after it are not noted. */
+  /** Resolves once the coordinator is told of all that was given. */
+  tellUses(): Promise<void>
+  /** The same. Answers after it are not noted. */
   stop(): Promise<void>
 }
 
@@ -110,6 +112,7 @@ export function borrowRegistry(deps: BorrowDeps): BorrowedRegistry {
   return {
     registry,
     methods: { mayReadAny: async request => mounts.mayReadAny(request) },
+    tellUses: () => uses.flush(),
     stop: () => uses.stop(),
   }
 }

@@ -54,6 +54,11 @@ export const COUNT_LIMIT_MS = 1_000
  * after seconds hangs.
  */
 export const REPLACE_LIMIT_MS = 5_000
+/**
+ * Nor does retention, in whose turn pushes wait, or who needs room, and waits for half a second
+ * until uses are written. A thread that serves answers within some milliseconds.
+ */
+export const TELL_LIMIT_MS = 250
 /** A thread that does not answer so long after its last answer was to be cut hangs. */
 export const HUNG_AFTER_MS = 2_000
 /** Whoever lived so long did not die of its start. */
@@ -78,6 +83,8 @@ interface Slot {
   running: RunningThread | undefined
   state: ThreadState['state']
   deaths: number
+  /** It has been asked for its uses, and has not answered in time. */
+  isLate: boolean
   /** Resolves when it listens for the first time, or died before. */
   readonly up: PromiseWithResolvers<void>
 }
@@ -97,6 +104,7 @@ export class HttpThreads {
       running: undefined,
       state: 'starting',
       deaths: 0,
+      isLate: false,
       up: Promise.withResolvers(),
     }))
     this.#supervised = this.#slots.map(slot => this.#supervise(slot))
@@ -163,6 +171,23 @@ export class HttpThreads {
       if (snapshot !== undefined) use(thread, snapshot)
     })
     await within(this.#deps.clock, COUNT_LIMIT_MS, Promise.all(counted))
+  }
+
+  /**
+   * Resolves when each that serves has told of what it gave. One that had not in time is not asked
+   * again before it has: whoever goes by uses in many steps waits for it once.
+   */
+  async tellUses(): Promise<void> {
+    const silent = new Set<Slot>()
+    const serving = this.#slots.filter(({ state, isLate }) => state === 'listening' && !isLate)
+    const told = serving.map(async slot => {
+      silent.add(slot)
+      await unlessGone(slot.running?.httpThread.call('tellUses', undefined))
+      silent.delete(slot)
+      slot.isLate = false
+    })
+    const outcome = await within(this.#deps.clock, TELL_LIMIT_MS, Promise.all(told))
+    if (outcome === LATE) for (const slot of silent) slot.isLate = true
   }
 
   /** Lets answers under way go out, for at most `timeoutMs`, and ends all threads. */

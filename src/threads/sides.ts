@@ -199,6 +199,8 @@ export interface HttpThreadSide {
     readonly ping: Plain<undefined>
     /** What was counted for the metrics since the thread began. */
     readonly count: { readonly request: undefined; readonly result: MetricsSnapshot }
+    /** Resolves once it has told, by `used`, of all that it has given. */
+    readonly tellUses: Plain<undefined>
     /** May who asked for this mount read one of these? */
     readonly mayReadAny: {
       readonly request: { readonly mount: number; readonly repositories: readonly Repository[] }

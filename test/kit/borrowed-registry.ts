@@ -69,6 +69,7 @@ export function overThreads(
       drain: nothing,
       ping: nothing,
       count: async () => [],
+      tellUses: () => borrowed.tellUses().then(nothing),
     },
     notes: { othersWait: () => {}, ticketKeys: () => {}, closeOpen: () => {} },
   })

@@ -467,6 +467,11 @@ const PLATFORM: readonly Row[] = [
   [351, 'P1', 'what an operator pins is known as pinned, and stays so'],
   [420, 'P0', 'for retention a tag was pulled when what it leads to was, by whatever name'],
   [421, 'P0', 'what was pulled a moment ago counts as pulled for retention'],
+  [
+    620,
+    'P0',
+    'what any thread gave a moment ago, out of memory too, is used for whatever takes away',
+  ],
   [422, 'P0', 'nothing goes by policies of retention that a reload has taken out'],
   [423, 'P0', 'retention takes nothing for pulls that nobody counted, or time that nobody saw'],
   [424, 'P0', 'retention takes nothing by the time of a clock that is ahead'],

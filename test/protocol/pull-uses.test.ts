@@ -5,7 +5,9 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { parseRepositoryKey } from '../../src/oci/reference.ts'
+import { systemClock } from '../../src/server/clock.ts'
 import { startEdge } from '../kit/edge-process.ts'
+import { NO_UPSTREAM, pushBlob } from '../kit/edge-push.ts'
 import { startTestEdge, type TestEdge } from '../kit/edge.ts'
 import { makeImage, makeIndex } from '../kit/image.ts'
 import { runCli } from '../kit/cli.ts'
@@ -115,6 +117,42 @@ t.test('R360: a pull by the operator is one use', async t => {
   t.equal(pulled.exitCode, 0, pulled.stderr)
   await edge.stop()
   t.same(await pullsIn(t, edge.dataDirectory), { v1: 1, index: 1, amd64: 1 })
+})
+
+t.test('R620: retention keeps what another thread gave out of memory a moment ago', async t => {
+  const policies = [{ repositories: ['**'], keeptags: [{ mostrecentlypulledcount: 1 }] }]
+  // Time is the threads' own.
+  const edge = await startTestEdge(t, {
+    upstreams: NO_UPSTREAM,
+    clock: systemClock,
+    config: { http: { addr: '127.0.0.1:0', threads: 2 }, storage: { retention: { policies } } },
+  })
+  const push = async (tag: string) => {
+    const { manifest, config, layers } = makeImage({ seed: tag, layers: [1_000] })
+    for (const blob of [config, ...layers]) await pushBlob(edge, 'localhost/app', blob.bytes())
+    const put = { headers: { 'content-type': manifest.mediaType }, body: manifest.bytes }
+    const { status } = await edge.send('PUT', `/v2/localhost/app/manifests/${tag}`, put)
+    t.equal(status, 201)
+  }
+  for (const client of await reachThreads(t, edge.url, 2)) {
+    const ask = async (tag: string, times: number) => {
+      for (let time = 0; time < times; time += 1) {
+        const path = `/v2/localhost/app/manifests/${tag}`
+        t.equal((await client.send('GET', path, { headers: ACCEPT })).status, 200)
+      }
+    }
+    await push('other')
+    await push('wanted')
+    // The first two of each come from disk, the rest from memory.
+    await ask('wanted', 3)
+    await ask('other', 3)
+    await ask('wanted', 1)
+    const env = { ENTREPOT_ADMIN_SOCKET: edge.socket }
+    const retained = await runCli(['jobs', 'run', 'retain'], { env })
+    t.match(retained.stdout, 'localhost/app:other', retained.stderr)
+    const { body } = await edge.send('GET', '/v2/localhost/app/tags/list')
+    t.same(JSON.parse(body.toString()).tags, ['wanted'])
+  }
 })
 
 t.test('why says when an image was pulled last by this name', async t => {

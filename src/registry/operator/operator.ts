@@ -76,7 +76,7 @@ export function createOperator(deps: OperatorDeps): Operator {
   }
 }
 
-/** Who looks right after a pull is told of it, as far as it was of this thread. */
+/** Who looks right after a pull is told of it. */
 async function afterUses<T>({ registry }: OperatorDeps, look: () => Promise<T>): Promise<T> {
   await registry.flushUses()
   return look()

@@ -9,6 +9,7 @@ import {
   RESTART_DELAY_MAX_MS,
   RESTART_DELAY_MS,
   SOUND_AFTER_MS,
+  TELL_LIMIT_MS,
   type ThreadDeath,
   threadsFor,
 } from '../../../src/threads/http-threads.ts'
@@ -167,6 +168,49 @@ t.test('a reload does not wait for a thread that hangs, and tells which it is', 
   await clock.untilSleeping(REPLACE_LIMIT_MS)
   await clock.advance(REPLACE_LIMIT_MS)
   await t.rejects(replaced, { message: /^http thread 2 has not answered/ })
+  await threads.end()
+})
+
+t.test('R620: whoever goes by uses waits until each thread has told them', async t => {
+  const telling = Promise.withResolvers<void>()
+  const { threads, started } = createWorld(2, method =>
+    method === 'tellUses' ? telling.promise : Promise.resolve(),
+  )
+  await threads.listen(ADDRESS)
+  let isTold = false
+  const told = threads.tellUses().then(() => (isTold = true))
+  await new Promise(setImmediate)
+  t.equal(isTold, false)
+  started[0]?.die('before it has')
+  telling.resolve()
+  await told
+  t.same(
+    started.map(({ called }) => called),
+    [
+      ['listen', 'tellUses'],
+      ['listen', 'tellUses'],
+    ],
+  )
+  await threads.end()
+})
+
+t.test('R620: a thread that hangs is waited for once, until it has told', async t => {
+  let telling = Promise.withResolvers<void>()
+  const { clock, threads, started } = createWorld(1, method =>
+    method === 'tellUses' ? telling.promise : Promise.resolve(),
+  )
+  await threads.listen(ADDRESS)
+  const told = threads.tellUses()
+  await clock.untilSleeping(TELL_LIMIT_MS)
+  await clock.advance(TELL_LIMIT_MS)
+  await told
+  await threads.tellUses()
+  telling.resolve()
+  await new Promise(setImmediate)
+  telling = Promise.withResolvers()
+  telling.resolve()
+  await threads.tellUses()
+  t.same(started[0]?.called, ['listen', 'tellUses', 'tellUses'])
   await threads.end()
 })
 
