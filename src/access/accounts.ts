@@ -6,15 +6,25 @@ export type Verified =
   | { readonly kind: 'account'; readonly name: string }
   /** Nobody's. It is the same whether there is such an account or not, and takes as long. */
   | { readonly kind: 'refused' }
-  /** Nothing: too many are being tried. */
-  | { readonly kind: 'busy'; readonly retryAfterSeconds: number }
+  /**
+   * Nothing: too many are being tried (`busy`), or there were too many wrong ones from there or for
+   * that name (`limited`), the same whether there is such an account or not.
+   */
+  | { readonly kind: 'busy' | 'limited'; readonly retryAfterSeconds: number }
 
 /** `anonymous`: shows nothing. */
 export type Login = Verified | { readonly kind: 'anonymous' }
 
+/** `address`: of the client; undefined when its connection is gone. */
+export interface LoginAttempt {
+  readonly name: string
+  readonly password: string
+  readonly address: string | undefined
+}
+
 export interface Accounts {
   /** Never rejects. What it says holds for the accounts that are in force when it resolves. */
-  verify(name: string, password: string): Promise<Verified>
+  verify(attempt: LoginAttempt): Promise<Verified>
 }
 
 /** Values, so that each thread can be given them. */

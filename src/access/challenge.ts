@@ -4,7 +4,7 @@ import type { Decision } from './access.ts'
 import type { AccountsSettings, Login } from './accounts.ts'
 
 type Unauthorized = Extract<Decision, { kind: 'unauthorized' }>
-type Unidentified = Unauthorized | Extract<Decision, { kind: 'busy' }>
+type Unidentified = Unauthorized | Extract<Decision, { kind: 'busy' | 'limited' }>
 
 /** `by`, for the log: what denied it to the anonymous. */
 export function askForLogin(accounts: AccountsSettings, by?: string): Unauthorized {
@@ -17,15 +17,17 @@ export function whyUnidentified(
   accounts: AccountsSettings,
 ): Unidentified | undefined {
   // Undefined: they were tried before accounts changed, and are not known to be good since.
-  switch (login?.kind ?? 'refused') {
+  if (login === undefined) return unauthorized(accounts, WRONG)
+  switch (login.kind) {
     case 'anonymous':
     case 'account':
       return undefined
     case 'refused':
       return unauthorized(accounts, WRONG)
-    case 'busy': {
-      const retryAfterSeconds = login?.kind === 'busy' ? login.retryAfterSeconds : 1
-      return { kind: 'busy', reason: BUSY, retryAfterSeconds }
+    case 'busy':
+    case 'limited': {
+      const { kind, retryAfterSeconds } = login
+      return { kind, reason: NOT_TRIED[kind], retryAfterSeconds }
     }
   }
 }
@@ -36,4 +38,8 @@ function unauthorized({ realm }: AccountsSettings, reason: string): Unauthorized
 
 const LOG_IN = 'this registry asks for a login here: docker login, or what other clients call it'
 const WRONG = 'this user name and password are not good here: log in again'
-const BUSY = 'too many logins are being tried at once; try again'
+const NOT_TRIED = {
+  busy: 'too many logins are being tried at once; try again',
+  limited:
+    'too many wrong user names and passwords came from this address or for this name: try again later, with the right ones',
+} as const

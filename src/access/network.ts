@@ -71,6 +71,20 @@ export function readPeer(text: string): Address | undefined {
   return ipaddr.isValid(plain) ? ipaddr.process(plain) : undefined
 }
 
+/** What one site is given of IPv6 at least, and one machine may choose from. */
+const SITE_BITS = 64
+
+/**
+ * Whose an address is, where numbers of clients count: itself, and of IPv6 the network around it.
+ * What is no address is one more.
+ */
+export function siteOf(address: string | undefined): string {
+  const peer = readPeer(address ?? '')
+  if (peer === undefined) return 'unknown'
+  const bits = peer.kind() === 'ipv6' ? SITE_BITS : peer.toByteArray().length * BYTE_BITS
+  return firstOf(peer, bits).toString()
+}
+
 /** Is all of `narrow` in `wide`? */
 export function isWithin(narrow: Network, wide: Network): boolean {
   return wide.bits <= narrow.bits && createIsIn(wide)(narrow.address)

@@ -231,9 +231,11 @@ function refusedBy(refusal: Refusal): RegistryError {
       return new RegistryError('DENIED', reason)
     case 'unauthorized':
       return new RegistryError('UNAUTHORIZED', reason, { challenge: refusal.challenge })
-    case 'busy': {
+    case 'busy':
+    case 'limited': {
       const { retryAfterSeconds } = refusal
-      return new RegistryError('UNAVAILABLE', reason, { retryAfterSeconds })
+      const code = kind === 'busy' ? 'UNAVAILABLE' : 'TOOMANYREQUESTS'
+      return new RegistryError(code, reason, { retryAfterSeconds })
     }
   }
 }

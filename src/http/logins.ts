@@ -57,8 +57,11 @@ export class Logins {
     return shown === SEVERAL ? REFUSED : this.#knownBy(this.#markOf(shown))
   }
 
-  /** Never rejects. */
-  async find({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>): Promise<Login> {
+  /** `address`: where it comes from. Never rejects. */
+  async find(
+    { rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>,
+    address: string | undefined,
+  ): Promise<Login> {
     const shown = credentialsIn(rawHeaders)
     if (shown === undefined) return ANONYMOUS
     if (shown === SEVERAL) return REFUSED
@@ -69,7 +72,7 @@ export class Logins {
     if (basic === undefined) return REFUSED
     const { accounts, revision } = this.#deps
     const { held } = revision
-    const login = await accounts.verify(basic.name, basic.password)
+    const login = await accounts.verify({ ...basic, address })
     // By older accounts than those of now it is known to nobody else: who asked decides again.
     if (login.kind === 'account' && revision.held === held)
       this.#known.set(mark, { login, revision: held })

@@ -36,7 +36,7 @@ export class RequestPrincipal implements Principal {
 
   async findLogin(): Promise<Login> {
     const { revision } = this.#logins
-    const login = await this.#logins.find(this.#request)
+    const login = await this.#logins.find(this.#request, this.address)
     this.#foundLogin = { login, revision }
     return login
   }

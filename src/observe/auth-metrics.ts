@@ -1,7 +1,7 @@
 // The rows of the metrics table about accounts and logins.
 import type { MetricRow } from './metric-row.ts'
 
-const TRIED = ['right', 'wrong', 'busy', 'failed'] as const
+const TRIED = ['right', 'wrong', 'busy', 'failed', 'limited'] as const
 
 export const AUTH_METRICS = {
   authHtpasswdFaulty: {
@@ -19,7 +19,7 @@ export const AUTH_METRICS = {
   authPasswords: {
     name: 'entrepot_auth_passwords_total',
     type: 'counter',
-    help: 'Passwords tried, but for those remembered from minutes before. busy: too many at once, told to come back; failed: it could not be computed.',
+    help: 'Passwords tried, but for those remembered from minutes before. busy: too many at once, told to come back; failed: it could not be computed; limited: not tried, after too many wrong ones from that address or for that name.',
     labels: { outcome: TRIED },
   },
 } as const satisfies Readonly<Record<string, MetricRow>>

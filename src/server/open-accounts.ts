@@ -3,15 +3,16 @@
 import { randomBytes } from 'node:crypto'
 import { resolve } from 'node:path'
 import type { LookedAtAccounts } from '../admin/api.ts'
-import type { Accounts, Verified } from '../access/accounts.ts'
+import type { Accounts, LoginAttempt, Verified } from '../access/accounts.ts'
 import { type Entry, parseHtpasswd } from '../access/htpasswd/parse.ts'
 import { AccountsFile, type FileFault } from '../accounts/accounts-file.ts'
 import { Bcrypt } from '../accounts/bcrypt.ts'
-import { KEY_BYTES, PasswordCheck } from '../accounts/password-check.ts'
+import { KEY_BYTES, PasswordCheck, type RefusedByLimit } from '../accounts/password-check.ts'
 import type { AuthConfig, Config } from '../config/config.ts'
 import { whyUnreadable } from '../config/local-file.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
+import { createOnceAMinute, type OnceAMinute } from '../observe/once-a-minute.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { AccountsState } from './thread-settings.ts'
 
@@ -28,6 +29,7 @@ export class OpenAccounts implements Accounts, AccountsState {
   readonly #bcrypt = new Bcrypt()
   readonly #check: PasswordCheck
   readonly #stopping = new AbortController()
+  readonly #due: OnceAMinute
   #file: AccountsFile | undefined
   #auth: AuthConfig | undefined
   #count = 0
@@ -35,11 +37,13 @@ export class OpenAccounts implements Accounts, AccountsState {
   constructor({ auth }: Config, deps: OpenAccountsDeps) {
     this.#deps = deps
     const { clock, metrics } = deps
+    this.#due = createOnceAMinute(() => clock.monotonicMs())
     this.#check = new PasswordCheck({
       compare: (password, hash) => this.#bcrypt.compare(password, hash),
       monotonicMs: () => clock.monotonicMs(),
       key: randomBytes(KEY_BYTES),
       tried: outcome => metrics.count('authPasswords', { outcome }),
+      limited: refused => this.#noteLimited(refused),
     })
     this.#take(auth)
   }
@@ -48,8 +52,8 @@ export class OpenAccounts implements Accounts, AccountsState {
     return this.#count === 0
   }
 
-  verify(name: string, password: string): Promise<Verified> {
-    return this.#check.verify(name, password)
+  verify(attempt: LoginAttempt): Promise<Verified> {
+    return this.#check.verify(attempt)
   }
 
   /** Takes over what the configuration says now; whoever calls tells all threads. */
@@ -105,12 +109,23 @@ export class OpenAccounts implements Accounts, AccountsState {
     return file
   }
 
+  #noteLimited({ limit, address: client, name }: RefusedByLimit): void {
+    const held = this.#due(limit === 'account' ? `account ${name}` : `address ${client}`)
+    if (held === undefined) return
+    const account = name === undefined ? {} : { account: name }
+    const hint =
+      'a client has an old password, or somebody guesses: find the client by its address; who knows the password is let in from other addresses'
+    this.#deps.logger.warn({ limit, client, ...account, held, hint }, LIMITED)
+  }
+
   #use(entries: readonly Entry[]): void {
     this.#count = entries.length
     this.#check.replace(entries)
     this.#deps.metrics.set('authHtpasswdAccounts', {}, entries.length)
   }
 }
+
+const LIMITED = 'logins are refused for a while, after too many wrong ones'
 
 function describe(why: FileFault): { readonly line?: number; readonly fault: string } {
   if (why.kind === 'unreadable') return { fault: whyUnreadable(why.error) }

@@ -68,7 +68,7 @@ function coordinate(
     methods: {
       ...lent.handlers.methods,
       ...places.methods,
-      verify: ({ name, password }) => accounts.verify(name, password),
+      verify: attempt => accounts.verify(attempt),
     },
     notes: {
       ...lent.handlers.notes,

@@ -7,9 +7,9 @@ const GONE_RETRY_AFTER_SECONDS = 1
 
 export function borrowAccounts(coordinator: () => CoordinatorThread): Accounts {
   return {
-    verify: (name, password) =>
+    verify: attempt =>
       coordinator()
-        .call('verify', { name, password })
+        .call('verify', attempt)
         .catch(() => ({ kind: 'busy', retryAfterSeconds: GONE_RETRY_AFTER_SECONDS })),
   }
 }

@@ -1,6 +1,6 @@
 // What the coordinating thread and an HTTP thread call each other for and tell each other: the two
 // sides of other-thread.ts.
-import type { Verified } from '../access/accounts.ts'
+import type { LoginAttempt, Verified } from '../access/accounts.ts'
 import type { AccessSettings } from '../access/local-access.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { ByteRange } from '../oci/range.ts'
@@ -150,7 +150,7 @@ export interface PlacesSide {
 export interface AccountsSide {
   readonly methods: {
     readonly verify: {
-      readonly request: { readonly name: string; readonly password: string }
+      readonly request: LoginAttempt
       readonly result: Verified
     }
   }

@@ -145,7 +145,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   // Rights do not depend on what exists, so nothing is here to look it up by.
   access: { imports: ['oci'], builtins: NO_INPUT_OUTPUT },
   // Files of accounts, and what it takes to try a password.
-  accounts: { imports: ['async', 'access/accounts.ts', 'access/htpasswd'] },
+  accounts: { imports: ['access/accounts.ts', 'access/htpasswd', 'access/network.ts'] },
   // Surfaces ask the registry, and know nobody behind its ports.
   http: { imports: [...HTTP, 'async'] },
   // What is in memory is answered before anybody routes, plans or handles.

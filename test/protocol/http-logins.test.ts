@@ -2,7 +2,7 @@
 // and told in the protocol's words. Method: the data port over a registry double, with accounts
 // that count how often they are asked.
 import t from 'tap'
-import type { Verified } from '../../src/access/accounts.ts'
+import type { LoginAttempt, Verified } from '../../src/access/accounts.ts'
 import { createLocalAccess } from '../../src/access/local-access.ts'
 import { Revision } from '../../src/access/revision.ts'
 import { KNOWN_MS } from '../../src/http/logins.ts'
@@ -17,7 +17,7 @@ const encode = (text: string | Uint8Array) => `Basic ${Buffer.from(text).toStrin
 async function open(t: Parameters<typeof createTestApp>[0], verified?: Verified) {
   const asked: string[] = []
   const revision = new Revision()
-  const verify = async (name: string, password: string): Promise<Verified> => {
+  const verify = async ({ name, password }: LoginAttempt): Promise<Verified> => {
     asked.push(`${name}:${password}`)
     return verified ?? (password === 's3:cret' ? ALICE : { kind: 'refused' })
   }
@@ -91,6 +91,18 @@ t.test('R508: where too many are tried a client is told to come back', async t =
   ]) {
     t.equal(answer.status, 503)
     t.equal(answer.headers['retry-after'], '2')
+    t.equal(answer.headers['www-authenticate'], undefined)
+  }
+})
+
+t.test('R139: where too many were wrong a client is told when to come back', async t => {
+  const { url } = await open(t, { kind: 'limited', retryAfterSeconds: 37 })
+  const headers = { authorization: encode('alice:s3:cret') }
+  for (const path of ['/v2/', '/v2/team/app/tags/list', '/v2/_catalog']) {
+    const answer = await get(`${url}${path}`, headers)
+    t.equal(answer.status, 429)
+    t.equal(errorCodeOf(answer), 'TOOMANYREQUESTS')
+    t.equal(answer.headers['retry-after'], '37')
     t.equal(answer.headers['www-authenticate'], undefined)
   }
 })

@@ -3,136 +3,91 @@
 // computation that is counted and that the test lets go on; the real one with hashes of Apache's
 // htpasswd at the end.
 import t from 'tap'
-import type { Entry } from '../../../src/access/htpasswd/parse.ts'
 import { Bcrypt } from '../../../src/accounts/bcrypt.ts'
-import {
-  PasswordCheck,
-  REMEMBERED_MS,
-  TRIED_AT_ONCE_MAX,
-} from '../../../src/accounts/password-check.ts'
+import { PasswordCheck, REMEMBERED_MS, WAITING_MAX } from '../../../src/accounts/password-check.ts'
+import { entryOf, HERE, openPasswordCheck } from '../../kit/password-check.ts'
 
 const key = new Uint8Array(32).fill(7)
-
-function entry(name: string, hash: string, cost = 4): Entry {
-  return { name, cost, hash: `$2y$${String(cost).padStart(2, '0')}$${hash.padEnd(53, '.')}` }
-}
-
-/** Right is the password that the hash begins with. */
-function openCheck() {
-  const computed: string[] = []
-  const tried: string[] = []
-  let nowMs = 1
-  let isHeld = false
-  let waiting: (() => void)[] = []
-  const check = new PasswordCheck({
-    async compare(password, hash) {
-      computed.push(hash)
-      if (isHeld) await new Promise<void>(resolve => waiting.push(resolve))
-      return hash.slice(7).startsWith(`${password}.`)
-    },
-    monotonicMs: () => nowMs,
-    key,
-    tried: outcome => tried.push(outcome),
-  })
-  return {
-    check,
-    computed,
-    tried,
-    hold() {
-      isHeld = true
-    },
-    letGo() {
-      isHeld = false
-      const all = waiting
-      waiting = []
-      for (const go of all) go()
-    },
-    pass(ms: number) {
-      nowMs += ms
-    },
-  }
-}
+const NOTHING = { key, tried: () => {}, limited: () => {}, monotonicMs: () => 0 }
 
 const ALICE = { kind: 'account', name: 'alice' }
 const REFUSED = { kind: 'refused' }
 
 t.test('R505: 200 equal logins at one time cost one computation, and the next none', async t => {
-  const { check, computed, hold, letGo } = openCheck()
-  check.replace([entry('alice', 's3cret')])
+  const { check, verify, computed, hold, letGo } = openPasswordCheck()
+  check.replace([entryOf('alice', 's3cret')])
   hold()
-  const all = Array.from({ length: 200 }, () => check.verify('alice', 's3cret'))
+  const all = Array.from({ length: 200 }, () => verify('alice', 's3cret'))
   letGo()
   for (const found of await Promise.all(all)) t.same(found, ALICE)
   t.equal(computed.length, 1)
-  t.same(await check.verify('alice', 's3cret'), ALICE)
+  t.same(await verify('alice', 's3cret'), ALICE)
   t.equal(computed.length, 1)
 })
 
-t.test('R505: what was right is remembered for minutes, and what was wrong is not', async t => {
-  const { check, computed, pass, tried } = openCheck()
-  check.replace([entry('alice', 's3cret')])
-  t.same(await check.verify('alice', 's3cret'), ALICE)
+t.test('R505: what was right is remembered for minutes, and so is what was wrong', async t => {
+  const { check, verify, computed, pass, tried } = openPasswordCheck()
+  check.replace([entryOf('alice', 's3cret')])
+  t.same(await verify('alice', 's3cret'), ALICE)
   pass(REMEMBERED_MS)
-  t.same(await check.verify('alice', 's3cret'), ALICE)
+  t.same(await verify('alice', 's3cret'), ALICE)
   t.equal(computed.length, 1)
   pass(1)
-  t.same(await check.verify('alice', 's3cret'), ALICE)
+  t.same(await verify('alice', 's3cret'), ALICE)
   t.equal(computed.length, 2)
-  t.same(await check.verify('alice', 'wrong'), REFUSED)
-  t.same(await check.verify('alice', 'wrong'), REFUSED)
+  for (let time = 0; time < 20; time += 1) t.same(await verify('alice', 'wrong'), REFUSED)
+  t.equal(computed.length, 3)
+  t.same(await verify('alice', 's3cret'), ALICE, 'the same wrong one is one guess')
+  pass(REMEMBERED_MS + 1)
+  t.same(await verify('alice', 'wrong'), REFUSED)
   t.equal(computed.length, 4)
   t.same(tried, ['right', 'right', 'wrong', 'wrong'])
 })
 
 t.test('R506: who is not known costs as much as the dearest account', async t => {
-  const { check, computed } = openCheck()
-  check.replace([entry('alice', 's3cret', 5), entry('bob', 'other', 11)])
-  t.same(await check.verify('nobody', 's3cret'), REFUSED)
-  t.match(computed, [/^\$2b\$11\$.{53}$/])
+  const { check, verify, computed } = openPasswordCheck()
+  check.replace([entryOf('alice', 's3cret', 5), entryOf('bob', 'other', 11)])
+  t.same(await verify('nobody', 's3cret'), REFUSED)
+  t.match(computed, [{ hash: /^\$2b\$11\$.{53}$/ }])
   check.replace([])
-  t.same(await check.verify('nobody', 's3cret'), REFUSED)
-  t.match(computed[1], /^\$2b\$10\$.{53}$/)
+  t.same(await verify('nobody', 's3cret'), REFUSED)
+  t.match(computed[1], { hash: /^\$2b\$10\$.{53}$/ })
 })
 
 t.test('R506: nobody has the password that nobody is compared with', async t => {
-  const { check, computed } = openCheck()
-  check.replace([entry('alice', 's3cret')])
-  await check.verify('nobody', 'x')
-  const password = computed[0]?.slice(7) ?? ''
-  const always = new PasswordCheck({
-    compare: async () => true,
-    monotonicMs: () => 0,
-    key,
-    tried: () => {},
-  })
-  t.same(await always.verify('nobody', password), REFUSED)
+  const { check, verify, computed } = openPasswordCheck()
+  check.replace([entryOf('alice', 's3cret')])
+  await verify('nobody', 'x')
+  const password = computed[0]?.hash.slice(7) ?? ''
+  const always = new PasswordCheck({ ...NOTHING, compare: async () => true })
+  t.same(await always.verify({ name: 'nobody', password, address: HERE }), REFUSED)
 })
 
 t.test(
   'R507: another password, or no account, is obeyed at once; others are remembered',
   async t => {
-    const { check, computed } = openCheck()
-    check.replace([entry('alice', 's3cret'), entry('bob', 'other')])
-    await check.verify('alice', 's3cret')
-    await check.verify('bob', 'other')
-    check.replace([entry('alice', 'new'), entry('bob', 'other')])
-    t.same(await check.verify('alice', 's3cret'), REFUSED)
-    t.same(await check.verify('alice', 'new'), ALICE)
+    const { check, verify, computed } = openPasswordCheck()
+    check.replace([entryOf('alice', 's3cret'), entryOf('bob', 'other')])
+    await verify('alice', 's3cret')
+    await verify('bob', 'other')
+    check.replace([entryOf('alice', 'new'), entryOf('bob', 'other')])
+    t.same(await verify('alice', 's3cret'), REFUSED)
+    t.same(await verify('alice', 'new'), ALICE)
     t.equal(computed.length, 4)
-    t.same(await check.verify('bob', 'other'), { kind: 'account', name: 'bob' })
+    t.same(await verify('bob', 'other'), { kind: 'account', name: 'bob' })
     t.equal(computed.length, 4)
-    check.replace([entry('bob', 'other')])
-    t.same(await check.verify('alice', 'new'), REFUSED)
+    check.replace([entryOf('bob', 'other')])
+    t.same(await verify('alice', 'new'), REFUSED)
   },
 )
 
 t.test('R507: what was asked before a change is answered by what holds after it', async t => {
-  const { check, hold, letGo } = openCheck()
-  check.replace([entry('alice', 's3cret')])
+  const { check, verify, hold, letGo } = openPasswordCheck()
+  check.replace([entryOf('alice', 's3cret')])
   hold()
-  const gone = check.verify('alice', 's3cret')
-  const come = check.verify('bob', 'other')
-  check.replace([entry('bob', 'other')])
+  const gone = verify('alice', 's3cret')
+  const come = verify('bob', 'other')
+  check.replace([entryOf('bob', 'other')])
   letGo()
   t.same(await gone, REFUSED)
   t.same(await come, { kind: 'account', name: 'bob' })
@@ -141,16 +96,20 @@ t.test('R507: what was asked before a change is answered by what holds after it'
 t.test(
   'R508: of too many at one time the next are told to come back, and cost nothing',
   async t => {
-    const { check, computed, hold, letGo, tried } = openCheck()
-    check.replace([entry('alice', 's3cret')])
+    const { check, verify, computed, hold, letGo, tried } = openPasswordCheck()
+    check.replace([entryOf('alice', 's3cret')])
     hold()
-    const taken = Array.from({ length: TRIED_AT_ONCE_MAX }, (_, at) => check.verify(`n${at}`, 'x'))
-    t.match(await check.verify('alice', 's3cret'), { kind: 'busy', retryAfterSeconds: 2 })
-    const joins = check.verify('n0', 'x')
-    t.equal(computed.length, TRIED_AT_ONCE_MAX)
+    const from = (at: number) => `192.0.2.${at}`
+    const first = verify('first', 'x', from(0))
+    await Promise.resolve()
+    const taken = Array.from({ length: WAITING_MAX }, (_, at) => verify('n', `${at}`, from(at + 1)))
+    const late = from(WAITING_MAX + 1)
+    t.match(await verify('alice', 's3cret', late), { kind: 'busy', retryAfterSeconds: 2 })
+    const joins = verify('first', 'x', late)
     letGo()
-    for (const found of await Promise.all([...taken, joins])) t.same(found, REFUSED)
-    t.same(await check.verify('alice', 's3cret'), ALICE)
+    for (const found of await Promise.all([first, ...taken, joins])) t.same(found, REFUSED)
+    t.equal(computed.length, WAITING_MAX + 1)
+    t.same(await verify('alice', 's3cret', late), ALICE)
     t.equal(tried.filter(outcome => outcome === 'busy').length, 1)
   },
 )
@@ -158,29 +117,27 @@ t.test(
 t.test('R508: what cannot be computed is nobody’s, and may be tried again', async t => {
   let isBroken = true
   const check = new PasswordCheck({
+    ...NOTHING,
     compare: async () => {
       if (isBroken) throw new Error('ended')
       return true
     },
-    monotonicMs: () => 0,
-    key,
-    tried: () => {},
   })
-  check.replace([entry('alice', 's3cret')])
-  t.match(await check.verify('alice', 's3cret'), { kind: 'busy' })
+  check.replace([entryOf('alice', 's3cret')])
+  const alice = { name: 'alice', password: 's3cret', address: HERE }
+  t.match(await check.verify(alice), { kind: 'busy' })
   isBroken = false
-  t.same(await check.verify('alice', 's3cret'), ALICE)
+  t.same(await check.verify(alice), ALICE)
 })
 
 t.test('R500: passwords that htpasswd hashed are right, in a thread of their own', async t => {
   const bcrypt = new Bcrypt()
   t.teardown(() => bcrypt.end())
   const check = new PasswordCheck({
+    ...NOTHING,
     compare: (password, hash) => bcrypt.compare(password, hash),
-    monotonicMs: () => 0,
-    key,
-    tried: () => {},
   })
+  const verify = (name: string, password: string) => check.verify({ name, password, address: HERE })
   const long = 'a'.repeat(80)
   check.replace([
     {
@@ -194,16 +151,12 @@ t.test('R500: passwords that htpasswd hashed are right, in a thread of their own
       hash: '$2y$04$n.BNmsAoJVQrUE6/P5H0F.Y47C4Uf2h1t6IoniyZX7dADt4Hf/HTe',
     },
   ])
-  t.same(await check.verify('alice', 's3cret'), ALICE)
-  t.same(await check.verify('alice', 's3cret\0more'), REFUSED, 'bcrypt would not look behind it')
-  t.same(await check.verify('alice', 's3cre'), REFUSED)
-  t.same(await check.verify('long', long), { kind: 'account', name: 'long' })
-  t.same(
-    await check.verify('long', `${long}more`),
-    { kind: 'account', name: 'long' },
-    'as htpasswd',
-  )
-  t.same(await check.verify('long', long.slice(0, 71)), REFUSED)
+  t.same(await verify('alice', 's3cret'), ALICE)
+  t.same(await verify('alice', 's3cret\0more'), REFUSED, 'bcrypt would not look behind it')
+  t.same(await verify('alice', 's3cre'), REFUSED)
+  t.same(await verify('long', long), { kind: 'account', name: 'long' })
+  t.same(await verify('long', `${long}more`), { kind: 'account', name: 'long' }, 'as htpasswd')
+  t.same(await verify('long', long.slice(0, 71)), REFUSED)
 })
 
 t.test('R508: a thread that died is started again for the next password', async t => {
