@@ -32,8 +32,11 @@ function measured(edge: TestEdge) {
   }
 }
 
-for (const place of [tmpdir(), IN_MEMORY])
-  t.test(`R333: what is counted is what the data directory takes, in ${place}`, async t => {
+for (const [where, place] of [
+  ['on a disk', tmpdir()],
+  ['in memory', IN_MEMORY],
+] as const)
+  t.test(`R333: what is counted is what the data directory takes, ${where}`, async t => {
     const directory = await mkdtemp(join(place, 'entrepot-edge-'))
     t.teardown(() => rm(directory, { recursive: true, force: true }))
     const compare = async (edge: TestEdge, when: string) => {
