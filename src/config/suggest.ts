@@ -13,11 +13,11 @@ export function closest<Word extends string>(
   let best: Word | undefined
   let bestDistance = Number.POSITIVE_INFINITY
   for (const candidate of words) {
+    const longer = Math.max(word.length, candidate.length)
+    const allowed = Math.max(1, Math.floor(longer / LETTERS_PER_MISTAKE))
+    // Each letter more is a mistake.
+    if (Math.abs(word.length - candidate.length) > Math.min(allowed, bestDistance - 1)) continue
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase())
-    const allowed = Math.max(
-      1,
-      Math.floor(Math.max(word.length, candidate.length) / LETTERS_PER_MISTAKE),
-    )
     if (distance <= allowed && distance < bestDistance) {
       best = candidate
       bestDistance = distance
@@ -32,6 +32,13 @@ export function closest<Word extends string>(
  */
 export function editDistance(a: string, b: string): number {
   if (a.length > LONGEST_WORD || b.length > LONGEST_WORD) return Number.POSITIVE_INFINITY
+  // What both begin with, as all names of variables do, makes no difference.
+  let begin = 0
+  while (begin < a.length && a[begin] === b[begin]) begin += 1
+  return distanceOf(a.slice(begin), b.slice(begin))
+}
+
+function distanceOf(a: string, b: string): number {
   let beforeLast: number[] = []
   let last = Array.from({ length: b.length + 1 }, (_, index) => index)
   for (let i = 1; i <= a.length; i++) {

@@ -37,7 +37,10 @@ export function loadText(text: string | undefined, around: Around = {}): LoadRes
 
 /** What an operator reads about it, line by line; warnings, too. */
 export function complaints(text: string | undefined, around: Around = {}): readonly string[] {
-  const result = loadText(text, around)
+  return complaintsOf(loadText(text, around))
+}
+
+export function complaintsOf(result: LoadResult): readonly string[] {
   const findings = result.kind === 'ok' ? result.warnings : result.findings
   return formatFindings(findings, 'edge.yaml').split('\n').slice(0, -1)
 }
@@ -45,7 +48,7 @@ export function complaints(text: string | undefined, around: Around = {}): reado
 /** @throws when there is any finding at all */
 export function configOf(text: string | undefined, around: Around = {}): Config {
   const result = loadText(text, around)
-  const found = complaints(text, around)
+  const found = complaintsOf(result)
   if (result.kind === 'invalid' || found.length > 0) throw new Error(found.join('\n'))
   return result.config
 }

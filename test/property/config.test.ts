@@ -8,7 +8,7 @@ import { formatAddress, parseAddress } from '../../src/config/addresses.ts'
 import { editDistance } from '../../src/config/suggest.ts'
 import { formatDuration, formatSize, parseDuration, parseSize } from '../../src/config/units.ts'
 import { assertProperty } from '../kit/arbitraries.ts'
-import { complaints, loadText } from '../kit/load-text.ts'
+import { complaintsOf, loadText } from '../kit/load-text.ts'
 
 t.test('a duration that was written is read as the same number', async t => {
   const ms = fc.oneof(
@@ -148,7 +148,7 @@ t.test('loading never throws, and refuses only with a reason', async t => {
     const result = loadText(text, { env })
     if (result.kind === 'invalid')
       assert.ok(result.findings.some(({ severity }) => severity === 'error'))
-    for (const line of complaints(text, { env })) assert.match(line, /^\S.*: (?:error|warning): ./)
+    for (const line of complaintsOf(result)) assert.match(line, /^\S.*: (?:error|warning): ./)
   })
   assertProperty(t, property, { numRuns: 1000 })
 })
