@@ -31,6 +31,11 @@ export interface AccessSettings {
    * loopback names. Undefined: by any.
    */
   readonly hosts: readonly string[] | undefined
+  /**
+   * Names as in `hosts`, by which nobody is asked for a login: who shows none is anonymous.
+   * Default: none.
+   */
+  readonly anonymousHosts?: readonly string[]
   /** The first that is about a request decides. Empty: there are none. */
   readonly rules: readonly AccessRule[]
   /** Default: nobody is asked for a login. */
@@ -66,12 +71,13 @@ class LocalAccess implements Access {
 
   judgeCredentials(principal: Principal, about: 'ping' | 'write'): Refusal | undefined {
     const { accounts } = this.#settings()
-    if (accounts === undefined) return refuseCredentials(principal)
+    if (accounts === undefined) return this.#tell(principal, refuseCredentials(principal))
     // What a write may do with them is decided.
     if (about === 'write') return undefined
     const wrong = whyUnidentified(principal.login, accounts)
-    if (wrong !== undefined || principal.login?.kind === 'account') return wrong
-    return this.#mayNeedLogin(principal) ? askForLogin(accounts) : undefined
+    if (wrong !== undefined) return this.#tell(principal, wrong)
+    const isAsked = principal.login?.kind === 'anonymous' && this.#mayNeedLogin(principal)
+    return isAsked ? askForLogin(accounts) : undefined
   }
 
   identify(principal: Principal): Promise<void> | undefined {
@@ -86,14 +92,14 @@ class LocalAccess implements Access {
     const { principal } = request
     const { accounts } = this.#settings()
     const wrong = accounts && whyUnidentified(principal.login, accounts)
-    if (wrong !== undefined) return wrong
+    if (wrong !== undefined) return this.#tell(principal, wrong)
     const book = this.#book
     const decision =
       book === undefined
         ? this.#decideWithoutRules(request)
         : decideByRules(book, this.#callerOf(principal), request)
-    const mayHelp = decision.kind !== 'allowed' && principal.login?.kind === 'anonymous'
-    if (accounts === undefined || !mayHelp) return decision
+    const mayHelp = principal.login?.kind === 'anonymous' && !this.#asksNobody(principal)
+    if (accounts === undefined || decision.kind === 'allowed' || !mayHelp) return decision
     return askForLogin(accounts, 'by' in decision ? decision.by : undefined)
   }
 
@@ -119,6 +125,17 @@ class LocalAccess implements Access {
 
   nextShown(principal: Principal, key: RepositoryKey): string | undefined {
     return this.#partyOf(principal)?.nextShown(key)
+  }
+
+  /** Is it called by a name by which nobody is asked for a login? */
+  #asksNobody({ host = '' }: Principal): boolean {
+    return isOneOf(host, this.#settings().anonymousHosts ?? [])
+  }
+
+  /** Without a challenge where nobody is asked: to some clients that is a demand. */
+  #tell<Told extends Refusal | undefined>(principal: Principal, refusal: Told): Told | Denied {
+    if (refusal?.kind !== 'unauthorized' || !this.#asksNobody(principal)) return refusal
+    return { kind: 'denied', reason: `${refusal.reason}; ${BY_THIS_NAME}` }
   }
 
   /** Undefined without rules. */
@@ -175,13 +192,14 @@ class LocalAccess implements Access {
 
   /** Of a ping: may it be that who asks needs a login for anything? */
   #mayNeedLogin(principal: Principal): boolean {
+    if (this.#asksNobody(principal)) return false
     if (this.#isUnowned && this.#isLocal(principal) === true) return false
     return this.#book?.isOpenToAll !== true
   }
 
   #decideWithoutRules({ principal, action }: AccessRequest): Decision {
     const { accounts } = this.#settings()
-    if (accounts !== undefined) return this.#decideByLogin(principal, accounts)
+    if (accounts !== undefined) return this.#decideByLogin(principal, action)
     if (action === 'pull' || action === 'list') return ALLOWED
     const reason =
       this.#whyNotBySigns(principal) ?? this.#whyNotByOwner(principal.owner ?? NOT_ASKED)
@@ -190,10 +208,12 @@ class LocalAccess implements Access {
       : { kind: 'denied', reason: `${UNRULED[action]}: ${reason}` }
   }
 
-  #decideByLogin(principal: Principal, accounts: AccountsSettings): Decision {
+  #decideByLogin(principal: Principal, action: AccessRequest['action']): Decision {
     if (principal.login?.kind === 'account') return TO_SOME
     const mayLocally = this.#isUnowned && this.#isLocal(principal) === true
-    return mayLocally ? TO_SOME : askForLogin(accounts)
+    if (mayLocally) return TO_SOME
+    if (action === 'pull') return { kind: 'hidden', by: NO_LOGIN }
+    return { kind: 'denied', reason: NO_LOGIN, by: NO_LOGIN }
   }
 
   #decideNowWithoutRules(principal: Principal, action: 'pull' | 'push'): boolean | undefined {
@@ -218,7 +238,7 @@ function refuseAtTheDoor(
     const reason = `this registry answers no web pages (${mark} says that a browser asks): use a registry client, or curl`
     return { kind: 'denied', reason }
   }
-  if (hosts === undefined || isAllowedHost(host, hosts)) return undefined
+  if (hosts === undefined || isLoopbackName(host) || isOneOf(host, hosts)) return undefined
   const reason =
     'this registry is not called by this name: its operator lists those that it answers to (http.hosts)'
   return { kind: 'denied', reason }
@@ -247,6 +267,10 @@ const NO_REALM = 'Basic realm="this registry has no accounts"'
 const NO_ACCOUNTS =
   'this registry has no accounts, so no user name and password are good here: log out (docker logout), and pull without any; programs on its own machine push without any, too'
 
+type Denied = Extract<Refusal, { kind: 'denied' }>
+
+const BY_THIS_NAME = 'by this name nobody needs to (http.anonymous)'
+const NO_LOGIN = 'only who has logged in gets anything here'
 const ALLOWED: Decision = { kind: 'allowed', anonymously: true }
 const TO_SOME: Decision = { kind: 'allowed', anonymously: false }
 
@@ -260,8 +284,8 @@ const UNRULED = {
 
 const PORT = /:\d{1,5}$/
 
-function isAllowedHost(host: string, hosts: readonly string[]): boolean {
-  if (isLoopbackName(host)) return true
+/** With its port, or whatever port it has. */
+function isOneOf(host: string, hosts: readonly string[]): boolean {
   const name = host.toLowerCase()
   return hosts.includes(name) || hosts.includes(name.replace(PORT, ''))
 }

@@ -14,6 +14,7 @@ import { type BuiltUpstreams, buildUpstreams } from './build-upstreams.ts'
 import { canonicalHost, checkedHost, DOCKER_HUB, isLocalhost } from './built-in.ts'
 import type { Config, HttpConfig, ProxyEnvironment, StorageConfig, TlsConfig } from './config.ts'
 import type { Judge } from './judge.ts'
+import { judgeAnonymous } from './judge-anonymous.ts'
 import { judgeExposed } from './judge-exposed.ts'
 import { judgeLimits } from './judge-limits.ts'
 import { named } from './keys.ts'
@@ -36,6 +37,7 @@ export function buildConfig(judge: Judge, settings: Settings): Config {
   checkQuotas(judge, settings, known)
   const auth = buildAuth(judge, settings)
   const rules = buildAccess(judge, settings, { ...known, localPush: http.localPush, auth })
+  judgeAnonymous(judge, settings, rules.access)
   judgeExposed(judge, Object.keys(settings.upstreams), { ...built, ...rules, http, auth })
   return deepFreeze({
     log: settings.log,
@@ -91,7 +93,7 @@ function allowedHosts(
 ): HttpConfig['hosts'] {
   if (http.hosts.length === 0) return undefined
   const virtual = Object.values(upstreams).flatMap(({ virtualhosts }) => virtualhosts)
-  return [...new Set([...http.hosts, ...names, ...virtual])]
+  return [...new Set([...http.hosts, ...names, ...virtual, ...http.anonymous])]
 }
 
 /** One name cannot mean this edge and an upstream, nor two upstreams. */

@@ -20,13 +20,20 @@ export function threadSettings(
   { uid, sharedLoopback }: SettingsSurroundings,
   { isEmpty }: AccountsState,
 ): Omit<ThreadSettings, 'revision'> {
-  const { localPush, hosts } = config.http
+  const { localPush, hosts, anonymousHosts } = config.http
   const accounts = config.auth && { realm: config.auth.realm, groups: config.auth.groups, isEmpty }
   const localPushOff = whyLocalPushOff(localPush, sharedLoopback)
   return {
     route: routeOptions(config),
     repositories: config.repositories,
-    access: { serverUid: uid, localPushOff, hosts, rules: config.access, accounts },
+    access: {
+      serverUid: uid,
+      localPushOff,
+      hosts,
+      anonymousHosts,
+      rules: config.access,
+      accounts,
+    },
     logLevel: config.log.level,
   }
 }

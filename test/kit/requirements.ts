@@ -268,6 +268,7 @@ const SECURITY: readonly Row[] = [
   [139, 'P1', 'failed logins are limited by address and by account, of unknown names alike'],
   [517, 'P0', 'limits of failed logins do not lock out who knows the password'],
   [518, 'P0', 'wrong logins under way do not keep right ones out'],
+  [519, 'P0', 'by a name of http.anonymous nobody is challenged, and nothing is told'],
   [504, 'P0', 'passwords are no arguments of commands, and no terminal shows them'],
   [182, 'P0', 'mounting takes the right to pull the source', 'push'],
   [407, 'P0', 'the first access rule that is about it decides; what one may not pull is not there'],

@@ -39,17 +39,24 @@ const PATHS = [
 
 async function open(
   t: Parameters<typeof startTestEdge>[0] & Pick<typeof tap, 'testdir'>,
-  config: { readonly threads?: number } & Record<string, unknown> = {},
+  config: { readonly threads?: number; readonly anonymous?: readonly string[] } & Record<
+    string,
+    unknown
+  > = {},
 ) {
   const stub = await startStub(t)
   stub.addImage('team/app', 'v1', image)
   stub.addBlob('team/app', large)
-  const { threads = 1, groups = {}, ...rest } = config
+  const { threads = 1, anonymous = [], groups = {}, ...rest } = config
   const file = join(t.testdir({ htpasswd: `alice:${HASH}\nbob:${HASH}\n` }), 'htpasswd')
   const htpasswd = { realm: 'The Registry', path: file }
   const edge = await startTestEdge(t, {
     upstreams: { 'docker.io': { url: stub.url, prefetch: false } },
-    config: { http: { addr: '127.0.0.1:0', threads }, auth: { htpasswd, groups }, ...rest },
+    config: {
+      http: { addr: '127.0.0.1:0', threads, anonymous },
+      auth: { htpasswd, groups },
+      ...rest,
+    },
   })
   return { edge, file, stub }
 }
@@ -182,6 +189,48 @@ tap.test('R514: a reload that takes accounts away, or brings them, holds at once
   t.equal((await edge.get(path, NOBODY)).status, 401)
   t.equal((await edge.get(path, ALICE)).status, 200)
 })
+
+for (const threads of [1, 4])
+  tap.test(`R519: ${threads} thread(s) challenge nobody by an anonymous name`, async t => {
+    const { edge } = await open(t, {
+      threads,
+      anonymous: ['mirror.lan'],
+      access: [
+        { who: 'anonymous', match: 'docker.io/team/app', allow: ['pull'] },
+        { who: 'alice', match: '**', allow: ['pull', 'push', 'list'] },
+      ],
+    })
+    const clients = await reachThreads(t, edge.url, threads)
+    const send = async (
+      method: string,
+      path: string,
+      headers: Readonly<Record<string, string>>,
+    ) => {
+      const statuses = new Set<number>()
+      for (const client of clients) {
+        const answer = await client.send(method, path, { headers })
+        statuses.add(answer.status)
+        if (headers['host'] !== undefined) t.notOk(answer.headers['www-authenticate'], path)
+      }
+      return [...statuses]
+    }
+    const mirror = { ...NOBODY, host: 'mirror.lan' }
+    for (let time = 0; time < 3; time += 1) {
+      for (const path of PATHS.filter(each => each !== '/v2/_catalog'))
+        t.same(await send('GET', path, mirror), [200], path)
+      t.same(await send('GET', '/v2/_catalog', mirror), [403])
+      for (const hidden of ['team/secret', 'nowhere.example/app', 'localhost/app'])
+        t.same(await send('GET', `/v2/${hidden}/manifests/v1`, mirror), [404], hidden)
+      t.same(await send('POST', '/v2/localhost/app/blobs/uploads/', mirror), [403])
+      t.same(await send('GET', '/v2/', NOBODY), [401], 'by another name it is asked')
+      t.same(await send('GET', '/v2/team/secret/manifests/v1', NOBODY), [401])
+    }
+    const asAlice = { ...ALICE, host: 'mirror.lan' }
+    t.same(await send('GET', '/v2/_catalog', asAlice), [200])
+    const wrong = { ...basic('alice', 'wrong'), host: 'mirror.lan' }
+    for (const path of ['/v2/', PATHS[0] ?? '', PATHS[2] ?? ''])
+      t.same(await send('GET', path, wrong), [403], path)
+  })
 
 async function metrics(edge: TestEdge): Promise<string> {
   const response = await fetch(`${edge.adminUrl}/metrics`)

@@ -75,11 +75,30 @@ function dockerScenario(daemon: Daemon): Scenario {
   }
 }
 
-export async function startEngine({ name, program, pathFirst }: Daemon) {
+export interface EngineOptions {
+  /** URL of Docker Hub's mirror. */
+  readonly mirror?: string
+}
+
+/** As `docker login` leaves it for a registry, which the command then sends with each pull. */
+export interface EngineLogin {
+  readonly username: string
+  readonly password: string
+  readonly serveraddress: string
+}
+
+const NO_LOGIN = {}
+
+export async function startEngine(
+  { name, program, pathFirst }: Daemon,
+  { mirror }: EngineOptions = {},
+) {
   const directory = freshDirectory('dk')
   const socket = join(directory, 's')
-  const call = (method: string, path: string) => callEngine(socket, method, path)
-  writeFileSync(join(directory, 'daemon.json'), '{}')
+  let login: EngineLogin | typeof NO_LOGIN = NO_LOGIN
+  const call = (method: string, path: string) => callEngine(socket, { method, path, login })
+  const config = mirror === undefined ? {} : { 'registry-mirrors': [mirror] }
+  writeFileSync(join(directory, 'daemon.json'), JSON.stringify(config))
   const args = [
     ['--data-root', join(directory, 'data'), '--exec-root', join(directory, 'x')],
     ['--pidfile', join(directory, 'pid'), '-H', `unix://${socket}`],
@@ -99,6 +118,16 @@ export async function startEngine({ name, program, pathFirst }: Daemon) {
     if (failed) throw new Error(`${name}: ${path}: ${failed.error}`)
   }
   return {
+    /** What the command shows from now on; whether it is right nobody asks. Default: nothing. */
+    useLogin(next: EngineLogin | undefined) {
+      login = next ?? NO_LOGIN
+    },
+    /** `docker login`. @throws where it is refused */
+    async login(next: EngineLogin) {
+      const body = JSON.stringify(next)
+      await callEngine(socket, { method: 'POST', path: '/auth', login: NO_LOGIN, body })
+      login = next
+    },
     async pull(image: string) {
       const [repository = '', tag = ''] = splitTag(image)
       await stream(
@@ -126,9 +155,29 @@ function splitTag(image: string): readonly string[] {
   return [image.slice(0, colon), image.slice(colon + 1)]
 }
 
-async function callEngine(socketPath: string, method: string, path: string): Promise<string> {
-  const headers = { 'X-Registry-Auth': Buffer.from('{}').toString('base64') }
-  const outgoing = request({ socketPath, method, path, headers, agent: false }).end()
+interface Call {
+  readonly method: string
+  readonly path: string
+  readonly login: EngineLogin | typeof NO_LOGIN
+  /** JSON. */
+  readonly body?: string
+}
+
+/** As the daemon reads it: what has no padding it takes for nothing, without a word. */
+function paddedBase64Url(text: string): string {
+  return Buffer.from(text).toString('base64').replaceAll('+', '-').replaceAll('/', '_')
+}
+
+async function callEngine(
+  socketPath: string,
+  { method, path, login, body = '' }: Call,
+): Promise<string> {
+  const headers = {
+    'X-Registry-Auth': paddedBase64Url(JSON.stringify(login)),
+    'Content-Type': 'application/json',
+    'Content-Length': Buffer.byteLength(body),
+  }
+  const outgoing = request({ socketPath, method, path, headers, agent: false }).end(body)
   const [response] = (await once(outgoing, 'response')) as [
     NodeJS.ReadableStream & { readonly statusCode?: number },
   ]

@@ -448,3 +448,31 @@ t.test('R511: rules know accounts and groups, and the anonymous from them', asyn
   t.equal(by.decideNow(principal(STRANGER, as('bob')), repository, 'push'), false)
   t.equal(by.decideNow(principal(STRANGER), repository, 'pull'), false)
 })
+
+t.test('R519: by a name that asks nobody there is no challenge, whatever is shown', async t => {
+  const anonymousHosts = ['mirror.example.com', 'edge.example.com:5443']
+  const pull = { match: 'localhost/team/**', tags: [], allow: ['pull'] } as const
+  let rules: AccessSettings['rules'] = []
+  const by = createLocalAccess(() => ({ ...RULES, rules, anonymousHosts, accounts: ACCOUNTS }))
+  const named = (host: string) => ({ ...STRANGER, host })
+  for (const host of ['mirror.example.com', 'MIRROR.example.com:5000', 'edge.example.com:5443']) {
+    const ask = (action: Action, login?: Login) =>
+      by.decide({ principal: principal(named(host), login), resource: repository, action })
+    rules = []
+    t.equal(by.judgeCredentials(principal(named(host)), 'ping'), undefined)
+    t.match(ask('pull'), { kind: 'hidden' })
+    for (const action of ['push', 'delete', 'list'] as const)
+      t.match(ask(action), { kind: 'denied', reason: /only who has logged in/ })
+    t.same(ask('push', ALICE), { kind: 'allowed', anonymously: false }, 'a login is one here, too')
+    rules = [{ who: { kind: 'anonymous' }, ...pull }]
+    t.match(ask('pull'), { kind: 'allowed' })
+    t.match(ask('push'), { kind: 'denied', by: 'access[0]' })
+    const wrong = { kind: 'denied', reason: /not good here.*http\.anonymous/ }
+    t.match(ask('pull', { kind: 'refused' }), wrong, 'nobody is anonymous by a wrong login')
+    t.match(by.judgeCredentials(principal(named(host), { kind: 'refused' }), 'ping'), wrong)
+    t.equal(by.decideNow(principal(named(host)), repository, 'pull'), true)
+    t.equal(by.decideNow(principal(named(host)), repository, 'push'), false)
+  }
+  for (const host of ['edge.example.com', 'edge.example.com:5000', 'x.mirror.example.com', ''])
+    t.match(by.judgeCredentials(principal(named(host)), 'ping'), CHALLENGE, host)
+})

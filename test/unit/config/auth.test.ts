@@ -103,3 +103,29 @@ t.test(
     t.same(complaints(AUTH, { files }), [])
   },
 )
+
+t.test('R519: names that nobody can call so, or that change nothing, are warned of', async t => {
+  const told = (http: string, more = '') =>
+    complaints(`http: { addr: "127.0.0.1:5000", ${http} }\n${more}`, { files })
+  const auth = 'auth: { htpasswd: { path: /etc/ht } }\n'
+  const rule = 'access: [{ who: anonymous, match: "docker.io/library/**", allow: [pull] }]\n'
+  t.same(told('anonymous: [mirror.lan, "mirror.lan:5000"]', auth + rule), [])
+  t.match(told('anonymous: [mirror.lan]', rule), [/http\.anonymous: changes nothing: without auth/])
+  t.match(told('anonymous: [mirror.lan]', auth), [
+    /warning: http\.anonymous: nobody gets anything by these names.*no rule of access/,
+  ])
+  t.match(told('anonymous: ["mirror.lan:80", "mirror.lan:5001"]', auth + rule), [
+    /http\.anonymous\[0\]: is no name that clients send.*did you mean mirror\.lan\?/,
+    /http\.anonymous\[1\]: is called by nobody.*listens on 5000.*did you mean mirror\.lan\?/,
+  ])
+  t.match(told('host: "https://edge.lan", anonymous: ["mirror.lan:443"]', auth + rule), [
+    /they leave out :443/,
+  ])
+  t.same(told('host: "https://edge.lan", anonymous: ["mirror.lan:8443"]', auth + rule), [])
+  t.match(told('anonymous: ["*.lan"]', auth + rule), [
+    /error: http\.anonymous\[0\]: must be a host/,
+  ])
+  const both = 'http: { addr: "127.0.0.1:5000", hosts: [edge.lan], anonymous: [mirror.lan] }\n'
+  const { hosts } = configOf(both + auth + rule, { files }).http
+  t.same(hosts, ['edge.lan', 'mirror.lan'], 'it may be called so')
+})
