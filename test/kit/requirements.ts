@@ -366,6 +366,12 @@ const BOUNDS: readonly Row[] = [
   [451, 'P0', 'a pulled manifest without room is passed on, and not kept'],
   [452, 'P1', 'very many small manifests stay within the limit, and none is asked about alone'],
   [453, 'P0', 'a push that announces much and brings little keeps no room from others', 'push'],
+  [
+    621,
+    'P1',
+    'of pushes that want the last room together, one has it: not all give up for each other',
+    'push',
+  ],
   [454, 'P0', 'a large blob comes whole over a slow line as long as there is room', 'push'],
   [459, 'P1', 'an artifact that is pushed again ends no push of its blobs', 'push'],
   [458, 'P1', 'what was deleted somewhere a moment ago stays for its own grace', 'push'],

@@ -18,7 +18,7 @@ import { Claims, type Rows } from './claims.ts'
 import { type RoomByEviction, NO_EVICTION } from './eviction.ts'
 import { bytesOf, bytesOfFilesLeft, fileRoomOf, filesAbove } from './file-room.ts'
 import { aboveLowWater, fencesOf, type Standing, type StorageLimits } from './limits.ts'
-import { EVICTION_WAIT_MS, type Found, RoomMaker } from './make-room.ts'
+import { EVICTION_WAIT_MS, type Found, type GiveUp, RoomMaker } from './make-room.ts'
 import type { Parts } from './remove-parts.ts'
 import { type Room, shortageOf, wordsFor } from './shortage.ts'
 import { Unsaid } from './unsaid.ts'
@@ -131,29 +131,34 @@ export class SpaceLedger {
   #roomNow(room: Room, more: SpaceClaim): number {
     const { from, of } = more
     const bytes = Math.min(more.missingBytes(), this.#pieceBytes)
-    const isThere = shortageOf(room, claimOf({ from, of, bytes }), heldOf(room)) === undefined
+    const isThere =
+      shortageOf(room, claimOf({ from, of, bytes }), room.claims().map(held)) === undefined
     return isThere ? bytes : 0
   }
 
   /**
    * Makes room for a piece of what was admitted, which is about to be written, or has been where
    * nobody knows the length; then `count` has to make it count, at once. Takes a time that is
-   * bounded.
+   * bounded. Where there is none, `giveUp` is told before anybody else looks.
    * @throws StoreError full
    */
-  async make(piece: Piece, count: () => void): Promise<void> {
+  async make(piece: Piece, count: () => void, giveUp?: GiveUp): Promise<void> {
     const more = claimOf(piece)
     if ((await this.#take(more, count)) === undefined) return
     this.#isWanted = true
     this.#deps.wanted?.()
-    const found = await this.#maker.makeFor(more, () => this.#take(more, count))
-    if (found !== undefined) throw await this.#full(found, more)
+    const error = await this.#maker.makeFor(more, {
+      take: () => this.#take(more, count),
+      full: found => this.#full(found, more),
+      giveUp,
+    })
+    if (error !== undefined) throw error
   }
 
   /** Between looking and counting nobody else counts. @throws StoreError io */
   async #take(more: SpaceClaim, count: () => void): Promise<Found | undefined> {
     const room = await this.#room(more)
-    const shortage = shortageOf(room, more, heldOf(room))
+    const shortage = shortageOf(room, more, room.claims().map(held))
     if (shortage !== undefined) return { room, shortage }
     count()
     return undefined
@@ -291,9 +296,4 @@ export class SpaceLedger {
     const allowed = usable - sumOf(claims, 'wholeBytes') - counted.recordedBytes
     return Math.min(onDisk, allowed) + evictableBytes
   }
-}
-
-/** Of what others were promised, what has its room. */
-function heldOf(room: Room): SpaceClaim[] {
-  return room.claims().map(held)
 }

@@ -3,6 +3,7 @@
 import { Turns } from '../../async/turns.ts'
 import { LATE, within } from '../../async/within.ts'
 import type { Clock } from '../ports/clock.ts'
+import type { StoreError } from '../ports/store-error.ts'
 import type { SpaceClaim } from './claim.ts'
 import type { RoomByEviction } from './eviction.ts'
 import { type Parts, removableBytes, removeParts } from './remove-parts.ts'
@@ -14,10 +15,26 @@ import type { Room, Shortage } from './shortage.ts'
  */
 export const EVICTION_WAIT_MS = 3_000
 
+/** As a disk that unlinks nothing is busy with something else; nobody's room is back before. */
+const GIVE_UP_WAIT_MS = 1_000
+const NOTHING = Promise.resolve()
+
 /** What a look at the room has found for somebody: not enough. */
 export interface Found {
   readonly room: Room
   readonly shortage: Shortage
+}
+
+/**
+ * Resolves once what it was for is gone, where that is of no use without its room. MUST NOT reject.
+ */
+export type GiveUp = (error: StoreError) => Promise<void> | undefined
+
+interface Making {
+  readonly take: () => Promise<Found | undefined>
+  readonly full: (found: Found) => Promise<StoreError>
+  /** Default: it may go on, or goes when its caller is told. */
+  readonly giveUp: GiveUp | undefined
 }
 
 type Lack = Pick<Shortage, 'bytes' | 'bytesToEvict' | 'files'>
@@ -78,28 +95,37 @@ export class RoomMaker {
   }
 
   /**
-   * Makes room until `take` finds enough, parts first. Resolves to what it found last when there is
-   * none to be had in time. @throws StoreError
+   * Makes room until enough is found, parts first. Resolves to the error when there is none to be
+   * had in time. @throws StoreError
    */
-  async makeFor(claim: For, take: () => Promise<Found | undefined>): Promise<Found | undefined> {
-    const untilMs = this.#deps.clock.monotonicMs() + EVICTION_WAIT_MS
-    // One at a time: two that are short would count on the same room.
+  async makeFor(claim: For, { take, full, giveUp }: Making): Promise<StoreError | undefined> {
+    const { clock } = this.#deps
+    const untilMs = clock.monotonicMs() + EVICTION_WAIT_MS
+    // One at a time: two that are short would count on the same room, and give up for each other.
     return await this.#turns.take('room', async () => {
-      for (;;) {
-        const { underWay } = this.#deps.eviction
-        const found = await take()
-        // Others may have taken what was freed.
-        if (found === undefined) return undefined
-        const { shortage } = found
-        // Whoever stands in line behind this one has a client, too.
-        if (this.#deps.clock.monotonicMs() >= untilMs) return found
-        if (await this.removeParts(shortage, claim)) continue
-        // As many as lack now, beside what a run that is under way has let go, would be too many.
-        if (shortage.files !== undefined && (await this.settle(underWay))) continue
-        if (await this.#evict(shortage, claim, untilMs)) continue
-        if (!(await this.settle(underWay))) return found
-      }
+      const found = await this.#makeUntil(untilMs, claim, take)
+      const error = found && (await full(found))
+      if (error !== undefined) await within(clock, GIVE_UP_WAIT_MS, giveUp?.(error) ?? NOTHING)
+      return error
     })
+  }
+
+  /** What was found last, of who finds too little. */
+  async #makeUntil(untilMs: number, claim: For, take: Making['take']): Promise<Found | undefined> {
+    for (;;) {
+      const { underWay } = this.#deps.eviction
+      const found = await take()
+      // Others may have taken what was freed.
+      if (found === undefined) return undefined
+      const { shortage } = found
+      // Whoever stands in line behind this one has a client, too.
+      if (this.#deps.clock.monotonicMs() >= untilMs) return found
+      if (await this.removeParts(shortage, claim)) continue
+      // As many as lack now, beside what a run that is under way has let go, would be too many.
+      if (shortage.files !== undefined && (await this.settle(underWay))) continue
+      if (await this.#evict(shortage, claim, untilMs)) continue
+      if (!(await this.settle(underWay))) return found
+    }
   }
 
   /** False when none were removed. @throws StoreError */

@@ -4,6 +4,7 @@
 // numbers.
 import type { Piece, SpaceClaim } from './claim.ts'
 import type { SpaceLedger } from './ledger.ts'
+import type { GiveUp } from './make-room.ts'
 
 /** As it is when the first piece is asked for. */
 export interface Coming {
@@ -14,6 +15,7 @@ export interface Coming {
 export class RoomAhead {
   readonly #space: Pick<SpaceLedger, 'make' | 'pieceBytes'>
   readonly #claims: Pick<SpaceClaim, 'from' | 'of'>
+  readonly #giveUp: GiveUp | undefined
   #wholeBytes = 0
   /** Of the whole, what is here or about to be. */
   #takenBytes = 0
@@ -23,9 +25,15 @@ export class RoomAhead {
   /** Ahead of what needs it none could be made: it is tried again when it is needed. */
   #isVain = false
 
-  constructor(space: Pick<SpaceLedger, 'make' | 'pieceBytes'>, claims: Pick<Piece, 'from' | 'of'>) {
+  /** `giveUp`: as of `make`, of all that it is for. */
+  constructor(
+    space: Pick<SpaceLedger, 'make' | 'pieceBytes'>,
+    claims: Pick<Piece, 'from' | 'of'>,
+    giveUp?: GiveUp,
+  ) {
     this.#space = space
     this.#claims = claims
+    this.#giveUp = giveUp
   }
 
   /** Nothing is being written. */
@@ -76,7 +84,12 @@ export class RoomAhead {
   async #makeNext(): Promise<void> {
     const untilBytes = Math.min(this.#wholeBytes, this.#takenBytes + this.#space.pieceBytes)
     const bytes = untilBytes - this.#madeBytes
-    await this.#space.make({ ...this.#claims, bytes }, () => this.found(bytes))
+    await this.#space.make(
+      { ...this.#claims, bytes },
+      () => this.found(bytes),
+      // Ahead of what needs it nothing is lost yet.
+      error => (this.#takenBytes > this.#madeBytes ? this.#giveUp?.(error) : undefined),
+    )
     this.#isVain = false
   }
 }

@@ -27,6 +27,7 @@ export interface AppendDeps extends PushRules {
 }
 
 const PUSH = { from: 'client' } as const
+const NO_EFFECT = (): void => {}
 
 /**
  * @throws UploadOrderError; RegistryError BLOB_UPLOAD_UNKNOWN, SIZE_INVALID, DENIED, UNAVAILABLE;
@@ -104,7 +105,7 @@ export async function appendChunk(
   try {
     // Before a byte is read, so that a client that waits for `100 Continue` need not send what
     // there is no room for (R126).
-    const room = await admit(deps.space, upload, expectedBytes)
+    const room = await admit(deps, upload, expectedBytes)
     await received(deps, open, { body: chunk.body, expectedBytes, room })
   } finally {
     upload.missingBytes = 0
@@ -116,12 +117,12 @@ export async function appendChunk(
 
 /** Promises room for what is announced; it is made as bytes come. @throws StoreError full */
 async function admit(
-  space: SpaceLedger,
+  { space, uploads }: AppendDeps,
   upload: OpenUpload['upload'],
   expectedBytes: number | undefined,
 ): Promise<RoomAhead> {
   const bytes = expectedBytes ?? 0
-  const room = new RoomAhead(space, PUSH)
+  const room = new RoomAhead(space, PUSH, error => uploads.end(upload, error))
   room.begin({ hereBytes: 0, wholeBytes: bytes })
   if (expectedBytes === 0) return room
   await space.admit(claimOf({ ...PUSH, bytes }), foundBytes => {
@@ -136,9 +137,11 @@ async function admit(
  * Room for what came of a length that nobody knows, if others were not promised it.
  * @throws StoreError full
  */
-async function makeAfter(space: SpaceLedger): Promise<void> {
-  await space.admit(NOTHING_MORE, () => {})
-  await space.make({ ...PUSH, bytes: 0 }, () => {})
+async function makeAfter({ space, uploads }: AppendDeps, { upload }: OpenUpload): Promise<void> {
+  const nothing = { ...PUSH, bytes: 0 }
+  // First what is there, by turns: of two that bring too much together one goes on.
+  await space.make(nothing, NO_EFFECT, error => uploads.end(upload, error))
+  await space.admit(NOTHING_MORE, NO_EFFECT)
 }
 
 interface Coming {
@@ -149,7 +152,7 @@ interface Coming {
 
 async function received(deps: AppendDeps, open: OpenUpload, coming: Coming): Promise<void> {
   try {
-    await receive(deps, open, coming).finally(() => open.file.flush())
+    await receive(deps, open, coming).finally(() => open.upload.isOver || open.file.flush())
   } catch (error) {
     if (error instanceof StoreError) await deps.uploads.end(open.upload, error)
     throw error
@@ -157,10 +160,12 @@ async function received(deps: AppendDeps, open: OpenUpload, coming: Coming): Pro
 }
 
 async function receive(
-  { space, clock }: AppendDeps,
-  { upload, file, signal }: OpenUpload,
+  deps: AppendDeps,
+  open: OpenUpload,
   { body, expectedBytes, room }: Coming,
 ): Promise<void> {
+  const { space, clock } = deps
+  const { upload, file, signal } = open
   const limitBytes = expectedBytes ?? Number.POSITIVE_INFINITY
   let cameBytes = 0
   upload.pace.wait(clock.monotonicMs())
@@ -178,7 +183,7 @@ async function receive(
     if (upload.stream !== undefined) await unlessAborted(upload.stream.send(fitting), signal)
     else freeChunk(piece)
     if (isTooMuch) throw otherSize(limitBytes, 'more')
-    if (expectedBytes === undefined && space.unsaid.isDue(fittingBytes)) await makeAfter(space)
+    if (expectedBytes === undefined && space.unsaid.isDue(fittingBytes)) await makeAfter(deps, open)
     upload.pace.wait(clock.monotonicMs())
   }
   if (expectedBytes !== undefined && cameBytes < expectedBytes) {

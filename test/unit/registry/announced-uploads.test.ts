@@ -23,9 +23,9 @@ function createWorld() {
 }
 
 /** A client that announces so much, and has brought nothing yet. */
-async function announce({ registry }: ReturnType<typeof createWorld>, lengthBytes: number) {
+async function announce({ registry }: ReturnType<typeof createWorld>, lengthBytes?: number) {
   const { id } = await registry.startUpload(team, sha256)
-  const body = heldBody({ lengthBytes })
+  const body = heldBody(lengthBytes === undefined ? {} : { lengthBytes })
   const over = registry.appendUpload(team, id, body.chunk).then(
     state => state.sizeBytes,
     (error: unknown) => error,
@@ -102,3 +102,26 @@ t.test('R454: a large blob comes whole over a slow line, whatever others announc
   await registry.finishUpload(team, slow.id, { digest, chunk: nothing() })
   await pushWhole(registry, other, Buffer.alloc(30 * MiB, 'rest'))
 })
+
+for (const said of [true, false])
+  t.test(`R621: of two that come together one has the last room; length said: ${said}`, async t => {
+    const world = createWorld()
+    const sizeBytes = 64 * MiB
+    const two = [
+      await announce(world, said ? sizeBytes : undefined),
+      await announce(world, said ? sizeBytes : undefined),
+    ]
+    // Neither has brought anything yet: there is room for each.
+    await new Promise(setImmediate)
+    for (let come = 0; come < sizeBytes; come += 16 * MiB)
+      await Promise.all(
+        two.map(each => Promise.race([each.bring(Buffer.alloc(16 * MiB)), each.over])),
+      )
+    for (const each of two) each.end()
+    const ends = await Promise.all(two.map(each => each.over))
+    t.same(ends.filter(end => end === sizeBytes).length, 1)
+    t.match(
+      ends.find(end => end !== sizeBytes),
+      { code: 'UNAVAILABLE' },
+    )
+  })
