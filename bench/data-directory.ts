@@ -120,7 +120,7 @@ function openCatalog(directory: string): Promise<SqliteCatalog> {
 
 /** A start then finds what a stop in order leaves, and looks through no files. */
 async function closeInOrder(catalog: SqliteCatalog): Promise<void> {
-  await catalog.markRebuilt()
+  await catalog.markRebuilt(true)
   await catalog.markCompared()
   await catalog.close({ inOrder: true })
 }

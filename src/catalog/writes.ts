@@ -146,6 +146,7 @@ const WRITES: Writes = {
   putBack: { changes: nothing },
   endFollowing: { changes: nothing },
   adopt: { changes: nothing, rows: files => files.length },
+  noteStock: { changes: nothing },
   tidy: { changes: () => ({ of: 'whatever is forgotten' }), rows: ({ rows }) => rows },
 
   recount: { changes: nothing, rows: rows => rows },

@@ -212,7 +212,10 @@ export class StoredContent {
    * tells of by then and that are not on their way out.
    * @throws StoreError
    */
-  async adopt(digests: readonly Digest[], atMs: number): Promise<readonly StoredBlob[]> {
+  async adopt(
+    digests: readonly Digest[],
+    { atMs, isUnclear }: { readonly atMs: number; readonly isUnclear: boolean },
+  ): Promise<readonly StoredBlob[]> {
     const { store, catalog } = this.#deps
     const adopted: StoredBlob[] = []
     // A listing may tell of a file twice that comes again meanwhile.
@@ -223,7 +226,7 @@ export class StoredContent {
         return await store.find(digest)
       })
       const files = looked.filter(file => file !== undefined)
-      if (files.length > 0) await catalog.adopt(files, atMs)
+      if (files.length > 0) await catalog.adopt(files, atMs, isUnclear)
       adopted.push(...files)
     })
     return adopted

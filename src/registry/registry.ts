@@ -248,7 +248,7 @@ function besideClients(parts: Parts): Omit<RunningRegistry, keyof Registry> {
       }
     },
     compareFacts: signal => compareFacts(manifestPushes, signal),
-    adoptFiles: signal => adoptFiles(deps, { atMs: deps.clock.nowMs(), signal }),
+    adoptFiles: how => adoptFiles(deps, { ...how, atMs: deps.clock.nowMs() }),
     stop: async () => {
       prefetch.stop()
       openBlobs.stop()

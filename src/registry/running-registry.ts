@@ -15,7 +15,7 @@ import type { Catalog } from './ports/catalog.ts'
 import type { Clock } from './ports/clock.ts'
 import type { NoteEvent } from './ports/events.ts'
 import type { FactStore } from './ports/facts.ts'
-import type { AdoptedFiles } from './rebuild/adopt-files.ts'
+import type { AdoptedFiles, Adopting } from './rebuild/adopt-files.ts'
 import type { ComparedFacts } from './rebuild/compare-facts.ts'
 import type { Purged } from './upload/purge-uploads.ts'
 import type { ReadCached } from './fill/buffer-pool.ts'
@@ -61,11 +61,6 @@ export interface RegistryDeps {
     | Pick<Pins, 'find' | 'findWithListed' | 'findContent' | 'digests' | 'changes'>
     | undefined
   readonly inUse: BlobsInUse
-  /**
-   * Do facts tell of what the catalog does not know, or may they? What lies here for that looks as
-   * if it were nobody's. Default no.
-   */
-  readonly lacksFacts?: (() => boolean) | undefined
   /** `storage.gc.delay`, as it is now. Default GRACE_MS. */
   readonly graceMs?: () => number
   /** Told of kept content that nothing needs any more: `graceLeftMs` says more. MUST NOT throw. */
@@ -164,7 +159,7 @@ export interface RunningRegistry extends Registry {
    * See rebuild/adopt-files.ts; to be run after that.
    * @throws StoreError; the signal's reason
    */
-  adoptFiles(signal: AbortSignal): Promise<AdoptedFiles>
+  adoptFiles(how: Omit<Adopting, 'atMs'>): Promise<AdoptedFiles>
   /**
    * Parks the fills and uploads that run, for the next process to resume. Call it once nobody asks
    * any more.

@@ -31,8 +31,6 @@ export interface Content {
    * when serving.
    */
   takeStock(registry: Pick<RunningRegistry, 'compareFacts' | 'adoptFiles'>): void
-  /** Do facts tell of what the catalog does not know, or may they? */
-  readonly lacksFacts: () => boolean
 }
 
 export interface ContentDeps {
@@ -99,7 +97,12 @@ export async function openContent(storage: StorageConfig, deps: ContentDeps): Pr
     const { signal } = stopping
     const work = {
       ...(isCompared ? {} : { compareFacts: () => registry.compareFacts(signal) }),
-      ...(isTaken ? {} : { adoptFiles: () => registry.adoptFiles(signal) }),
+      ...(isTaken
+        ? {}
+        : {
+            adoptFiles: (isAllFound: boolean) =>
+              registry.adoptFiles({ isAllFound: isAllFound && !facts.hasFailed, signal }),
+          }),
     }
     const taken = takingStock(work, { logger, signal }).then(found => {
       isCompared ||= found.isCompared && !facts.hasFailed
@@ -110,7 +113,7 @@ export async function openContent(storage: StorageConfig, deps: ContentDeps): Pr
       return taken
     })
   }
-  return { catalog, content, store, facts, takeStock, lacksFacts: () => !isCompared }
+  return { catalog, content, store, facts, takeStock }
 }
 
 /**

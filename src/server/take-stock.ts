@@ -8,7 +8,8 @@ import type { ComparedFacts } from '../registry/rebuild/compare-facts.ts'
 /** What is not given needs not be done. */
 export interface StockWork {
   readonly compareFacts?: () => Promise<ComparedFacts>
-  readonly adoptFiles?: () => Promise<AdoptedFiles>
+  /** `isAllFound`: all that facts tell of. */
+  readonly adoptFiles?: (isAllFound: boolean) => Promise<AdoptedFiles>
 }
 
 export interface StockTaken {
@@ -57,7 +58,7 @@ async function adopting(
 ): Promise<boolean> {
   if (adopt === undefined) return true
   try {
-    const report = await adopt()
+    const report = await adopt(compared === 'all found')
     const hint =
       'one of these files may be of what is lost: none leaves before that is found, or deleted by its digest, and this edge was started again'
     const told = compared === 'some lost' && report.files > 0 ? { ...report, hint } : { ...report }

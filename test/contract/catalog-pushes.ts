@@ -211,8 +211,8 @@ export function pushesContract(t: Test, makeCatalog: MakeCatalog): void {
     async t => {
       const catalog = await makeCatalog(t)
       t.equal(catalog.rebuilt, false)
-      await catalog.markRebuilt()
-      await catalog.markRebuilt()
+      await catalog.markRebuilt(true)
+      await catalog.markRebuilt(true)
       t.equal(catalog.rebuilt, true)
     },
   )

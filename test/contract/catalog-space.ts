@@ -17,7 +17,7 @@ import {
 } from './catalog-samples.ts'
 import { isMemberOf } from '../kit/membership.ts'
 
-const NAMES = ['index', 'image', 'own', 'shared', 'config', 'other', 'lone']
+const NAMES = ['index', 'image', 'own', 'shared', 'config', 'other', 'lone', 'later']
 
 /** By the names of these tests. */
 function named(rows: readonly { readonly digest: string }[]): string[] {
@@ -349,4 +349,40 @@ export function spaceContract(t: Test, makeCatalog: MakeCatalog): void {
     await catalog.adopt(files, 40)
     t.match(await catalog.findContent(digest), { sizeBytes, createdAtMs: atMs })
   })
+
+  t.test(
+    'R610: what is unclear does not leave, whatever becomes of it, until all is found',
+    async t => {
+      const catalog = await makeCatalog(t)
+      await pullTwo(catalog)
+      await catalog.recordBlob(blobOf('lone', { atMs: 7 }))
+      await catalog.markRebuilt(false)
+      await catalog.recordManifest(pullOf(manifestNamed('index'), { repository: secret }))
+      t.equal(await catalog.noteStock(false), false)
+      await catalog.adopt([{ digest: digestNamed('config'), sizeBytes: 9 }], 9, true)
+      await catalog.recordBlob(blobOf('config', { atMs: 10 }))
+      t.strictSame(await loose(catalog), [])
+      t.match(await catalog.findNeed(digestNamed('lone')), { times: 0, isPromised: true })
+      const image = { repository: alpine, digest: digestNamed('image') }
+      t.strictSame((await catalog.footprint([image])).digests, [])
+      t.strictSame(await catalog.evictImage({ ...image, reason: 'evicted', atMs: 50 }), {
+        hasLeft: true,
+        leaves: [],
+      })
+      await catalog.stampLoose(40)
+      t.equal(await catalog.firstLooseAt(0), undefined)
+      t.strictSame(await catalog.listLooseSince({ beforeMs: 99, limit: 9 }), [])
+      t.strictSame(await catalog.letGo(gone('lone', 'image', 'own', 'config')), [[], [], [], []])
+      await catalog.recordBlob(blobOf('later'))
+      await catalog.letGo(gone('later'))
+      t.equal(await catalog.findContent(digestNamed('later')), undefined, 'came after the stock')
+
+      while (await catalog.noteStock(true));
+      await catalog.stampLoose(60)
+      t.equal(await catalog.firstLooseAt(0), 60, 'the grace begins when it is clear')
+      t.strictSame(await loose(catalog), ['config', 'image', 'lone'])
+      await catalog.letGo(gone('image', 'lone', 'config'))
+      t.strictSame(await leaving(catalog), ['config', 'image', 'later', 'lone', 'own'])
+    },
+  )
 }

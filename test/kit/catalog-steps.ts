@@ -222,7 +222,7 @@ const call: fc.Arbitrary<Step> = fc.oneof(
         c.forgetTag(...a),
   ),
   { weight: 4, arbitrary: steps('recordPush', fc.tuple(pushRecord), c => r => c.recordPush(r)) },
-  steps('markRebuilt', fc.constant([]), c => () => c.markRebuilt()),
+  steps('markRebuilt', fc.tuple(fc.boolean()), c => isAllFound => c.markRebuilt(isAllFound)),
   steps(
     'deleteTag',
     fc.tuple(repository, tag, drops),
@@ -310,9 +310,14 @@ const call: fc.Arbitrary<Step> = fc.oneof(
     fc.tuple(plain({ nowMs: atMs, longestMs: fc.nat(20) })),
     c => times => c.putBack(times),
   ),
+  steps('noteStock', fc.tuple(fc.boolean()), c => isAllFound => c.noteStock(isAllFound)),
   steps(
     'adopt',
-    fc.tuple(fc.array(plain({ digest, sizeBytes: fc.nat(99) }), { maxLength: 2 }), atMs),
+    fc.tuple(
+      fc.array(plain({ digest, sizeBytes: fc.nat(99) }), { maxLength: 2 }),
+      atMs,
+      fc.boolean(),
+    ),
     c =>
       (...a) =>
         c.adopt(...a),

@@ -63,7 +63,6 @@ export interface EngineOptions {
   >
   /** Default: that of the registry. */
   readonly graceMs?: () => number
-  readonly lacksFacts?: () => boolean
   /** Told of each push into a queue. */
   readonly queued?: () => void
 }
@@ -155,7 +154,6 @@ export function createEngine(options: EngineOptions = {}) {
       changes: 0,
       ...options.pins,
     },
-    lacksFacts: options.lacksFacts,
     ...(options.queued === undefined ? {} : { queued: options.queued }),
     ...(options.graceMs === undefined ? {} : { graceMs: options.graceMs }),
   })

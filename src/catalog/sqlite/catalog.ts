@@ -113,8 +113,8 @@ class CatalogFile {
     return this.#sequence.raise(floor)
   }
 
-  async markRebuilt(): Promise<void> {
-    await this.#mark({ name: 'markRebuilt', args: [] })
+  async markRebuilt(isAllFound: boolean): Promise<void> {
+    await this.#mark({ name: 'markRebuilt', args: [isAllFound] })
     this.#rebuilt = true
   }
 

@@ -71,6 +71,7 @@ UPDATE content SET
   class = iif(present, max(content.class, new.class), new.class),
   created_at = iif(present AND created_at > 0, created_at, new.at),
   last_used_at = iif(present, max(last_used_at, new.at), new.at),
+  unclear = max(unclear, EXISTS (SELECT 1 FROM meta WHERE key = 'taking stock')),
   present = 1
 FROM (SELECT ? AS id, ? AS size, ? AS media_type, ? AS class, ? AS at) AS new
 WHERE content.id = new.id`
@@ -78,7 +79,8 @@ WHERE content.id = new.id`
 // What was pushed and belongs to somebody is never forgotten: its bytes may come back, and nothing
 // else here says what they were.
 const FORGET_CONTENT = `
-UPDATE content SET present = 0, size = NULL, media_type = NULL, class = NULL, created_at = NULL, last_used_at = NULL
+UPDATE content SET present = 0, size = NULL, media_type = NULL, class = NULL, created_at = NULL, last_used_at = NULL,
+  unclear = 0
 WHERE digest = ? AND present = 1
   AND (class = ${CLASS_CODES.cached} OR NOT EXISTS (SELECT 1 FROM repository_content m WHERE m.content = content.id))`
 

@@ -194,7 +194,8 @@ function prepareLeaving(database: Database) {
     listed: one(LISTED),
     digestOf: one('SELECT digest FROM content WHERE id = ?'),
     setAbsent: row(
-      `UPDATE content SET present = 0, size = NULL, media_type = NULL, class = NULL, created_at = NULL, last_used_at = NULL
+      `UPDATE content SET present = 0, size = NULL, media_type = NULL, class = NULL, created_at = NULL, last_used_at = NULL,
+         unclear = 0
        WHERE id = ?`,
     ),
     dropHolds: row('UPDATE repository_content SET holds = 0 WHERE content = ? AND holds <> 0'),

@@ -21,11 +21,12 @@ interface LooseRow {
   readonly class: number
   readonly last_used_at: number
   readonly loose_at: number | null
-  readonly created_at: number
 }
 
-const COLUMNS = 'c.digest, c.size, c.class, c.last_used_at, c.loose_at, c.created_at'
+const COLUMNS = 'c.digest, c.size, c.class, c.last_used_at, c.loose_at'
 const FIRST = Buffer.alloc(0)
+/** Some 20 ms of the thread that writes. */
+const CLEARED_AT_ONCE = 2_000
 
 type LoosePage = Parameters<SpaceReads['listLoose']>[0]
 type LooseSincePage = Parameters<SpaceReads['listLooseSince']>[0]
@@ -81,7 +82,6 @@ function looseOf(row: LooseRow): LooseContent {
     contentClass: contentClass(row.class),
     lastUsedAtMs: row.last_used_at,
     looseAtMs: row.loose_at || undefined,
-    isAdopted: row.created_at === 0,
   }
 }
 
@@ -92,11 +92,12 @@ interface LooseParts {
 
 export function looseWrites(database: Database, { ids, content }: LooseParts) {
   const row = (sql: string) => database.prepare(sql)
-  const stamp = row('UPDATE content SET loose_at = ? WHERE loose_at = 0')
-  const putBack = row('UPDATE content SET loose_at = @atMs WHERE loose_at > @atMs')
+  const stamp = row('UPDATE content SET loose_at = ? WHERE loose_at = 0 AND unclear = 0')
+  const putBack = row('UPDATE content SET loose_at = @atMs WHERE loose_at > @atMs AND unclear = 0')
   const putUseBack = row(
     `UPDATE content INDEXED BY content_loose SET last_used_at = @atMs
-     WHERE present = 1 AND refs = 0 AND class = ${CLASS_CODES.cached} AND last_used_at > @atMs`,
+     WHERE present = 1 AND refs = 0 AND class = ${CLASS_CODES.cached} AND unclear = 0
+       AND last_used_at > @atMs`,
   )
   const lease = row(
     `INSERT INTO lease (repository, content, until)
@@ -109,7 +110,14 @@ export function looseWrites(database: Database, { ids, content }: LooseParts) {
   )
   const expire = row('DELETE FROM lease WHERE until < ?')
   const shorten = row('UPDATE lease SET until = @untilMs WHERE until > @untilMs')
-  const setUnverified = row('UPDATE content SET created_at = 0 WHERE id = ?')
+  const setAdopted = row(
+    'UPDATE content SET created_at = 0, unclear = max(unclear, ?) WHERE id = ?',
+  )
+  const endStock = row(`DELETE FROM meta WHERE key = 'taking stock'`)
+  const setClear = row(
+    `UPDATE content SET unclear = 0 WHERE id IN (
+       SELECT id FROM content WHERE unclear = 1 LIMIT ${CLEARED_AT_ONCE})`,
+  )
   const isPresent = row('SELECT 1 FROM content WHERE id = ? AND present = 1')
 
   return {
@@ -133,12 +141,16 @@ export function looseWrites(database: Database, { ids, content }: LooseParts) {
       putUseBack.run({ atMs: nowMs })
       shorten.run({ untilMs: nowMs + longestMs })
     },
-    adopt(files: readonly FoundFile[], atMs: number): void {
+    noteStock(isAllFound: boolean): boolean {
+      endStock.run()
+      return isAllFound && setClear.run().changes === CLEARED_AT_ONCE
+    },
+    adopt(files: readonly FoundFile[], atMs: number, isUnclear = false): void {
       for (const { digest, sizeBytes } of files) {
         const id = ids.contentId(digest)
         if (isPresent.get(id) !== undefined) continue
         content.setPresent(id, { sizeBytes, hold: 'nothing', atMs })
-        setUnverified.run(id)
+        setAdopted.run(isUnclear ? 1 : 0, id)
       }
     },
   }

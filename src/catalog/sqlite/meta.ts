@@ -41,6 +41,11 @@ export function metaWrites(database: Database) {
     `INSERT INTO meta (key, value) SELECT 'facts compared', value FROM meta WHERE key = 'sequence'
      ON CONFLICT DO UPDATE SET value = excluded.value`,
   )
+  const beginStock = row(
+    `INSERT INTO meta (key, value) VALUES ('taking stock', 1) ON CONFLICT DO NOTHING`,
+  )
+  // All of it, before anybody asks.
+  const setUnclear = row('UPDATE content SET unclear = 1 WHERE present = 1')
   const markRecovered = row(`DELETE FROM meta WHERE key = 'damaged predecessor'`)
 
   return {
@@ -52,8 +57,11 @@ export function metaWrites(database: Database) {
       giveBackSequence.run(end)
       markCompared.run()
     },
-    markRebuilt(): void {
+    markRebuilt(isAllFound: boolean): void {
       markRebuilt.run()
+      if (isAllFound) return
+      beginStock.run()
+      setUnclear.run()
     },
     markRecovered(): void {
       markRecovered.run()

@@ -26,9 +26,13 @@ export const LISTED = `SELECT DISTINCT e.child FROM edge e WHERE e.parent = ? AN
 /** What the content `?` needs, as often as it does. */
 export const NEEDED = `SELECT e.child FROM edge e WHERE e.parent = ? AND ${NEEDS}`
 
-/** Of the content `c`: nobody was told that it is here and stays. */
+/**
+ * Of the content `c`: nobody was told that it is here and stays, by a push whose manifest is lost
+ * neither.
+ */
 export const UNPROMISED = `
-  NOT EXISTS (SELECT 1 FROM promised p WHERE p.content = c.id)
+  c.unclear = 0
+  AND NOT EXISTS (SELECT 1 FROM promised p WHERE p.content = c.id)
   AND NOT EXISTS (SELECT 1 FROM lease l WHERE l.content = c.id)`
 
 /** The same at the time `@leasesOverMs`, for who has nothing written: it is over whoever looks. */

@@ -30,8 +30,6 @@ export interface CollectDeps {
   readonly clock: Pick<Clock, 'nowMs'>
   /** Default: nothing is pinned. */
   readonly pins?: Pick<Pins, 'findContent' | 'digests'> | undefined
-  /** Files that were adopted may be somebody's. Default they are not. */
-  readonly lacksFacts?: (() => boolean) | undefined
   readonly graces: Pick<Graces, 'asOfNow' | 'forPass' | 'mayPutBack'>
   /**
    * Takes what follows deleted manifests, and tells of it; in a dry run only tells.
@@ -91,8 +89,7 @@ export async function collect(deps: CollectDeps, run: JobRun): Promise<JobResult
       // The longest unused come first.
       return page.filter(({ lastUsedAtMs }) => lastUsedAtMs < nowMs - UNUSED_MS)
     },
-    ({ looseAtMs, isAdopted }) =>
-      looseAtMs === undefined && !(isAdopted && deps.lacksFacts?.() === true),
+    ({ looseAtMs }) => looseAtMs === undefined,
   )
   return collecting.result()
 }

@@ -40,8 +40,6 @@ export interface JudgeDeps {
   readonly filling: (registry: RegistryHost) => readonly Digest[]
   /** Is it being read, or fetched? */
   readonly isInUse: (digest: Digest) => boolean
-  /** Files that were adopted may be somebody's. Default they are not. */
-  readonly lacksFacts?: (() => boolean) | undefined
 }
 
 export class Judge {
@@ -76,9 +74,8 @@ export class Judge {
     return this.#away.has(repository.registry) ? 'away' : 'usual'
   }
 
-  async #ofLoose({ digest, lastUsedAtMs, isAdopted }: LooseContent): Promise<Verdict> {
-    const { catalog, pins, isInUse, lacksFacts } = this.#deps
-    if (isAdopted && lacksFacts?.() === true) return 'held'
+  async #ofLoose({ digest, lastUsedAtMs }: LooseContent): Promise<Verdict> {
+    const { catalog, pins, isInUse } = this.#deps
     if (isInUse(digest) || pins?.findContent(digest) !== undefined) return 'held'
     if (this.#isRecent(lastUsedAtMs)) return 'recent'
     if (this.#away.size === 0) return 'usual'

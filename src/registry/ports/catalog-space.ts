@@ -31,8 +31,6 @@ export interface LooseContent {
   readonly lastUsedAtMs: number
   /** Undefined for what never was needed, and until `stampLoose`. */
   readonly looseAtMs: number | undefined
-  /** A file that was adopted, and nobody has asked for since. */
-  readonly isAdopted: boolean
 }
 
 /** The intent to remove a file: its row is gone, and nothing else may say that it is not there. */
@@ -103,8 +101,8 @@ export interface Tidy {
 
 export interface SpaceReads {
   /**
-   * Loose content that is cached and that nobody was promised, the longest unused first; of equals
-   * in no order. `after`: the last one of the page before.
+   * Loose content that is cached, clear, and that nobody was promised, the longest unused first; of
+   * equals in no order. `after`: the last one of the page before.
    */
   listLoose(
     page: AsOf & {
@@ -113,8 +111,8 @@ export interface SpaceReads {
     },
   ): Promise<readonly LooseContent[]>
   /**
-   * What has been loose since before `beforeMs`, of either class, and nobody was promised, the
-   * longest first; of equals in no order.
+   * What has been loose since before `beforeMs`, of either class, that is clear and nobody was
+   * promised, the longest first; of equals in no order.
    */
   listLooseSince(
     page: AsOf & {
@@ -155,9 +153,9 @@ export interface SpaceReads {
 export interface SpaceWrites {
   /**
    * Lets loose content go, and with it what becomes loose by that. Passed over is what is needed by
-   * then, is promised or leased to somebody, or is kept and to be `evicted`. MUST resolve to what
-   * has left by each of the digests, in their order, itself first: nothing by one that is passed
-   * over, is not here, or left with one before it.
+   * then, is promised or leased to somebody, is unclear, or is kept and to be `evicted`. MUST
+   * resolve to what has left by each of the digests, in their order, itself first: nothing by one
+   * that is passed over, is not here, or left with one before it.
    */
   letGo(record: LetGo): Promise<readonly (readonly Leaves[])[]>
   /**
@@ -185,9 +183,15 @@ export interface SpaceWrites {
    */
   putBack(times: PutBack): Promise<void>
   /**
-   * Files without rows count as cached content that belongs to nobody. No effect on what is here.
+   * Files without rows count as cached content that belongs to nobody. `isUnclear`: something that
+   * is lost may need them, so that they MUST NOT leave; default false. No effect on what is here.
    */
-  adopt(files: readonly FoundFile[], atMs: number): Promise<void>
+  adopt(files: readonly FoundFile[], atMs: number, isUnclear?: boolean): Promise<void>
+  /**
+   * Every file has a row. `isAllFound`: and facts say no more than the catalog, so that nothing is
+   * unclear any more. MUST resolve to whether it is to be called again for the rest of it.
+   */
+  noteStock(isAllFound: boolean): Promise<boolean>
   /**
    * Forgets what is not here and was not asked for lately: tags that point to it, memberships that
    * nothing there lists, what deletes took along; lists of upstreams; and repositories that have

@@ -77,7 +77,11 @@ export interface Catalog extends CatalogReads, CatalogWrites {
    * are to be recorded before anybody asks.
    */
   readonly rebuilt: boolean
-  markRebuilt(): Promise<void>
+  /**
+   * Not `isAllFound`: facts say more than could be recorded. What is here by now, and what comes
+   * until `noteStock`, may be of that, and MUST NOT leave: it is unclear.
+   */
+  markRebuilt(isAllFound: boolean): Promise<void>
   /** Waits for what was asked before, then closes. Later calls reject. */
   close(): Promise<void>
 }

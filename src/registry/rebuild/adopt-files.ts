@@ -13,6 +13,16 @@ export interface AdoptParts {
   readonly catalog: Catalog
 }
 
+export interface Adopting {
+  readonly atMs: number
+  /**
+   * The catalog knows what facts tell of. Else one of the files may be of a manifest that is lost,
+   * and none leaves until that is found.
+   */
+  readonly isAllFound: boolean
+  readonly signal: AbortSignal
+}
+
 export interface AdoptedFiles {
   readonly files: number
   readonly bytes: number
@@ -28,12 +38,12 @@ const PAGE_FILES = 256
  */
 export async function adoptFiles(
   { content, store, catalog }: AdoptParts,
-  { atMs, signal }: { readonly atMs: number; readonly signal: AbortSignal },
+  { atMs, isAllFound, signal }: Adopting,
 ): Promise<AdoptedFiles> {
   const found = { files: 0, bytes: 0 }
   let page: Digest[] = []
   const adopt = async () => {
-    const adopted = await content.adopt(page, atMs)
+    const adopted = await content.adopt(page, { atMs, isUnclear: !isAllFound })
     page = []
     found.files += adopted.length
     for (const { sizeBytes } of adopted) found.bytes += sizeBytes
@@ -44,5 +54,6 @@ export async function adoptFiles(
     if (page.length === PAGE_FILES) await adopt()
   }
   await adopt()
+  while (await catalog.noteStock(isAllFound)) signal.throwIfAborted()
   return found
 }

@@ -58,12 +58,12 @@ type Counts = { -readonly [Each in keyof RebuildReport]: RebuildReport[Each] }
  * @throws StoreError
  */
 export async function rebuildCatalog(parts: RebuildParts): Promise<RebuildReport> {
-  const { catalog, clock } = parts
+  const { catalog, clock, facts } = parts
   const startMs = clock.monotonicMs()
   const counts = noCounts()
   if (catalog.rebuilt) return counts
   await rebuild(parts, counts)
-  await catalog.markRebuilt()
+  await catalog.markRebuilt(counts.lost === 0 && !facts.hasFailed)
   return { ...counts, isDone: true, durationMs: clock.monotonicMs() - startMs }
 }
 

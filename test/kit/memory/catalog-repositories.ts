@@ -95,6 +95,10 @@ export class MemoryRepositories {
   readonly recorded = new Set<Digest>()
   /** What manifests list and do not need: registries that do not share did not deliver it. */
   readonly unneeded = new Map<Digest, ReadonlySet<Digest>>()
+  /** What is here and may be of something that is lost. */
+  readonly unclear = new Set<Digest>()
+  /** So is what comes. */
+  isTakingStock = false
   /** Manifests that were given to a registry that shares, when needs were settled last. */
   #shared: ReadonlySet<Digest> = new Set()
   /** Manifests of which only a client has said what they list. */
@@ -334,6 +338,7 @@ export class MemoryRepositories {
     const { digest, sizeBytes, atMs } = content
     const before = this.contents.get(digest)
     this.recorded.add(digest)
+    if (this.isTakingStock) this.unclear.add(digest)
     this.contents.set(digest, {
       digest,
       sizeBytes,

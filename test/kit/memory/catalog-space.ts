@@ -59,6 +59,8 @@ export class MemorySpace {
     }
     for (const digest of this.#looseAt.keys())
       if (!present.has(digest)) this.#looseAt.delete(digest)
+    for (const digest of this.#all.unclear)
+      if (!present.has(digest)) this.#all.unclear.delete(digest)
     this.#refs = refs
     this.#present = present
     this.#promised = promised
@@ -137,7 +139,8 @@ export class MemorySpace {
   readonly #isLoose = (digest: Digest) => (this.#all.refs().get(digest) ?? 0) === 0
 
   stampLoose(atMs: number): void {
-    for (const [digest, at] of this.#looseAt) if (at === UNKNOWN) this.#looseAt.set(digest, atMs)
+    for (const [digest, at] of this.#looseAt)
+      if (at === UNKNOWN && !this.#all.unclear.has(digest)) this.#looseAt.set(digest, atMs)
   }
 
   finishLeaving(digests: readonly Digest[]): void {
@@ -168,9 +171,10 @@ export class MemorySpace {
     return isEdge || this.#all.all().some(([, state]) => isNamedIn(state, digest))
   }
 
-  adopt(files: readonly FoundFile[], atMs: number): void {
+  adopt(files: readonly FoundFile[], atMs: number, isUnclear = false): void {
     for (const { digest, sizeBytes } of files)
-      if (!this.#all.contents.has(digest))
+      if (!this.#all.contents.has(digest)) {
+        if (isUnclear) this.#all.unclear.add(digest)
         this.#all.setPresent({
           digest,
           sizeBytes,
@@ -179,6 +183,19 @@ export class MemorySpace {
           createdAtMs: 0,
           atMs,
         })
+      }
+  }
+
+  /** Some facts could not be recorded. */
+  beginStock(): void {
+    this.#all.isTakingStock = true
+    for (const digest of this.#all.contents.keys()) this.#all.unclear.add(digest)
+  }
+
+  noteStock(isAllFound: boolean): boolean {
+    this.#all.isTakingStock = false
+    if (isAllFound) this.#all.unclear.clear()
+    return false
   }
 
   /** All at once: in memory there is no telling how far it has come. */
@@ -224,9 +241,11 @@ export class MemorySpace {
     for (const [, { leases }] of this.#all.all())
       for (const [digest, untilMs] of leases)
         leases.set(digest, Math.min(untilMs, nowMs + longestMs))
-    for (const [digest, at] of this.#looseAt) if (at > nowMs) this.#looseAt.set(digest, nowMs)
+    for (const [digest, at] of this.#looseAt)
+      if (at > nowMs && !this.#all.unclear.has(digest)) this.#looseAt.set(digest, nowMs)
     for (const content of this.#all.contents.values()) {
       const isLoose = (this.#refs.get(content.digest) ?? 0) === 0
+      if (this.#all.unclear.has(content.digest)) continue
       if (isLoose && content.contentClass === 'cached' && content.lastUsedAtMs > nowMs)
         this.#all.contents.set(content.digest, { ...content, lastUsedAtMs: nowMs })
     }
@@ -240,13 +259,13 @@ export class MemorySpace {
   }
 
   #looseOf(content: RecordedContent): LooseContent {
-    const { digest, sizeBytes, contentClass, lastUsedAtMs, createdAtMs } = content
+    const { digest, sizeBytes, contentClass, lastUsedAtMs } = content
     const looseAtMs = this.#looseAt.get(digest) || undefined
-    const isAdopted = createdAtMs === 0
-    return { digest, sizeBytes, contentClass, lastUsedAtMs, looseAtMs, isAdopted }
+    return { digest, sizeBytes, contentClass, lastUsedAtMs, looseAtMs }
   }
 
   isPromised(digest: Digest, { leasesOverMs = Number.NEGATIVE_INFINITY }: AsOf = {}): boolean {
+    if (this.#all.unclear.has(digest)) return true
     const states = this.#all.all().map(([, state]) => state)
     return states.some(
       ({ pending, leases }) =>

@@ -88,9 +88,10 @@ export function createMemoryCatalog(options: MemoryCatalogOptions = {}): Catalog
     get rebuilt() {
       return isRebuilt
     },
-    markRebuilt: async () => {
+    markRebuilt: async isAllFound => {
       assertOpen()
       isRebuilt = true
+      if (!isAllFound) space.beginStock()
     },
     sequence: () => {
       assertOpen()
@@ -348,7 +349,8 @@ function writesOn({
       space.putBack(times)
       followers.putBack(times.nowMs)
     },
-    adopt: (files, atMs) => space.adopt(files, atMs),
+    adopt: (files, atMs, isUnclear) => space.adopt(files, atMs, isUnclear),
+    noteStock: isAllFound => space.noteStock(isAllFound),
     evictImage: eviction => images.evictImage(eviction),
     trimGhosts: roomBytes => images.trimGhosts(roomBytes),
   }

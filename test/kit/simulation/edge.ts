@@ -149,8 +149,8 @@ export function startEdge(world: World): Edge {
 /** As after each start. */
 async function takeStock(registry: RunningRegistry): Promise<void> {
   const { signal } = new AbortController()
-  await registry.compareFacts(signal)
-  await registry.adoptFiles(signal)
+  const { lost } = await registry.compareFacts(signal)
+  await registry.adoptFiles({ isAllFound: lost === 0, signal })
 }
 
 const ROUTES = {

@@ -243,7 +243,7 @@ t.test('a catalog that is begun anew is to be rebuilt until that was done', asyn
   await first.close()
   const second = (await openCatalog(t, directory)).catalog
   t.equal(second.rebuilt, false, 'whatever is in it by now')
-  await second.markRebuilt()
+  await second.markRebuilt(true)
   await second.close()
   t.equal((await openCatalog(t, directory)).catalog.rebuilt, true)
 })

@@ -11,6 +11,9 @@ import { statementsOf } from '../../kit/catalog-statements.ts'
 /** Of these there may be 10^6 rows; of what leaves, 10^5. */
 const LARGE = ['content', 'edge', 'repository_content', 'tag', 'taken', 'promised', 'leaving']
 
+/** Once, before anybody asks, where something that was pushed is lost. */
+const WHOLE = /^UPDATE content SET unclear = 1 /
+
 /** In the order of loops, the outer one first. */
 function planOf(database: Database, sql: string): readonly string[] {
   const explain = database.prepare(`EXPLAIN QUERY PLAN ${sql}`)
@@ -34,6 +37,7 @@ t.test('R379: what is read and written of the catalog is found by its keys', asy
   const statements = statementsOf(database)
   t.ok(statements.length > 100)
   for (const sql of statements) {
+    if (WHOLE.test(sql)) continue
     const names = namesOf(sql)
     const scanned = planOf(database, sql).filter(step => {
       const [, name = ''] = /^SCAN (\w+)/.exec(step) ?? []

@@ -19,7 +19,8 @@ function createWorld() {
     disk.blobs.set(digest, bytes)
     return digest
   }
-  const adopt = (signal = new AbortController().signal) => adoptFiles(parts, { atMs: 7, signal })
+  const adopt = (signal = new AbortController().signal) =>
+    adoptFiles(parts, { atMs: 7, isAllFound: true, signal })
   return { ...parts, disk, leave, adopt }
 }
 
@@ -67,7 +68,7 @@ t.test('R334: a file that the listing tells of twice holds nobody up', async t =
   }
   const { signal } = new AbortController()
   const parts = { catalog, content, store: twice }
-  t.match(await adoptFiles(parts, { atMs: 7, signal }), { files: 1 })
+  t.match(await adoptFiles(parts, { atMs: 7, isAllFound: true, signal }), { files: 1 })
   t.ok(
     await content.recordHere({ repository, digest, atMs: 8, hold: 'nothing' }),
     'its turn is free',
@@ -99,15 +100,14 @@ t.test('R334: it waits for whoever is about to write the row', async t => {
 t.test(
   'R431: while facts tell of more than the catalog, what was adopted does not leave',
   async t => {
-    let isLacking = true
-    const engine = createEngine({ lacksFacts: () => isLacking, maxStorageBytes: 4096 })
+    const engine = createEngine({ maxStorageBytes: 4096 })
     const { registry, catalog, disk, clock } = engine
     const { signal } = new AbortController()
     const run = { signal, dryRun: false, progress: () => {}, pause: async () => {} }
     const bytes = Buffer.from('perhaps of a manifest that is lost')
     const digest = digestOf(bytes)
     disk.blobs.set(digest, bytes)
-    await registry.adoptFiles(signal)
+    await registry.adoptFiles({ isAllFound: false, signal })
     await clock.advance(2 * UNUSED_MS)
     const take = async () => {
       const collected = await registry.collect(run)
@@ -116,7 +116,7 @@ t.test(
     }
     t.equal(await take(), 0)
     t.match(await catalog.findContent(digest), { contentClass: 'cached' })
-    isLacking = false
+    await registry.adoptFiles({ isAllFound: true, signal })
     t.equal(await take(), 1)
     t.equal(disk.blobs.has(digest), false)
   },

@@ -62,7 +62,7 @@ for (const { name, work } of WORKS)
         if (!breaking.isBroken) break
         const next = createEngine({ after: engine }).registry
         await next.leaving.finish()
-        await next.adoptFiles(signal)
+        await next.adoptFiles({ isAllFound: true, signal })
         const rows = await catalog.listContent({ limit: 100 })
         const digests = rows.map(row => row.digest).sort()
         t.same([...disk.blobs.keys()].sort(), digests, `files are rows, broken at ${at}`)
