@@ -104,6 +104,12 @@ export class Tally {
   }
 }
 
+/** With one more thing to say. */
+export function alsoNoted(result: JobResult, note: string | undefined): JobResult {
+  if (note === undefined) return result
+  return { ...result, note: result.note === undefined ? note : `${result.note}; ${note}` }
+}
+
 /** How a run ended. */
 export const JOB_OUTCOMES = ['done', 'cancelled', 'failed'] as const
 export type JobOutcome = (typeof JOB_OUTCOMES)[number]

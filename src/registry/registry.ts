@@ -50,6 +50,7 @@ import { showAtUpstream } from './push/show-at-upstream.ts'
 import { startUpload } from './upload/start-upload.ts'
 import { Uploads } from './upload/uploads.ts'
 import { Turns } from '../async/turns.ts'
+import type { Unclear } from './unclear-repositories.ts'
 import { Uses } from './uses.ts'
 import { UpstreamLists } from './pull/upstream-lists.ts'
 import { WantOfSpace } from './space/want-of-space.ts'
@@ -200,10 +201,12 @@ function besideClients(parts: Parts): Omit<RunningRegistry, keyof Registry> {
   const oldDeletes = new OldDeletes(manifestPushes)
   const graces = new Graces({ ...deps, graceMs: graceOf(deps) })
   const time = new TimeKeeper(deps)
+  let leftAlone: Unclear = new Set()
   const retaining = {
     ...manifestPushes,
     usesWritten: () => uses.flush(),
     timeRun: () => time.asOfNow(),
+    leavesAlone: (unclear: Unclear) => (leftAlone = unclear),
   }
   return {
     turns,
@@ -240,6 +243,8 @@ function besideClients(parts: Parts): Omit<RunningRegistry, keyof Registry> {
     noteTime: () => time.write(),
     graceLeftMs: () => graces.leftMs(),
     whatWaits: () => whatWaits(collecting(parts, graces)),
+    isLeftAlone: repository =>
+      typeof leftAlone === 'string' || leftAlone.has(repositoryKey(repository)),
     retain: async (rules, run) => {
       try {
         return await retain(retaining, rules, run)

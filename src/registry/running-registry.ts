@@ -130,6 +130,8 @@ export interface RunningRegistry extends Registry {
   timeRun(): Promise<TimeRun>
   /** See `write` in retain/time-keeper.ts. @throws StoreError */
   noteTime(): Promise<void>
+  /** Has the last run of `retain` in this process left it alone, not knowing enough of it? */
+  isLeftAlone(repository: Repository): boolean
   /** See retain/retain.ts. @throws StoreError */
   retain(rules: () => RetentionRules, run: JobRun): Promise<JobResult>
   /**

@@ -16,15 +16,14 @@ export interface UnclearDeps {
 /** With more nothing can be told. */
 const UNCLEAR_MAX = 10_000
 
-/**
- * `all`: every fact that there is, as `facts` lists them. Undefined when that cannot be told: one
- * that cannot be read may be of any repository.
- * @throws StoreError
- */
+/** Which they are, or why that cannot be told: a fact that is unreadable may be of any. */
+export type Unclear = ReadonlySet<RepositoryKey> | 'unreadable' | 'too many'
+
+/** `all`: every fact that there is, as `facts` lists them. @throws StoreError */
 export async function unclearRepositories(
   deps: UnclearDeps,
   all: AsyncIterable<Fact>,
-): Promise<ReadonlySet<RepositoryKey> | undefined> {
+): Promise<Unclear> {
   const { facts } = deps
   const unclear = new Set<RepositoryKey>()
   const unreadable = facts.unreadable
@@ -32,9 +31,9 @@ export async function unclearRepositories(
     const key = repositoryOf(fact)
     if (unclear.has(key) || (await isKnown(deps, fact))) continue
     if (await isUnclear(deps, fact)) unclear.add(key)
-    if (unclear.size > UNCLEAR_MAX) return undefined
+    if (unclear.size > UNCLEAR_MAX) return 'too many'
   }
-  return facts.unreadable === unreadable ? unclear : undefined
+  return facts.unreadable === unreadable ? unclear : 'unreadable'
 }
 
 /** In its turn: whoever is pushing has told the facts, and will tell the catalog. */

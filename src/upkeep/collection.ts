@@ -1,7 +1,7 @@
 // The job `gc`: takes away what nothing needs any more. What that is, is the registry's part; this
 // is when: as the configuration says, and as soon as the grace of something is over, so that what a
 // delete gives back does not wait for the next pass.
-import type { Job, JobResult, JobRun } from '../registry/job.ts'
+import { alsoNoted, type Job, type JobResult, type JobRun } from '../registry/job.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { Schedule, Scheduling } from './jobs.ts'
 
@@ -48,14 +48,14 @@ export class Collection implements Job, Scheduling {
 
   async run(run: JobRun): Promise<JobResult> {
     const { collect, clock } = this.#deps
-    if (run.dryRun) return { ...(await collect(run)), ...whatWaits(await this.#leftMs()) }
+    if (run.dryRun) return alsoNoted(await collect(run), whatWaits(await this.#leftMs()))
     // One that fails is tried again at the pace of the configuration.
     this.#dueMs = undefined
     this.#isChanged = false
     const result = await collect(run)
     this.#endedMs = clock.monotonicMs()
     await this.loosened()
-    return { ...result, ...whatWaits(await this.#leftMs()) }
+    return alsoNoted(result, whatWaits(await this.#leftMs()))
   }
 
   /**
@@ -91,11 +91,9 @@ export class Collection implements Job, Scheduling {
 }
 
 /** Whoever deleted to make room looks here for the bytes, and finds that nothing went. */
-function whatWaits(leftMs: number | undefined): Pick<JobResult, 'note'> {
+function whatWaits(leftMs: number | undefined): string | undefined {
   // Over already: a dry run has named it among what would go.
-  if (leftMs === undefined || leftMs <= 0) return {}
+  if (leftMs === undefined || leftMs <= 0) return undefined
   const minutes = Math.max(1, Math.ceil(leftMs / MINUTE_MS))
-  return {
-    note: `what was deleted stays until storage.gc.delay is over, for pushes that count on it: the next of it goes within ${minutes} min`,
-  }
+  return `what was deleted stays until storage.gc.delay is over, for pushes that count on it: the next of it goes within ${minutes} min`
 }

@@ -1,6 +1,12 @@
 // The job `retain`: what the operator's policies let go of what was pushed here. What that is, is
 // the registry's part; this is when, and by which policies.
-import { type AskedJob, type Job, refuseArgs } from '../registry/job.ts'
+import {
+  alsoNoted,
+  type AskedJob,
+  type JobResult,
+  type JobRun,
+  refuseArgs,
+} from '../registry/job.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { RetentionRules } from '../registry/retain/rules.ts'
 import type { Scheduling } from './jobs.ts'
@@ -10,6 +16,9 @@ import type { Scheduling } from './jobs.ts'
  * reload that changes what goes an operator has so long to see by a dry run what it will be.
  */
 const FIRST_AFTER_MS = 5 * 60_000
+
+const CUT_OFF =
+  'a reload has changed storage.retention or storage.gc.delay: nothing more went by what held before'
 
 export interface RetentionSettings extends RetentionRules {
   /** From the start of one round to that of the next. */
@@ -22,15 +31,14 @@ export interface RetentionDeps {
   readonly clock: Pick<Clock, 'monotonicMs'>
   /** As they are now. */
   readonly settings: () => RetentionSettings
-  readonly retain: (
-    rules: () => RetentionRules,
-    run: Parameters<Job['run']>[0],
-  ) => ReturnType<Job['run']>
+  readonly retain: (rules: () => RetentionRules, run: JobRun) => Promise<JobResult>
 }
 
 export function createRetention({ clock, settings, retain }: RetentionDeps): AskedJob & Scheduling {
   let known = JSON.stringify(settings())
   let changedMs: number | undefined
+  /** What the last run was to take is left, since a reload came: another one takes it. */
+  let isCutOff = false
 
   /** Undefined: they are those of the start. */
   function findChange(): number | undefined {
@@ -47,19 +55,26 @@ export function createRetention({ clock, settings, retain }: RetentionDeps): Ask
       const { policies, intervalMs: everyMs, dryRun } = settings()
       if (policies.length === 0) return undefined
       const firstAfterMs = Math.min(FIRST_AFTER_MS, everyMs)
-      const schedule = { everyMs, firstAfterMs, dryRun }
+      const schedule = { everyMs, firstAfterMs, dryRun, ...(isCutOff && { dueMs: 0 }) }
       return since === undefined ? schedule : { ...schedule, notBeforeMs: since + firstAfterMs }
     },
     workOf: args => {
       refuseArgs('retain', args)
       // It may wait for another run, and a reload come meanwhile.
       const asked = JSON.stringify(settings())
-      const rules = () => {
-        const now = settings()
-        // What is other now takes nothing either before a dry run can tell of it.
-        return JSON.stringify(now) === asked ? now : { ...now, policies: [] }
+      const run = async (run: JobRun) => {
+        let isOther = false
+        const rules = () => {
+          const now = settings()
+          isOther ||= JSON.stringify(now) !== asked
+          // What is other now takes nothing either before a dry run can tell of it.
+          return isOther ? { ...now, policies: [] } : now
+        }
+        const result = await retain(rules, run)
+        if (run.dryRun === settings().dryRun) isCutOff = isOther
+        return isOther ? alsoNoted(result, CUT_OFF) : result
       }
-      return { about: asked, run: run => retain(rules, run) }
+      return { about: asked, run }
     },
   }
 }

@@ -467,6 +467,12 @@ const PLATFORM: readonly Row[] = [
   [342, 'P1', 'a dry run of retention tells what the run then does, why, and what it frees'],
   [343, 'P1', 'an operator sees what holds an image, and how many leave before it'],
   [344, 'P1', 'an operator sees what left and why, and how long the cache remembers'],
+  [
+    622,
+    'P1',
+    'an operator is told why retention or a collection takes nothing, whatever the cause',
+  ],
+  [623, 'P1', 'a round of retention that a reload cuts off is made up for, not left to the next'],
   [345, 'P1', 'an operator sees which line of a policy holds a tag, and when it goes'],
   [482, 'P1', 'credentials that an upstream does not take are seen in check and status'],
   [483, 'P2', 'what is said of a list of the configuration names its items as they are written'],

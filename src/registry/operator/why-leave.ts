@@ -47,7 +47,7 @@ const WHY_FOLLOWING =
   'what listed it, or what it is about, was deleted: it goes when storage.gc.delay is over, unless a tag, another image or a pin reaches it by then'
 
 export async function explainLeaving(
-  deps: Pick<OperatorDeps, 'catalog' | 'pins' | 'clock' | 'retention' | 'registry'>,
+  deps: Pick<OperatorDeps, 'catalog' | 'pins' | 'clock' | 'retention' | 'registry' | 'jobs'>,
   { repository, digest, tag }: FoundImage,
 ): Promise<Leaving> {
   if (digest === undefined)
@@ -86,7 +86,7 @@ export async function explainLeaving(
 
 /** Nothing is said where there are no policies at all. */
 async function judged(
-  { catalog, pins, clock, retention, registry }: Parameters<typeof explainLeaving>[0],
+  { catalog, pins, clock, retention, registry, jobs }: Parameters<typeof explainLeaving>[0],
   image: Retained,
 ): Promise<{ readonly outlook: Outlook | undefined; readonly sentences: readonly string[] }> {
   const rules = retention()
@@ -94,7 +94,15 @@ async function judged(
   if (rules.policies.length === 0) return { outlook: undefined, sentences: [] }
   const timeRun = await registry.timeRun()
   const outlook = await outlookOf({ catalog, pins, nowMs, timeRun }, rules, image)
-  return { outlook, sentences: [retentionText(outlook, { dryRun: rules.dryRun, nowMs })] }
+  const job = jobs.list().jobs.find(({ name }) => name === 'retain')
+  const next = {
+    dryRun: rules.dryRun,
+    isPaused: job?.isPaused ?? false,
+    isLeftAlone: registry.isLeftAlone(image.repository),
+    atMs: job?.nextAtMs,
+    nowMs,
+  }
+  return { outlook, sentences: [retentionText(outlook, next)] }
 }
 
 function pinned({ selector, from }: Pin): string {

@@ -78,20 +78,35 @@ async function endOf(
   return undefined
 }
 
+/** When the job runs that goes by the policies, and what it would do. */
+export interface NextRun {
+  readonly dryRun: boolean
+  readonly isPaused: boolean
+  /** The last one has left the repository alone: see Unclear. */
+  readonly isLeftAlone: boolean
+  /** Undefined: not by itself. */
+  readonly atMs: number | undefined
+  readonly nowMs: number
+}
+
 /** A sentence for people. */
-export function retentionText(
-  outlook: Outlook | undefined,
-  { dryRun, nowMs }: { readonly dryRun: boolean; readonly nowMs: number },
-): string {
+export function retentionText(outlook: Outlook | undefined, next: NextRun): string {
   if (outlook === undefined) return 'no policy of storage.retention is about it'
   const { kind, reason, untilMs } = outlook
-  if (kind === 'go')
-    return dryRun
-      ? `storage.retention lets it go, but storage.retention.dryrun is on: ${reason}`
-      : `storage.retention lets it go when "retain" runs next: ${reason}`
+  const { nowMs } = next
+  if (kind === 'go') return `storage.retention lets it go${whenText(next)}: ${reason}`
   const end =
     untilMs === undefined
       ? ''
       : `; unless it is pushed or pulled again it goes in ${spanText(untilMs - nowMs)}`
   return `storage.retention keeps it: ${reason}${end}`
+}
+
+function whenText({ dryRun, isPaused, isLeftAlone, atMs, nowMs }: NextRun): string {
+  if (dryRun) return ', but storage.retention.dryrun is on'
+  if (isLeftAlone)
+    return ', but the last run left this repository alone, since something of it is lost or cannot be read: the log names it'
+  if (isPaused) return ', but "retain" is paused until "entrepot jobs resume retain"'
+  const inText = atMs === undefined ? '' : `, in ${spanText(Math.max(0, atMs - nowMs))}`
+  return ` when "retain" runs next${inText}`
 }

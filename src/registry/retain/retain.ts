@@ -14,7 +14,7 @@ import {
 } from '../../oci/reference.ts'
 import { Pieces } from '../pieces.ts'
 import type { Fact } from '../ports/facts.ts'
-import { unclearRepositories } from '../unclear-repositories.ts'
+import { type Unclear, unclearRepositories } from '../unclear-repositories.ts'
 import { type DeleteManifestDeps, removeManifest, removeTag } from '../delete/delete-manifest.ts'
 import { type JobResult, type JobRun, Tally } from '../job.ts'
 import type { Pins } from '../pins/pins.ts'
@@ -42,12 +42,17 @@ const JUDGED_TIMES_MAX = 3
 const LOGGED_MAX = 20
 
 const LEFT = 'repositories of which something is lost were left alone: the log names them'
-const ALL_LEFT = 'nothing was judged, since a file in facts/ cannot be read: the log names it'
+const ALL_LEFT = {
+  unreadable: 'nothing was judged, since a file in facts/ cannot be read: the log names it',
+  'too many': 'nothing was judged, since of too many repositories something is lost: see the log',
+}
 
 export interface RetainDeps extends DeleteManifestDeps {
   readonly note: NoteEvent
   /** Resolves when what was used until now is in the catalog, or lost. */
   readonly usesWritten: () => Promise<void>
+  /** Told, by each run, what it takes nothing from, for want of knowledge. MUST NOT throw. */
+  readonly leavesAlone: (unclear: Unclear) => void
   /** Until now. @throws StoreError */
   readonly timeRun: () => Promise<TimeRun>
   /** Default: nothing is pinned. */
@@ -78,9 +83,10 @@ export async function retain(
   if (rules().policies.length === 0) return tally.result()
   const loosened = new Loosened(deps.catalog)
   const unclear = await unclearRepositories(deps, factsOf(deps, run))
-  if (unclear === undefined) {
+  deps.leavesAlone(unclear)
+  if (typeof unclear === 'string') {
     deps.note({ kind: 'too unclear to retain', repository: undefined })
-    return { ...tally.result(), note: ALL_LEFT }
+    return { ...tally.result(), note: ALL_LEFT[unclear] }
   }
   const timeRun = await deps.timeRun()
   const parts = { ...deps, rules, run, tally, loosened, timeRun, nowMs: deps.clock.nowMs() }

@@ -91,8 +91,9 @@ t.test(
     // A round would take it away.
     await run('jobs', 'pause', 'retain')
     await edge.pass(20 * DAY_MS)
-    const goes = 'storage.retention lets it go when "retain" runs next: none of keeptags[1], [2]'
+    const goes = 'storage.retention lets it go, but "retain" is paused until "entrepot jobs resume'
     t.match(await why(`${app}:v1`), goes)
+    t.match(await why(`${app}:v1`), 'resume retain": none of keeptags[1], [2]')
     await run('jobs', 'resume', 'retain')
     await run('retain')
     t.match(await why(`${app}:v1`), 'the tag is not at this edge')

@@ -12,6 +12,8 @@ import { Pins } from '../../../src/registry/pins/pins.ts'
 import type { Catalog } from '../../../src/registry/ports/catalog.ts'
 import type { FactStore } from '../../../src/registry/ports/facts.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
+import { Jobs } from '../../../src/upkeep/jobs.ts'
+import { LastRuns } from '../../../src/upkeep/last-runs.ts'
 import { beforeCall } from '../../kit/before-call.ts'
 import {
   createEngine,
@@ -500,7 +502,8 @@ t.test('an operator is told of an image that it goes with its index', async t =>
   const why = async () => {
     const { reference } = digested(one.manifest.digest)
     const found = { image: 'app', repository: app, reference, digest: reference.digest }
-    const deps = { ...engine, pins: new Pins(engine), retention }
+    const jobs = new Jobs([], { ...engine, note: () => {}, lastRuns: new LastRuns(engine.catalog) })
+    const deps = { ...engine, pins: new Pins(engine), retention, jobs }
     return (await explainLeaving(deps, { ...found, tag: undefined })).sentences
   }
   t.match(await why(), [/^it was pushed here and has no other home/])

@@ -83,6 +83,27 @@ t.test('R425: nothing goes anywhere while a fact cannot be read', async t => {
   t.equal((await retain(engine)).count, 2)
 })
 
+t.test(
+  'R622: nor where very many repositories are unclear, and that is told as what it is',
+  async t => {
+    const engine = await withUntagged()
+    for (let at = 0; at <= 10_000; at += 1)
+      await engine.facts.write([
+        {
+          kind: 'tag',
+          repository: repositoryKey(localOf(`lost/${at}`)),
+          tag: parseTag('v1'),
+          digest: lost,
+          atMs: 1,
+        },
+      ])
+    const { count, note } = await retain(engine)
+    t.equal(count, 0)
+    t.match(note, /too many repositories/)
+    t.ok(engine.registry.isLeftAlone(app))
+  },
+)
+
 async function push(edge: TestEdge, { digest, mediaType, bytes }: Document, tag?: string) {
   const path = `/v2/localhost/app/manifests/${tag ?? digest}`
   const put = { headers: { 'content-type': mediaType }, body: bytes }
@@ -119,6 +140,9 @@ t.test('R425: children of an index outlive a catalog that was built without it',
   await clock.advance(5 * DAY_MS)
   const { stdout } = await runCli(['retain', '--socket', next.socket])
   t.match(stdout, 'left alone')
+  const child = `localhost/app@${children[0]?.manifest.digest}`
+  const why = await runCli(['why', child, '--socket', next.socket])
+  t.match(why.stdout, /lets it go, but the last run left this repository alone, since/)
   await next.stop()
 
   // From the backup.

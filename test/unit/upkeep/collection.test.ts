@@ -6,6 +6,7 @@ import type { Digest } from '../../../src/oci/digest.ts'
 import { Collection } from '../../../src/upkeep/collection.ts'
 import { Jobs } from '../../../src/upkeep/jobs.ts'
 import { LastRuns } from '../../../src/upkeep/last-runs.ts'
+import { createManualClock } from '../../kit/manual-clock.ts'
 import { createEngine, type Engine, type LeftBehind, localOf } from '../../kit/engine.ts'
 import { pushWhole } from '../../kit/upload-chunks.ts'
 
@@ -120,4 +121,19 @@ t.test('R471: a run that finds nothing tells of what waits, and for how long', a
   await world.clock.advance(12.5 * MINUTE_MS)
   t.match(await noteOf(true), /storage\.gc\.delay .* within 48 min/)
   t.match(await noteOf(false), /within 48 min/)
+})
+
+t.test('R622: what a pass says itself stands before what waits', async t => {
+  const gc = new Collection({
+    clock: createManualClock(),
+    intervalMs: () => DAY_MS,
+    collect: async () => ({ gone: [], count: 0, freedBytes: 0, note: 'one could not be taken' }),
+    graceLeftMs: async () => 12 * MINUTE_MS,
+    rescheduled: () => {},
+  })
+  const { signal } = new AbortController()
+  for (const dryRun of [true, false]) {
+    const { note } = await gc.run({ signal, dryRun, progress: () => {}, pause: async () => {} })
+    t.match(note, /^one could not be taken; what was deleted stays .* within 12 min$/)
+  }
 })

@@ -129,3 +129,43 @@ for (const [what, change] of CHANGES)
     ]
     t.same(given, expected, 'the dry run, the one that was due, and what was asked for since')
   })
+
+t.test('R623: a round that a reload cuts off is made up for when its wait is over', async t => {
+  const clock = createManualClock()
+  let settings: RetentionSettings = {
+    delayMs: 1,
+    intervalMs: HOUR_MS,
+    dryRun: false,
+    policies: [policy],
+  }
+  const given: number[] = []
+  const begun = Promise.withResolvers<void>()
+  const goOn = Promise.withResolvers<void>()
+  const job = createRetention({
+    clock,
+    settings: () => settings,
+    retain: async rules => {
+      begun.resolve()
+      await goOn.promise
+      given.push(rules().policies.length)
+      return { gone: [], count: 0, freedBytes: 0 }
+    },
+  })
+  const deps = { clock, note: () => {}, lastRuns: new LastRuns(createMemoryCatalog()) }
+  const jobs = new Jobs([job], deps)
+  jobs.start()
+  t.teardown(() => jobs.stop())
+  await clock.advance(HOUR_MS / 12)
+  await begun.promise
+  settings = { ...settings, policies: [policy, policy] }
+  jobs.rescheduled()
+  goOn.resolve()
+  await clock.advance(HOUR_MS / 12 - 1)
+  t.same(given, [0])
+  await clock.advance(1)
+  t.same(given, [0, 2], 'and not an hour later')
+  await clock.advance(HOUR_MS - 1)
+  t.equal(given.length, 2)
+  await clock.advance(1)
+  t.equal(given.length, 3)
+})
