@@ -48,6 +48,7 @@ function writeText(context: CliContext, status: Status): void {
       : [['restart', `is waited for by ${status.needsRestart.join(', ')}`]]),
     ...describeReload(status),
     ['threads', describeThreads(status)],
+    ...describeCertificates(status),
     ['sending', describeSending(status)],
     ['content', describeContent(status)],
     [
@@ -148,6 +149,16 @@ function describeSending(status: Sending): string {
   return status.sending === 'sendfile'
     ? 'sendfile (large blobs go from their file to clients by the kernel)'
     : `plain (${WHY_PLAIN[status.plainBecause]})`
+}
+
+function describeCertificates({ certificates, nowMs }: Status): readonly string[][] {
+  if (certificates === undefined) return []
+  const { expiresAtMs, isRefused } = certificates
+  const day = new Date(expiresAtMs).toISOString().slice(0, 10)
+  const leftMs = expiresAtMs - nowMs
+  const when = leftMs <= 0 ? `expired on ${day}` : `expires on ${day}, in ${aboutSpan(leftMs)}`
+  const faulty = '; its files have changed and are faulty: "entrepot check" says how'
+  return [['certificate', `${when}${isRefused ? faulty : ''}`]]
 }
 
 function describeThreads({ threads: { configured, listening, deaths } }: Status): string {

@@ -83,7 +83,8 @@ function buildHttp(judge: Judge, settings: Settings): HttpConfig {
 function localPush({ http }: Settings, tls: TlsConfig | undefined): HttpConfig['localPush'] {
   if (http.localpush !== undefined) return http.localpush ? 'on' : 'set to false'
   if (http.host !== undefined) return 'public name'
-  return tls === undefined || tls.isForLoopback ? 'unsaid' : 'certificate'
+  const isForOthers = tls?.certificates.some(({ isForLoopback }) => !isForLoopback) === true
+  return isForOthers ? 'certificate' : 'unsaid'
 }
 
 /** What the operator calls this edge elsewhere need not be listed again. */

@@ -86,16 +86,24 @@ export interface HttpConfig extends Omit<Named<typeof HTTP_KEYS>, JudgedHttpKey>
 }
 
 export interface TlsConfig {
+  /** The first one is for whoever names none of the others. */
+  readonly certificates: readonly CertifiedKey[]
+  readonly minimumVersion: 'TLSv1.2' | 'TLSv1.3'
+}
+
+/** A certificate with its key, as their files were when they were read. */
+export interface CertifiedKey {
+  readonly certificateFile: string
+  readonly keyFile: string
   /** PEM, the server's first. */
   readonly certificate: string
   /** PEM. */
   readonly key: Secret
-  readonly minimumVersion: 'TLSv1.2' | 'TLSv1.3'
   /** Wall clock. */
   readonly expiresAtMs: number
   /** It is for this machine's loopback names and addresses alone. */
   readonly isForLoopback: boolean
-  /** Names and IPv4 addresses that it is for, without patterns. */
+  /** Names, also those with a pattern, and IPv4 addresses that it is for; in lower case. */
   readonly names: readonly string[]
 }
 

@@ -35,6 +35,7 @@ interface KeyMarks {
   readonly 'x-optional'?: boolean
   readonly 'x-as'?: string
   readonly 'x-any-key'?: string
+  readonly 'x-whole'?: boolean
   readonly description?: string
 }
 
@@ -119,6 +120,11 @@ export function mapOf<T>(
 ): Node<Record<string, T>> {
   const marks = { description, 'x-any-key': anyKey }
   return { ...marks, type: 'object', patternProperties: { '^.*$': entry } }
+}
+
+/** That it came or went is one change, and `reload` says whether that takes effect on SIGHUP. */
+export function whole<N extends KeySchema>(node: N, { reload }: { readonly reload: boolean }): N {
+  return { ...node, 'x-whole': true, 'x-reload': reload }
 }
 
 /** May be left out; then undefined. */

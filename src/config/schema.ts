@@ -1,13 +1,23 @@
 // Every configuration key that this version knows, and those of later versions by name. The types,
 // the validation, the JSON Schema and docs/configuration.md all come from this table.
 import { ADDRESS, BOOLEAN, BYTES, COUNT, DURATION, HOST, PATH, URL_TEXT } from './formats.ts'
-import { LEVEL, TLS_VERSION } from './word-formats.ts'
+import { LEVEL } from './word-formats.ts'
 import { SELECTOR } from './selectors.ts'
-import { group, type KeySchema, mapOf, optional, type Static, value, valuesOf } from './keys.ts'
+import {
+  group,
+  type KeySchema,
+  mapOf,
+  optional,
+  type Static,
+  value,
+  valuesOf,
+  whole,
+} from './keys.ts'
 import { ACCESS_RULES } from './access-schema.ts'
 import { AUTH } from './auth-schema.ts'
 import { REPOSITORY_RULES } from './repository-schema.ts'
 import { STORAGE } from './storage-schema.ts'
+import { TLS_KEYS } from './tls-schema.ts'
 import { FRESHNESS_KEYS, UPSTREAM_KEYS } from './upstream-schema.ts'
 
 const HOUR_MS = 3_600_000
@@ -82,23 +92,7 @@ export const HTTP_KEYS = {
     }),
   ),
   tls: optional(
-    group('TLS on this listener. Without it, plain HTTP.', {
-      certificate: value(PATH, {
-        description:
-          'File with the certificate (PEM), followed by those that signed it; or the name of a systemd credential.',
-        reload: false,
-      }),
-      key: value(PATH, {
-        description:
-          'File with the private key (PEM), not encrypted; or the name of a systemd credential.',
-        reload: false,
-      }),
-      minimumtls: value(TLS_VERSION, {
-        description: 'The oldest version of TLS that clients may use.',
-        default: 'tls1.2',
-        reload: false,
-      }),
-    }),
+    whole(group('TLS on this listener. Without it, plain HTTP.', TLS_KEYS), { reload: false }),
   ),
   draintimeout: value(DURATION, {
     as: 'drainTimeoutMs',

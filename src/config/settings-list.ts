@@ -7,8 +7,8 @@ import { KEY_SCHEMA, type Settings } from './schema.ts'
 import { Secret } from './secret.ts'
 
 /**
- * Every key that has a value, and every upstream by itself (with the text `{}`), so that one
- * without further keys shows.
+ * Every key that has a value, and what comes and goes as a whole by itself (with the text `{}`), as
+ * every upstream does, so that one without further keys shows.
  * @param fileTexts what the files that keys name hold, by pathKey of the key
  */
 export function listSettings(
@@ -32,9 +32,9 @@ export function listSettings(
   }
   const visit = (schema: KeySchema, value: unknown, path: readonly string[]): void => {
     if (value === undefined) return
+    if (schema['x-whole'] === true) add(path, schema, { text: '{}' })
     const isLeaf = schema['x-format'] !== undefined || schema.items !== undefined
     if (isLeaf) return add(path, schema, textOf(schema, value))
-    if (path[0] === 'upstreams' && path.length === 2) add(path, schema, { text: '{}' })
     for (const [key, member] of Object.entries(value ?? {})) {
       const child = childSchema(schema, key)
       if (child !== undefined) visit(child, member, [...path, key])
@@ -94,9 +94,8 @@ export function compareConfigs(before: Config, after: Config): ConfigChange {
       (was !== undefined && is !== undefined && was.content.equals(is.content))
     )
       continue
-    // The whole upstream came or went, and has its own entry.
-    if (setting.path.length > 2 && setting.path[0] === 'upstreams' && !isInBoth(setting, old, now))
-      continue
+    // The whole of it came or went, and has its own entry.
+    if (wholesOf(setting).some(whole => old.has(whole) !== now.has(whole))) continue
     if (setting.reloadable) changed.push(formatPath(setting.path))
     else needsRestart.push(formatPath(setting.path))
   }
@@ -109,7 +108,7 @@ function byKey(config: Config): SettingsByKey {
   return new Map(config.settings.map(setting => [pathKey(setting.path), setting]))
 }
 
-function isInBoth({ path }: Setting, old: SettingsByKey, now: SettingsByKey): boolean {
-  const upstream = pathKey(path.slice(0, 2))
-  return old.has(upstream) && now.has(upstream)
+/** Keys of what it is a part of and what has an entry by itself, or may have. */
+function wholesOf({ path }: Setting): readonly string[] {
+  return path.slice(0, -1).map((_, at) => pathKey(path.slice(0, at + 1)))
 }

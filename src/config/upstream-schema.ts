@@ -17,7 +17,7 @@ import {
   URL_TEXT,
 } from './formats.ts'
 import { QUOTA } from './quota-schema.ts'
-import { group, groupsOf, optional, value, valuesOf } from './keys.ts'
+import { group, groupsOf, optional, value, valuesOf, whole } from './keys.ts'
 
 /** More sockets to one registry than this is an attack on it. */
 const MOST_CONNECTIONS = 256
@@ -267,7 +267,10 @@ const ALL_KEYS = {
   ...ROUTE_KEYS,
 }
 
-export const UPSTREAM_KEYS = group('One upstream registry. Every key may be left out.', ALL_KEYS)
+export const UPSTREAM_KEYS = whole(
+  group('One upstream registry. Every key may be left out.', ALL_KEYS),
+  { reload: true },
+)
 
 /** They say where one registry is and who the edge is there: no sense for all of them. */
 export const NOT_FOR_ANY = [

@@ -4,6 +4,7 @@
 
 import { SOURCES } from '../registry/answers.ts'
 import { AUTH_METRICS } from './auth-metrics.ts'
+import { TLS_METRICS } from './tls-metrics.ts'
 import { EVICTION_METRICS } from './eviction-metrics.ts'
 import { DROP_REASONS } from './log-output.ts'
 import type { MetricRow } from './metric-row.ts'
@@ -100,18 +101,7 @@ export const METRICS = {
     help: 'Such threads that ended by an error, with the connections they had. Each is started again.',
     labels: {},
   },
-  tlsFailures: {
-    name: 'entrepot_tls_failures_total',
-    type: 'counter',
-    help: 'Connections that ended before their TLS was agreed on: a client that does not trust the certificate, no common version, a scan.',
-    labels: {},
-  },
-  tlsCertificateExpires: {
-    name: 'entrepot_tls_certificate_expires_seconds',
-    type: 'gauge',
-    help: 'When the certificate that clients are shown expires, in seconds since 1970; 0 without TLS.',
-    labels: {},
-  },
+  ...TLS_METRICS,
   clientBytes: {
     name: 'entrepot_client_bytes_total',
     type: 'counter',

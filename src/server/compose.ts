@@ -14,6 +14,7 @@ import { listening, mustBeFree } from './listening.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { OpenAccounts } from './open-accounts.ts'
+import { OpenTls, type OpenTlsDeps } from './open-tls.ts'
 import { readDepartures, readGauges, readThreads, readTraffic } from './readings.ts'
 import type { Epochs } from '../registry/epochs.ts'
 import { createOperator, type Operator } from '../registry/operator/operator.ts'
@@ -42,13 +43,15 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
   const { clock } = surroundings
   const accounts = new OpenAccounts(config, { ...base, clock, changed: () => dataPort.renew() })
   undo.push(() => accounts.stop())
-  const dataPort: DataPort = new DataPort(config, { ...surroundings, ...base, accounts })
+  const tls = openTls(config, { ...base, clock, dataPort: () => dataPort })
+  undo.push(async () => tls?.stop())
+  const dataPort: DataPort = new DataPort(config, { ...surroundings, ...base, accounts, tls })
   undo.push(() => dataPort.end())
   const { readCached, sending, elsewhere } = dataPort
   const deps = { ...surroundings, ...base, readCached, elsewhere }
   const engine = await openEngine(config, deps)
-  const reloads = new Reloads(config, { engine, dataPort, accounts, epochs, logger, clock })
-  const operator = openOperator({ surroundings, metrics, engine, dataPort, reloads })
+  const reloads = new Reloads(config, { engine, dataPort, accounts, tls, epochs, logger, clock })
+  const operator = openOperator({ surroundings, metrics, engine, dataPort, reloads, tls })
   watchGauges(metrics, { engine, dataPort, clock })
 
   let draining = false
@@ -85,15 +88,38 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
   }
 }
 
+function openTls(
+  { http }: Config,
+  {
+    dataPort,
+    ...deps
+  }: Omit<OpenTlsDeps, 'changed' | 'ticketKeys'> & {
+    readonly dataPort: () => DataPort
+  },
+): OpenTls | undefined {
+  return (
+    http.tls &&
+    new OpenTls(http.tls, {
+      ...deps,
+      changed: () => dataPort().renew(),
+      ticketKeys: keys => dataPort().useTicketKeys(keys),
+    })
+  )
+}
+
 interface Running {
   readonly engine: Engine
   readonly dataPort: DataPort
 }
 
 function openOperator(
-  parts: Running & Pick<Base, 'surroundings' | 'metrics'> & { readonly reloads: Reloads },
+  parts: Running &
+    Pick<Base, 'surroundings' | 'metrics'> & {
+      readonly reloads: Reloads
+      readonly tls: OpenTls | undefined
+    },
 ): Operator {
-  const { surroundings, metrics, engine, dataPort, reloads } = parts
+  const { surroundings, metrics, engine, dataPort, reloads, tls } = parts
   const { clock, hostname, version, pid } = surroundings
   return createOperator({
     ...engine,
@@ -106,6 +132,7 @@ function openOperator(
     pid,
     needsRestart: () => reloads.needsRestart,
     refusedReload: () => reloads.refused,
+    certificates: () => tls?.certificates,
     sending: dataPort.sending,
     threads: () => dataPort.serving,
     traffic: async () => {

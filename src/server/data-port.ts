@@ -12,7 +12,7 @@ import { CURSOR_KEY_BYTES } from '../http/cursor.ts'
 import { drain } from '../http/drain.ts'
 import { noteWaitingRoom, WaitingRoom } from '../http/places/waiting-room.ts'
 import { placesFor } from '../http/places/limit.ts'
-import type { TlsOptions, TlsTransport } from '../http/tls/tls.ts'
+import type { TlsTransport } from '../http/tls/tls.ts'
 import { listening, mustBeFree, portOf } from './listening.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
@@ -31,12 +31,11 @@ import {
 } from '../threads/http-threads.ts'
 import { createCountsMemory, sharedCounts } from '../threads/shared-counts.ts'
 import type { ThreadSettings } from '../threads/sides.ts'
-import { openTls } from './open-tls.ts'
 import { openThreadApp, readCachedFor, sendfileFor, type ThreadAppOptions } from './thread-app.ts'
-import { type AccountsState, type SettingsSurroundings, threadSettings } from './thread-settings.ts'
+import { type SettingsSurroundings, type StateOfFiles, threadSettings } from './thread-settings.ts'
 
 /** What Surroundings has as well is what it says there. */
-export interface DataPortDeps extends SettingsSurroundings {
+export interface DataPortDeps extends SettingsSurroundings, StateOfFiles {
   readonly logger: Logger
   readonly logDestination: { write(lines: string): void }
   readonly metrics: Metrics
@@ -46,8 +45,8 @@ export interface DataPortDeps extends SettingsSurroundings {
   readonly nodeVersion: string
   readonly memoryBytes: number
   readonly cores: number
-  /** In force now; `renew` takes them over when they change. */
-  readonly accounts: Accounts & AccountsState
+  /** In force now, as `tls` is; `renew` takes them over when they change. */
+  readonly accounts: Accounts & StateOfFiles['accounts']
   readonly native?: boolean | undefined
   /** See Coordinator. */
   readonly threadEntry?: URL
@@ -67,10 +66,8 @@ export class DataPort {
   readonly #further: HttpThreads | undefined
   readonly #placesMax: number
   readonly #waitingRoom: WaitingRoom
-  readonly #stopping = new AbortController()
   readonly #revision = new Revision()
   readonly #cursorKey = randomBytes(CURSOR_KEY_BYTES)
-  #tls: TlsOptions | undefined
   #transport: TlsTransport | undefined
   #config: Config
   #settings: ThreadSettings
@@ -93,7 +90,6 @@ export class DataPort {
       clock: deps.clock,
       note: noteWaitingRoom(deps.metrics, waiting => this.#othersWait(waiting)),
     })
-    this.#tls = this.#openTls()
     const further = Array.from({ length: this.#threads - 1 }, (_, at) => at + 1)
     if (further.length === 0) return
     this.#further = new HttpThreads(further, {
@@ -107,7 +103,7 @@ export class DataPort {
     return {
       threads: this.#threads,
       memoryBytes: this.#memoryBytes,
-      tls: this.#tls,
+      tls: this.#settings.tls,
       cursorKey: this.#cursorKey,
       native: this.#deps.native !== false,
     }
@@ -195,14 +191,24 @@ export class DataPort {
     return this.renew()
   }
 
-  /** The same of the accounts in force, in whose turn this is to be called. */
+  /** The same of the accounts and certificates in force, in whose turn this is to be called. */
   async renew(): Promise<void> {
     this.#settings = this.#settingsOf(this.#revision.raise())
+    const { tls } = this.#settings
+    if (tls !== undefined) this.#transport?.use(tls)
     await this.#further?.replace(this.#settings)
   }
 
   #settingsOf(revision: number): ThreadSettings {
-    return { ...threadSettings(this.#config, this.#deps, this.#deps.accounts), revision }
+    return { ...threadSettings(this.#config, this.#deps, this.#deps), revision }
+  }
+
+  /** Session tickets of every thread are sealed with these from now on. */
+  useTicketKeys(keys: Buffer): void {
+    if (this.#settings.tls !== undefined)
+      this.#settings = { ...this.#settings, tls: { ...this.#settings.tls, ticketKeys: keys } }
+    this.#transport?.setTicketKeys(keys)
+    this.#further?.useTicketKeys(keys)
   }
 
   /** The further threads; undefined with one alone. */
@@ -234,7 +240,6 @@ export class DataPort {
 
   /** Ends the further threads at once. No effect when they have ended. */
   async end(): Promise<void> {
-    this.#stopping.abort()
     await this.#further?.end()
   }
 
@@ -259,18 +264,6 @@ export class DataPort {
         ...(threadEntry === undefined ? {} : { entry: threadEntry }),
       },
     )
-  }
-
-  #openTls(): TlsOptions | undefined {
-    return openTls(this.#http.tls, {
-      ...this.#deps,
-      use: options => {
-        this.#tls = options
-        this.#transport?.setTicketKeys(options.ticketKeys)
-        this.#further?.useTicketKeys(options.ticketKeys)
-      },
-      signal: this.#stopping.signal,
-    })
   }
 
   #askedRegistry(): Registry {

@@ -44,14 +44,14 @@ export interface HttpThreadStart extends ThreadAppOptions {
  */
 const COUNTED_EVERY_MS = 5_000
 
+const sleep = (ms: number, signal?: AbortSignal) => systemClock.sleep(ms, signal)
+
 /** @param port leads to the coordinating thread */
 export function runHttpThread(port: Port, start: HttpThreadStart): void {
   const clock = systemClock
   const log = createBatches(lines => coordinator.notify('log', lines), clock)
   const logger = createLogger({ level: start.settings.logLevel, destination: log })
-  const sleep = (ms: number, signal?: AbortSignal) => clock.sleep(ms, signal)
-  const { version, nodeVersion, places: limit } = start
-  const metrics = createMetrics({ version, nodeVersion, sleep, process: false })
+  const metrics = createMetrics({ ...start, sleep, process: false })
   const epochs = createEpochs(start.epochs)
   let rules = rulesOf(start.settings)
   const revision = new Revision(start.revision, start.settings.revision)
@@ -68,6 +68,7 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
     readCached: readCachedFor(start),
   })
   const shared = sharedCounts(start.counts, start.thread)
+  const { places: limit } = start
   const free = new FreePlaces({ limit, counts: shared, released: () => places.freed() })
   const places = borrowPlaces(() => coordinator, free)
   const { app, transport } = openThreadApp(start, {
@@ -87,6 +88,7 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
       listen: address => app.listen({ ...address, reusePort: true }).then(nothing),
       async replace(next) {
         rules = rulesOf(next)
+        if (next.tls !== undefined) transport?.use(next.tls)
         revision.hold(next.revision)
         // What was answered by the old ones since the coordinator went by the new ones.
         epochs.bumpAll()

@@ -4,12 +4,12 @@ import { randomBytes } from 'node:crypto'
 import { resolve } from 'node:path'
 import type { LookedAtAccounts } from '../admin/api.ts'
 import type { Accounts, LoginAttempt, Verified } from '../access/accounts.ts'
-import { type Entry, parseHtpasswd } from '../access/htpasswd/parse.ts'
-import { AccountsFile, type FileFault } from '../accounts/accounts-file.ts'
+import { type Entry, type LineFault, parseHtpasswd } from '../access/htpasswd/parse.ts'
 import { Bcrypt } from '../accounts/bcrypt.ts'
 import { KEY_BYTES, PasswordCheck, type RefusedByLimit } from '../accounts/password-check.ts'
 import type { AuthConfig, Config } from '../config/config.ts'
 import { whyUnreadable } from '../config/local-file.ts'
+import { type FilesFault, type Judged, WatchedFiles } from '../config/watched-files.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { createOnceAMinute, type OnceAMinute } from '../observe/once-a-minute.ts'
@@ -30,7 +30,8 @@ export class OpenAccounts implements Accounts, AccountsState {
   readonly #check: PasswordCheck
   readonly #stopping = new AbortController()
   readonly #due: OnceAMinute
-  #file: AccountsFile | undefined
+  readonly #file: WatchedFiles<readonly Entry[], readonly LineFault[]>
+  #isWatching = false
   #auth: AuthConfig | undefined
   #count = 0
 
@@ -45,6 +46,7 @@ export class OpenAccounts implements Accounts, AccountsState {
       tried: outcome => metrics.count('authPasswords', { outcome }),
       limited: refused => this.#noteLimited(refused),
     })
+    this.#file = this.#createFile()
     this.#take(auth)
   }
 
@@ -66,8 +68,8 @@ export class OpenAccounts implements Accounts, AccountsState {
    * @returns the path of the file, and whether it is in force; undefined: there are no accounts
    */
   async look(): Promise<LookedAtAccounts | undefined> {
-    await this.#file?.look('now')
-    if (this.#auth === undefined || this.#file === undefined) return undefined
+    await this.#file.look('now')
+    if (this.#auth === undefined) return undefined
     return { path: resolve(this.#auth.path), isInForce: !this.#file.isRefused }
   }
 
@@ -80,19 +82,17 @@ export class OpenAccounts implements Accounts, AccountsState {
     this.#auth = auth
     const text = auth?.text.reveal() ?? ''
     this.#use(parseHtpasswd(text).entries)
-    if (auth === undefined) {
-      this.#file?.forget()
-      return
-    }
-    const file = { path: auth.path, text }
-    if (this.#file === undefined) this.#file = this.#watch(file)
-    else this.#file.replace(file)
+    this.#file.replace(auth === undefined ? [] : [{ path: auth.path, text }])
+    if (auth === undefined || this.#isWatching) return
+    this.#isWatching = true
+    void this.#file.watch(this.#stopping.signal)
   }
 
-  #watch(named: { readonly path: string; readonly text: string }): AccountsFile {
+  #createFile(): WatchedFiles<readonly Entry[], readonly LineFault[]> {
     const { clock, logger, metrics, changed } = this.#deps
-    const file = new AccountsFile(named, {
+    return new WatchedFiles<readonly Entry[], readonly LineFault[]>([], {
       sleep: (ms, signal) => clock.sleep(ms, signal),
+      judge: ([text = '']) => judge(text),
       changed: entries => {
         this.#use(entries)
         logger.info({ accounts: entries.length }, 'other accounts are in force')
@@ -105,8 +105,6 @@ export class OpenAccounts implements Accounts, AccountsState {
       },
       mended: () => metrics.set('authHtpasswdFaulty', {}, 0),
     })
-    void file.watch(this.#stopping.signal)
-    return file
   }
 
   #noteLimited({ limit, address: client, name }: RefusedByLimit): void {
@@ -127,8 +125,16 @@ export class OpenAccounts implements Accounts, AccountsState {
 
 const LIMITED = 'logins are refused for a while, after too many wrong ones'
 
-function describe(why: FileFault): { readonly line?: number; readonly fault: string } {
+function judge(text: string): Judged<readonly Entry[], readonly LineFault[]> {
+  const { entries, faults } = parseHtpasswd(text)
+  return faults.length > 0 ? { kind: 'faulty', fault: faults } : { kind: 'good', value: entries }
+}
+
+function describe(why: FilesFault<readonly LineFault[]>): {
+  readonly line?: number
+  readonly fault: string
+} {
   if (why.kind === 'unreadable') return { fault: whyUnreadable(why.error) }
-  const [first] = why.faults
+  const [first] = why.fault
   return { ...(first && { line: first.line }), fault: first?.message ?? '' }
 }

@@ -1,32 +1,147 @@
-// TLS of the data port, as all of its threads have it: the keys of session tickets are the same on
-// each, and change for as long as the process runs. A part of the composition root.
+// TLS of the data port, as all of its threads have it: the certificates of the files that the
+// configuration names, as they are now, and the keys of session tickets, the same on each thread,
+// which change for as long as the process runs. A part of the composition root.
 import { randomBytes } from 'node:crypto'
-import type { TlsConfig } from '../config/config.ts'
+import type { CertifiedKey, Config, TlsConfig } from '../config/config.ts'
+import { judgePair } from '../config/judge-certificate.ts'
+import { whyUnreadable } from '../config/local-file.ts'
+import { type FilesFault, type Judged, WatchedFiles } from '../config/watched-files.ts'
 import { rotateTicketKeys, TICKET_KEYS_BYTES, type TlsOptions } from '../http/tls/tls.ts'
+import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 
 export interface OpenTlsDeps {
   readonly clock: Clock
+  readonly logger: Logger
   readonly metrics: Metrics
-  /** With other keys from now on. */
-  readonly use: (options: TlsOptions) => void
-  /** Ends it. */
-  readonly signal: AbortSignal
+  /** Called in the turn in which others are in force. Resolves when every thread goes by them. */
+  readonly changed: () => Promise<void>
+  /** The tickets of every thread are sealed with these from now on. */
+  readonly ticketKeys: (keys: Buffer) => void
 }
 
-/** What to begin with. Undefined: plain HTTP. */
-export function openTls(tls: TlsConfig | undefined, deps: OpenTlsDeps): TlsOptions | undefined {
-  if (tls === undefined) return undefined
-  const { clock, metrics, use, signal } = deps
-  const { certificate, minimumVersion, expiresAtMs } = tls
-  metrics.set('tlsCertificateExpires', {}, expiresAtMs / 1000)
-  const options = { certificate, key: tls.key.reveal(), minimumVersion }
-  void rotateTicketKeys({
-    clock,
-    randomBytes,
-    use: ticketKeys => use({ ...options, ticketKeys }),
-    signal,
-  })
-  return { ...options, ticketKeys: randomBytes(TICKET_KEYS_BYTES) }
+type Pairs = readonly CertifiedKey[]
+
+export class OpenTls {
+  readonly #deps: OpenTlsDeps
+  readonly #stopping = new AbortController()
+  readonly #files: WatchedFiles<Pairs, string>
+  #tls: TlsConfig
+  #ticketKeys: Buffer = randomBytes(TICKET_KEYS_BYTES)
+
+  constructor(tls: TlsConfig, deps: OpenTlsDeps) {
+    this.#deps = deps
+    this.#tls = tls
+    const { clock } = deps
+    const { signal } = this.#stopping
+    void rotateTicketKeys({ clock, randomBytes, use: keys => this.#seal(keys), signal })
+    this.#files = this.#createFiles()
+    this.#take(tls)
+    void this.#files.watch(signal)
+  }
+
+  /** As they are in force now. */
+  get options(): TlsOptions {
+    const { certificates, minimumVersion } = this.#tls
+    return {
+      certificates: certificates.map(({ certificate, key, names }) => ({
+        certificate,
+        key: key.reveal(),
+        names,
+      })),
+      minimumVersion,
+      ticketKeys: this.#ticketKeys,
+    }
+  }
+
+  /** Are the certificates in force for this machine's loopback names alone? */
+  get isForLoopback(): boolean {
+    return this.#tls.certificates.every(({ isForLoopback }) => isForLoopback)
+  }
+
+  /** For `status`. */
+  get certificates(): { readonly expiresAtMs: number; readonly isRefused: boolean } {
+    return { expiresAtMs: expiryOf(this.#tls.certificates), isRefused: this.#files.isRefused }
+  }
+
+  /**
+   * Takes over what the configuration says now; whoever calls tells all threads. A port that has
+   * TLS keeps it until the next start.
+   */
+  replace({ http }: Config): void {
+    if (http.tls !== undefined) this.#take(http.tls)
+  }
+
+  stop(): void {
+    this.#stopping.abort(new Error('the process stops'))
+  }
+
+  #take(tls: TlsConfig): void {
+    this.#use(tls)
+    const files = tls.certificates.flatMap(each => [
+      { path: each.certificateFile, text: each.certificate },
+      { path: each.keyFile, text: each.key.reveal() },
+    ])
+    this.#files.replace(files)
+  }
+
+  #use(tls: TlsConfig): void {
+    this.#tls = tls
+    this.#deps.metrics.set('tlsCertificateExpires', {}, expiryOf(tls.certificates) / 1000)
+  }
+
+  #seal(keys: Buffer): void {
+    this.#ticketKeys = keys
+    this.#deps.ticketKeys(keys)
+  }
+
+  #createFiles(): WatchedFiles<Pairs, string> {
+    const { clock, logger, metrics, changed } = this.#deps
+    const use = (certificates: Pairs) => this.#use({ ...this.#tls, certificates })
+    return new WatchedFiles<Pairs, string>([], {
+      sleep: (ms, signal) => clock.sleep(ms, signal),
+      judge: texts => this.#judge(texts),
+      async changed(certificates) {
+        use(certificates)
+        await changed()
+        const expires = new Date(expiryOf(certificates)).toISOString()
+        logger.info({ names: certificates.flatMap(({ names }) => names), expires }, RENEWED)
+      },
+      refused: why => {
+        metrics.set('tlsCertificateFaulty', {}, 1)
+        const hint = 'the certificates of before stay in force; "entrepot check" tells all faults'
+        logger.error({ fault: describe(why), hint }, 'a certificate or its key is faulty')
+      },
+      mended: () => metrics.set('tlsCertificateFaulty', {}, 0),
+    })
+  }
+
+  /** `texts`: of each certificate and its key, in turn. */
+  #judge(texts: readonly string[]): Judged<Pairs, string> {
+    const { certificates, minimumVersion } = this.#tls
+    const pairs: CertifiedKey[] = []
+    for (const [at, { certificateFile, keyFile }] of certificates.entries()) {
+      const files = {
+        certificate: { path: certificateFile, text: texts[2 * at] },
+        key: { path: keyFile, text: texts[2 * at + 1] },
+      }
+      const { findings, pair } = judgePair(files, { minimumVersion, nowMs: undefined })
+      const fault = findings.find(({ severity }) => severity !== 'warning')
+      if (pair === undefined)
+        return { kind: 'faulty', fault: fault?.message ?? `${certificateFile} cannot be used` }
+      pairs.push(pair)
+    }
+    return { kind: 'good', value: pairs }
+  }
+}
+
+const RENEWED = 'other certificates are in force'
+
+function expiryOf(certificates: Pairs): number {
+  return Math.min(...certificates.map(({ expiresAtMs }) => expiresAtMs))
+}
+
+function describe(why: FilesFault<string>): string {
+  return why.kind === 'faulty' ? why.fault : `cannot read ${why.path}: ${whyUnreadable(why.error)}`
 }

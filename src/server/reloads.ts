@@ -9,10 +9,12 @@ import type { Clock } from '../registry/ports/clock.ts'
 import type { DataPort } from './data-port.ts'
 import type { Engine } from './engine.ts'
 import type { OpenAccounts } from './open-accounts.ts'
+import type { OpenTls } from './open-tls.ts'
 
 export interface ReloadedParts {
   readonly engine: Pick<Engine, 'replace'>
   readonly accounts: Pick<OpenAccounts, 'replace'>
+  readonly tls: Pick<OpenTls, 'replace'> | undefined
   readonly dataPort: Pick<DataPort, 'replace'>
   readonly epochs: Epochs
   readonly logger: Logger
@@ -60,10 +62,11 @@ export class Reloads {
   }
 
   async #take(next: Config): Promise<ConfigChange> {
-    const { engine, accounts, dataPort, epochs, logger } = this.#parts
+    const { engine, accounts, tls, dataPort, epochs, logger } = this.#parts
     engine.replace(next)
     // In the turn in which the data port raises the revision that they are of.
     accounts.replace(next)
+    tls?.replace(next)
     const { changed } = compareConfigs(this.#current, next)
     this.#current = next
     // With what this process began with: what waited before waits on, and what was taken back does

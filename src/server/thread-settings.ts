@@ -3,6 +3,7 @@
 import { type SharedLoopback, whyLocalPushOff } from '../access/local-push.ts'
 import type { Config } from '../config/config.ts'
 import type { ThreadSettings } from '../threads/sides.ts'
+import type { OpenTls } from './open-tls.ts'
 import { routeOptions } from './route-options.ts'
 
 export interface SettingsSurroundings {
@@ -15,12 +16,21 @@ export interface AccountsState {
   readonly isEmpty: boolean
 }
 
+/** What is in force now beside the configuration: files say it, which change by themselves. */
+export interface StateOfFiles {
+  readonly accounts: AccountsState
+  /** Undefined: plain HTTP. */
+  readonly tls: Pick<OpenTls, 'options' | 'isForLoopback'> | undefined
+}
+
 export function threadSettings(
   config: Config,
   { uid, sharedLoopback }: SettingsSurroundings,
-  { isEmpty }: AccountsState,
+  { accounts: { isEmpty }, tls }: StateOfFiles,
 ): Omit<ThreadSettings, 'revision'> {
-  const { localPush, hosts, anonymousHosts } = config.http
+  const { hosts, anonymousHosts } = config.http
+  const isForOthers = config.http.localPush === 'unsaid' && tls?.isForLoopback === false
+  const localPush = isForOthers ? 'certificate' : config.http.localPush
   const accounts = config.auth && { realm: config.auth.realm, groups: config.auth.groups, isEmpty }
   const localPushOff = whyLocalPushOff(localPush, sharedLoopback)
   return {
@@ -34,6 +44,7 @@ export function threadSettings(
       rules: config.access,
       accounts,
     },
+    tls: tls?.options,
     logLevel: config.log.level,
   }
 }

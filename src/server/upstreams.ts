@@ -73,7 +73,8 @@ export class Upstreams implements Namespaces {
 
   /** See registry/own-name.ts. */
   ownNameIn(text: string, { port, hostname }: OwnAddress): string | undefined {
-    const machineNames = namesOfMachine(hostname, this.#config.http.tls?.names)
+    const certified = this.#config.http.tls?.certificates.flatMap(({ names }) => names)
+    const machineNames = namesOfMachine(hostname, certified)
     return ownNameIn(text, { ...routeOptions(this.#config), machineNames }, port)
   }
 

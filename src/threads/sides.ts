@@ -2,6 +2,7 @@
 // sides of other-thread.ts.
 import type { LoginAttempt, Verified } from '../access/accounts.ts'
 import type { AccessSettings } from '../access/local-access.ts'
+import type { TlsOptions } from '../http/tls/tls.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { ByteRange } from '../oci/range.ts'
 import type { Repository } from '../oci/reference.ts'
@@ -178,6 +179,8 @@ export interface ThreadSettings {
   readonly route: RouteOptions
   readonly repositories: readonly RepositoryRule[]
   readonly access: AccessSettings
+  /** Undefined: plain HTTP, which it is as long as the process runs. */
+  readonly tls: TlsOptions | undefined
   /** Of all this: see access/revision.ts. */
   readonly revision: number
   readonly logLevel: LogLevel

@@ -1,10 +1,10 @@
 // The whole edge in the test's own process: real store, real catalog, real upstream client, real
 // HTTP on loopback, against stub registries; only time is the test's. For what needs a process of
 // its own (kill, memory, npm start) see edge-process.ts.
+import { existsSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { FileRead } from '../../src/config/judge.ts'
 import type { Config } from '../../src/config/config.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { readLocalFile } from '../../src/config/local-file.ts'
@@ -159,7 +159,7 @@ function configOf(options: TestEdgeOptions, directory: string) {
     log: { level: 'debug' },
     http: {
       addr: '127.0.0.1:0',
-      ...(OVER_TLS ? { tls: { certificate: 'test.crt', key: 'test.key' } } : {}),
+      ...(OVER_TLS ? { tls: writeCertificate(directory) } : {}),
     },
     admin: { addr: '127.0.0.1:0', socket: join(directory, 'admin.sock') },
     ...options.config,
@@ -169,16 +169,21 @@ function configOf(options: TestEdgeOptions, directory: string) {
   const loaded = loadConfig({
     file: { path: 'test.yaml', text: JSON.stringify(document) },
     env: {},
-    readFile: readTestFile,
+    readFile: readLocalFile,
   })
   if (loaded.kind === 'invalid') throw new Error(JSON.stringify(loaded.findings))
   return loaded.config
 }
 
-function readTestFile(path: string): FileRead {
+/** It is looked at while the edge runs. */
+function writeCertificate(directory: string) {
   const { cert, key } = testCertificate()
-  const text = path === 'test.crt' ? cert : path === 'test.key' ? key : undefined
-  return text === undefined ? readLocalFile(path) : { kind: 'file', text, mode: undefined }
+  const tls = { certificate: join(directory, 'test.crt'), key: join(directory, 'test.key') }
+  // A file that was written again would be taken for a new one.
+  if (existsSync(tls.key)) return tls
+  writeFileSync(tls.certificate, cert)
+  writeFileSync(tls.key, key, { mode: 0o600 })
+  return tls
 }
 
 function asKeys(value: unknown): object {

@@ -169,8 +169,9 @@ export function testOwners(): ConnectionOwners {
 
 function testTransport(deps: TlsDeps): { readonly transport: Transport } {
   const { cert: certificate, key } = testCertificate()
+  const certificates = [{ certificate, key, names: [] }]
   const ticketKeys = randomBytes(TICKET_KEYS_BYTES)
-  const options = { certificate, key, minimumVersion: 'TLSv1.2', ticketKeys } as const
+  const options = { certificates, minimumVersion: 'TLSv1.2', ticketKeys } as const
   return { transport: createTlsTransport(options, deps) }
 }
 

@@ -270,6 +270,13 @@ const SECURITY: readonly Row[] = [
   [518, 'P0', 'wrong logins under way do not keep right ones out'],
   [519, 'P0', 'by a name of http.anonymous nobody is challenged, and nothing is told'],
   [504, 'P0', 'passwords are no arguments of commands, and no terminal shows them'],
+  [540, 'P1', 'renewed certificates are taken up while the edge runs, whole and by every thread'],
+  [541, 'P0', 'a renewed certificate drops no connection, and holds once a reload has returned'],
+  [
+    542,
+    'P0',
+    'a faulty or half renewed certificate leaves the one of before in force, and is told',
+  ],
   [182, 'P0', 'mounting takes the right to pull the source', 'push'],
   [407, 'P0', 'the first access rule that is about it decides; what one may not pull is not there'],
   [408, 'P0', 'what is in memory is given by the access rules of now, on every thread'],

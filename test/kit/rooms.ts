@@ -215,7 +215,9 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   // Carries the registry to threads that serve, and their log, their counts and the places that
   // they take to the one that coordinates.
-  threads: { imports: ['async', 'oci', 'registry', 'access', 'observe', 'http/places'] },
+  threads: {
+    imports: ['async', 'oci', 'registry', 'access', 'observe', 'http/places', 'http/tls/tls.ts'],
+  },
   // Commands are the outermost room: they start the server, or print what it told.
   cli: {
     imports: [

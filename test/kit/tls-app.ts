@@ -28,8 +28,7 @@ export async function listenTls(test: Parameters<typeof createTestApp>[0], given
   const { cert, key } = certificate
   const transport = createTlsTransport(
     {
-      certificate: cert,
-      key,
+      certificates: [{ certificate: cert, key, names: [] }],
       minimumVersion: given.minimumVersion ?? 'TLSv1.2',
       ticketKeys: given.ticketKeys ?? randomBytes(TICKET_KEYS_BYTES),
     },

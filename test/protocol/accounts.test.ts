@@ -5,7 +5,7 @@
 import { appendFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import tap from 'tap'
-import { LOOKED_EVERY_MS } from '../../src/accounts/accounts-file.ts'
+import { LOOKED_EVERY_MS } from '../../src/config/watched-files.ts'
 import { runCli, typed } from '../kit/cli.ts'
 import { patternBlob } from '../kit/content.ts'
 import { startTestEdge, type TestEdge } from '../kit/edge.ts'

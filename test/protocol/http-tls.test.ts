@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { connect as connectPlain } from 'node:net'
+import { join } from 'node:path'
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { Worker } from 'node:worker_threads'
 import t from 'tap'
@@ -86,8 +87,7 @@ t.test('TLS: a session goes on between the first thread and another one, both wa
   const first = await listenTls(t, { ticketKeys })
   const { cert, key } = certificate
   const options: TlsOptions = {
-    certificate: cert,
-    key,
+    certificates: [{ certificate: cert, key, names: [] }],
     minimumVersion: 'TLSv1.2',
     ticketKeys,
   }
@@ -108,11 +108,10 @@ t.test('TLS: a session goes on between the first thread and another one, both wa
 })
 
 t.test('TLS: a session goes on at another thread after the keys were replaced, too', async t => {
-  const http = {
-    addr: '127.0.0.1:0',
-    threads: 2,
-    tls: { certificate: 'test.crt', key: 'test.key' },
-  }
+  const { cert, key } = testCertificate()
+  const directory = t.testdir({ 'tls.crt': cert, 'tls.key': key })
+  const tls = { certificate: join(directory, 'tls.crt'), key: join(directory, 'tls.key') }
+  const http = { addr: '127.0.0.1:0', threads: 2, tls }
   const edge = await startTestEdge(t, { upstreams: {}, config: { http, default: 'localhost' } })
   const { ca } = testCertificate()
   const threadOf = ({ text }: { text: string }) => /x-request-id: ([0-9a-f]+)-/i.exec(text)?.[1]

@@ -3,6 +3,7 @@
 // good was judged with the configuration.
 import { constants } from 'node:crypto'
 import { createServer, type Server, type ServerOptions } from 'node:https'
+import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls'
 import type { Metrics } from '../../observe/metrics.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { Transport } from '../app.ts'
@@ -40,16 +41,23 @@ const CIPHERS = [
 
 /** Values, so that each thread can be given them. */
 export interface TlsOptions {
-  /** PEM, the server's first. */
-  readonly certificate: string
-  /** PEM. */
-  readonly key: string
+  /** The first one is for whoever names none of the others. */
+  readonly certificates: readonly CertificateOptions[]
   readonly minimumVersion: 'TLSv1.2' | 'TLSv1.3'
   /**
    * TICKET_KEYS_BYTES, the same in all threads, so that a session goes on whichever of them takes
    * the connection.
    */
   readonly ticketKeys: Uint8Array
+}
+
+export interface CertificateOptions {
+  /** PEM, the server's first. */
+  readonly certificate: string
+  /** PEM. */
+  readonly key: string
+  /** Names in lower case that it is for, also `*.` and a name. */
+  readonly names: readonly string[]
 }
 
 export interface TlsDeps {
@@ -60,26 +68,25 @@ export interface TlsDeps {
 }
 
 export interface TlsTransport extends Transport {
+  /**
+   * For connections that come from now on; those that are open, and sessions of before, go on.
+   * @throws as createTlsTransport
+   */
+  use(options: TlsOptions): void
   /** From now on; sessions of before begin anew. */
   setTicketKeys(keys: Uint8Array): void
 }
 
 /** For one server. @throws Error of OpenSSL when certificate and key are no pair that it takes */
 export function createTlsTransport(options: TlsOptions, deps: TlsDeps): TlsTransport {
+  let contexts = contextsOf(options)
   const tls: ServerOptions = {
-    cert: options.certificate,
-    key: options.key,
-    minVersion: options.minimumVersion,
-    ciphers: CIPHERS,
-    // Beside the server's own order, which node asks for.
-    secureOptions: constants.SSL_OP_PRIORITIZE_CHACHA,
+    ...contexts.first,
+    SNICallback: (name, use) => use(null, contexts.find(name)),
     ALPNProtocols: ['http/1.1'],
     // As node's plain server has it: who has ended its side still gets its answers.
     allowHalfOpen: true,
     handshakeTimeout: HANDSHAKE_MAX_MS,
-    sessionTimeout: TICKET_LIFETIME_SECONDS,
-    ticketKeys: Buffer.from(options.ticketKeys),
-    sessionIdContext: SESSION_CONTEXT,
   }
   let server: Server | undefined
   let first: FirstByte | undefined
@@ -103,8 +110,54 @@ export function createTlsTransport(options: TlsOptions, deps: TlsDeps): TlsTrans
     },
     closeUnready: () => first?.closeSilent(),
     closeAll: () => first?.closeAll(),
+    use(next) {
+      contexts = contextsOf(next)
+      server?.setSecureContext(contexts.first)
+    },
     setTicketKeys: keys => server?.setTicketKeys(Buffer.from(keys)),
   }
+}
+
+/** What a connection goes by that comes now. */
+function contextsOf({ certificates, minimumVersion, ticketKeys }: TlsOptions): {
+  readonly first: SecureContextOptions
+  find(name: string): SecureContext | undefined
+} {
+  const shared = {
+    minVersion: minimumVersion,
+    ciphers: CIPHERS,
+    // Beside the server's own order, which node asks for.
+    secureOptions: constants.SSL_OP_PRIORITIZE_CHACHA,
+    sessionTimeout: TICKET_LIFETIME_SECONDS,
+    ticketKeys: Buffer.from(ticketKeys),
+    sessionIdContext: SESSION_CONTEXT,
+  }
+  const options = certificates.map(({ certificate: cert, key }) => ({ ...shared, cert, key }))
+  const [first] = options
+  if (first === undefined) throw new Error('TLS takes a certificate')
+  const [, ...others] = certificates
+  const byName = new Map<string, SecureContext>()
+  for (const [at, { names }] of others.entries()) {
+    const context = createSecureContext({ ...options[at + 1], honorCipherOrder: true })
+    for (const name of names) if (!byName.has(name)) byName.set(name, context)
+  }
+  const ofFirst = new Set(certificates[0]?.names)
+  return {
+    first,
+    find(name) {
+      const [exact, pattern] = spellingsOf(name)
+      if (ofFirst.has(exact)) return undefined
+      const found = byName.get(exact)
+      if (found !== undefined || ofFirst.has(pattern)) return found
+      return byName.get(pattern)
+    },
+  }
+}
+
+/** As certificates may have it: itself, and by a pattern for its first part (RFC 9525, 6.3). */
+function spellingsOf(name: string): readonly [exact: string, pattern: string] {
+  const exact = name.toLowerCase().replace(/\.$/, '')
+  return [exact, exact.replace(/^[^.]+/, '*')]
 }
 
 /**

@@ -46,6 +46,8 @@ export interface OperatorDeps {
   readonly needsRestart: () => readonly string[]
   /** Undefined when the last one was taken. */
   readonly refusedReload: () => RefusedReload | undefined
+  /** Undefined: plain HTTP. */
+  readonly certificates: () => CertificatesNow | undefined
   readonly sending: Sending
   /** As they are now. */
   readonly threads: () => ServingThreads
@@ -69,6 +71,14 @@ export interface Departures {
    * Absent while none was.
    */
   readonly rememberedMs?: number
+}
+
+/** Those that clients are shown. */
+export interface CertificatesNow {
+  /** Of the first one that does. */
+  readonly expiresAtMs: number
+  /** Their files have changed and are faulty: those of before are shown. */
+  readonly isRefused: boolean
 }
 
 export interface Traffic {

@@ -8,6 +8,7 @@ import type { UpstreamHealth } from '../ports/upstream.ts'
 import { bytesByUpstream, type RoomNow, roomNow } from '../space/room-now.ts'
 import type { Refused } from '../space/want-of-space.ts'
 import type {
+  CertificatesNow,
   Departures,
   OperatorDeps,
   RefusedReload,
@@ -26,6 +27,8 @@ interface StatusPage {
   readonly needsRestart: readonly string[]
   /** The last reload, if it was refused; what was loaded before is in force. */
   readonly refusedReload?: RefusedReload
+  /** Absent: plain HTTP. */
+  readonly certificates?: CertificatesNow
   readonly threads: ServingThreads
   readonly content: CatalogTotals
   readonly storage: RoomNow & {
@@ -89,11 +92,13 @@ export async function describeStatus(deps: OperatorDeps): Promise<Status> {
     ])
   const full = fullBecause === undefined ? {} : { full: fullBecause }
   const refusedReload = deps.refusedReload()
+  const certificates = deps.certificates()
   return {
     version: deps.version,
     pid: deps.pid,
     needsRestart: deps.needsRestart(),
     ...(refusedReload === undefined ? {} : { refusedReload }),
+    ...(certificates === undefined ? {} : { certificates }),
     ...deps.sending,
     threads: deps.threads(),
     content,

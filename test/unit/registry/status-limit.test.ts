@@ -43,6 +43,7 @@ async function roomOf({ capacityBytes, maxBytes }: { capacityBytes: number; maxB
     threads: () => ({ configured: 1, listening: 1, deaths: 0 }),
     nudgeDeliveries: () => {},
     ownNameIn: () => undefined,
+    certificates: () => undefined,
     departures: async () => ({ left: [], evictedImages: { room: 0, quota: 0 } }),
     traffic: async () => ({ sentBytes: 0, upstreamBytes: 0, savedBytes: 0, hits: 0, requests: 0 }),
   })

@@ -48,6 +48,7 @@ async function pushed(push: PushMode) {
         ownNameIn: () => undefined,
         nudgeDeliveries: () => {},
         retention: () => ({ delayMs: 0, policies: [], dryRun: false }),
+        certificates: () => undefined,
         departures: () => Promise.reject(new Error('nobody asks')),
         traffic: () => Promise.reject(new Error('nobody asks')),
       },

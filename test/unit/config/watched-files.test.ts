@@ -1,10 +1,11 @@
-// Goal: the accounts of a file are taken up when it has changed and stands still, whole, however it
-// was written; a faulty one is told once and changes nothing. Method: the real file system, and
-// looks that the test takes itself.
+// Goal: what files hold is taken up when they have changed and stand still, whole and together,
+// however they were written; faulty ones are told once and change nothing. Method: the real file
+// system, and looks that the test takes itself; a file of accounts, and a pair that must agree.
 import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { AccountsFile, type FileFault } from '../../../src/accounts/accounts-file.ts'
+import { type Entry, type LineFault, parseHtpasswd } from '../../../src/access/htpasswd/parse.ts'
+import { type FilesFault, type Judged, WatchedFiles } from '../../../src/config/watched-files.ts'
 
 const HASH = '$2y$04$WQst/BQbtX9zClTqouFhUuE.tjD805IYHk3wUPmyxQZcCFIjbTCs2'
 const lines = (...names: string[]) => names.map(name => `${name}:${HASH}\n`).join('')
@@ -13,29 +14,34 @@ function open(directory: string, text = lines('alice')) {
   const path = join(directory, 'htpasswd')
   writeFileSync(path, text)
   const told: string[] = []
-  const file = new AccountsFile(
-    { path, text },
-    {
-      sleep: async () => {},
-      changed: async entries => void told.push(entries.map(({ name }) => name).join()),
-      refused: why => void told.push(describe(why)),
-      mended: () => void told.push('mended'),
-    },
-  )
+  const file = new WatchedFiles<readonly Entry[], readonly LineFault[]>([{ path, text }], {
+    sleep: async () => {},
+    judge: ([now = '']) => judgeAccounts(now),
+    changed: async entries => void told.push(entries.map(({ name }) => name).join()),
+    refused: why => void told.push(describe(why)),
+    mended: () => void told.push('mended'),
+  })
   return {
     path,
     told,
     file,
-    look: () => file.look('if it stands still'),
-    async twice() {
-      await file.look('if it stands still')
-      await file.look('if it stands still')
-    },
+    look: () => file.look('if they stand still'),
+    twice: () => twice(file),
   }
 }
 
-function describe(why: FileFault): string {
-  return why.kind === 'lines' ? `line ${why.faults[0]?.line}` : `unreadable ${String(why.error)}`
+async function twice(file: Pick<WatchedFiles<unknown, unknown>, 'look'>): Promise<void> {
+  await file.look('if they stand still')
+  await file.look('if they stand still')
+}
+
+function judgeAccounts(text: string): Judged<readonly Entry[], readonly LineFault[]> {
+  const { entries, faults } = parseHtpasswd(text)
+  return faults.length > 0 ? { kind: 'faulty', fault: faults } : { kind: 'good', value: entries }
+}
+
+function describe(why: FilesFault<readonly LineFault[]>): string {
+  return why.kind === 'faulty' ? `line ${why.fault[0]?.line}` : `unreadable ${String(why.error)}`
 }
 
 t.test('R512: a change is taken once it stands still, and once', async t => {
@@ -116,15 +122,51 @@ t.test('R512: a reload that names another file, or none, is followed', async t =
   const { path, told, file, twice } = open(directory)
   const other = join(directory, 'other')
   writeFileSync(other, lines('carol'))
-  file.replace({ path: other, text: lines('carol') })
+  file.replace([{ path: other, text: lines('carol') }])
   writeFileSync(path, lines('bob'))
   await twice()
   t.same(told, [])
   writeFileSync(other, lines('carol', 'dave'))
   await twice()
   t.same(told, ['carol,dave'])
-  file.forget()
+  file.replace([])
   rmSync(other)
   await twice()
   t.same(told, ['carol,dave'])
+})
+
+t.test('R540: files that belong together are taken together, and not half renewed', async t => {
+  const directory = t.testdir({ one: 'a', other: 'a' })
+  const paths = ['one', 'other'].map(name => join(directory, name))
+  const told: string[] = []
+  const judge = ([one = '', other = '']: readonly string[]): Judged<string, string> =>
+    one === other
+      ? { kind: 'good', value: one }
+      : { kind: 'faulty', fault: `${one} is not ${other}` }
+  const files = new WatchedFiles(
+    paths.map(path => ({ path, text: 'a' })),
+    {
+      sleep: async () => {},
+      judge,
+      changed: async value => void told.push(value),
+      refused: why => void told.push(why.kind === 'faulty' ? why.fault : `unreadable ${why.path}`),
+      mended: () => void told.push('mended'),
+    },
+  )
+  const [one = '', other = ''] = paths
+  writeFileSync(one, 'b')
+  await files.look('if they stand still')
+  writeFileSync(other, 'b')
+  await twice(files)
+  t.same(told, ['b'], 'the second came before the first stood still')
+  writeFileSync(other, 'c')
+  await twice(files)
+  await twice(files)
+  t.same(told.splice(0), ['b', 'b is not c'])
+  writeFileSync(one, 'c')
+  await twice(files)
+  t.same(told.splice(0), ['c', 'mended'])
+  rmSync(one)
+  await twice(files)
+  t.same(told, [`unreadable ${one}`])
 })

@@ -1,0 +1,154 @@
+// Files that are in force together, and the look at whether they are still the same: operators and
+// other programs change them as they like, with editors that write them in pieces, and one after
+// the other. Faulty ones leave the old ones in force.
+import { readFile, stat } from 'node:fs/promises'
+
+export interface WatchedFile {
+  readonly path: string
+  /** In force already. */
+  readonly text: string
+}
+
+export type Judged<Value, Fault> =
+  | { readonly kind: 'good'; readonly value: Value }
+  | { readonly kind: 'faulty'; readonly fault: Fault }
+
+export type FilesFault<Fault> =
+  | { readonly kind: 'faulty'; readonly fault: Fault }
+  | { readonly kind: 'unreadable'; readonly path: string; readonly error: unknown }
+
+export interface WatchedFilesDeps<Value, Fault> {
+  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>
+  /** What the files hold now, in the order of theirs. MUST NOT throw. */
+  readonly judge: (texts: readonly string[]) => Judged<Value, Fault>
+  /** To be gone by from now on. Resolves when everybody does. */
+  readonly changed: (value: Value) => Promise<void>
+  /** Those in force stay; told once for each state of the files. */
+  readonly refused: (why: FilesFault<Fault>) => void
+  /** The files are as they are in force, again. */
+  readonly mended: () => void
+}
+
+/** A look is one call of the system for each; what it finds is taken once it stands still. */
+export const LOOKED_EVERY_MS = 1_000
+/** As for all files that keys name. */
+const LARGEST_FILE_BYTES = 4 * 2 ** 20
+
+export class WatchedFiles<Value, Fault> {
+  readonly #deps: WatchedFilesDeps<Value, Fault>
+  /** In force. */
+  #files: readonly WatchedFile[]
+  /** Of the files that these were in, or that were refused; undefined: nobody has looked. */
+  #judged: string | undefined
+  #isRefused = false
+  #seen: string | undefined
+  #looking: Promise<void> = Promise.resolve()
+
+  constructor(files: readonly WatchedFile[], deps: WatchedFilesDeps<Value, Fault>) {
+    this.#files = files
+    this.#deps = deps
+  }
+
+  /** The last look found them faulty, and what was in force before still is. */
+  get isRefused(): boolean {
+    return this.#isRefused
+  }
+
+  /** Others, or the same read by somebody else, are in force. None: nothing is looked at. */
+  replace(files: readonly WatchedFile[]): void {
+    this.#files = files
+    this.#judged = undefined
+    this.#accept()
+  }
+
+  /** Looks again and again until `signal` aborts. Never rejects. */
+  async watch(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#deps.sleep(LOOKED_EVERY_MS, signal).catch(() => {})
+      if (!signal.aborted) await this.look('if they stand still').catch(() => {})
+    }
+  }
+
+  /**
+   * One look; one at a time. `now`: whoever asks has written them, so that they are whole.
+   * @throws what `changed` throws: not everybody goes by it yet
+   */
+  look(when: 'if they stand still' | 'now'): Promise<void> {
+    const look = this.#looking.then(() => this.#look(when))
+    this.#looking = look.catch(() => {})
+    return look
+  }
+
+  async #look(when: 'if they stand still' | 'now'): Promise<void> {
+    const files = this.#files
+    if (files.length === 0) return
+    const mark = await markOf(files)
+    const isStill = mark === this.#seen
+    this.#seen = mark
+    if (mark === this.#judged || (when !== 'now' && !isStill)) return
+    const texts = await Promise.all(files.map(({ path }) => textOf(path)))
+    const after = await markOf(files)
+    this.#seen = after
+    // They have changed while they were read, or by a reload: the next look sees to that.
+    if (after !== mark || files !== this.#files) return
+    const unread = texts.find(text => text.kind === 'unreadable')
+    if (unread !== undefined) return this.#refuse(mark, unread)
+    await this.#judge(
+      mark,
+      texts.map(text => (text.kind === 'text' ? text.text : '')),
+    )
+  }
+
+  async #judge(mark: string, texts: readonly string[]): Promise<void> {
+    if (texts.some((text, at) => text !== this.#files[at]?.text)) {
+      const judged = this.#deps.judge(texts)
+      if (judged.kind === 'faulty') return this.#refuse(mark, judged)
+      this.#files = this.#files.map(({ path }, at) => ({ path, text: texts[at] ?? '' }))
+      await this.#deps.changed(judged.value)
+    }
+    this.#judged = mark
+    this.#accept()
+  }
+
+  #refuse(mark: string, why: FilesFault<Fault>): void {
+    this.#judged = mark
+    this.#isRefused = true
+    this.#deps.refused(why)
+  }
+
+  #accept(): void {
+    if (this.#isRefused) this.#deps.mended()
+    this.#isRefused = false
+  }
+}
+
+/** Another one for other files of these names, and whenever one was written. */
+async function markOf(files: readonly WatchedFile[]): Promise<string> {
+  const marks = await Promise.all(files.map(({ path }) => markOfOne(path)))
+  return marks.join('\n')
+}
+
+async function markOfOne(path: string): Promise<string> {
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true })
+    return [dev, ino, size, mtimeNs, ctimeNs].join(' ')
+  } catch (error) {
+    return `failed ${error instanceof Error && 'code' in error ? String(error.code) : String(error)}`
+  }
+}
+
+type Text =
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'unreadable'; readonly path: string; readonly error: unknown }
+
+async function textOf(path: string): Promise<Text> {
+  try {
+    const found = await stat(path)
+    // A pipe or a device would hold this up.
+    if (!found.isFile()) throw new Error('it is no regular file')
+    if (found.size > LARGEST_FILE_BYTES) throw new Error('it is far too large')
+    return { kind: 'text', text: await readFile(path, 'utf8') }
+  } catch (error) {
+    return { kind: 'unreadable', path, error }
+  }
+}

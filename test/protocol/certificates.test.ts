@@ -1,0 +1,163 @@
+// Goal: a renewed certificate is shown by every thread from the moment that somebody was told so,
+// no connection is dropped for it, and a faulty one changes nothing. Method: the whole edge in
+// process on real files, one to four threads, and node's TLS as clients, of which one stays.
+import { X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
+import tap from 'tap'
+import { LOOKED_EVERY_MS } from '../../src/config/watched-files.ts'
+import { type Certificate, makeCertificate } from '../kit/certificate.ts'
+import { runCli } from '../kit/cli.ts'
+import { startTestEdge, type TestEdge } from '../kit/edge.ts'
+
+const STATUS_LINE = /HTTP\/1\.1 (\d{3})/
+/** The kernel spreads connections: all of these seldom miss one of four threads. */
+const CONNECTIONS = 16
+/** It signed none of them: node would read all that the system trusts for each connection. */
+const AUTHORITY = makeCertificate().ca
+const RENEWED = 'other certificates are in force'
+const FAULTY = 'a certificate or its key is faulty'
+
+const NONE = { 'quay.io': { url: 'http://127.0.0.1:9' } }
+
+type Test = Parameters<typeof startTestEdge>[0] & Pick<typeof tap, 'testdir'>
+
+async function open(t: Test, threads = 1) {
+  const first = makeCertificate()
+  const directory = t.testdir({ 'tls.crt': first.cert, 'tls.key': first.key })
+  const tls = { certificate: join(directory, 'tls.crt'), key: join(directory, 'tls.key') }
+  const config = { default: 'quay.io', http: { addr: '127.0.0.1:0', threads, tls } }
+  const edge = await startTestEdge(t, { upstreams: NONE, config })
+  return {
+    directory,
+    edge,
+    first,
+    config,
+    write(part: 'certificate' | 'key', text: string) {
+      writeFileSync(tls[part], text)
+    },
+  }
+}
+
+async function dial(edge: TestEdge, options: ConnectionOptions = {}): Promise<TLSSocket> {
+  const port = Number(new URL(edge.url).port)
+  const trust = { ca: AUTHORITY, rejectUnauthorized: false }
+  const socket = connect({ host: '127.0.0.1', port, ...trust, ...options })
+  socket.on('error', () => {})
+  await once(socket, 'secureConnect')
+  return socket
+}
+
+async function ping(socket: TLSSocket): Promise<string | undefined> {
+  socket.write('GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  const [piece] = (await once(socket, 'data')) as [Buffer]
+  return STATUS_LINE.exec(piece.toString('latin1'))?.[1]
+}
+
+const markOf = ({ cert }: Certificate) => new X509Certificate(cert).fingerprint256
+
+/** What clients of all threads are shown that come now. */
+async function shown(edge: TestEdge, options: ConnectionOptions = {}): Promise<readonly string[]> {
+  const found = new Set<string>()
+  for (let count = 0; count < CONNECTIONS; count += 1) {
+    const socket = await dial(edge, options)
+    found.add(socket.getPeerX509Certificate()?.fingerprint256 ?? '')
+    socket.destroy()
+  }
+  return [...found]
+}
+
+/** Two looks find that a file has changed and stands still; then threads are told. */
+function untilLooked(edge: TestEdge, msg: string) {
+  return edge.settle(edge.untilLogged(msg), 20 * LOOKED_EVERY_MS)
+}
+
+async function metric(edge: TestEdge, name: string): Promise<number> {
+  const text = await (await fetch(`${edge.adminUrl}/metrics`)).text()
+  return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1])
+}
+
+for (const threads of [1, 4])
+  tap.test(
+    `R541: after a reload ${threads} thread(s) show the renewed certificate, and connections stay`,
+    async t => {
+      const { edge, first, config, write } = await open(t, threads)
+      t.same(await shown(edge), [markOf(first)])
+      const stays = await dial(edge)
+      t.equal(await ping(stays), '200')
+      const second = makeCertificate({ validTo: '2050-01-01' })
+      write('certificate', second.cert)
+      write('key', second.key)
+      await edge.reloaded(NONE, config)
+      t.same(await shown(edge), [markOf(second)], 'whoever comes once the reload is over')
+      t.equal(await ping(stays), '200', 'on the connection of before')
+      t.equal(stays.getPeerX509Certificate()?.fingerprint256, markOf(first))
+      const expires = await metric(edge, 'entrepot_tls_certificate_expires_seconds')
+      t.equal(expires, Date.UTC(2050, 0, 1) / 1000)
+      stays.destroy()
+    },
+  )
+
+tap.test('R540: a changed pair is taken up by itself, by every thread', async t => {
+  const { edge, write } = await open(t, 4)
+  const second = makeCertificate({ names: ['edge.example.com'] })
+  write('certificate', second.cert)
+  write('key', second.key)
+  const line = await untilLooked(edge, RENEWED)
+  t.same([line['names'], line['expires']], [['edge.example.com'], '2099-01-01T00:00:00.000Z'])
+  t.same(await shown(edge), [markOf(second)])
+})
+
+tap.test('R542: a pair that does not match leaves the old in force, and is told', async t => {
+  const { directory, edge, first, config, write } = await open(t)
+  const second = makeCertificate()
+  write('certificate', second.cert)
+  const { fault, hint } = await untilLooked(edge, FAULTY)
+  t.match(fault, /tls\.key is the key of another certificate than the one in .*tls\.crt/)
+  t.match(hint, /of before stay in force/)
+  t.equal(await metric(edge, 'entrepot_tls_certificate_faulty'), 1)
+  t.same(await shown(edge), [markOf(first)])
+  const file = join(directory, 'config.yaml')
+  writeFileSync(file, JSON.stringify({ admin: { socket: edge.socket } }))
+  const status = await runCli(['status', '--config', file])
+  t.match(
+    status.stdout,
+    /\ncertificate +expires on 2099-01-01, in .*files have changed and are faulty/,
+  )
+  await t.rejects(
+    edge.reloaded(NONE, config),
+    /is the key of another certificate/,
+    'nor by a reload',
+  )
+  t.same(await shown(edge), [markOf(first)])
+  for (const half of ['', second.key.slice(0, 60)]) {
+    write('key', half)
+    await edge.clock.advance(LOOKED_EVERY_MS)
+  }
+  write('key', second.key)
+  await untilLooked(edge, RENEWED)
+  t.same(await shown(edge), [markOf(second)])
+  t.equal(await metric(edge, 'entrepot_tls_certificate_faulty'), 0)
+})
+
+for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const)
+  tap.test(`R541: a session of ${maxVersion} goes on behind a renewed certificate`, async t => {
+    const { edge, config, write } = await open(t)
+    const before = await dial(edge, { maxVersion })
+    let session: Buffer | undefined
+    before.on('session', (given: Buffer) => (session = given))
+    await ping(before)
+    // In TLS 1.2 it was told before anybody listened.
+    session ??= before.getSession()
+    before.destroy()
+    const second = makeCertificate()
+    write('certificate', second.cert)
+    write('key', second.key)
+    await edge.reloaded(NONE, config)
+    const again = await dial(edge, { maxVersion, ...(session && { session }) })
+    t.equal(again.isSessionReused(), true)
+    t.equal(await ping(again), '200')
+    again.destroy()
+  })
