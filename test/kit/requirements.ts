@@ -479,6 +479,11 @@ const PLATFORM: readonly Row[] = [
     'P1',
     'an operator is told why retention or a collection takes nothing, whatever the cause',
   ],
+  [
+    624,
+    'P1',
+    'what the disk cannot remove is not told, logged or counted as room before it is gone',
+  ],
   [623, 'P1', 'a round of retention that a reload cuts off is made up for, not left to the next'],
   [345, 'P1', 'an operator sees which line of a policy holds a tag, and when it goes'],
   [482, 'P1', 'credentials that an upstream does not take are seen in check and status'],

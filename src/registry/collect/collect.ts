@@ -3,7 +3,7 @@
 // (docs/storage-format.md, "Leaving"). Whether content may go is asked once more as it is let go;
 // here is what is looked at, page by page, and what is told of it.
 import type { Digest } from '../../oci/digest.ts'
-import { type JobResult, type JobRun, Tally } from '../job.ts'
+import { alsoNoted, type JobResult, type JobRun, Tally } from '../job.ts'
 import type { Pins } from '../pins/pins.ts'
 import type { Leaving } from '../leave/leaving.ts'
 import { Grace, type Graces } from './grace.ts'
@@ -151,6 +151,8 @@ class Collecting {
   /** In a dry run, of all pages: nothing of those before has left. */
   #loosened: Loosened
   #notTaken = 0
+  /** Files that the disk could not remove. */
+  #stuck = 0
 
   constructor(deps: CollectDeps, run: JobRun, asOf: AsOf) {
     this.#deps = deps
@@ -195,8 +197,8 @@ class Collecting {
   }
 
   result(): JobResult {
-    const result = this.#tally.result()
-    return this.#notTaken === 0 ? result : { ...result, note: whyNotAll(this.#notTaken) }
+    const result = alsoNoted(this.#tally.result(), whyNotAll(this.#notTaken))
+    return alsoNoted(result, whyStuck(this.#stuck))
   }
 
   #isPinned(digest: Digest): boolean {
@@ -231,7 +233,11 @@ class Collecting {
     if (this.#run.dryRun || digests.length === 0) return
     await this.#deps.leaving.letGo(digests, 'collected', {
       spared: this.#deps.pins?.digests(),
-      departed: ({ left }) => left.forEach(({ leaves }) => this.#tell(leaves, reason)),
+      departed: ({ left }) =>
+        left.forEach(({ leaves, stuck }) => {
+          this.#tell(leaves, reason)
+          this.#stuck += stuck.length
+        }),
     })
     this.#loosened = new Loosened(this.#deps.catalog, this.#asOf)
   }
@@ -250,7 +256,14 @@ function listedOnly(manifest: Digest): string {
   return `only ${manifest} listed it`
 }
 
-function whyNotAll(notTaken: number): string {
+function whyStuck(files: number): string | undefined {
+  if (files === 0) return undefined
+  const what = files === 1 ? 'one file' : `${files} files`
+  return `${what} could not be removed and take room until the disk lets go: the log says why`
+}
+
+function whyNotAll(notTaken: number): string | undefined {
+  if (notTaken === 0) return undefined
   const what = notTaken === 1 ? 'one manifest' : `${notTaken} manifests`
   return `${what} could not be taken: the log says why, and the next pass tries again`
 }

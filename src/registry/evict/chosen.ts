@@ -1,7 +1,7 @@
 // What was chosen to leave, and what the disk has back by it.
 import type { Digest } from '../../oci/digest.ts'
 import type { Image } from '../ports/catalog-images.ts'
-import type { Departure } from '../leave/leaving.ts'
+import type { Departure } from '../leave/departures.ts'
 import { freedBytes } from '../leave/loosened.ts'
 import type { Candidate } from './candidate.ts'
 

@@ -3,6 +3,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Tag } from '../../oci/reference.ts'
 import type { Leaving, LetGoHow } from '../leave/leaving.ts'
+import { freedBytes } from '../leave/loosened.ts'
 import { type Left, sumOf } from '../leave/pass.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Footprint, Image } from '../ports/catalog-images.ts'
@@ -228,7 +229,8 @@ export class EvictionRun {
         written: written.resolve,
         departed: ({ left, passes }) => {
           const gone = thoseThatLeft(leaving, left)
-          step.letGoBytes = sumOfEach(gone, 'bytes')
+          const stuckBytes = freedBytes(left.flatMap(({ stuck }) => stuck))
+          step.letGoBytes = sumOfEach(gone, 'bytes') + stuckBytes
           step.left = this.#leftBy(passes)
           this.#add(gone, { page, tags }, step.left)
         },

@@ -9,34 +9,22 @@ import type { Digest } from '../../oci/digest.ts'
 import { noteStorage } from '../best-effort.ts'
 import type { StoredContent } from '../content.ts'
 import type { Eviction, Image } from '../ports/catalog-images.ts'
-import type { LeaveReason, Leaves, LeavingContent } from '../ports/catalog-space.ts'
+import type { LeaveReason, LeavingContent } from '../ports/catalog-space.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import { StoreError } from '../ports/store-error.ts'
 import { pagesOf } from '../pages.ts'
+import { type Departed, type Departure, withStuck } from './departures.ts'
 import { type Left, Pass } from './pass.ts'
 
 export interface LeavingDeps {
   readonly content: StoredContent
-  readonly catalog: Pick<Catalog, 'listLeaving' | 'letGo' | 'evictImage'>
+  readonly catalog: Pick<Catalog, 'listLeaving' | 'whichLeave' | 'letGo' | 'evictImage'>
   readonly clock: Pick<Clock, 'nowMs'>
   readonly note: NoteEvent
   /** Nobody keeps the file open for who asks next: else its blocks stay taken. */
   readonly closeOpen: (digest: Digest) => void
-}
-
-/** What left, and all that did with it: as the write found it, whatever it was asked for. */
-export interface Departure<Each> {
-  readonly what: Each
-  readonly leaves: readonly Leaves[]
-}
-
-/** Of those that were to leave, those that did: what is held by then, or needed, is not in it. */
-export interface Departed<Each> {
-  readonly left: readonly Departure<Each>[]
-  /** By which their files went: the same for all who let something go meanwhile. */
-  readonly passes: readonly Left[]
 }
 
 export interface LetGoHow<Each> {
@@ -105,7 +93,7 @@ export class Leaving {
         const byEach = await this.#deps.catalog.letGo({ digests: some, reason, atMs, spared })
         for (const [at, what] of some.entries()) {
           const leaves = byEach[at] ?? []
-          if (leaves.length > 0) left.push({ what, leaves })
+          if (leaves.length > 0) left.push({ what, leaves, stuck: [] })
         }
       }),
     )
@@ -129,7 +117,7 @@ export class Leaving {
               const { repository, digest } = each
               const image = { repository, digest, reason, atMs, spared }
               const { hasLeft, leaves } = await catalog.evictImage(image)
-              if (hasLeft) left.push({ what: each, leaves })
+              if (hasLeft) left.push({ what: each, leaves, stuck: [] })
             }),
           ),
         )
@@ -149,10 +137,23 @@ export class Leaving {
     const [ended] = await Promise.allSettled([write(left, begun)])
     begun.add(this.finish())
     if (ended.status === 'fulfilled') written?.()
-    const all = { left, passes: await Promise.all(begun) }
+    const passes = await Promise.all(begun)
+    const all = { left: await this.#withStuck(left), passes }
     departed?.(all)
     if (ended.status === 'rejected') throw ended.reason
     return all
+  }
+
+  /** A disk that removes nothing has given nothing back. */
+  async #withStuck<Each>(left: readonly Departure<Each>[]): Promise<readonly Departure<Each>[]> {
+    const { catalog, note } = this.#deps
+    if (this.#stuck.size === 0 && !this.#stopping.signal.aborted) return left
+    try {
+      return await withStuck(catalog, left)
+    } catch (error) {
+      noteStorage(note, error)
+      return left
+    }
   }
 
   /**

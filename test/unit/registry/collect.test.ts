@@ -75,6 +75,28 @@ t.test('R311: what another image lists stays, and goes with that', async t => {
   t.strictSame(onDisk(engine), [])
 })
 
+t.test('R624: a file that the disk cannot remove is not told of as gone before it is', async t => {
+  const engine = createEngine()
+  const image = makeImage({ seed: 'stuck', layers: [10, 20] })
+  const [stuck] = image.layers
+  const remove = engine.store.remove.bind(engine.store)
+  const broken = new StoreError('io', 'the directory is broken')
+  engine.store.remove = each => (each === stuck?.digest ? Promise.reject(broken) : remove(each))
+  await pushImage(engine.registry, app, image, 'v1')
+  await engine.registry.deleteManifest(app, digested(image.manifest.digest).reference)
+  await engine.clock.advance(GRACE_MS + 1)
+  const result = await collected(engine)
+  t.strictSame(
+    named(result),
+    partsOf(image)
+      .filter(each => each !== stuck?.digest)
+      .sort(),
+  )
+  t.equal(result.freedBytes, 3 * 4096)
+  t.match(result.note, /^one file could not be removed/)
+  t.same(onDisk(engine), [stuck?.digest])
+})
+
 t.test('many that were deleted leave a few at a time, and others have their turn', async t => {
   const engine = createEngine()
   const layers = Array.from({ length: 40 }, (_, at) => at + 20)

@@ -20,7 +20,7 @@ import {
   STEPS,
   wrongWith,
 } from '../../kit/leaving-world.ts'
-import type { Departed } from '../../../src/registry/leave/leaving.ts'
+import type { Departed } from '../../../src/registry/leave/departures.ts'
 import { sumOf } from '../../../src/registry/leave/pass.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 import { settle } from '../../kit/settle.ts'
