@@ -22,7 +22,12 @@ export function listSettings(
     written: { text: string; content?: string },
   ): void => {
     const { text, content = text } = written
-    const file = fileTexts.get(pathKey(path)) ?? ''
+    const key = pathKey(path)
+    // Of a list, that of its items, too.
+    const file = [...fileTexts]
+      .filter(([of]) => of === key || (schema.items && of.startsWith(`${key}\0`)))
+      .map(([, each]) => each)
+      .join('\0')
     found.push({
       path,
       text,

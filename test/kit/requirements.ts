@@ -277,6 +277,8 @@ const SECURITY: readonly Row[] = [
     'P0',
     'a faulty or half renewed certificate leaves the one of before in force, and is told',
   ],
+  [543, 'P1', 'of several certificates a client is shown the one for the name that it calls'],
+  [544, 'P1', 'check tells names that two certificates are for, and names that none is for'],
   [182, 'P0', 'mounting takes the right to pull the source', 'push'],
   [407, 'P0', 'the first access rule that is about it decides; what one may not pull is not there'],
   [408, 'P0', 'what is in memory is given by the access rules of now, on every thread'],

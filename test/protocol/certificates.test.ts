@@ -7,14 +7,14 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import tap from 'tap'
-import { LOOKED_EVERY_MS } from '../../src/config/watched-files.ts'
+import { systemClock } from '../../src/server/clock.ts'
 import { type Certificate, makeCertificate } from '../kit/certificate.ts'
 import { runCli } from '../kit/cli.ts'
 import { startTestEdge, type TestEdge } from '../kit/edge.ts'
 
 const STATUS_LINE = /HTTP\/1\.1 (\d{3})/
 /** The kernel spreads connections: all of these seldom miss one of four threads. */
-const CONNECTIONS = 16
+const CONNECTIONS = 8
 /** It signed none of them: node would read all that the system trusts for each connection. */
 const AUTHORITY = makeCertificate().ca
 const RENEWED = 'other certificates are in force'
@@ -29,7 +29,8 @@ async function open(t: Test, threads = 1) {
   const directory = t.testdir({ 'tls.crt': first.cert, 'tls.key': first.key })
   const tls = { certificate: join(directory, 'tls.crt'), key: join(directory, 'tls.key') }
   const config = { default: 'quay.io', http: { addr: '127.0.0.1:0', threads, tls } }
-  const edge = await startTestEdge(t, { upstreams: NONE, config })
+  // Files change when the disk says so: looks are as often as they are.
+  const edge = await startTestEdge(t, { upstreams: NONE, config, clock: systemClock })
   return {
     directory,
     edge,
@@ -70,10 +71,6 @@ async function shown(edge: TestEdge, options: ConnectionOptions = {}): Promise<r
 }
 
 /** Two looks find that a file has changed and stands still; then threads are told. */
-function untilLooked(edge: TestEdge, msg: string) {
-  return edge.settle(edge.untilLogged(msg), 20 * LOOKED_EVERY_MS)
-}
-
 async function metric(edge: TestEdge, name: string): Promise<number> {
   const text = await (await fetch(`${edge.adminUrl}/metrics`)).text()
   return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1])
@@ -105,7 +102,7 @@ tap.test('R540: a changed pair is taken up by itself, by every thread', async t 
   const second = makeCertificate({ names: ['edge.example.com'] })
   write('certificate', second.cert)
   write('key', second.key)
-  const line = await untilLooked(edge, RENEWED)
+  const line = await edge.untilLogged(RENEWED)
   t.same([line['names'], line['expires']], [['edge.example.com'], '2099-01-01T00:00:00.000Z'])
   t.same(await shown(edge), [markOf(second)])
 })
@@ -114,7 +111,7 @@ tap.test('R542: a pair that does not match leaves the old in force, and is told'
   const { directory, edge, first, config, write } = await open(t)
   const second = makeCertificate()
   write('certificate', second.cert)
-  const { fault, hint } = await untilLooked(edge, FAULTY)
+  const { fault, hint } = await edge.untilLogged(FAULTY)
   t.match(fault, /tls\.key is the key of another certificate than the one in .*tls\.crt/)
   t.match(hint, /of before stay in force/)
   t.equal(await metric(edge, 'entrepot_tls_certificate_faulty'), 1)
@@ -132,12 +129,13 @@ tap.test('R542: a pair that does not match leaves the old in force, and is told'
     'nor by a reload',
   )
   t.same(await shown(edge), [markOf(first)])
-  for (const half of ['', second.key.slice(0, 60)]) {
+  for (const [at, half] of ['', second.key.slice(0, 60)].entries()) {
     write('key', half)
-    await edge.clock.advance(LOOKED_EVERY_MS)
+    await edge.untilLogged(FAULTY, at + 2)
+    t.same(await shown(edge), [markOf(first)])
   }
   write('key', second.key)
-  await untilLooked(edge, RENEWED)
+  await edge.untilLogged(RENEWED)
   t.same(await shown(edge), [markOf(second)])
   t.equal(await metric(edge, 'entrepot_tls_certificate_faulty'), 0)
 })
@@ -161,3 +159,47 @@ for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const)
     t.equal(await ping(again), '200')
     again.destroy()
   })
+
+tap.test('R543: a client is shown the certificate for the name that it calls', async t => {
+  const names = [['first.example'], ['*.example.com'], ['edge.example.com', 'first.example']]
+  const made = names.map(each => makeCertificate({ names: each }))
+  const directory = t.testdir(
+    Object.fromEntries(
+      made.flatMap(({ cert, key }, at) => [
+        [`${at}.crt`, cert],
+        [`${at}.key`, key],
+      ]),
+    ),
+  )
+  const pairs = made.map((_, at) => ({
+    certificate: join(directory, `${at}.crt`),
+    key: join(directory, `${at}.key`),
+  }))
+  const [first, ...certificates] = pairs
+  const http = (further: readonly unknown[]) => ({
+    default: 'quay.io',
+    http: { addr: '127.0.0.1:0', tls: { ...first, certificates: further } },
+  })
+  const edge = await startTestEdge(t, { upstreams: NONE, config: http([]) })
+  const marks = made.map(markOf)
+  const numberFor = async (servername: string, maxVersion: 'TLSv1.2' | 'TLSv1.3' = 'TLSv1.3') => {
+    const socket = await dial(edge, { servername, maxVersion })
+    t.equal(await ping(socket), '200')
+    const mark = socket.getPeerX509Certificate()?.fingerprint256
+    socket.destroy()
+    return marks.indexOf(mark ?? '')
+  }
+  t.equal(await numberFor('team.example.com'), 0)
+  await edge.reloaded(NONE, http(certificates))
+  for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+    t.equal(await numberFor('team.example.com', maxVersion), 1)
+    t.equal(await numberFor('EDGE.example.com', maxVersion), 2, 'the name itself before a pattern')
+  }
+  t.equal(await numberFor('a.b.example.com'), 0, 'a pattern is for one part')
+  t.equal(await numberFor('example.com'), 0)
+  t.equal(await numberFor('first.example'), 0, 'the first of two')
+  t.equal(await numberFor('unknown.example'), 0)
+  t.equal(await numberFor(''), 0, 'or no name at all')
+  await edge.reloaded(NONE, http(certificates.slice(1)))
+  t.equal(await numberFor('team.example.com'), 0)
+})

@@ -161,3 +161,56 @@ t.test(
       t.same(compareConfigs(one, other), { changed: [], needsRestart: ['http.tls'] })
   },
 )
+
+const SEVERAL = `http:
+  hosts: [edge.example.com, "team.example.com:5000", other.example]
+  tls:
+    certificate: /c.pem
+    key: /k.pem
+    certificates: [{ certificate: /c2.pem, key: /k2.pem }]
+upstreams:
+  docker.io: { virtualhosts: [hub.example.com, hub.example.org] }`
+
+function several(...names: readonly (readonly string[])[]): Around {
+  const [one, other] = names.map(each => makeCertificate({ names: each }))
+  if (one === undefined || other === undefined) throw new Error('two certificates')
+  const files = {
+    '/c.pem': one.cert,
+    '/k.pem': one.key,
+    '/c2.pem': other.cert,
+    '/k2.pem': other.key,
+  }
+  return { nowMs: NOW_MS, files }
+}
+
+t.test('R544: names that no certificate is for are told, each where it is written', async t => {
+  const around = several(['edge.example.com'], ['*.example.com'])
+  t.match(complaints(SEVERAL, around), [
+    /:2:.*warning: http\.hosts\[2\]: no certificate of http\.tls is for other\.example$/,
+    /warning: upstreams\.docker\.io\.virtualhosts\[1\]: no certificate .* hub\.example\.org$/,
+  ])
+})
+
+t.test('R544: a name that two certificates are for is told', async t => {
+  const around = several(['edge.example.com', '*.example.com'], ['a.example', 'edge.example.com'])
+  const [line] = complaints(SEVERAL, around).filter(each => each.includes('/c2.pem'))
+  t.match(
+    line,
+    /certificates\[0\]\.certificate: the certificate in \/c2\.pem is for edge\.example\.com, as that in \/c\.pem is/,
+  )
+})
+
+t.test('R540: the content of a further certificate counts, and a fault of it is told', async t => {
+  const before = several(['a.example'], ['b.example'])
+  const after = several(['a.example'], ['b.example'])
+  const files = { ...before.files, '/c2.pem': after.files?.['/c2.pem'] ?? '' }
+  t.match(complaints(SEVERAL, { ...before, files }).slice(0, 1), [
+    /error: http\.tls\.certificates\[0\]\.key: \/k2\.pem is the key of another certificate/,
+  ])
+  const pair = { ...files, '/k2.pem': after.files?.['/k2.pem'] ?? '' }
+  const text = SEVERAL.replace(/ +hosts.*\n/, '').replace(/\nupstreams[^]*/, '')
+  t.same(compareConfigs(configOf(text, before), configOf(text, { ...before, files: pair })), {
+    changed: ['http.tls.certificates'],
+    needsRestart: [],
+  })
+})
