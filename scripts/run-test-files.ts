@@ -21,6 +21,8 @@ export interface RunOptions {
   readonly atOnce: number
   /** Those that nothing may run beside: they come first, one after the other. Default: none. */
   readonly isAlone?: (file: string) => boolean
+  /** Those of which no two may run at once, beside whatever else does. Default: none. */
+  readonly isInTurn?: (file: string) => boolean
   /** What one file may take, if it does not say itself that it needs longer. */
   readonly timeoutSeconds: number
   /**
@@ -40,18 +42,25 @@ const ONE_FILE = fileURLToPath(new URL('test-file.mjs', import.meta.url))
 
 /** Never rejects: a file that cannot be run, or that says no sum, has failed. */
 export async function runTestFiles(files: readonly string[], options: RunOptions): Promise<Total> {
-  const { atOnce, isAlone = () => false } = options
-  const queues = Map.groupBy(files.entries(), ([, file]) => isAlone(file))
+  const { atOnce, isAlone = () => false, isInTurn = () => false } = options
+  const queues = Map.groupBy(files.entries(), ([, file]) =>
+    isAlone(file) ? 'alone' : isInTurn(file) ? 'in turn' : 'free',
+  )
   const totals: Total[] = []
-  const runThrough = async (alone: boolean) => {
-    const queue = queues.get(alone) ?? []
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      const [index, file] = next
-      totals.push(await runFile(file, index + 1, options))
+  const runThrough = async (...kinds: readonly ('alone' | 'in turn' | 'free')[]) => {
+    for (const kind of kinds) {
+      const queue = queues.get(kind) ?? []
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+        const [index, file] = next
+        totals.push(await runFile(file, index + 1, options))
+      }
     }
   }
-  await runThrough(true)
-  await Promise.all(Array.from({ length: atOnce }, () => runThrough(false)))
+  await runThrough('alone')
+  await Promise.all([
+    runThrough('in turn', 'free'),
+    ...Array.from({ length: atOnce - 1 }, () => runThrough('free')),
+  ])
   return sumOf(totals)
 }
 

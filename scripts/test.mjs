@@ -35,19 +35,40 @@ const isHeavy = file => /\/fault\/(heavy-|store-|native-)/.test(file)
 /** Those of them that measure memory, or what the kernel was asked for and keeps. */
 const isMeasured = file => /\/fault\/(heavy-(herd|hot|stalled)|native-(leaks|stalled))/.test(file)
 
+const isEndToEnd = file => file.startsWith('test/e2e/')
+
 const FAST = {
-  files: file => !file.startsWith('test/e2e/') && !isHeavy(file),
+  files: file => !isEndToEnd(file) && !isHeavy(file),
   timeoutSeconds: 300,
   atOnce: 3,
   env: {},
 }
 
+const FAULT = {
+  files: file =>
+    isHeavy(file) || /\/fault\/(lying-upstream|mutated-requests|space-model)/.test(file),
+  timeoutSeconds: 900,
+  // Most of it is starts of processes, syncs, and one thread that simulates.
+  atOnce: 2,
+  isAlone: isMeasured,
+  first: [
+    'push-calls',
+    'power-cut',
+    'full-cache',
+    'lying-upstream',
+    'collection-calls',
+    'space-model',
+  ],
+  env: { FAULTS: '1000', MUTATIONS: '10000', STEPS: '1000000' },
+}
+
 /**
  * `files` chooses among all test files; `timeoutSeconds` ends one file that hangs; `atOnce` files
- * run side by side, one where they load the machine or share its ports, and by themselves those
- * that `isAlone` says; those named by `first` begin, as they take longest; `inMemory` puts
- * temporary files there, where there is room: for what has been run on a disk already, on which
- * making and removing some hundred directories for each edge takes a third of the time.
+ * run side by side, but no two of those that `isInTurn` says, as they share ports of the machine,
+ * and by themselves those that `isAlone` says; those named by `first` begin, as they take longest;
+ * `inMemory` puts temporary files there, where there is room: for what has been run on a disk
+ * already, on which making and removing some hundred directories for each edge takes a third of the
+ * time.
  */
 const SUITES = {
   fast: FAST,
@@ -61,17 +82,16 @@ const SUITES = {
     env: { OVER_TLS: '1' },
     inMemory: true,
   },
-  fault: {
-    files: file =>
-      isHeavy(file) || /\/fault\/(lying-upstream|mutated-requests|space-model)/.test(file),
-    timeoutSeconds: 900,
-    // Most of it is starts of processes, syncs, and one thread that simulates.
-    atOnce: 2,
-    isAlone: isMeasured,
-    first: ['space-model', 'power-cut', 'push-calls', 'eviction-calls', 'collection-calls'],
-    env: { FAULTS: '1000', MUTATIONS: '10000', STEPS: '1000000' },
+  fault: FAULT,
+  e2e: { files: isEndToEnd, timeoutSeconds: 1800, atOnce: 1, env: {} },
+  // Both: clients wait most of the time.
+  slow: {
+    ...FAULT,
+    files: file => FAULT.files(file) || isEndToEnd(file),
+    timeoutSeconds: 1800,
+    atOnce: 3,
+    isInTurn: isEndToEnd,
   },
-  e2e: { files: file => file.startsWith('test/e2e/'), timeoutSeconds: 1800, atOnce: 1, env: {} },
 }
 
 function testFiles(directory) {
@@ -101,7 +121,7 @@ function hasRoom(directory) {
  * Keeps all that the files print in .tap/, and shows one line for each file and whatever failed.
  */
 function runSuite(name) {
-  const { files, timeoutSeconds, atOnce, isAlone, first = [], env, inMemory } = SUITES[name]
+  const { files, first = [], env, inMemory, ...how } = SUITES[name]
   const kept = join(root, '.tap', `${name}.tap`)
   mkdirSync(dirname(kept), { recursive: true })
   writeFileSync(kept, '')
@@ -116,9 +136,7 @@ function runSuite(name) {
     directory: root,
     // What the first files compiled, the others and all threads that they start find.
     env: { ...env, ...place, NODE_COMPILE_CACHE: compiled },
-    atOnce,
-    isAlone,
-    timeoutSeconds,
+    ...how,
     ended: ({ all, shown }) => {
       appendFileSync(kept, `${all.join('\n')}\n`)
       console.log(shown.join('\n'))

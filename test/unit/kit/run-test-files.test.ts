@@ -15,6 +15,7 @@ interface Ran {
 interface Chosen {
   readonly atOnce?: number
   readonly isAlone?: (file: string) => boolean
+  readonly isInTurn?: (file: string) => boolean
   readonly timeoutSeconds?: number
 }
 
@@ -122,6 +123,29 @@ t.test('files that nothing may run beside have ended before the others begin', a
   t.same(total, { passed: 4, failed: 0, skipped: 0 })
   const said = shown.filter(line => line.includes('after')).sort()
   t.match(said, [/a after (b,)?c,d$/, /b after (a,)?c,d$/, / c after $/, / d after c$/])
+})
+
+t.test('of files that take turns one runs at a time, beside the others', async t => {
+  // Held until the last of the others has ended.
+  const holding = `
+    import { existsSync, mkdirSync, rmdirSync, watch } from 'node:fs'
+    try { mkdirSync('held') } catch { process.exit(1) }
+    const seen = new Promise(resolve => watch('.', () => existsSync('over') && resolve()))
+    if (!existsSync('over')) await seen
+    rmdirSync('held')
+    ${GOOD}
+    process.exit()`
+  const programs = {
+    'a.mjs': holding,
+    'b.mjs': holding,
+    'c.mjs': GOOD,
+    'd.mjs': `import { writeFileSync } from 'node:fs'; writeFileSync('over', ''); ${GOOD}`,
+  }
+  const isInTurn = (file: string) => file < 'c'
+  const { total } = await run(t, programs, { atOnce: 3, isInTurn })
+  t.same(total, { passed: 4, failed: 0, skipped: 0 })
+  const { total: all } = await run(t, programs, { atOnce: 3 })
+  t.equal(all.failed, 1, 'the others do not wait for each other')
 })
 
 t.test('a file gets its time, the environment, and this node as node', async t => {
