@@ -21,9 +21,10 @@ export function decideByRules(book: Rulebook, caller: Caller, request: AccessReq
   }
   const key = resource === 'unrouted' ? undefined : repositoryKey(resource)
   const verdict = party?.judge({ key, action, moves }) ?? NONE
-  if (verdict.isAllowed) {
-    return { kind: 'allowed', anonymously: key !== undefined && book.isPublic(key) }
-  }
+  // To who may push it alone the time that it takes would tell that others ask for it.
+  const isPull = action === 'pull'
+  if (verdict.isAllowed)
+    return { kind: 'allowed', anonymously: isPull && key !== undefined && book.isPublic(key) }
   const by = deciding(verdict)
   if (action === 'pull' || action === 'list') return { kind: 'hidden', by }
   return { kind: 'denied', reason: WRITES[action], by }

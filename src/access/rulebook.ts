@@ -2,9 +2,10 @@
 // moved. After the last one nothing is allowed. Nothing in here looks anything up, so what it says
 // does not depend on what exists.
 //
-// What it takes to decide is remembered by repository, for all callers together, and of a caller
-// only in which of the named networks it is: neither grows with the other, however many networks
-// rules name and however many addresses call.
+// Of a caller it is remembered in which of the named networks it is, and for all together whom the
+// same rules are about, which decide on what they may pull. What is hidden is looked through anew
+// each time, by the caller's rules alone: else whoever is refused could tell by the time that
+// others pull it.
 import { LRUCache } from 'lru-cache'
 import picomatch from 'picomatch'
 import { TAG_GLOB } from '../oci/name-glob.ts'
@@ -55,20 +56,21 @@ export interface Party {
 
 /** Clients choose the names. */
 const REPOSITORIES_MAX = 1_024
-/**
- * Of all of these, where so many rules are about each that it matters: some ten megabytes at most.
- */
+/** Rules with tags, of all that is remembered: some ten megabytes at most. */
 const REMEMBERED_RULES_MAX = 256 * 1024
+/** What is remembered takes as much as so many: it is some ten thousand things. */
+const REMEMBERED_AS_RULES = 16
 /** Those that called last, with each name that rules know; a few hundred bytes each. */
 const CALLERS_MAX = 4_096
 
 /** Whom a rule is about, by number: that of a network, one of these, or of a name below them. */
 type WhoNumber = number
+type Whos = ReadonlySet<WhoNumber>
 const EVERYBODY: WhoNumber = -1
 const LOCALS: WhoNumber = -2
 const ANONYMOUS: WhoNumber = -3
 /** Who shows nothing and comes from anywhere. */
-const NOBODY_KNOWN: ReadonlySet<WhoNumber> = new Set([EVERYBODY, ANONYMOUS])
+const NOBODY_KNOWN: Whos = new Set([EVERYBODY, ANONYMOUS])
 
 interface Compiled {
   readonly index: number
@@ -86,13 +88,6 @@ interface Known {
   readonly names: NumbersOfName
 }
 
-/** What is about a repository, whoever asks. */
-interface About {
-  readonly rules: readonly Compiled[]
-  /** The first without tags, by whom it is about. */
-  readonly firsts: ReadonlyMap<WhoNumber, Compiled>
-}
-
 /** Of those that are about a repository and who asks. What comes after `first` decides nothing. */
 interface Order {
   readonly withTags: readonly Compiled[]
@@ -106,11 +101,13 @@ export class Rulebook {
   readonly #names: NameTable
   readonly #isAboutLocals: boolean
   readonly #parties = new LRUCache<string, Party>({ max: CALLERS_MAX })
-  readonly #about = new LRUCache<RepositoryKey, About>({
-    max: REPOSITORIES_MAX,
+  readonly #public = new LRUCache<RepositoryKey, boolean>({ max: REPOSITORIES_MAX })
+  readonly #orders = new LRUCache<string, Order>({
     maxSize: REMEMBERED_RULES_MAX,
-    sizeCalculation: ({ rules }) => 1 + rules.length,
+    sizeCalculation: ({ withTags }) => REMEMBERED_AS_RULES + withTags.length,
   })
+  /** A request asks for memory and once more on its way to a refusal: it is to cost the same. */
+  #last: { readonly whos: Whos; readonly key: RepositoryKey; readonly order: Order } | undefined
 
   /** `groups`: the accounts that are in each. */
   constructor(rules: readonly AccessRule[], groups: Groups = {}) {
@@ -151,23 +148,23 @@ export class Rulebook {
     return first.who === EVERYBODY && RIGHTS.every(right => first.rule.allow.includes(right))
   }
 
-  /** May whoever asks pull it, from wherever? */
+  /** May whoever asks pull it, from wherever? To be asked for who may. */
   isPublic(key: RepositoryKey): boolean {
-    const { rules, firsts } = this.#aboutOf(key)
-    const forAll = firstFor(NOBODY_KNOWN, { rules, firsts })
-    if (forAll?.rule.allow.includes('pull') !== true) return false
-    // Up to it none may take it from anybody.
-    const takes = ({ index, hasTags, rule }: Compiled) =>
-      index < forAll.index && !hasTags && !rule.allow.includes('pull')
-    return !rules.some(takes)
+    const known = this.#public.get(key)
+    if (known !== undefined) return known
+    const found = isForAll(this.#rules, key)
+    this.#public.set(key, found)
+    return found
   }
 
   #createParty(caller: Known): Party {
-    return createParty(this.#whosOf(caller), this.#rules, key => this.#aboutOf(key))
+    const whos = this.#whosOf(caller)
+    const name = [...whos].join(' ')
+    return createParty(whos, this.#rules, key => this.#orderOf({ whos, name }, key))
   }
 
   /** None where a rule that denies something to its network could be about it. */
-  #whosOf({ address, isLocal, names }: Known): ReadonlySet<WhoNumber> {
+  #whosOf({ address, isLocal, names }: Known): Whos {
     const whos = new Set<WhoNumber>([EVERYBODY, ...names.numbers])
     if (isLocal) whos.add(LOCALS)
     if (address === ELSEWHERE || this.#networks.size === 0) return whos
@@ -177,12 +174,18 @@ export class Rulebook {
     return whos
   }
 
-  #aboutOf(key: RepositoryKey | undefined): About {
-    const known = key === undefined ? undefined : this.#about.get(key)
-    if (known !== undefined) return known
-    const found = findAbout(key, this.#rules)
-    if (key !== undefined) this.#about.set(key, found)
-    return found
+  #orderOf(
+    { whos, name }: { readonly whos: Whos; readonly name: string },
+    key: RepositoryKey | undefined,
+  ): Order {
+    if (key === undefined) return findOrder(whos, this.#rules, key)
+    if (this.#last?.key === key && this.#last.whos === whos) return this.#last.order
+    const known = this.#orders.get(`${name} ${key}`)
+    const order = known ?? findOrder(whos, this.#rules, key)
+    const isHidden = order.first?.rule.allow.includes('pull') !== true
+    if (known === undefined && !isHidden) this.#orders.set(`${name} ${key}`, order)
+    this.#last = { whos, key, order }
+    return order
   }
 }
 
@@ -217,59 +220,55 @@ function numberOfWho(who: Who, networks: NetworkTable, names: NameTable): WhoNum
   }
 }
 
-function findAbout(key: RepositoryKey | undefined, all: readonly Compiled[]): About {
-  const rules = all.filter(({ isAbout }) => isAbout(key))
-  const firsts = new Map<WhoNumber, Compiled>()
-  for (const compiled of rules)
-    if (!compiled.hasTags && !firsts.has(compiled.who)) firsts.set(compiled.who, compiled)
-  return { rules, firsts }
+/** By the first that is about it and who asks, as far as that is known of nobody. */
+function isForAll(rules: readonly Compiled[], key: RepositoryKey): boolean {
+  for (const { rule, who, hasTags, isAbout } of rules) {
+    if (hasTags || !isAbout(key)) continue
+    // Whoever it is about, it takes it from somebody.
+    if (!rule.allow.includes('pull')) return false
+    if (NOBODY_KNOWN.has(who)) return true
+  }
+  return false
+}
+
+/** The caller's rules first: how many there are for others changes nothing. */
+function findOrder(whos: Whos, rules: readonly Compiled[], key: RepositoryKey | undefined): Order {
+  const withTags: Compiled[] = []
+  for (const each of rules) {
+    if (!whos.has(each.who) || !each.isAbout(key)) continue
+    if (!each.hasTags) return { withTags, first: each }
+    withTags.push(each)
+  }
+  return { withTags, first: undefined }
 }
 
 function createParty(
-  whos: ReadonlySet<WhoNumber>,
+  whos: Whos,
   rules: readonly Compiled[],
-  aboutOf: (key: RepositoryKey | undefined) => About,
+  orderOf: (key: RepositoryKey | undefined) => Order,
 ): Party {
   const untagged = () => rules.filter(({ who, hasTags }) => !hasTags && whos.has(who))
 
   return {
     judge({ key, action, moves }) {
-      const about = aboutOf(key)
-      const first = firstFor(whos, about)
-      if (action === 'pull' || action === 'list') return verdictOf(first, action)
-      const withTags = about.rules.filter(
-        ({ who, hasTags, index }) =>
-          hasTags && whos.has(who) && (first === undefined || index < first.index),
-      )
-      const order = { withTags, first }
+      const order = orderOf(key)
+      if (action === 'pull' || action === 'list') return verdictOf(order.first, action)
       if (moves === 'any') return judgeAll(order, action)
       if (moves !== undefined && moves.length > 0) return judgeTags(order, action, moves)
       return action === 'push' ? judgeUntagged(order) : judgeAll(order, action)
     },
     mayListAnywhere: () => untagged().some(({ rule }) => rule.allow.includes('list')),
     isShown(key) {
-      const first = rules.find(
-        ({ who, hasTags, isAbout }) => !hasTags && whos.has(who) && isAbout(key),
-      )
-      const allow = first?.rule.allow
+      const allow = findOrder(whos, rules, key).first?.rule.allow
       return allow !== undefined && allow.includes('list') && allow.includes('pull')
     },
     nextShown: key =>
       nextShown(
         untagged().map(({ rule }) => rule),
         key,
-        firstFor(whos, findAbout(key, rules))?.rule,
+        findOrder(whos, rules, key).first?.rule,
       ),
   }
-}
-
-function firstFor(whos: ReadonlySet<WhoNumber>, { firsts }: About): Compiled | undefined {
-  let first: Compiled | undefined
-  for (const who of whos) {
-    const found = firsts.get(who)
-    if (found !== undefined && (first === undefined || found.index < first.index)) first = found
-  }
-  return first
 }
 
 /** Each tag has its own first rule. */

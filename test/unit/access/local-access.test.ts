@@ -276,7 +276,7 @@ t.test('R407: with rules nothing holds but them, and a reload brings others', as
   t.match(push(), { kind: 'denied', reason: /access test/, by: 'access[0]' })
   t.equal(by.meet(principal(LOCAL), 'pull'), undefined, 'whom it belongs to is no matter')
   rules = [{ ...ALL, who: { kind: 'anonymous' } }]
-  t.match(push(), { kind: 'allowed', anonymously: true })
+  t.match(push(), { kind: 'allowed' })
 })
 
 function refusalOf(headers: readonly string[], rules: Partial<AccessSettings> = {}, host = 'edge') {

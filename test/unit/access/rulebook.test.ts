@@ -7,7 +7,12 @@ import type { Action, MovedTags } from '../../../src/access/access.ts'
 import { createIsIn, readPeer } from '../../../src/access/network.ts'
 import { type AccessRule, RIGHTS } from '../../../src/access/rule.ts'
 import { type Caller, ELSEWHERE, type Question, Rulebook } from '../../../src/access/rulebook.ts'
-import { parseRepositoryKey, parseTag, repositoryKey } from '../../../src/oci/reference.ts'
+import {
+  parseRepositoryKey,
+  parseTag,
+  type RepositoryKey,
+  repositoryKey,
+} from '../../../src/oci/reference.ts'
 import { loadText } from '../../kit/load-text.ts'
 import { createRandom, seedOf } from '../../kit/seeded.ts'
 
@@ -193,6 +198,52 @@ t.test('many networks, many addresses: each repository is looked at once', async
   RegExp.prototype.exec = exec
   t.comment(`${matched} patterns were matched`)
   t.ok(matched > 0 && matched <= NETWORKS * REPOSITORIES)
+})
+
+/** How often a name is compared with a rule meanwhile. */
+function looksDuring(key: RepositoryKey, work: () => void): number {
+  const { startsWith } = String.prototype
+  let looks = 0
+  String.prototype.startsWith = function (...given) {
+    if (String(this) === key) looks += 1
+    return startsWith.apply(this, given)
+  }
+  try {
+    work()
+  } finally {
+    String.prototype.startsWith = startsWith
+  }
+  return looks
+}
+
+t.test('R625: a refusal costs the same whether or not others pull it', async t => {
+  const others = Array.from(
+    { length: 50 },
+    (_, at) => `  - { who: "net:10.0.${at}.0/24", match: "localhost/*/x", allow: [pull] }`,
+  )
+  const book = bookOf(`
+${others.join('\n')}
+  - { who: "*", match: "localhost/open/**", allow: [pull] }
+  - { who: "*", match: "localhost/shown/**", allow: [pull] }
+`)
+  const [pulled, absent] = [keyOf('localhost/a/x'), keyOf('localhost/b/x')]
+  t.equal(judge(book, from('10.0.7.1'), { key: pulled, action: 'pull' })?.isAllowed, true)
+  t.ok(book.isPublic(keyOf('localhost/open/a')))
+  for (const asker of [from('192.0.2.1'), from('192.0.2.2')]) {
+    // From memory first, then on the way to the refusal.
+    const ask = (key: RepositoryKey, times: number) =>
+      looksDuring(key, () => {
+        for (let time = 0; time < times; time += 1)
+          t.equal(judge(book, asker, { key, action: 'pull' })?.isAllowed, false)
+      })
+    const looks = [ask(pulled, 2), ask(absent, 1), ask(pulled, 1), ask(absent, 2)]
+    t.same(looks, [2, 2, 2, 2], 'its own rules alone, and each time')
+  }
+  const shown = keyOf('localhost/shown/a')
+  const ask = () => void judge(book, from('192.0.2.1'), { key: shown, action: 'pull' })
+  t.ok(looksDuring(shown, ask) > 0)
+  judge(book, from('192.0.2.1'), { key: absent, action: 'pull' })
+  t.equal(looksDuring(shown, ask), 0, 'what it may pull is remembered')
 })
 
 t.test('R407: a party is of one address', async t => {
