@@ -72,12 +72,24 @@ export type Decision =
   | { readonly kind: 'hidden'; readonly by: string }
   | Unidentified
 
-/** `challenge`: as `WWW-Authenticate` has it, the same for whoever asks. */
+/**
+ * What a client is told to show: `basic`: a name and a password; `token`: one of this edge's own
+ * (R129), for which these are good. `realm`: what people are told that they log in to. The same for
+ * whoever asks, but for what is said to who has shown a token.
+ */
+export type Challenge =
+  | { readonly kind: 'basic'; readonly realm: string }
+  | {
+      readonly kind: 'token'
+      readonly realm: string
+      readonly error?: 'invalid_token' | 'insufficient_scope' | undefined
+    }
+
 type Unidentified =
   | {
       readonly kind: 'unauthorized'
       readonly reason: string
-      readonly challenge: string
+      readonly challenge: Challenge
       readonly by?: string
     }
   | {
@@ -88,6 +100,14 @@ type Unidentified =
 
 export type Refusal = { readonly kind: 'denied'; readonly reason: string } | Unidentified
 
+/** By which URL and names clients come to this edge, as far as its operator says. */
+export interface PublicNames {
+  /** Without a slash at its end. */
+  readonly url: string | undefined
+  /** Further names, in lower case, some with a port. */
+  readonly hosts: readonly string[]
+}
+
 /** None of these MAY ask the network, or depend on whether content exists. */
 export interface Access {
   /**
@@ -96,6 +116,8 @@ export interface Access {
    * is to be decided again before an answer is begun.
    */
   readonly revision: Pick<Revision, 'newest' | 'held' | 'isHeld' | 'untilHeld'>
+  /** For who is told to come again, and where to. */
+  readonly publicNames: PublicNames
   /**
    * What speaks against any answer to this request, whatever it asks for; asked first of all.
    * Undefined: nothing.
@@ -107,6 +129,11 @@ export interface Access {
    * asked after `identify`.
    */
   judgeCredentials(principal: Principal, about: 'ping' | 'write'): Refusal | undefined
+  /**
+   * What speaks against `login`, which was shown for a token. Undefined: nothing, or there are no
+   * accounts.
+   */
+  judgeLogin(principal: Principal, login: Login): Refusal | undefined
   /** Finds out whose its credentials are. Undefined: that is known. */
   identify(principal: Principal): Promise<void> | undefined
   /**

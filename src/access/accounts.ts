@@ -5,15 +5,18 @@
 export type Verified =
   | { readonly kind: 'account'; readonly name: string }
   /** Nobody's. It is the same whether there is such an account or not, and takes as long. */
-  | { readonly kind: 'refused' }
+  | Refused
   /**
    * Nothing: too many are being tried (`busy`), or there were too many wrong ones from there or for
    * that name (`limited`), the same whether there is such an account or not.
    */
   | { readonly kind: 'busy' | 'limited'; readonly retryAfterSeconds: number }
 
-/** `anonymous`: shows nothing. */
-export type Login = Verified | { readonly kind: 'anonymous' }
+/** `byToken`: a token was shown. */
+type Refused = { readonly kind: 'refused'; readonly byToken?: true }
+
+/** `anonymous`: shows nothing, or a token that says so. */
+export type Login = Verified | { readonly kind: 'anonymous'; readonly byToken?: true }
 
 /** `address`: of the client; undefined when its connection is gone. */
 export interface LoginAttempt {
@@ -22,9 +25,43 @@ export interface LoginAttempt {
   readonly address: string | undefined
 }
 
+/** Who a token says that somebody is, for at most so long. */
+export interface ShownToken {
+  readonly login: Login
+  readonly forMs: number
+}
+
+/** What a client shows for a token; `nothing` for one that says so. */
+export type ShownForToken =
+  | { readonly kind: 'nothing' }
+  | { readonly kind: 'password'; readonly attempt: LoginAttempt }
+  | { readonly kind: 'refresh token'; readonly token: string }
+
+export interface TokenRequest {
+  readonly shown: ShownForToken
+  /** Wants a refresh token beside it, which only an account is given. */
+  readonly isOffline: boolean
+}
+
+export type IssuedToken =
+  | {
+      readonly kind: 'token'
+      readonly token: string
+      /** Wall clock. */
+      readonly issuedAtMs: number
+      readonly expiresInSeconds: number
+      readonly refreshToken: string | undefined
+    }
+  | Exclude<Verified, { kind: 'account' }>
+
+/**
+ * No method rejects. What they say holds for the accounts that are in force when they resolve.
+ */
 export interface Accounts {
-  /** Never rejects. What it says holds for the accounts that are in force when it resolves. */
   verify(attempt: LoginAttempt): Promise<Verified>
+  /** Of the edge's own. */
+  readToken(token: string): Promise<ShownToken>
+  issueToken(request: TokenRequest): Promise<IssuedToken>
 }
 
 /** Values, so that each thread can be given them. */

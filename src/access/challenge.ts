@@ -6,9 +6,17 @@ import type { AccountsSettings, Login } from './accounts.ts'
 type Unauthorized = Extract<Decision, { kind: 'unauthorized' }>
 type Unidentified = Unauthorized | Extract<Decision, { kind: 'busy' | 'limited' }>
 
-/** `by`, for the log: what denied it to the anonymous. */
-export function askForLogin(accounts: AccountsSettings, by?: string): Unauthorized {
-  return { ...unauthorized(accounts, LOG_IN), ...(by === undefined ? {} : { by }) }
+/** `by`, for the log: what denied it to who has shown this `login`, which is nobody's. */
+export function askForLogin(
+  { realm }: AccountsSettings,
+  login: Login | undefined,
+  by?: string,
+): Unauthorized {
+  const hasToken = login?.kind === 'anonymous' && login.byToken === true
+  // Without it clients ask for the same token again and again (R129).
+  const error = hasToken ? 'insufficient_scope' : undefined
+  const asked = { kind: 'unauthorized', reason: LOG_IN } as const
+  return { ...asked, challenge: { kind: 'token', realm, error }, ...(by !== undefined && { by }) }
 }
 
 /** What is wrong with credentials that were shown. Undefined: nothing, or there are none. */
@@ -17,13 +25,13 @@ export function whyUnidentified(
   accounts: AccountsSettings,
 ): Unidentified | undefined {
   // Undefined: they were tried before accounts changed, and are not known to be good since.
-  if (login === undefined) return unauthorized(accounts, WRONG)
+  if (login === undefined) return refused(accounts)
   switch (login.kind) {
     case 'anonymous':
     case 'account':
       return undefined
     case 'refused':
-      return unauthorized(accounts, WRONG)
+      return refused(accounts, login.byToken)
     case 'busy':
     case 'limited': {
       const { kind, retryAfterSeconds } = login
@@ -32,12 +40,15 @@ export function whyUnidentified(
   }
 }
 
-function unauthorized({ realm }: AccountsSettings, reason: string): Unauthorized {
-  return { kind: 'unauthorized', reason, challenge: `Basic realm="${realm}"` }
+function refused({ realm }: AccountsSettings, byToken = false): Unauthorized {
+  const error = byToken ? 'invalid_token' : undefined
+  const reason = byToken ? WRONG_TOKEN : WRONG
+  return { kind: 'unauthorized', reason, challenge: { kind: 'token', realm, error } }
 }
 
 const LOG_IN = 'this registry asks for a login here: docker login, or what other clients call it'
 const WRONG = 'this user name and password are not good here: log in again'
+const WRONG_TOKEN = 'this token is not good here, or not any more: get another one, or log in again'
 const NOT_TRIED = {
   busy: 'too many logins are being tried at once; try again',
   limited:

@@ -5,11 +5,19 @@
 // list, and pushes and deletes are for programs of this machine (local-program.ts), unless that is
 // off.
 import { type Repository, type RepositoryKey, repositoryKey } from '../oci/reference.ts'
-import type { Access, AccessRequest, Decision, Owner, Principal, Refusal } from './access.ts'
-import type { AccountsSettings } from './accounts.ts'
+import type {
+  Access,
+  AccessRequest,
+  Decision,
+  Owner,
+  Principal,
+  PublicNames,
+  Refusal,
+} from './access.ts'
+import type { AccountsSettings, Login } from './accounts.ts'
 import { askForLogin, whyUnidentified } from './challenge.ts'
-import { browserMark, hasCredentials } from './marks.ts'
-import { isLoopbackName } from './loopback.ts'
+import { isOneOf, refuseAtTheDoor } from './door.ts'
+import { hasCredentials } from './marks.ts'
 import { whyNoLocalProgram, whyNotOwner } from './local-program.ts'
 import { LOCAL_PUSH_OFF } from './local-push.ts'
 import type { AccessRule } from './rule.ts'
@@ -36,6 +44,8 @@ export interface AccessSettings {
    * Default: none.
    */
   readonly anonymousHosts?: readonly string[]
+  /** Default: there is no public name. */
+  readonly publicNames?: PublicNames
   /** The first that is about a request decides. Empty: there are none. */
   readonly rules: readonly AccessRule[]
   /** Default: nobody is asked for a login. */
@@ -65,6 +75,10 @@ class LocalAccess implements Access {
     this.revision = revision
   }
 
+  get publicNames(): PublicNames {
+    return this.#settings().publicNames ?? NO_NAMES
+  }
+
   admit(principal: Principal): Refusal | undefined {
     return refuseAtTheDoor(principal, this.#settings().hosts)
   }
@@ -76,8 +90,15 @@ class LocalAccess implements Access {
     if (about === 'write') return undefined
     const wrong = whyUnidentified(principal.login, accounts)
     if (wrong !== undefined) return this.#tell(principal, wrong)
-    const isAsked = principal.login?.kind === 'anonymous' && this.#mayNeedLogin(principal)
-    return isAsked ? askForLogin(accounts) : undefined
+    const { login } = principal
+    // A token of nobody's is as good as any, and clients have it from here.
+    if (login?.kind !== 'anonymous' || login.byToken === true) return undefined
+    return this.#mayNeedLogin(principal) ? askForLogin(accounts, login) : undefined
+  }
+
+  judgeLogin(principal: Principal, login: Login): Refusal | undefined {
+    const { accounts } = this.#settings()
+    return this.#tell(principal, accounts && whyUnidentified(login, accounts))
   }
 
   identify(principal: Principal): Promise<void> | undefined {
@@ -100,7 +121,7 @@ class LocalAccess implements Access {
         : decideByRules(book, this.#callerOf(principal), request)
     const mayHelp = principal.login?.kind === 'anonymous' && !this.#asksNobody(principal)
     if (accounts === undefined || decision.kind === 'allowed' || !mayHelp) return decision
-    return askForLogin(accounts, 'by' in decision ? decision.by : undefined)
+    return askForLogin(accounts, principal.login, 'by' in decision ? decision.by : undefined)
   }
 
   decideNow(
@@ -229,21 +250,6 @@ function refuseCredentials({ rawHeaders }: Principal): Refusal | undefined {
   return { kind: 'unauthorized', reason: NO_ACCOUNTS, challenge: NO_REALM }
 }
 
-function refuseAtTheDoor(
-  { rawHeaders, host = '' }: Principal,
-  hosts: AccessSettings['hosts'],
-): Refusal | undefined {
-  const mark = browserMark(rawHeaders)
-  if (mark !== undefined) {
-    const reason = `this registry answers no web pages (${mark} says that a browser asks): use a registry client, or curl`
-    return { kind: 'denied', reason }
-  }
-  if (hosts === undefined || isLoopbackName(host) || isOneOf(host, hosts)) return undefined
-  const reason =
-    'this registry is not called by this name: its operator lists those that it answers to (http.hosts)'
-  return { kind: 'denied', reason }
-}
-
 /** Rules are compiled when they are new; they come as the same list until then. */
 function createBookOf(): (settings: AccessSettings) => Rulebook | undefined {
   let compiled:
@@ -263,10 +269,11 @@ function createBookOf(): (settings: AccessSettings) => Rulebook | undefined {
 }
 
 /** Of who showed credentials it asks for others: it is HTTP that a 401 does (RFC 9110, 11.6.1). */
-const NO_REALM = 'Basic realm="this registry has no accounts"'
+const NO_REALM = { kind: 'basic', realm: 'this registry has no accounts' } as const
 const NO_ACCOUNTS =
   'this registry has no accounts, so no user name and password are good here: log out (docker logout), and pull without any; programs on its own machine push without any, too'
 
+const NO_NAMES: PublicNames = { url: undefined, hosts: [] }
 type Denied = Extract<Refusal, { kind: 'denied' }>
 
 const BY_THIS_NAME = 'by this name nobody needs to (http.anonymous)'
@@ -281,11 +288,3 @@ const UNRULED = {
   push: 'until this registry has accounts it takes pushes only from programs on its own machine',
   delete: 'until this registry has accounts it deletes only for programs on its own machine',
 } as const
-
-const PORT = /:\d{1,5}$/
-
-/** With its port, or whatever port it has. */
-function isOneOf(host: string, hosts: readonly string[]): boolean {
-  const name = host.toLowerCase()
-  return hosts.includes(name) || hosts.includes(name.replace(PORT, ''))
-}

@@ -59,7 +59,7 @@ interface Attempt extends Pick<LoginAttempt, 'name' | 'password'> {
   readonly found: PromiseWithResolvers<Verified>
 }
 
-export class PasswordCheck implements Accounts {
+export class PasswordCheck implements Pick<Accounts, 'verify'> {
   readonly #deps: PasswordCheckDeps
   readonly #failed: FailedLogins
   readonly #line: LoginLine<Attempt>
@@ -93,6 +93,11 @@ export class PasswordCheck implements Accounts {
     this.#hashes = new Map(entries.map(({ name, hash }) => [name, hash]))
     const costs = entries.map(({ cost }) => cost)
     this.#nobodys = hashOfNobody(costs.length === 0 ? COST_DEFAULT : Math.max(...costs))
+  }
+
+  /** Of the account's password; undefined: there is no such account. */
+  hashOf(name: string): string | undefined {
+    return this.#hashes.get(name)
   }
 
   async verify({ name, password, address }: LoginAttempt): Promise<Verified> {

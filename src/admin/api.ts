@@ -18,6 +18,8 @@ export interface ApiDeps {
    * refused. Undefined: there are no accounts.
    */
   readonly lookAtAccounts: () => Promise<LookedAtAccounts | undefined>
+  /** See OpenAccounts. */
+  readonly endLogins: (account: string) => Promise<boolean>
   readonly logger: Logger
 }
 
@@ -37,7 +39,7 @@ export interface FailedEvent {
 
 export function registerApi(
   app: FastifyInstance,
-  { operator, lookAtAccounts, logger }: ApiDeps,
+  { operator, lookAtAccounts, endLogins, logger }: ApiDeps,
 ): void {
   app.register(
     async api => {
@@ -73,6 +75,9 @@ export function registerApi(
         return sendEvents(reply, signal => operator.purge(pattern, { kept, dryRun, signal }))
       })
       api.post('/accounts/look', async () => (await lookAtAccounts()) ?? {})
+      api.post('/accounts/logout', async request => ({
+        ended: await endLogins(required(request, 'name')),
+      }))
       api.get('/pins', async () => operator.pins.list())
       api.post('/pins/pin', async request => operator.pins.pin(required(request, 'pattern')))
       api.post('/pins/unpin', async request => operator.pins.unpin(required(request, 'pattern')))

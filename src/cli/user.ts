@@ -23,6 +23,7 @@ import { readPassword } from './read-password.ts'
 export const help = `entrepot user add NAME [--cost N]
 entrepot user passwd NAME [--cost N]
 entrepot user rm NAME
+entrepot user logout NAME
 entrepot user ls [--json]
 
 Changes or lists the accounts in a file as "htpasswd -B" writes it, whether a server runs or not; one that runs by it goes by
@@ -38,6 +39,9 @@ alone: by root, for the owner of its directory.
 
 A password has 1 to 72 bytes of UTF-8: bcrypt does not look at more.
 
+"logout" leaves the file alone: it ends what clients were given for a password, on every thread and connection of the running
+server, so that they have to show it again. What "passwd" and "rm" change ends it, too.
+
 Exit codes: 0 done, 1 not done, or not in force at the running server, with the reason, 2 wrong arguments
 
 Examples
@@ -45,7 +49,7 @@ Examples
   pwgen 24 1 | entrepot user passwd ci --file /etc/entrepot/htpasswd
 `
 
-const USAGE = 'usage: entrepot user add|passwd|rm NAME, or entrepot user ls'
+const USAGE = 'usage: entrepot user add|passwd|rm|logout NAME, or entrepot user ls'
 
 interface Asked {
   readonly file: string
@@ -69,6 +73,7 @@ export async function run(args: readonly string[], context: CliContext): Promise
   const { file, socket } = find(values, context)
   if (what === 'ls' && name === undefined) return list(file, values.json, context)
   if (name === undefined) throw new CliError(EXIT_CODES.usage, USAGE)
+  if (what === 'logout') return logOut(name, { socket, isJson: values.json }, context)
   const asked = { file, name, cost: readCost(values.cost) }
   switch (what) {
     case 'add':
@@ -138,6 +143,22 @@ async function untilInForce(file: string, socket: string): Promise<boolean | und
     throw new CliError(error.exitCode, message)
   }
 }
+
+/** @throws CliError where no server runs, which is whose tokens they are */
+async function logOut(
+  name: string,
+  { socket, isJson }: { readonly socket: string; readonly isJson: boolean },
+  context: CliContext,
+): Promise<ExitCode> {
+  const wanted = { socket, method: 'POST', path: '/accounts/logout', query: { name } } as const
+  const { ended } = await askAdmin<{ readonly ended: boolean }>(wanted)
+  if (!ended) throw new CliError(EXIT_CODES.failed, `the running server knows no account ${name}`)
+  if (isJson) writeJson(context, { name, done: LOGGED_OUT })
+  else context.stdout.write(`${name}: ${LOGGED_OUT}\n`)
+  return EXIT_CODES.ok
+}
+
+const LOGGED_OUT = 'logged out everywhere'
 
 async function add(asked: Asked, context: CliContext): Promise<void> {
   const { file, name } = asked

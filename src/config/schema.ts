@@ -57,7 +57,7 @@ export const HTTP_KEYS = {
   anonymous: valuesOf(HOST, {
     as: 'anonymousHosts',
     description:
-      'Names and addresses of this edge, with a port where only that one counts, by which nobody is asked for a login: who shows none gets what the anonymous may have, and is told of nothing else. For mirrors of dockerd, which takes the question for a demand. Like `hosts`, they may be called.',
+      'Names and addresses of this edge, with a port where only that one counts, by which nobody is asked for a login: who shows none gets what the anonymous may have, and is told of nothing else. For mirrors of dockerd, which sends its login for Docker Hub to who asks. Like `hosts`, they may be called.',
     default: [],
     reload: true,
   }),

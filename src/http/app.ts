@@ -130,7 +130,11 @@ export interface DataApp {
 
 const REQUEST_ID_PREFIX_BYTES = 4
 
-const NO_ACCOUNTS: Accounts = { verify: async () => ({ kind: 'refused' }) }
+const NO_ACCOUNTS: Accounts = {
+  verify: async () => ({ kind: 'refused' }),
+  readToken: async () => ({ login: { kind: 'refused' }, forMs: 0 }),
+  issueToken: async () => ({ kind: 'refused' }),
+}
 const PLAIN: Transport = { createServer, connected: 'connection' }
 
 export function buildApp(deps: AppDeps): DataApp {

@@ -1,7 +1,7 @@
 // From a request to the handler of its endpoint, in the order of error precedence that the protocol
 // page fixes: syntax, route and method, grammar, access, namespace, policy; what follows is the
 // handlers'.
-import type { Access, AccessRequest, Refusal } from '../access/access.ts'
+import type { Access, AccessRequest } from '../access/access.ts'
 import { type Endpoint, parseTarget, type Target } from '../oci/endpoint.ts'
 import { type ErrorCode, RegistryError } from '../oci/errors.ts'
 import { formatReference, repositoryKey } from '../oci/reference.ts'
@@ -18,9 +18,11 @@ import type { Exchange, RequestRecord } from './exchange.ts'
 import type { MemoryBudget } from './body/memory-budget.ts'
 import { isKnownMethod, methodsOf, refuseMethod, refuseUnknownMethod } from './methods.ts'
 import { answerExtensions, answerLivez, answerPing } from './endpoints/ping.ts'
+import { giveToken } from './endpoints/token.ts'
 import { planOf, type Plan } from './plan.ts'
 import { type PrincipalSources, RequestPrincipal } from './principal.ts'
 import type { Cursors } from './cursor.ts'
+import { refusedBy } from './refusals.ts'
 import type { TakePlace } from './places/place.ts'
 
 export interface DispatchDeps extends PrincipalSources {
@@ -50,7 +52,8 @@ export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<
   const { revision } = deps.access
   if (!revision.isHeld) await revision.untilHeld()
   const refusal = deps.access.admit(principal)
-  if (refusal !== undefined) throw refusedBy(refusal)
+  const names = deps.access.publicNames
+  if (refusal !== undefined) throw refusedBy(refusal, { request, names })
   const target = targetOf(url, method)
   const { endpoint } = target
   noteEndpoint(record, endpoint)
@@ -61,11 +64,15 @@ export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<
   if (endpoint.kind === 'ping' || endpoint.kind === 'extension') {
     await untilKnown(deps.access, () => deps.access.identify(principal))
     const refused = deps.access.judgeCredentials(principal, 'ping')
-    if (refused !== undefined) throw refusedBy(refused)
+    if (refused !== undefined) throw refusedBy(refused, { request, target, names })
     return endpoint.kind === 'ping' ? answerPing() : answerExtensions()
   }
+  if (endpoint.kind === 'token') {
+    deps.checkCapacity()
+    return giveToken(exchange, { ...deps, principal, target })
+  }
   const wrongLogin = isRead ? undefined : deps.access.judgeCredentials(principal, 'write')
-  if (wrongLogin !== undefined) throw refusedBy(wrongLogin)
+  if (wrongLogin !== undefined) throw refusedBy(wrongLogin, { request, target, names })
   deps.checkCapacity()
 
   const { registry, access, clock, memory, takePlace, cursors } = deps
@@ -196,7 +203,9 @@ function decide(context: Context, request: Omit<AccessRequest, 'principal'>): bo
   const decision = access.decide({ ...request, principal })
   if (decision.kind === 'allowed') return decision.anonymously
   if ('by' in decision) exchange.record.deniedBy = decision.by
-  if (decision.kind !== 'hidden') throw refusedBy(decision)
+  const names = access.publicNames
+  if (decision.kind !== 'hidden')
+    throw refusedBy(decision, { request: exchange.request, target, names })
   throw new RegistryError(ABSENT[target.endpoint.kind] ?? 'NAME_UNKNOWN')
 }
 
@@ -222,22 +231,6 @@ function refuseByPolicy(context: NamedContext, action: Plan['action']): Answer |
   exchange.record.error = error
   const methods = methodsOf(target.endpoint.kind).filter(method => method !== 'DELETE')
   return errorAnswer(error, { Allow: methods.join(', ') })
-}
-
-function refusedBy(refusal: Refusal): RegistryError {
-  const { kind, reason } = refusal
-  switch (kind) {
-    case 'denied':
-      return new RegistryError('DENIED', reason)
-    case 'unauthorized':
-      return new RegistryError('UNAUTHORIZED', reason, { challenge: refusal.challenge })
-    case 'busy':
-    case 'limited': {
-      const { retryAfterSeconds } = refusal
-      const code = kind === 'busy' ? 'UNAVAILABLE' : 'TOOMANYREQUESTS'
-      return new RegistryError(code, reason, { retryAfterSeconds })
-    }
-  }
 }
 
 function noteEndpoint(record: RequestRecord, endpoint: Endpoint): void {

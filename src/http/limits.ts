@@ -149,6 +149,9 @@ export const HOT_PULL_NOTED_MS = 5_000
  */
 export const HOT_READ_NOTED_MS = 1_000
 
+/** Names, passwords and a handful of scopes of 255 characters, with room to spare. Beyond: 413. */
+export const TOKEN_FORM_MAX_BYTES = 16 * 1024
+
 /** Clients read a bounded part of an error's body (R121). */
 export const ERROR_BODY_MAX_BYTES = 64 * 1024
 

@@ -4,9 +4,9 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { LRUCache } from 'lru-cache'
-import type { Accounts, Login } from '../access/accounts.ts'
+import type { Accounts, IssuedToken, Login, ShownForToken } from '../access/accounts.ts'
 import type { Access } from '../access/access.ts'
-import { parseBasic } from './basic.ts'
+import { parseBasic, parseBearer } from './authorization.ts'
 
 export interface LoginsDeps {
   readonly accounts: Accounts
@@ -68,15 +68,42 @@ export class Logins {
     const mark = this.#markOf(shown)
     const known = this.#knownBy(mark)
     if (known !== undefined) return known
-    const basic = parseBasic(shown)
-    if (basic === undefined) return REFUSED
-    const { accounts, revision } = this.#deps
+    const { revision } = this.#deps
     const { held } = revision
-    const login = await accounts.verify({ ...basic, address })
+    const { login, forMs } = await this.#ask(shown, address)
     // By older accounts than those of now it is known to nobody else: who asked decides again.
-    if (login.kind === 'account' && revision.held === held)
-      this.#known.set(mark, { login, revision: held })
+    const isGood = login.kind === 'account' || login.kind === 'anonymous'
+    if (isGood && forMs > 0 && revision.held === held)
+      this.#known.set(mark, { login, revision: held }, { ttl: Math.min(forMs, KNOWN_MS) })
     return login
+  }
+
+  /** What a GET shows for a token; undefined: nobody can say what is meant. */
+  shownForToken(
+    { rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>,
+    address: string | undefined,
+  ): ShownForToken | undefined {
+    const shown = credentialsIn(rawHeaders)
+    if (shown === undefined) return { kind: 'nothing' }
+    const basic = shown === SEVERAL ? undefined : parseBasic(shown)
+    return basic && { kind: 'password', attempt: { ...basic, address } }
+  }
+
+  /** Never rejects. */
+  issueToken(shown: ShownForToken, isOffline: boolean): Promise<IssuedToken> {
+    return this.#deps.accounts.issueToken({ shown, isOffline })
+  }
+
+  async #ask(
+    shown: string,
+    address: string | undefined,
+  ): Promise<{ readonly login: Login; readonly forMs: number }> {
+    const { accounts } = this.#deps
+    const token = parseBearer(shown)
+    if (token !== undefined) return accounts.readToken(token)
+    const basic = parseBasic(shown)
+    if (basic === undefined) return { login: REFUSED, forMs: 0 }
+    return { login: await accounts.verify({ ...basic, address }), forMs: KNOWN_MS }
   }
 
   #knownBy(mark: string): Login | undefined {

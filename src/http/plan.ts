@@ -34,7 +34,7 @@ export interface Plan {
 }
 
 /** Endpoints that carry a repository's name. */
-export type NamedEndpoint = Exclude<Endpoint, { kind: 'ping' | 'extension' | 'catalog' }>
+export type NamedEndpoint = Exclude<Endpoint, { kind: 'ping' | 'extension' | 'token' | 'catalog' }>
 
 interface ParsedRequest {
   readonly endpoint: NamedEndpoint

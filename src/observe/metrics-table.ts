@@ -30,6 +30,7 @@ export const ENDPOINT_LABELS = [
   'referrers',
   'catalog',
   'extension',
+  'token',
   'none',
 ] as const
 

@@ -25,6 +25,8 @@ export type Endpoint =
   | { readonly kind: 'ping' }
   | { readonly kind: 'catalog' }
   | { readonly kind: 'extension' }
+  /** Of no specification of OCI: where clients get tokens of this registry (R131). */
+  | { readonly kind: 'token' }
   | { readonly kind: 'manifest'; readonly path: NamePath; readonly reference: Reference }
   | { readonly kind: 'blob'; readonly path: NamePath; readonly digest: Digest }
   | { readonly kind: 'uploads'; readonly path: NamePath }
@@ -42,6 +44,7 @@ export const ENDPOINTS = {
   ping: { ids: ['end-1'], route: '/v2/', methods: ['GET', 'HEAD'] },
   catalog: { ids: [], route: '/v2/_catalog', methods: ['GET', 'HEAD'] },
   extension: { ids: [], route: '/v2/_oci/ext/discover', methods: ['GET', 'HEAD'] },
+  token: { ids: [], route: '/v2/token', methods: ['GET', 'POST'] },
   manifest: {
     ids: ['end-3', 'end-7', 'end-9'],
     route: '/v2/<name>/manifests/<reference>',
@@ -132,6 +135,7 @@ function parseEndpoint(segments: readonly string[]): Endpoint {
   const isRoot = segments.length === 0 || (segments.length === 1 && last === '')
   if (isRoot) return { kind: 'ping' }
   if (segments.length === 1 && last === '_catalog') return { kind: 'catalog' }
+  if (segments.length === 1 && last === 'token') return { kind: 'token' }
   if (segments.slice(-3).join('/') === '_oci/ext/discover') return parseExtension(segments)
   // A component never starts with an underscore: such names are reserved for extensions (R72).
   if (segments[0]?.startsWith('_')) throw noRoute()

@@ -68,7 +68,8 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
   const checks = readinessChecks({ engine, dataPort, opening })
   const readiness = { checks, draining: () => draining, sleep: base.sleep }
   const lookAtAccounts = () => accounts.look()
-  admin = buildAdminApp({ metrics, operator, lookAtAccounts, logger, readiness })
+  const endLogins = (account: string) => accounts.endLogins(account)
+  admin = buildAdminApp({ metrics, operator, lookAtAccounts, endLogins, logger, readiness })
   const addresses = await listenAdmin(admin, config.admin)
 
   engine.start()

@@ -1,11 +1,21 @@
 // The accounts of the running server: of the file that the configuration names, as it is now, and
 // passwords tried in a thread of their own. A part of the composition root.
 import { randomBytes } from 'node:crypto'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { LookedAtAccounts } from '../admin/api.ts'
-import type { Accounts, LoginAttempt, Verified } from '../access/accounts.ts'
+import type {
+  Accounts,
+  IssuedToken,
+  LoginAttempt,
+  ShownForToken,
+  ShownToken,
+  TokenRequest,
+  Verified,
+} from '../access/accounts.ts'
 import { type Entry, type LineFault, parseHtpasswd } from '../access/htpasswd/parse.ts'
 import { Bcrypt } from '../accounts/bcrypt.ts'
+import { TokenKeys } from '../accounts/tokens/token-keys.ts'
+import { Tokens } from '../accounts/tokens/tokens.ts'
 import { KEY_BYTES, PasswordCheck, type RefusedByLimit } from '../accounts/password-check.ts'
 import type { AuthConfig, Config } from '../config/config.ts'
 import { whyUnreadable } from '../config/local-file.ts'
@@ -30,13 +40,16 @@ export class OpenAccounts implements Accounts, AccountsState {
   readonly #check: PasswordCheck
   readonly #stopping = new AbortController()
   readonly #due: OnceAMinute
+  readonly #tokensPath: string
+  #tokens: Tokens | undefined
   readonly #file: WatchedFiles<readonly Entry[], readonly LineFault[]>
   #isWatching = false
   #auth: AuthConfig | undefined
   #count = 0
 
-  constructor({ auth }: Config, deps: OpenAccountsDeps) {
+  constructor({ auth, storage }: Config, deps: OpenAccountsDeps) {
     this.#deps = deps
+    this.#tokensPath = join(storage.rootDirectory, TOKENS_FILE)
     const { clock, metrics } = deps
     this.#due = createOnceAMinute(() => clock.monotonicMs())
     this.#check = new PasswordCheck({
@@ -56,6 +69,45 @@ export class OpenAccounts implements Accounts, AccountsState {
 
   verify(attempt: LoginAttempt): Promise<Verified> {
     return this.#check.verify(attempt)
+  }
+
+  async readToken(token: string): Promise<ShownToken> {
+    const tokens = this.#openTokens()
+    return tokens?.read(token) ?? { login: { kind: 'refused', byToken: true }, forMs: 0 }
+  }
+
+  async issueToken({ shown, isOffline }: TokenRequest): Promise<IssuedToken> {
+    const tokens = this.#openTokens()
+    if (tokens === undefined) return REFUSED
+    if (shown.kind === 'nothing') return { ...tokens.issueAnonymous(), ...ONE, ...NO_REFRESH }
+    const whose = await this.#whose(tokens, shown)
+    if (whose.kind !== 'account') return whose
+    const issued = tokens.issue(whose.name)
+    const refreshToken = isOffline ? tokens.issueRefresh(whose.name) : undefined
+    return issued === undefined ? REFUSED : { ...issued, ...ONE, refreshToken }
+  }
+
+  /**
+   * Of the tokens of an account none is good any more, from a password none the less. Resolves when
+   * every thread goes by it.
+   * @returns false: there is no such account
+   * @throws where it would not outlast this process
+   */
+  async endLogins(name: string): Promise<boolean> {
+    const tokens = this.#openTokens()
+    if (tokens === undefined || this.#check.hashOf(name) === undefined) return false
+    tokens.endLoginsOf(name)
+    await this.#deps.changed()
+    return true
+  }
+
+  async #whose(
+    tokens: Tokens,
+    shown: Exclude<ShownForToken, { kind: 'nothing' }>,
+  ): Promise<Verified> {
+    if (shown.kind === 'password') return this.verify(shown.attempt)
+    const name = tokens.redeem(shown.token)
+    return name === undefined ? REFUSED : { kind: 'account', name }
   }
 
   /** Takes over what the configuration says now; whoever calls tells all threads. */
@@ -86,6 +138,25 @@ export class OpenAccounts implements Accounts, AccountsState {
     if (auth === undefined || this.#isWatching) return
     this.#isWatching = true
     void this.#file.watch(this.#stopping.signal)
+  }
+
+  /**
+   * Undefined without accounts. Its file is looked at when somebody wants a token, and not before:
+   * then the data directory is this process's alone.
+   */
+  #openTokens(): Tokens | undefined {
+    if (this.#auth === undefined || this.#tokens !== undefined) return this.#auth && this.#tokens
+    const { clock, logger } = this.#deps
+    const nowMs = () => clock.nowMs()
+    const hint = 'who has logged in to this edge logs in again'
+    const keys = new TokenKeys(this.#tokensPath, {
+      nowMs,
+      lost: err => logger.error({ err, hint }, 'the keys of tokens are lost, and made anew'),
+      unwritten: err => logger.error({ err }, 'the keys of tokens could not be written'),
+    })
+    const hashOf = (name: string) => this.#check.hashOf(name)
+    this.#tokens = new Tokens({ keys, nowMs, hashOf })
+    return this.#tokens
   }
 
   #createFile(): WatchedFiles<readonly Entry[], readonly LineFault[]> {
@@ -123,6 +194,11 @@ export class OpenAccounts implements Accounts, AccountsState {
   }
 }
 
+/** In the data directory. */
+const TOKENS_FILE = 'tokens.json'
+const REFUSED = { kind: 'refused' } as const
+const ONE = { kind: 'token' } as const
+const NO_REFRESH = { refreshToken: undefined } as const
 const LIMITED = 'logins are refused for a while, after too many wrong ones'
 
 function judge(text: string): Judged<readonly Entry[], readonly LineFault[]> {

@@ -69,6 +69,8 @@ function coordinate(
       ...lent.handlers.methods,
       ...places.methods,
       verify: attempt => accounts.verify(attempt),
+      readToken: token => accounts.readToken(token),
+      issueToken: request => accounts.issueToken(request),
     },
     notes: {
       ...lent.handlers.notes,

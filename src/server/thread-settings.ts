@@ -28,7 +28,7 @@ export function threadSettings(
   { uid, sharedLoopback }: SettingsSurroundings,
   { accounts: { isEmpty }, tls }: StateOfFiles,
 ): Omit<ThreadSettings, 'revision'> {
-  const { hosts, anonymousHosts } = config.http
+  const { hosts, anonymousHosts, publicUrl, names } = config.http
   const isForOthers = config.http.localPush === 'unsaid' && tls?.isForLoopback === false
   const localPush = isForOthers ? 'certificate' : config.http.localPush
   const accounts = config.auth && { realm: config.auth.realm, groups: config.auth.groups, isEmpty }
@@ -41,10 +41,18 @@ export function threadSettings(
       localPushOff,
       hosts,
       anonymousHosts,
+      publicNames: {
+        url: publicUrl,
+        hosts: [...names, ...(hosts ?? []), ...anonymousHosts, ...virtualHostsOf(config)],
+      },
       rules: config.access,
       accounts,
     },
     tls: tls?.options,
     logLevel: config.log.level,
   }
+}
+
+function virtualHostsOf({ upstreams }: Config): readonly string[] {
+  return upstreams.flatMap(({ virtualHosts }) => virtualHosts)
 }

@@ -5,11 +5,21 @@ import type { CoordinatorThread } from './sides.ts'
 
 const GONE_RETRY_AFTER_SECONDS = 1
 
+const GONE = { kind: 'busy', retryAfterSeconds: GONE_RETRY_AFTER_SECONDS } as const
+
 export function borrowAccounts(coordinator: () => CoordinatorThread): Accounts {
   return {
     verify: attempt =>
       coordinator()
         .call('verify', attempt)
-        .catch(() => ({ kind: 'busy', retryAfterSeconds: GONE_RETRY_AFTER_SECONDS })),
+        .catch(() => GONE),
+    readToken: token =>
+      coordinator()
+        .call('readToken', token)
+        .catch(() => ({ login: GONE, forMs: 0 })),
+    issueToken: request =>
+      coordinator()
+        .call('issueToken', request)
+        .catch(() => GONE),
   }
 }

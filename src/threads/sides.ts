@@ -1,6 +1,12 @@
 // What the coordinating thread and an HTTP thread call each other for and tell each other: the two
 // sides of other-thread.ts.
-import type { LoginAttempt, Verified } from '../access/accounts.ts'
+import type {
+  IssuedToken,
+  LoginAttempt,
+  ShownToken,
+  TokenRequest,
+  Verified,
+} from '../access/accounts.ts'
 import type { AccessSettings } from '../access/local-access.ts'
 import type { TlsOptions } from '../http/tls/tls.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -154,6 +160,8 @@ export interface AccountsSide {
       readonly request: LoginAttempt
       readonly result: Verified
     }
+    readonly readToken: { readonly request: string; readonly result: ShownToken }
+    readonly issueToken: { readonly request: TokenRequest; readonly result: IssuedToken }
   }
 }
 

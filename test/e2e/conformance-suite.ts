@@ -12,6 +12,8 @@ export interface SuiteRun {
   readonly caFile?: string
   /** `1.1` or `dev`: which revision of the specification is checked. */
   readonly version: string
+  /** Default: it logs in as nobody. */
+  readonly login?: { readonly username: string; readonly password: string }
   /** Two repositories, for mounts. */
   readonly repositories: readonly [string, string]
   /** Switches of the suite beyond its defaults: `{ OCI_DATA_SPARSE: 'true' }`. */
@@ -53,6 +55,7 @@ export async function runConformance(run: SuiteRun): Promise<SuiteReport> {
       ...(run.caFile === undefined
         ? { OCI_TLS: 'disabled' }
         : { OCI_TLS: 'enabled', SSL_CERT_FILE: run.caFile }),
+      ...(run.login && { OCI_USERNAME: run.login.username, OCI_PASSWORD: run.login.password }),
       OCI_REPO1: run.repositories[0],
       OCI_REPO2: run.repositories[1],
       OCI_VERSION: run.version,

@@ -42,6 +42,8 @@ export function overThreads(
       ...lent.handlers.methods,
       takePlace: nothing,
       verify: async () => ({ kind: 'refused' }),
+      readToken: async () => ({ login: { kind: 'refused' }, forMs: 0 }),
+      issueToken: async () => ({ kind: 'refused' }),
     },
     notes: {
       ...lent.handlers.notes,

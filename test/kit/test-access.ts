@@ -5,7 +5,9 @@ import { Revision } from '../../src/access/revision.ts'
 
 export const ANYBODY: Omit<Access, 'decide'> = {
   revision: new Revision(),
+  publicNames: { url: undefined, hosts: [] },
   admit: () => undefined,
+  judgeLogin: () => undefined,
   judgeCredentials: () => undefined,
   identify: () => undefined,
   meet: () => undefined,

@@ -19,6 +19,8 @@ function formatEndpoint(endpoint: Endpoint): string {
       return '/v2/_catalog'
     case 'extension':
       return '/v2/_oci/ext/discover'
+    case 'token':
+      return '/v2/token'
     case 'manifest':
       return `/v2/${endpoint.path}/manifests/${formatReference(endpoint.reference)}`
     case 'blob':
@@ -38,7 +40,12 @@ const path = namePaths.map(parseNamePath)
 const reference = fc.oneof(tags, digests).map(parseReference)
 const uploadId = fc.stringMatching(/^[A-Za-z0-9_-]{1,40}$/)
 const endpoints: fc.Arbitrary<Endpoint> = fc.oneof(
-  fc.constantFrom<Endpoint>({ kind: 'ping' }, { kind: 'catalog' }, { kind: 'extension' }),
+  fc.constantFrom<Endpoint>(
+    { kind: 'ping' },
+    { kind: 'catalog' },
+    { kind: 'extension' },
+    { kind: 'token' },
+  ),
   fc.record({ kind: fc.constant('manifest' as const), path, reference }),
   fc.record({
     kind: fc.constantFrom('blob' as const, 'referrers' as const),

@@ -2,7 +2,7 @@
 // and told in the protocol's words. Method: the data port over a registry double, with accounts
 // that count how often they are asked.
 import t from 'tap'
-import type { LoginAttempt, Verified } from '../../src/access/accounts.ts'
+import type { Accounts, LoginAttempt, Verified } from '../../src/access/accounts.ts'
 import { createLocalAccess } from '../../src/access/local-access.ts'
 import { Revision } from '../../src/access/revision.ts'
 import { KNOWN_MS } from '../../src/http/logins.ts'
@@ -22,7 +22,12 @@ async function open(t: Parameters<typeof createTestApp>[0], verified?: Verified)
     return verified ?? (password === 's3:cret' ? ALICE : { kind: 'refused' })
   }
   const access = createLocalAccess(() => ({ ...LOCAL_RULES, accounts: ACCOUNTS }), revision)
-  const { app, clock, listen } = createTestApp(t, { access, accounts: { verify } })
+  const accounts: Accounts = {
+    verify,
+    readToken: async () => ({ login: { kind: 'refused', byToken: true }, forMs: 0 }),
+    issueToken: async () => ({ kind: 'refused' }),
+  }
+  const { app, clock, listen } = createTestApp(t, { access, accounts })
   // A cache takes the time 0 for none.
   await clock.advance(1)
   const url = await listen()
@@ -32,11 +37,13 @@ async function open(t: Parameters<typeof createTestApp>[0], verified?: Verified)
 }
 
 t.test('R510: a ping without credentials is 401 with the challenge, and asks nobody', async t => {
-  const { asked, ping } = await open(t)
+  const { asked, ping, url } = await open(t)
   const answer = await ping()
   t.equal(answer.status, 401)
   t.equal(errorCodeOf(answer), 'UNAUTHORIZED')
-  t.equal(answer.headers['www-authenticate'], 'Basic realm="Registry"')
+  const { host } = new URL(url)
+  const challenge = `Bearer realm="http://${host}/v2/token",service="entrepot"`
+  t.equal(answer.headers['www-authenticate'], challenge)
   t.equal(answer.headers['docker-distribution-api-version'], 'registry/2.0')
   t.same(asked, [])
 })

@@ -64,7 +64,7 @@ export function limitBody(exchange: Exchange, clock: Clock, mostBytes: number): 
   const over = new AbortController()
   const limitMs = HELD_BODY_GRACE_MS + (mostBytes / HELD_BODY_LEAST_BYTES_PER_SECOND) * 1_000
   const fail = () => {
-    const message = 'the manifest came too slowly to be held; send it again'
+    const message = 'the body came too slowly to be held; send it again'
     giveUpBody(exchange, new RegistryError('UNSUPPORTED', message, { status: 408 }))
   }
   clock.sleep(limitMs, over.signal).then(fail, ignore)

@@ -87,7 +87,15 @@ export interface EngineLogin {
   readonly serveraddress: string
 }
 
-const NO_LOGIN = {}
+/** What it leaves instead where the registry gave it a token to keep. */
+interface KeptToken {
+  readonly identitytoken: string
+  readonly serveraddress: string
+}
+
+type ShownLogin = EngineLogin | KeptToken | Record<string, never>
+
+const NO_LOGIN: ShownLogin = {}
 
 export async function startEngine(
   { name, program, pathFirst }: Daemon,
@@ -95,7 +103,7 @@ export async function startEngine(
 ) {
   const directory = freshDirectory('dk')
   const socket = join(directory, 's')
-  let login: EngineLogin | typeof NO_LOGIN = NO_LOGIN
+  let login = NO_LOGIN
   const call = (method: string, path: string) => callEngine(socket, { method, path, login })
   const config = mirror === undefined ? {} : { 'registry-mirrors': [mirror] }
   writeFileSync(join(directory, 'daemon.json'), JSON.stringify(config))
@@ -122,11 +130,17 @@ export async function startEngine(
     useLogin(next: EngineLogin | undefined) {
       login = next ?? NO_LOGIN
     },
-    /** `docker login`. @throws where it is refused */
-    async login(next: EngineLogin) {
+    /**
+     * `docker login`. @returns whether a token is kept, and no password. @throws where it is
+     * refused
+     */
+    async login(next: EngineLogin): Promise<boolean> {
       const body = JSON.stringify(next)
-      await callEngine(socket, { method: 'POST', path: '/auth', login: NO_LOGIN, body })
-      login = next
+      const answer = await callEngine(socket, { method: 'POST', path: '/auth', login, body })
+      const { IdentityToken: identitytoken = '' } = JSON.parse(answer) as { IdentityToken?: string }
+      const { serveraddress } = next
+      login = identitytoken === '' ? next : { identitytoken, serveraddress }
+      return identitytoken !== ''
     },
     async pull(image: string) {
       const [repository = '', tag = ''] = splitTag(image)
@@ -158,7 +172,7 @@ function splitTag(image: string): readonly string[] {
 interface Call {
   readonly method: string
   readonly path: string
-  readonly login: EngineLogin | typeof NO_LOGIN
+  readonly login: ShownLogin
   /** JSON. */
   readonly body?: string
 }

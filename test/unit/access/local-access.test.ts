@@ -372,7 +372,10 @@ t.test('R409: who is behind the rules of now knows nothing', async t => {
 
 const ACCOUNTS = { realm: 'Registry', groups: {}, isEmpty: false }
 const ALICE: Login = { kind: 'account', name: 'alice' }
-const CHALLENGE = { kind: 'unauthorized', challenge: 'Basic realm="Registry"' }
+const CHALLENGE = {
+  kind: 'unauthorized',
+  challenge: { kind: 'token', realm: 'Registry' },
+} as const
 const ACTIONS: readonly Action[] = ['pull', 'list', 'push', 'delete']
 
 t.test(
@@ -421,6 +424,25 @@ t.test('R510: a ping asks everybody alike for a login, unless nobody needs one',
   rules = [{ ...all, allow: ['pull', 'push', 'delete', 'list'] }]
   t.equal(ping(STRANGER), undefined)
   t.match(ping(STRANGER, { kind: 'refused' }), CHALLENGE, 'a wrong login is told all the same')
+})
+
+t.test('R129: who has shown a token is told what was wrong with it', async t => {
+  const by = createLocalAccess(() => ({ ...RULES, accounts: ACCOUNTS }))
+  const ask = (login: Login) =>
+    by.decide({ principal: principal(STRANGER, login), resource: repository, action: 'pull' })
+  const errorOf = (login: Login) => {
+    const decision = ask(login)
+    return decision.kind === 'unauthorized' && decision.challenge.kind === 'token'
+      ? decision.challenge.error
+      : decision.kind
+  }
+  t.equal(errorOf({ kind: 'anonymous' }), undefined)
+  t.equal(errorOf({ kind: 'refused' }), undefined)
+  t.equal(errorOf({ kind: 'refused', byToken: true }), 'invalid_token')
+  t.equal(errorOf({ kind: 'anonymous', byToken: true }), 'insufficient_scope')
+  const ping = (login: Login) => by.judgeCredentials(principal(STRANGER, login), 'ping')
+  t.equal(ping({ kind: 'anonymous', byToken: true }), undefined)
+  t.match(ping({ kind: 'refused', byToken: true }), CHALLENGE)
 })
 
 t.test('R511: rules know accounts and groups, and the anonymous from them', async t => {

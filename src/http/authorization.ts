@@ -1,4 +1,5 @@
-// `Authorization: Basic` as RFC 7617 has it, read strictly: what is not clear is nobody's.
+// `Authorization`: Basic as RFC 7617 has it, and Bearer as RFC 6750, read strictly: what is not
+// clear is nobody's.
 
 export interface BasicCredentials {
   readonly name: string
@@ -6,6 +7,7 @@ export interface BasicCredentials {
 }
 
 const BASIC = /^basic +([A-Za-z0-9+/]+={0,2})$/i
+const BEARER = /^bearer +([A-Za-z0-9._~+/-]+=*)$/i
 const TEXT = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Undefined of other schemes, and of what is not base64 of UTF-8 with a colon in it. */
@@ -20,4 +22,9 @@ export function parseBasic(header: string): BasicCredentials | undefined {
   }
   const at = text.indexOf(':')
   return at === -1 ? undefined : { name: text.slice(0, at), password: text.slice(at + 1) }
+}
+
+/** The token; undefined of other schemes, and of what is none. */
+export function parseBearer(header: string): string | undefined {
+  return BEARER.exec(header)?.[1]
 }

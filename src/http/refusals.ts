@@ -1,0 +1,86 @@
+// What access says against a request, as an error: with what a client is to show, as
+// `WWW-Authenticate` has it (R129), and where it gets that: at the edge itself, by the scheme and
+// name that it came by (R130).
+import type { IncomingMessage } from 'node:http'
+import type { Challenge, PublicNames, Refusal } from '../access/access.ts'
+import { isLoopbackName } from '../access/loopback.ts'
+import { isOneOf } from '../access/door.ts'
+import { ENDPOINTS, type Target } from '../oci/endpoint.ts'
+import { RegistryError } from '../oci/errors.ts'
+import { quote } from '../oci/header-list.ts'
+
+/** What tokens of this edge are for; of one edge as of the next, whose keys differ. */
+const SERVICE = 'entrepot'
+
+/** What was asked, as far as it is known. */
+export interface Refused {
+  readonly request: IncomingMessage
+  readonly target?: Target
+  readonly names: PublicNames
+}
+
+export function refusedBy(refusal: Refusal, refused: Refused): RegistryError {
+  const { kind, reason } = refusal
+  switch (kind) {
+    case 'denied':
+      return new RegistryError('DENIED', reason)
+    case 'unauthorized': {
+      const challenge = challengeText(refusal.challenge, refused)
+      return new RegistryError('UNAUTHORIZED', reason, { challenge })
+    }
+    case 'busy':
+    case 'limited': {
+      const { retryAfterSeconds } = refusal
+      const code = kind === 'busy' ? 'UNAVAILABLE' : 'TOOMANYREQUESTS'
+      return new RegistryError(code, reason, { retryAfterSeconds })
+    }
+  }
+}
+
+/** Basic is not offered beside Bearer: dockerd without a login takes it for a demand. */
+function challengeText(challenge: Challenge, { request, target, names }: Refused): string {
+  const { realm } = challenge
+  if (challenge.kind === 'basic' || target?.endpoint.kind === 'token')
+    return `Basic realm=${quote(realm)}`
+  const parameters = {
+    realm: `${originOf(request, names)}${ENDPOINTS.token.route}`,
+    service: SERVICE,
+    scope: target && scopeOf(target, request.method ?? ''),
+    error: challenge.error,
+  }
+  const written = Object.entries(parameters).flatMap(([name, value]) =>
+    value === undefined ? [] : `${name}=${quote(value)}`,
+  )
+  return `Bearer ${written.join(',')}`
+}
+
+/**
+ * As clients call this edge. What calls it by a name that is not known is told the public one, lest
+ * who forges a name sends others' credentials there.
+ */
+function originOf(
+  { headers: { host }, socket }: IncomingMessage,
+  { url, hosts }: PublicNames,
+): string {
+  const isTls = 'encrypted' in socket
+  const own = isTls ? 'https' : 'http'
+  if (url === undefined) return `${own}://${host ?? ''}`
+  const { host: publicHost, protocol, origin } = new URL(url)
+  if (host === undefined || host.toLowerCase() === publicHost) return origin
+  if (isLoopbackName(host)) return `${own}://${host}`
+  if (!isOneOf(host, hosts)) return origin
+  // Whatever speaks TLS for the public name does so for the others.
+  return isTls ? `https://${host}` : `${protocol}//${host}`
+}
+
+/** By the names that the client uses (R133). */
+function scopeOf({ endpoint }: Target, method: string): string | undefined {
+  if (endpoint.kind === 'catalog') return 'registry:catalog:*'
+  if (!('path' in endpoint)) return undefined
+  return `repository:${endpoint.path}:${actionsOf(endpoint.kind, method)}`
+}
+
+function actionsOf(kind: Target['endpoint']['kind'], method: string): string {
+  if (kind === 'uploads' || kind === 'upload' || method === 'PUT') return 'pull,push'
+  return method === 'DELETE' ? 'delete' : 'pull'
+}

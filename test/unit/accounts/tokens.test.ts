@@ -1,0 +1,199 @@
+// Goal: a token of this edge is good for minutes, for the account as it is now, and for nobody who
+// made one up; its keys outlast a restart, and no day. Method: the real keys in a file, and tokens
+// that are taken apart and put together otherwise.
+import { createHmac, generateKeyPairSync, sign } from 'node:crypto'
+import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { KEY_LIFE_MS, TokenKeys } from '../../../src/accounts/tokens/token-keys.ts'
+import { ACCESS_SECONDS, REFRESH_SECONDS, Tokens } from '../../../src/accounts/tokens/tokens.ts'
+
+type Test = Pick<typeof t, 'testdir'>
+
+function open(test: Test, path = join(test.testdir(), 'tokens.json')) {
+  const hashes = new Map([
+    ['alice', 'hash of alice'],
+    ['bob', 'hash of bob'],
+  ])
+  const lost: unknown[] = []
+  let nowMs = Date.UTC(2030, 0, 1)
+  const keys = new TokenKeys(path, {
+    nowMs: () => nowMs,
+    lost: error => lost.push(error),
+    unwritten: error => lost.push(error),
+  })
+  const tokens = new Tokens({ keys, nowMs: () => nowMs, hashOf: name => hashes.get(name) })
+  return {
+    path,
+    keys,
+    tokens,
+    hashes,
+    lost,
+    pass(ms: number) {
+      nowMs += ms
+    },
+  }
+}
+
+const ALICE = { kind: 'account', name: 'alice' }
+const REFUSED = { kind: 'refused', byToken: true }
+const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+const decode = (text = '') => JSON.parse(Buffer.from(text, 'base64url').toString()) as object
+
+function issued({ tokens }: { readonly tokens: Tokens }, name = 'alice'): string {
+  const token = tokens.issue(name)?.token
+  if (token === undefined) throw new Error('there is no such account')
+  return token
+}
+
+t.test('R135: a token is signed, and for minutes', async t => {
+  const opened = open(t)
+  const { tokens, pass } = opened
+  const token = issued(opened)
+  const [head, claims] = token.split('.')
+  t.match(decode(head), { alg: 'EdDSA', typ: 'JWT', kid: /^[\w-]{11}$/ })
+  const { iat, nbf, exp, ...rest } = decode(claims) as Record<string, number>
+  t.match(rest, { iss: 'entrepot', aud: 'entrepot', sub: 'alice', jti: /^[0-9a-f-]{36}$/ })
+  t.same([nbf, exp], [iat, Number(iat) + ACCESS_SECONDS])
+  t.same(tokens.read(token), { login: ALICE, forMs: ACCESS_SECONDS * 1_000 })
+  pass(ACCESS_SECONDS * 1_000 - 1)
+  t.match(tokens.read(token), { login: ALICE, forMs: 1 })
+  pass(1)
+  t.same(tokens.read(token), { login: REFUSED, forMs: 0 })
+  pass(-2 * ACCESS_SECONDS * 1_000)
+  t.match(tokens.read(token), { login: REFUSED }, 'nor before it was given')
+})
+
+t.test('R135: what this edge has not signed is nobody’s, whatever it says of itself', async t => {
+  const opened = open(t)
+  const { tokens, keys } = opened
+  const [head = '', claims = '', signature = ''] = issued(opened).split('.')
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+  const byOwnKey = (header: object, body = claims) => {
+    const signed = `${encode(header)}.${body}`
+    return `${signed}.${sign(null, Buffer.from(signed), privateKey).toString('base64url')}`
+  }
+  const kid = keys.signing().id
+  const jwk = publicKey.export({ format: 'jwk' })
+  const spki = keys.signing().publicKey.export({ type: 'spki', format: 'pem' })
+  const hmac = createHmac('sha256', spki).update(`${encode({ alg: 'HS256', kid })}.${claims}`)
+  const admin = encode({ ...decode(claims), sub: 'bob' })
+  const [, ofAnother = ''] = issued(open(t, join(t.testdir(), 'other.json'))).split('.')
+  const forged = {
+    'alg none': `${encode({ alg: 'none', typ: 'JWT', kid })}.${claims}.`,
+    'no signature': `${head}.${claims}.`,
+    'another subject': `${head}.${admin}.${signature}`,
+    'another key under this name': byOwnKey({ alg: 'EdDSA', typ: 'JWT', kid }),
+    'a key in the head': byOwnKey({ alg: 'EdDSA', typ: 'JWT', kid, jwk }),
+    'a key by a URL': byOwnKey({ alg: 'EdDSA', typ: 'JWT', kid, jku: 'https://evil.example/' }),
+    'a key of nobody': byOwnKey({ alg: 'EdDSA', typ: 'JWT', kid: 'x' }),
+    'the public key as a secret': `${encode({ alg: 'HS256', kid })}.${claims}.${hmac.digest('base64url')}`,
+    'of another edge': `${head}.${ofAnother}.${signature}`,
+    'the same said otherwise': `${encode({ kid, typ: 'JWT', alg: 'EdDSA' })}.${claims}.${signature}`,
+    'one part more': `${head}.${claims}.${signature}.${signature}`,
+    'two parts': `${head}.${claims}`,
+    nothing: '',
+    long: `${head}.${claims}.${signature}${'A'.repeat(3_000)}`,
+  }
+  for (const [what, token] of Object.entries(forged))
+    t.same(tokens.read(token), { login: REFUSED, forMs: 0 }, what)
+  t.match(tokens.read(`${head}.${claims}.${signature}`), { login: ALICE })
+})
+
+t.test('R128: a token of nobody’s is given to all, the same for a while', async t => {
+  const { tokens, pass } = open(t)
+  const first = tokens.issueAnonymous()
+  t.match(tokens.read(first.token), { login: { kind: 'anonymous', byToken: true } })
+  pass(59_000)
+  const second = tokens.issueAnonymous()
+  t.equal(second.token, first.token)
+  t.equal(second.expiresInSeconds, ACCESS_SECONDS - 59)
+  pass(2_000)
+  t.not(tokens.issueAnonymous().token, first.token)
+})
+
+t.test('R520: another password, no account or a logout, and its tokens are nobody’s', async t => {
+  for (const end of ['password', 'account', 'logout'] as const) {
+    const opened = open(t, join(t.testdir(), `${end}.json`))
+    const { tokens, hashes } = opened
+    const [alice, bob] = [issued(opened), issued(opened, 'bob')]
+    const refresh = tokens.issueRefresh('alice') ?? ''
+    t.equal(tokens.redeem(refresh), 'alice')
+    if (end === 'password') hashes.set('alice', 'another hash')
+    if (end === 'account') hashes.delete('alice')
+    if (end === 'logout') tokens.endLoginsOf('alice')
+    t.same(tokens.read(alice), { login: REFUSED, forMs: 0 }, end)
+    t.equal(tokens.redeem(refresh), undefined)
+    t.match(tokens.read(bob), { login: { kind: 'account', name: 'bob' } })
+    t.equal(tokens.issue('alice') === undefined, end === 'account')
+    if (end !== 'account') t.match(tokens.read(issued(opened)), { login: ALICE })
+  }
+})
+
+t.test('R132: a refresh token is this edge’s own, and not for ever', async t => {
+  const { tokens, pass } = open(t)
+  const refresh = tokens.issueRefresh('alice') ?? ''
+  const [claims = '', mac = ''] = refresh.slice(4).split('.')
+  const asBob = encode({ ...decode(claims), sub: 'bob' })
+  for (const forged of ['', 'ert_', `ert_${claims}`, `ert_${asBob}.${mac}`, `${claims}.${mac}`])
+    t.equal(tokens.redeem(forged), undefined, forged)
+  t.same(tokens.read(refresh), { login: REFUSED, forMs: 0 }, 'it is no access token')
+  t.equal(tokens.redeem(issued({ tokens })), undefined, 'nor the other way round')
+  pass(REFRESH_SECONDS * 1_000 - 1)
+  t.equal(tokens.redeem(refresh), 'alice')
+  pass(1)
+  t.equal(tokens.redeem(refresh), undefined)
+  t.equal(tokens.issueRefresh('nobody'), undefined)
+})
+
+t.test('R521: keys are one file for its owner alone, and outlast a restart', async t => {
+  const before = open(t)
+  const token = issued(before)
+  const refresh = before.tokens.issueRefresh('alice') ?? ''
+  before.keys.endLoginsOf('bob')
+  t.equal(statSync(before.path).mode & 0o777, 0o600)
+  chmodSync(before.path, 0o644)
+  const after = open(t, before.path)
+  t.equal(statSync(before.path).mode & 0o777, 0o600, 'it is closed to others again')
+  t.match(after.tokens.read(token), { login: ALICE })
+  t.equal(after.tokens.redeem(refresh), 'alice')
+  t.equal(after.keys.logoutsOf('bob'), 1)
+  t.same(after.lost, [])
+})
+
+t.test('R521: a key signs for a day, and what it signed is good to its end', async t => {
+  const opened = open(t)
+  const { tokens, keys, pass } = opened
+  const first = keys.signing().id
+  pass(KEY_LIFE_MS - 1)
+  const late = issued(opened)
+  t.equal(keys.signing().id, first)
+  pass(1)
+  const next = issued(opened)
+  t.not(keys.signing().id, first)
+  for (const token of [late, next]) t.match(tokens.read(token), { login: ALICE })
+  pass(-KEY_LIFE_MS)
+  issued(opened)
+  t.equal(keys.all.length, 2, 'a clock that goes back makes no heap of them')
+})
+
+t.test('R521: keys that are damaged are told, and made anew', async t => {
+  const before = open(t)
+  const refresh = before.tokens.issueRefresh('alice') ?? ''
+  for (const text of ['', '{}', '{"secret":"AAAA","keys":[],"logouts":{}}']) {
+    writeFileSync(before.path, text)
+    const after = open(t, before.path)
+    t.equal(after.lost.length, 1)
+    t.equal(after.tokens.redeem(refresh), undefined)
+    t.match(after.tokens.read(issued(after)), { login: ALICE })
+    t.notMatch(readFileSync(before.path, 'utf8'), /alice/)
+  }
+})
+
+t.test('R520: a logout that cannot be kept is not said to be done', async t => {
+  const opened = open(t, join(t.testdir(), 'gone', 'tokens.json'))
+  t.equal(opened.lost.length, 1, 'where nothing can be written tokens are good all the same')
+  const token = issued(opened)
+  t.throws(() => opened.tokens.endLoginsOf('alice'))
+  t.match(opened.tokens.read(token), { login: ALICE })
+})
