@@ -28,6 +28,8 @@ const SECONDS_PER_CUT = 15
 /** What a suite that runs in memory may need of it: some 500 MB at once, and room to spare. */
 const MEMORY_MIN_BYTES = 4 * 1024 ** 3
 const MEMORY = '/dev/shm'
+/** For all others. */
+const DISK = tmpdir()
 
 /** Fault tests that need root, a compiler, much memory or minutes. */
 const isHeavy = file => /\/fault\/(heavy-|store-|native-)/.test(file)
@@ -131,11 +133,11 @@ function runSuite(name) {
     .filter(files)
     .sort((a, b) => rank(a) - rank(b))
   if (chosen.length === 0) throw new Error(`suite ${name} has no files`)
-  const place = inMemory && hasRoom(MEMORY) ? { TMPDIR: temporary(MEMORY) } : {}
+  process.env.TMPDIR = inMemory && hasRoom(MEMORY) ? temporary(MEMORY) : DISK
   return runTestFiles(chosen, {
     directory: root,
     // What the first files compiled, the others and all threads that they start find.
-    env: { ...env, ...place, NODE_COMPILE_CACHE: compiled },
+    env: { ...env, NODE_COMPILE_CACHE: compiled },
     ...how,
     ended: ({ all, shown }) => {
       appendFileSync(kept, `${all.join('\n')}\n`)
@@ -163,7 +165,7 @@ if (!existsSync(join(root, 'node_modules', 'tap'))) {
 }
 // Once, before several tests start the real process at the same time.
 buildIfNeeded()
-const compiled = temporary(tmpdir())
+const compiled = temporary(DISK)
 const totals = []
 for (const name of names) totals.push(await runSuite(name))
 const sum = sumOf(totals)
