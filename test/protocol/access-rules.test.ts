@@ -295,6 +295,45 @@ t.test('R286, R407: a page ends, however many are hidden, and tells of none of t
   }
 })
 
+t.test(
+  'R626: by no last that a client makes up does a page tell where hidden names are',
+  async t => {
+    const { ask, registry } = await open(
+      t,
+      `
+  - { who: "net:${READER}", match: "docker.io/*/secret", allow: [] }
+  - { who: "net:${READER}", match: "docker.io/**", allow: [pull, list] }
+`,
+    )
+    for (let count = 0; count < 12_000; count += 1)
+      registry.addBlob(`docker.io/hidden${count}/secret`, Buffer.from('hidden'))
+    registry.addBlob('docker.io/zebra/app', Buffer.from('shown'))
+    const pagesAfter = async (last: string) => {
+      const pages: string[][] = []
+      let path: string | undefined = `/v2/_catalog?n=2&last=${encodeURIComponent(last)}`
+      while (path !== undefined) {
+        const answer = await ask(READER, path)
+        pages.push((JSON.parse(String(answer.body)) as { repositories: string[] }).repositories)
+        path = /<([^>]+)>/.exec(headerOf(answer, 'link') ?? '')?.[1]
+      }
+      return pages
+    }
+    const [alpine, app, zebra] = ['library/alpine', 'team/app', 'zebra/app'].map(
+      name => `docker.io/${name}`,
+    )
+    for (const last of ['hidden0/x', 'hidden1/secret', 'hidden1/x', 'hidden9/x', 'hiddem/x'])
+      t.same(await pagesAfter(`docker.io/${last}`), [[], [alpine, app], [zebra]], last)
+    t.same(
+      await pagesAfter('docker.io/library/alpine'),
+      [[app, zebra]],
+      'what is listed is a place',
+    )
+    t.same(await pagesAfter('docker.io/library/alpines'), [[], [app, zebra]], 'what is not is none')
+    t.same(await pagesAfter('docker.io/zz/x'), [[], []])
+    t.same(await pagesAfter('no name'), [[], []])
+  },
+)
+
 t.test('R286: a catalog is judged in small steps, and no further once its client left', async t => {
   const { registry, app, url, leave } = await open(
     t,
