@@ -15,6 +15,8 @@ export interface Principal {
   readonly login: Login | undefined
   /** Has them tried where it is not. Only where there are accounts. Never rejects. */
   findLogin(): Promise<Login>
+  /** What came of the certificate that its connection began with. */
+  readonly certificate: ShownCertificate
   /** The peer's address as the socket has it; undefined when the connection is gone. */
   readonly address: string | undefined
   /** The `Host` header. */
@@ -30,6 +32,12 @@ export interface Principal {
   /** Asks this system, and remembers it for the connection. Only for peers of this machine. */
   findOwner(): Promise<Owner>
 }
+
+/** `refused`: it is nobody's, for this `reason`, which is for the client. */
+export type ShownCertificate =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'named'; readonly names: readonly string[] }
+  | { readonly kind: 'refused'; readonly reason: string }
 
 /** `unknown`: this system does not say, for this `reason`. */
 export type Owner =

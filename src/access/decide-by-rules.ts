@@ -7,8 +7,8 @@ import type { Caller, Rulebook, Verdict } from './rulebook.ts'
 
 /** Who was not met is none of this machine's programs. */
 export function asMet(caller: Caller): Caller {
-  const { address, account } = caller
-  return { address, account, isLocal: () => caller.isLocal() ?? false }
+  const { address, account, certificate } = caller
+  return { address, account, certificate, isLocal: () => caller.isLocal() ?? false }
 }
 
 /** Of whoever was met. */

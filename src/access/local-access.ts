@@ -80,6 +80,8 @@ class LocalAccess implements Access {
   }
 
   admit(principal: Principal): Refusal | undefined {
+    const { certificate } = principal
+    if (certificate.kind === 'refused') return { kind: 'denied', reason: certificate.reason }
     return refuseAtTheDoor(principal, this.#settings().hosts)
   }
 
@@ -119,7 +121,8 @@ class LocalAccess implements Access {
       book === undefined
         ? this.#decideWithoutRules(request)
         : decideByRules(book, this.#callerOf(principal), request)
-    const mayHelp = principal.login?.kind === 'anonymous' && !this.#asksNobody(principal)
+    const isNobody = principal.login?.kind === 'anonymous' && principal.certificate.kind !== 'named'
+    const mayHelp = isNobody && !this.#asksNobody(principal)
     if (accounts === undefined || decision.kind === 'allowed' || !mayHelp) return decision
     return askForLogin(accounts, principal.login, 'by' in decision ? decision.by : undefined)
   }
@@ -129,7 +132,7 @@ class LocalAccess implements Access {
     repository: Repository,
     action: 'pull' | 'push',
   ): boolean | undefined {
-    if (!this.revision.isHeld) return undefined
+    if (!this.revision.isHeld || principal.certificate.kind === 'refused') return undefined
     const { accounts } = this.#settings()
     // Credentials that have to be tried, or are nobody's.
     if (accounts && whyUnidentified(principal.login, accounts) !== undefined) return undefined
@@ -190,7 +193,9 @@ class LocalAccess implements Access {
     const { address } = principal
     const login = this.#settings().accounts && principal.login
     const account = login?.kind === 'account' ? login.name : undefined
-    return { address, account, isLocal: () => this.#isLocal(principal) }
+    const { certificate: shown } = principal
+    const certificate = shown.kind === 'named' ? shown.names : undefined
+    return { address, account, certificate, isLocal: () => this.#isLocal(principal) }
   }
 
   #partyOf(principal: Principal): Party | undefined {
@@ -213,7 +218,7 @@ class LocalAccess implements Access {
 
   /** Of a ping: may it be that who asks needs a login for anything? */
   #mayNeedLogin(principal: Principal): boolean {
-    if (this.#asksNobody(principal)) return false
+    if (this.#asksNobody(principal) || principal.certificate.kind === 'named') return false
     if (this.#isUnowned && this.#isLocal(principal) === true) return false
     return this.#book?.isOpenToAll !== true
   }

@@ -11,7 +11,7 @@ export interface NumbersOfName {
   readonly numbers: readonly number[]
 }
 
-type Named = Extract<Who, { kind: 'account' | 'group' }>
+type Named = Extract<Who, { kind: 'account' | 'group' | 'certificate' }>
 
 export class NameTable {
   readonly #numbers = new Map<string, number>()
@@ -24,7 +24,7 @@ export class NameTable {
     this.#ofAnonymous = { key: 'nobody', numbers: [anonymous] }
     const numbers = new Map<string, Set<number>>()
     for (const { who } of rules) {
-      if (who.kind !== 'account' && who.kind !== 'group') continue
+      if (who.kind !== 'account' && who.kind !== 'group' && who.kind !== 'certificate') continue
       const text = textOf(who)
       const number = this.#numbers.get(text) ?? anonymous - 1 - this.#numbers.size
       this.#numbers.set(text, number)
@@ -42,19 +42,29 @@ export class NameTable {
     return number
   }
 
-  /** `account`: undefined for who has not logged in. */
-  find(account: string | undefined): NumbersOfName {
-    if (account === undefined) return this.#ofAnonymous
+  /** `account`: undefined for who has not logged in. `certificate`: names of the one shown. */
+  find(account: string | undefined, certificate: readonly string[] = []): NumbersOfName {
+    const own = this.#findAccount(account, certificate.length > 0)
+    const numbers = certificate.flatMap(
+      name => this.#numbers.get(textOf({ kind: 'certificate', name })) ?? [],
+    )
+    if (numbers.length === 0) return own
+    return { key: `${own.key} and ${numbers.join()}`, numbers: [...own.numbers, ...numbers] }
+  }
+
+  #findAccount(account: string | undefined, isNamed: boolean): NumbersOfName {
+    if (account === undefined) return isNamed ? this.#ofOthers : this.#ofAnonymous
     return this.#ofAccount.get(account) ?? this.#ofOthers
   }
 }
 
 function membersOf(who: Named, groups: Groups): readonly string[] {
   if (who.kind === 'account') return [who.name]
+  if (who.kind === 'certificate') return []
   return Object.hasOwn(groups, who.name) ? (groups[who.name] ?? []) : []
 }
 
-/** No name of an account has a colon. */
+/** What comes before the first colon is the kind. */
 function textOf({ kind, name }: Named): string {
   return `${kind}:${name}`
 }

@@ -8,7 +8,7 @@ import { formatNetwork, type Network } from './network.ts'
  */
 export const RIGHTS = ['pull', 'push', 'delete', 'list'] as const satisfies readonly Action[]
 
-/** `anonymous`: who has not logged in, which is everybody where there are no accounts. */
+/** `anonymous`: who has not logged in and shows no certificate. */
 export type Who =
   | { readonly kind: 'everybody' | 'anonymous' }
   /** A program of this machine (local-program.ts). */
@@ -17,6 +17,8 @@ export type Who =
   | { readonly kind: 'account'; readonly name: string }
   /** Who has logged in by a name that is in this group. */
   | { readonly kind: 'group'; readonly name: string }
+  /** Who shows a certificate with this name. */
+  | { readonly kind: 'certificate'; readonly name: string }
   /** Who calls from there. */
   | { readonly kind: 'network'; readonly network: Network }
 
@@ -46,6 +48,8 @@ export function formatWho(who: Who): string {
       return who.name
     case 'group':
       return `group:${who.name}`
+    case 'certificate':
+      return `cert:${who.name}`
     case 'network':
       return `net:${formatNetwork(who.network)}`
   }

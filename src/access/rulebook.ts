@@ -23,6 +23,8 @@ export interface Caller {
   readonly address: string | typeof ELSEWHERE | undefined
   /** As which it has logged in. Default: it has not. */
   readonly account?: string | undefined
+  /** Names of the certificate that it shows. Default: none. */
+  readonly certificate?: readonly string[] | undefined
   /** Undefined: that was not found out yet. Asked only where a rule is about it. */
   isLocal(): boolean | undefined
 }
@@ -130,7 +132,7 @@ export class Rulebook {
     if (isLocal === undefined) return undefined
     const { address = '' } = caller
     // Of all the names that no rule is about, callers are alike.
-    const names = this.#names.find(caller.account)
+    const names = this.#names.find(caller.account, caller.certificate)
     const from = address === ELSEWHERE ? ' ' : address
     const key = `${isLocal ? 'local' : ''} ${names.key} ${from}`
     let party = this.#parties.get(key)
@@ -212,11 +214,10 @@ function numberOfWho(who: Who, networks: NetworkTable, names: NameTable): WhoNum
       return ANONYMOUS
     case 'local':
       return LOCALS
-    case 'account':
-    case 'group':
-      return names.numberOf(who)
     case 'network':
       return networks.numberOf(who.network)
+    default:
+      return names.numberOf(who)
   }
 }
 

@@ -175,13 +175,17 @@ function callerOf(
   if (who === 'anonymous') return { address: ELSEWHERE, isLocal: () => false }
   const mayBeLocal = whyLocalPushOff(http.localPush, surroundings) === undefined
   if (who === 'local') return { address: '127.0.0.1', isLocal: () => mayBeLocal }
+  if (who.startsWith('cert:')) {
+    const certificate = [who.slice('cert:'.length)]
+    return { address: ELSEWHERE, certificate, isLocal: () => false }
+  }
   const network = readNetwork(who)
   if (auth?.names.includes(who) === true)
     return { address: ELSEWHERE, account: who, isLocal: () => false }
   if (network.kind === 'none' || who.includes('/')) {
     const near = closest(who, auth?.names ?? [])
     const hint = near === undefined ? '' : ` (did you mean ${near}?)`
-    const message = `${who} is nobody here${hint}: name an account, an address such as 10.0.0.7, local, or anonymous`
+    const message = `${who} is nobody here${hint}: name an account, cert: and a name, an address such as 10.0.0.7, local, or anonymous`
     throw new CliError(EXIT_CODES.usage, message)
   }
   return { address: network.network.address, isLocal: () => false }

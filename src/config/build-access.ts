@@ -149,6 +149,14 @@ function checkName(
   },
 ): void {
   const { who } = about.rule
+  if (who.kind === 'certificate' && about.settings.http.tls?.clientcas.length === 0) {
+    const message = `is nobody: without http.tls.clientcas no certificate of a client is looked at`
+    return judge.note(path, { severity: 'warning', message })
+  }
+  if (who.kind === 'certificate' && about.settings.http.tls === undefined) {
+    const message = 'is nobody: certificates of clients come with http.tls alone'
+    return judge.note(path, { severity: 'warning', message })
+  }
   if (who.kind !== 'account' && who.kind !== 'group') return
   const { auth } = about.known
   if (about.settings.auth === undefined) {
@@ -251,11 +259,12 @@ function isWhoever(wide: Who, narrow: Who, hasAccounts: boolean): boolean {
     case 'everybody':
       return true
     case 'anonymous':
-      return !hasAccounts || narrow.kind === 'anonymous'
+      return narrow.kind !== 'certificate' && (!hasAccounts || narrow.kind === 'anonymous')
     case 'local':
       return narrow.kind === 'local'
     case 'account':
     case 'group':
+    case 'certificate':
       return narrow.kind === wide.kind && narrow.name === wide.name
     case 'network':
       return narrow.kind === 'network' && isWithin(narrow.network, wide.network)

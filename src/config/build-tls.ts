@@ -5,10 +5,12 @@ import type { X509Certificate } from 'node:crypto'
 import type { CertifiedKey, TlsConfig } from './config.ts'
 import type { Path } from './findings.ts'
 import type { Judge } from './judge.ts'
-import { judgePair } from './judge-certificate.ts'
+import { judgeAuthorities, judgePair } from './judge-certificate.ts'
 import type { Settings } from './schema.ts'
 
 const MINIMUM = { 'tls1.2': 'TLSv1.2', 'tls1.3': 'TLSv1.3' } as const
+
+type TlsSettings = Exclude<Settings['http']['tls'], undefined>
 
 const AT: Path = ['http', 'tls']
 
@@ -32,7 +34,25 @@ export function buildTls(judge: Judge, settings: Settings): TlsConfig | undefine
   judgeDoubles(judge, judged)
   judgeCovered(judge, settings, judged)
   const certificates = judged.flatMap(({ pair }) => pair ?? [])
-  return certificates.length < judged.length ? undefined : { certificates, minimumVersion }
+  const clients = buildClients(judge, tls)
+  if (certificates.length < judged.length) return undefined
+  return { certificates, minimumVersion, clients }
+}
+
+function buildClients(judge: Judge, { clientcas, clientnames }: TlsSettings): TlsConfig['clients'] {
+  if (clientcas.length === 0) return undefined
+  const authorities = clientcas.map((name, at) => {
+    const path: Path = [...AT, 'clientcas', at]
+    const file = judge.credential(name)
+    const text = judge.readFile(path, file, 'public')
+    const message = judgeAuthorities({ path: file, text })
+    if (message !== undefined) judge.note(path, { message })
+    return { file, text: text ?? '' }
+  })
+  // Of those that were written and are faulty that was told.
+  if (clientnames.length === 0 && !judge.isWritten([...AT, 'clientnames', 0]))
+    judge.note([...AT, 'clientnames'], { message: 'must name one place at least' })
+  return { authorities, fields: clientnames }
 }
 
 function judgeFiles(

@@ -9,7 +9,7 @@ import type { Place } from './findings.ts'
 import type { Named } from './keys.ts'
 import type { RULE_KEYS } from './repository-schema.ts'
 import type { KEEP_LINE_KEYS, POLICY_KEYS, RETENTION_KEYS } from './retention-schema.ts'
-import type { HTTP_KEYS, UpstreamSettings } from './schema.ts'
+import type { HTTP_KEYS, Settings, UpstreamSettings } from './schema.ts'
 import type { STORAGE_KEYS, COLLECTION_KEYS, UPLOAD_PURGING_KEYS } from './storage-schema.ts'
 import type { Secret } from './secret.ts'
 import type {
@@ -85,10 +85,20 @@ export interface HttpConfig extends Omit<Named<typeof HTTP_KEYS>, JudgedHttpKey>
   readonly hosts: readonly string[] | undefined
 }
 
+type TlsSettings = Exclude<Settings['http']['tls'], undefined>
+
 export interface TlsConfig {
   /** The first one is for whoever names none of the others. */
   readonly certificates: readonly CertifiedKey[]
   readonly minimumVersion: 'TLSv1.2' | 'TLSv1.3'
+  /** Undefined: no certificate of a client is asked for. */
+  readonly clients: ClientCertificatesConfig | undefined
+}
+
+export interface ClientCertificatesConfig {
+  readonly authorities: readonly { readonly file: string; readonly text: string }[]
+  /** The first of these that a certificate has says its names. */
+  readonly fields: TlsSettings['clientnames']
 }
 
 /** A certificate with its key, as their files were when they were read. */

@@ -99,6 +99,13 @@ function readChain({ path, text }: PairFile, note: Note): X509Certificate[] | un
   return undefined
 }
 
+/** Undefined: nothing speaks against these authorities of clients. */
+export function judgeAuthorities({ path, text }: PairFile): string | undefined {
+  let fault: string | undefined
+  readChain({ path, text }, ({ message }) => (fault = message))
+  return fault
+}
+
 function readKey({ path, text }: PairFile, note: Note): KeyObject | undefined {
   if (text === undefined) return undefined
   const fault = (message: string) => note({ at: 'key', message })

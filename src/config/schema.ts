@@ -179,7 +179,6 @@ export type UpstreamSettings = Static<typeof UPSTREAM_KEYS>
  * promise broken silently.
  */
 export const LATER_KEYS: ReadonlySet<string> = new Set([
-  'http.tls.clientcas',
   'storage.s3',
   'catalog.postgres',
   'auth.token',

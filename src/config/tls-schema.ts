@@ -1,7 +1,7 @@
 // The keys of `http.tls`: which certificates clients are shown.
 import { PATH } from './formats.ts'
-import { group, groupsOf, value } from './keys.ts'
-import { TLS_VERSION } from './word-formats.ts'
+import { group, groupsOf, value, valuesOf } from './keys.ts'
+import { NAME_FIELD, TLS_VERSION } from './word-formats.ts'
 
 const PAIR_KEYS = {
   certificate: value(PATH, {
@@ -22,6 +22,18 @@ export const TLS_KEYS = {
     description:
       'Further certificates: a client is shown the first one that is for the name that it calls, also by a pattern as `*.example.com`, and `certificate` where none is, or it names none.',
     default: [],
+    reload: true,
+  }),
+  clientcas: valuesOf(PATH, {
+    description:
+      'Files with the certificates (PEM) of authorities whose client certificates are gone by: rules of `access` call whoever shows one `cert:` and its name. Nobody has to show one; one that is not good is refused. Changes are taken up as those of `certificate`, and end what was begun with certificates of before.',
+    default: [],
+    reload: true,
+  }),
+  clientnames: valuesOf(NAME_FIELD, {
+    description:
+      'Where in a client certificate its name stands: the first of these that it has, whose names are all its own. `uri`, `dns` and `email` are of its subjectAltName, `cn` is of its subject.',
+    default: ['uri', 'dns', 'email', 'cn'],
     reload: true,
   }),
   minimumtls: value(TLS_VERSION, {

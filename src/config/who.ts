@@ -8,8 +8,17 @@ import type { Parsed } from './units.ts'
 const NETWORK = /^net:/
 const GROUP = /^group:/
 /** Of those who have something else to show for it. */
-const LATER = /^(?:robot|cert):/
-const WORDS = ['*', 'alice', 'group:ci', 'anonymous', 'local', 'net:10.0.0.0/8'] as const
+const LATER = /^robot:/
+const CERTIFICATE = /^cert:/
+const WORDS = [
+  '*',
+  'alice',
+  'group:ci',
+  'anonymous',
+  'local',
+  'net:10.0.0.0/8',
+  'cert:build-7',
+] as const
 /** What people write for them elsewhere, in lower case. */
 const OTHERS: Readonly<Record<string, (typeof WORDS)[number]>> = {
   all: '*',
@@ -29,6 +38,7 @@ function readWho(text: string): Parsed<Who> {
   if (text === 'anonymous' || text === 'local') return ok({ kind: text })
   if (GROUP.test(text) && text !== 'group:')
     return ok({ kind: 'group', name: text.replace(GROUP, '') })
+  if (CERTIFICATE.test(text)) return readCertificate(text.replace(CERTIFICATE, ''))
   if (NETWORK.test(text)) return readNet(text.replace(NETWORK, ''))
   const network = readNetwork(text)
   if (network.kind !== 'none') {
@@ -39,7 +49,7 @@ function readWho(text: string): Parsed<Who> {
   if (LATER.test(text))
     return {
       kind: 'fault',
-      message: `robots and certificates are not in this version yet: ${words}`,
+      message: `robots are not in this version yet: ${words}`,
     }
   if (text.startsWith('user:'))
     return { kind: 'fault', message: words, suggestion: text.slice('user:'.length) }
@@ -49,6 +59,13 @@ function readWho(text: string): Parsed<Who> {
   const wrong = whyNoName(text)
   if (wrong === undefined) return ok({ kind: 'account', name: text })
   return { kind: 'fault', message: `${words}; ${wrong}` }
+}
+
+/** As it stands in a certificate; those with other characters are not taken from one. */
+function readCertificate(name: string): Parsed<Who> {
+  if (/^[\x20-\x7e]{1,255}$/.test(name)) return ok({ kind: 'certificate', name })
+  const message = 'behind cert: stands a name, as clients have it in their certificates'
+  return { kind: 'fault', message }
 }
 
 function readNet(text: string): Parsed<Who> {

@@ -55,6 +55,18 @@ export const TLS_VERSION = oneOf<(typeof TLS_VERSIONS)[number]>('TLS version', T
   '1.3': 'tls1.3',
 })
 
+const NAME_FIELDS = ['uri', 'dns', 'email', 'cn'] as const
+
+export const NAME_FIELD = oneOf<(typeof NAME_FIELDS)[number]>('place of a name', NAME_FIELDS, {
+  url: 'uri',
+  spiffe: 'uri',
+  san: 'dns',
+  mail: 'email',
+  'common name': 'cn',
+  commonname: 'cn',
+  subject: 'cn',
+})
+
 export const LEVEL = oneOf<LogLevel>('level', LOG_LEVELS, {
   warning: 'warn',
   critical: 'fatal',

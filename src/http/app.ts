@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { createServer, type Server, type ServerOptions } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
-import type { Access } from '../access/access.ts'
+import type { Access, ShownCertificate } from '../access/access.ts'
 import type { Accounts } from '../access/accounts.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
@@ -73,6 +73,10 @@ export interface Transport {
    * tells of each at once.
    */
   readonly closeAll?: () => void
+  /** What came of the certificate that a connection began with. Absent: none shows any. */
+  readonly certificateOf?: (socket: Socket) => ShownCertificate
+  /** It showed a certificate that was judged by authorities of before: it is to begin anew. */
+  readonly isOutdated?: (socket: Socket) => boolean
 }
 
 export interface AppDeps {
@@ -135,6 +139,7 @@ const NO_ACCOUNTS: Accounts = {
   readToken: async () => ({ login: { kind: 'refused' }, forMs: 0 }),
   issueToken: async () => ({ kind: 'refused' }),
 }
+const NO_CERTIFICATE: ShownCertificate = { kind: 'none' }
 const PLAIN: Transport = { createServer, connected: 'connection' }
 
 export function buildApp(deps: AppDeps): DataApp {
@@ -144,18 +149,19 @@ export function buildApp(deps: AppDeps): DataApp {
   const logins = new Logins({ accounts, revision: deps.access.revision, monotonicMs })
   const threads = options.threads ?? 1
   const connections = new Connections(clock, Math.ceil(WAITING_TOTAL_MAX_BYTES / threads))
-  const noteCut = () => metrics.count('streamsCut', {})
-  const readers = createStalledReaders({ clock, noteCut })
+  const readers = createStalledReaders({ clock, noteCut: () => metrics.count('streamsCut', {}) })
   const noteRequest = createNoteRequest({ logger, metrics })
   let draining = false
+  const { certificateOf = () => NO_CERTIFICATE, isOutdated = () => false } = transport
+  const principals = { owners, logins, certificateOf }
   const serve = createServe({
     ...deps,
-    owners,
-    logins,
+    ...principals,
+    isOutdated,
     sendfile: deps.sendfile,
     readers,
     noteRequest,
-    hot: createHotOf({ ...deps, owners, logins }, noteRequest, {
+    hot: createHotOf({ ...deps, ...principals }, noteRequest, {
       readers,
       takePlaceNow: createTakePlaceNow(deps.places),
     }),
@@ -213,7 +219,18 @@ function createHotOf(
   noteRequest: NoteRequest,
   sending: Pick<HotDeps, 'readers' | 'takePlaceNow'>,
 ): Hot | undefined {
-  const { registry, access, owners, logins, logger, metrics, clock, epochs, sendfile } = deps
+  const {
+    registry,
+    access,
+    owners,
+    logins,
+    certificateOf,
+    logger,
+    metrics,
+    clock,
+    epochs,
+    sendfile,
+  } = deps
   const maxBytes = deps.options?.memoryBytes ?? MEMORY_BYTES
   if (epochs === undefined || maxBytes < 1) return undefined
   return new Hot({
@@ -223,6 +240,7 @@ function createHotOf(
     access,
     owners,
     logins,
+    certificateOf,
     registry,
     sendfile,
     clock,

@@ -1,7 +1,7 @@
 // Who sent a request, as far as the request, this system and accounts tell. Nothing is looked at
 // before somebody asks: most requests are pulls, which everybody may make.
 import type { IncomingMessage } from 'node:http'
-import type { Owner, Principal } from '../access/access.ts'
+import type { Owner, Principal, ShownCertificate } from '../access/access.ts'
 import type { Login } from '../access/accounts.ts'
 import type { ConnectionOwners } from './connection-owners.ts'
 import type { Logins } from './logins.ts'
@@ -10,17 +10,21 @@ import type { Logins } from './logins.ts'
 export interface PrincipalSources {
   readonly owners: ConnectionOwners
   readonly logins: Logins
+  /** See Transport. */
+  readonly certificateOf: (socket: IncomingMessage['socket']) => ShownCertificate
 }
 
 export class RequestPrincipal implements Principal {
   readonly #request: IncomingMessage
   readonly #owners: ConnectionOwners
   readonly #logins: Logins
+  readonly #certificateOf: PrincipalSources['certificateOf']
   #found: Owner | undefined
   /** With the state of accounts that it was found by: it holds for no other. */
   #foundLogin: { readonly login: Login; readonly revision: number } | undefined
 
-  constructor(request: IncomingMessage, { owners, logins }: PrincipalSources) {
+  constructor(request: IncomingMessage, { owners, logins, certificateOf }: PrincipalSources) {
+    this.#certificateOf = certificateOf
     this.#request = request
     this.#owners = owners
     this.#logins = logins
@@ -39,6 +43,10 @@ export class RequestPrincipal implements Principal {
     const login = await this.#logins.find(this.#request, this.address)
     this.#foundLogin = { login, revision }
     return login
+  }
+
+  get certificate(): ShownCertificate {
+    return this.#certificateOf(this.#request.socket)
   }
 
   get address(): string | undefined {
@@ -80,7 +88,8 @@ export function clientOf({ socket }: Pick<IncomingMessage, 'socket'>): string | 
  * The client of a push: the account. Who pushes without one is on this machine and has the address
  * of all who do: what tells them apart is whose the connection is.
  */
-export function pusherOf({ login, owner, address }: Principal): string | undefined {
+export function pusherOf({ login, certificate, owner, address }: Principal): string | undefined {
   if (login?.kind === 'account') return `account ${login.name}`
+  if (certificate.kind === 'named') return `certificate ${certificate.names[0]}`
   return owner?.kind === 'user' ? `uid ${owner.uid}` : address
 }

@@ -50,6 +50,8 @@ export interface ServeDeps extends BlobSenderDeps, PrincipalSources {
   /** Those that are being answered, on every thread. */
   readonly running: Count
   readonly draining: () => boolean
+  /** See Transport. */
+  readonly isOutdated: (socket: Socket) => boolean
   /** Called when a request is over and the process is stopping. */
   readonly onIdle: () => void
 }
@@ -101,6 +103,8 @@ export function createServe(deps: ServeDeps): Serve {
   return (request, response) => {
     const startedMs = clock.monotonicMs()
     const { socket } = request
+    // A client that finds a connection ended which it had in reserve opens another one.
+    if (deps.isOutdated(socket) && connections.isFree(socket)) return void socket.destroy()
     const found = findHot(request, response)
     if (found?.kind === 'hit') {
       connections.enter(socket, WHOLE)

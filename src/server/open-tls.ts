@@ -2,8 +2,9 @@
 // configuration names, as they are now, and the keys of session tickets, the same on each thread,
 // which change for as long as the process runs. A part of the composition root.
 import { randomBytes } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import type { CertifiedKey, Config, TlsConfig } from '../config/config.ts'
-import { judgePair } from '../config/judge-certificate.ts'
+import { judgeAuthorities, judgePair } from '../config/judge-certificate.ts'
 import { whyUnreadable } from '../config/local-file.ts'
 import { type FilesFault, type Judged, WatchedFiles } from '../config/watched-files.ts'
 import { rotateTicketKeys, TICKET_KEYS_BYTES, type TlsOptions } from '../http/tls/tls.ts'
@@ -22,11 +23,12 @@ export interface OpenTlsDeps {
 }
 
 type Pairs = readonly CertifiedKey[]
+type OfFiles = Pick<TlsConfig, 'certificates' | 'clients'>
 
 export class OpenTls {
   readonly #deps: OpenTlsDeps
   readonly #stopping = new AbortController()
-  readonly #files: WatchedFiles<Pairs, string>
+  readonly #files: WatchedFiles<OfFiles, string>
   #tls: TlsConfig
   #ticketKeys: Buffer = randomBytes(TICKET_KEYS_BYTES)
 
@@ -43,7 +45,7 @@ export class OpenTls {
 
   /** As they are in force now. */
   get options(): TlsOptions {
-    const { certificates, minimumVersion } = this.#tls
+    const { certificates, minimumVersion, clients } = this.#tls
     return {
       certificates: certificates.map(({ certificate, key, names }) => ({
         certificate,
@@ -51,6 +53,10 @@ export class OpenTls {
         names,
       })),
       minimumVersion,
+      clients: clients && {
+        authorities: clients.authorities.map(({ text }) => text),
+        fields: clients.fields,
+      },
       ticketKeys: this.#ticketKeys,
     }
   }
@@ -83,10 +89,15 @@ export class OpenTls {
       { path: each.certificateFile, text: each.certificate },
       { path: each.keyFile, text: each.key.reveal() },
     ])
-    this.#files.replace(files)
+    const authorities = tls.clients?.authorities ?? []
+    const more = authorities.map(({ file, text }) => ({ path: file, text }))
+    this.#files.replace([...files, ...more])
   }
 
   #use(tls: TlsConfig): void {
+    // Sessions that were begun with a certificate of before do not go on.
+    if (!isDeepStrictEqual(tls.clients, this.#tls.clients))
+      this.#ticketKeys = randomBytes(TICKET_KEYS_BYTES)
     this.#tls = tls
     this.#deps.metrics.set('tlsCertificateExpires', {}, expiryOf(tls.certificates) / 1000)
   }
@@ -96,14 +107,14 @@ export class OpenTls {
     this.#deps.ticketKeys(keys)
   }
 
-  #createFiles(): WatchedFiles<Pairs, string> {
+  #createFiles(): WatchedFiles<OfFiles, string> {
     const { clock, logger, metrics, changed } = this.#deps
-    const use = (certificates: Pairs) => this.#use({ ...this.#tls, certificates })
-    return new WatchedFiles<Pairs, string>([], {
+    const use = (next: OfFiles) => this.#use({ ...this.#tls, ...next })
+    return new WatchedFiles<OfFiles, string>([], {
       sleep: (ms, signal) => clock.sleep(ms, signal),
       judge: texts => this.#judge(texts),
-      async changed(certificates) {
-        use(certificates)
+      async changed({ certificates, clients }) {
+        use({ certificates, clients })
         await changed()
         const expires = new Date(expiryOf(certificates)).toISOString()
         logger.info({ names: certificates.flatMap(({ names }) => names), expires }, RENEWED)
@@ -117,11 +128,11 @@ export class OpenTls {
     })
   }
 
-  /** `texts`: of each certificate and its key, in turn. */
-  #judge(texts: readonly string[]): Judged<Pairs, string> {
-    const { certificates, minimumVersion } = this.#tls
-    const pairs: CertifiedKey[] = []
-    for (const [at, { certificateFile, keyFile }] of certificates.entries()) {
+  /** `texts`: of each certificate and its key, in turn, then of each authority of clients. */
+  #judge(texts: readonly string[]): Judged<OfFiles, string> {
+    const { certificates: before, minimumVersion, clients } = this.#tls
+    const certificates: CertifiedKey[] = []
+    for (const [at, { certificateFile, keyFile }] of before.entries()) {
       const files = {
         certificate: { path: certificateFile, text: texts[2 * at] },
         key: { path: keyFile, text: texts[2 * at + 1] },
@@ -130,9 +141,20 @@ export class OpenTls {
       const fault = findings.find(({ severity }) => severity !== 'warning')
       if (pair === undefined)
         return { kind: 'faulty', fault: fault?.message ?? `${certificateFile} cannot be used` }
-      pairs.push(pair)
+      certificates.push(pair)
     }
-    return { kind: 'good', value: pairs }
+    const authorities = clients?.authorities.map(({ file }, at) => ({
+      file,
+      text: texts[2 * before.length + at] ?? '',
+    }))
+    for (const { file, text } of authorities ?? []) {
+      const fault = judgeAuthorities({ path: file, text })
+      if (fault !== undefined) return { kind: 'faulty', fault }
+    }
+    return {
+      kind: 'good',
+      value: { certificates, clients: clients && { ...clients, authorities: authorities ?? [] } },
+    }
   }
 }
 

@@ -14,6 +14,17 @@ export interface CertificateOptions {
   readonly weak?: true
   /** Its time is over. */
   readonly expired?: true
+  /** What its subject is called. Default `test server`. */
+  readonly commonName?: string
+  /** What it is for. Default: nothing is said. */
+  readonly usage?: 'client' | 'server'
+  /** Default: one of its own. */
+  readonly authority?: Authority
+}
+
+export interface Authority {
+  readonly key: KeyObject
+  readonly ca: string
 }
 
 /** PEM, all three. */
@@ -22,6 +33,7 @@ export interface Certificate {
   readonly cert: string
   /** Of the authority that signed. */
   readonly ca: string
+  readonly authority: Authority
 }
 
 const OID = {
@@ -29,35 +41,46 @@ const OID = {
   commonName: '550403',
   basicConstraints: '551d13',
   subjectAltName: '551d11',
+  extendedKeyUsage: '551d25',
+  client: '2b06010505070302',
+  server: '2b06010505070301',
 } as const
 
-/** A new authority and a server certificate each time. */
+/** A new authority, where none is given, and a certificate under it each time. */
 export function makeCertificate(options: CertificateOptions = {}): Certificate {
-  const { names = ['localhost', '127.0.0.1'], expired, validFrom, validTo } = options
-  const authority = newKey()
-  const server = newKey(options.weak === true ? 'prime192v1' : 'P-256')
+  const { names = ['localhost', '127.0.0.1'], expired, validFrom, validTo, usage } = options
+  const authority = options.authority ?? makeAuthority()
+  const own = newKey(options.weak === true ? 'prime192v1' : 'P-256')
+  const cert = certificate({
+    subject: options.commonName ?? 'test server',
+    issuer: 'test authority',
+    publicKey: own,
+    signer: authority.key,
+    extensions: [
+      ...(names.length === 0
+        ? []
+        : [extension(OID.subjectAltName, sequence(...names.map(generalName)))]),
+      ...(usage === undefined ? [] : [extension(OID.extendedKeyUsage, sequence(oid(OID[usage])))]),
+    ],
+    notBefore: midnight(validFrom ?? '2020-01-01'),
+    notAfter: midnight(validTo ?? (expired === true ? '2021-01-01' : '2099-01-01')),
+  })
+  const key = own.export({ type: 'pkcs8', format: 'pem' }).toString()
+  return { key, cert, ca: authority.ca, authority }
+}
+
+export function makeAuthority(): Authority {
+  const key = newKey()
   const ca = certificate({
     subject: 'test authority',
     issuer: 'test authority',
-    publicKey: authority,
-    signer: authority,
+    publicKey: key,
+    signer: key,
     extensions: [extension(OID.basicConstraints, sequence(tlv(0x01, Buffer.from([0xff]))))],
     notBefore: midnight('2020-01-01'),
     notAfter: midnight('2099-01-01'),
   })
-  const cert = certificate({
-    subject: 'test server',
-    issuer: 'test authority',
-    publicKey: server,
-    signer: authority,
-    extensions:
-      names.length === 0
-        ? []
-        : [extension(OID.subjectAltName, sequence(...names.map(generalName)))],
-    notBefore: midnight(validFrom ?? '2020-01-01'),
-    notAfter: midnight(validTo ?? (expired === true ? '2021-01-01' : '2099-01-01')),
-  })
-  return { key: server.export({ type: 'pkcs8', format: 'pem' }).toString(), cert, ca }
+  return { key, ca }
 }
 
 interface Parts {
@@ -102,7 +125,8 @@ function name(commonName: string): Buffer {
 
 function generalName(text: string): Buffer {
   if (isIP(text) === 4) return tlv(0x87, Buffer.from(text.split('.').map(Number)))
-  return tlv(0x82, Buffer.from(text))
+  if (text.includes('://')) return tlv(0x86, Buffer.from(text))
+  return tlv(text.includes('@') ? 0x81 : 0x82, Buffer.from(text))
 }
 
 function extension(id: string, value: Buffer): Buffer {

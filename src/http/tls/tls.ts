@@ -2,11 +2,20 @@
 // it. Plain HTTP that comes here is told so (first-byte.ts). Whether the certificate is any
 // good was judged with the configuration.
 import { constants } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
+import type { Socket } from 'node:net'
 import { createServer, type Server, type ServerOptions } from 'node:https'
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls'
 import type { Metrics } from '../../observe/metrics.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { Transport } from '../app.ts'
+import {
+  type ClientCertificates,
+  EXPIRED,
+  NO_CERTIFICATE,
+  type ReadCertificate,
+  readCertificate,
+} from './client-certificate.ts'
 import { expectTls, type FirstByte } from './first-byte.ts'
 import type { LimitUnsent } from '../send/unsent-limit.ts'
 
@@ -44,6 +53,8 @@ export interface TlsOptions {
   /** The first one is for whoever names none of the others. */
   readonly certificates: readonly CertificateOptions[]
   readonly minimumVersion: 'TLSv1.2' | 'TLSv1.3'
+  /** Whose certificates are gone by. Undefined: none is asked for. */
+  readonly clients?: ClientCertificates | undefined
   /**
    * TICKET_KEYS_BYTES, the same in all threads, so that a session goes on whichever of them takes
    * the connection.
@@ -79,7 +90,11 @@ export interface TlsTransport extends Transport {
 
 /** For one server. @throws Error of OpenSSL when certificate and key are no pair that it takes */
 export function createTlsTransport(options: TlsOptions, deps: TlsDeps): TlsTransport {
+  let { clients } = options
   let contexts = contextsOf(options)
+  const certificates = new WeakMap<Socket, ShownBy>()
+  // A handshake that was under way when they changed was judged by those of before.
+  const beganWith = new Map<string, ClientCertificates>()
   const tls: ServerOptions = {
     ...contexts.first,
     SNICallback: (name, use) => use(null, contexts.find(name)),
@@ -87,6 +102,9 @@ export function createTlsTransport(options: TlsOptions, deps: TlsDeps): TlsTrans
     // As node's plain server has it: who has ended its side still gets its answers.
     allowHalfOpen: true,
     handshakeTimeout: HANDSHAKE_MAX_MS,
+    requestCert: clients !== undefined,
+    // Who shows one that is not good is told so in HTTP.
+    rejectUnauthorized: false,
   }
   let server: Server | undefined
   let first: FirstByte | undefined
@@ -101,11 +119,19 @@ export function createTlsTransport(options: TlsOptions, deps: TlsDeps): TlsTrans
         socket.destroy()
       })
       server.on('secureConnection', socket => {
+        const began = beganWith.get(endsOf(socket))
+        const read = began && readCertificate(socket, began.fields)
+        if (read !== undefined) certificates.set(socket, { ...read, clients: began })
         // A write that broke before the end was read leaves a half-open connection that nobody
         // would hear of again.
         socket.once('end', () => socket.setTimeout(ENDED_MAX_MS, () => socket.destroy()))
       })
       first = expectTls(server, { ...deps, limitMs: HANDSHAKE_MAX_MS })
+      server.on('connection', (socket: Socket) => {
+        const ends = endsOf(socket)
+        if (clients !== undefined) beganWith.set(ends, clients)
+        socket.once('close', () => beganWith.delete(ends))
+      })
       return server
     },
     closeUnready: () => first?.closeSilent(),
@@ -113,13 +139,36 @@ export function createTlsTransport(options: TlsOptions, deps: TlsDeps): TlsTrans
     use(next) {
       contexts = contextsOf(next)
       server?.setSecureContext(contexts.first)
+      if (isDeepStrictEqual(next.clients, clients)) return
+      clients = next.clients
+      // Node looks at it for each connection that comes.
+      if (server !== undefined) Object.assign(server, { requestCert: clients !== undefined })
+    },
+    certificateOf(socket) {
+      const found = certificates.get(socket)
+      if (found === undefined || found.clients !== clients) return NO_CERTIFICATE
+      return found.expiresAtMs > deps.clock.nowMs() ? found.shown : EXPIRED
+    },
+    isOutdated(socket) {
+      const found = certificates.get(socket)
+      return found !== undefined && found.clients !== clients
     },
     setTicketKeys: keys => server?.setTicketKeys(Buffer.from(keys)),
   }
 }
 
+/** The same of a connection and of what speaks TLS over it. */
+function endsOf({ localAddress, remoteAddress, remotePort }: Socket): string {
+  return `${localAddress} ${remoteAddress} ${remotePort}`
+}
+
+/** Of a certificate that a connection began with: by which authorities it was judged. */
+interface ShownBy extends ReadCertificate {
+  readonly clients: ClientCertificates | undefined
+}
+
 /** What a connection goes by that comes now. */
-function contextsOf({ certificates, minimumVersion, ticketKeys }: TlsOptions): {
+function contextsOf({ certificates, minimumVersion, clients, ticketKeys }: TlsOptions): {
   readonly first: SecureContextOptions
   find(name: string): SecureContext | undefined
 } {
@@ -131,6 +180,7 @@ function contextsOf({ certificates, minimumVersion, ticketKeys }: TlsOptions): {
     sessionTimeout: TICKET_LIFETIME_SECONDS,
     ticketKeys: Buffer.from(ticketKeys),
     sessionIdContext: SESSION_CONTEXT,
+    ...(clients && { ca: [...clients.authorities] }),
   }
   const options = certificates.map(({ certificate: cert, key }) => ({ ...shared, cert, key }))
   const [first] = options

@@ -5,6 +5,7 @@ import t from 'tap'
 import type { Action, Owner, Principal } from '../../../src/access/access.ts'
 import type { Login } from '../../../src/access/accounts.ts'
 import { type AccessSettings, createLocalAccess } from '../../../src/access/local-access.ts'
+import type { AccessRule } from '../../../src/access/rule.ts'
 import { Revision } from '../../../src/access/revision.ts'
 import { parseRepositoryKey } from '../../../src/oci/reference.ts'
 
@@ -17,11 +18,14 @@ const RULES: AccessSettings = {
 const access = createLocalAccess(() => RULES)
 const repository = parseRepositoryKey('localhost/team/app')
 
-type Signs = Omit<Principal, 'login' | 'findLogin' | 'findOwner'>
+type Signs = Omit<Principal, 'login' | 'findLogin' | 'findOwner' | 'certificate'> &
+  Partial<Pick<Principal, 'certificate'>>
 
 function principal(signs: Signs, login: Login = { kind: 'anonymous' }): Principal {
   const owner = signs.owner ?? { kind: 'unknown', reason: 'this is a test' }
-  return { ...signs, login, findLogin: async () => login, findOwner: async () => owner }
+  const certificate = { kind: 'none' } as const
+  const find = { findLogin: async () => login, findOwner: async () => owner }
+  return { certificate, ...signs, login, ...find }
 }
 
 const user = (uid: number): Owner => ({ kind: 'user', uid })
@@ -498,3 +502,34 @@ t.test('R519: by a name that asks nobody there is no challenge, whatever is show
   for (const host of ['edge.example.com', 'edge.example.com:5000', 'x.mirror.example.com', ''])
     t.match(by.judgeCredentials(principal(named(host)), 'ping'), CHALLENGE, host)
 })
+
+t.test('R545: who shows a certificate is asked for no login, and is who rules say', async t => {
+  const accounts = { realm: 'R', groups: {}, isEmpty: false }
+  const rules = [
+    rule({ kind: 'certificate', name: 'build-7' }, ['pull']),
+    rule({ kind: 'anonymous' }, []),
+    rule({ kind: 'certificate', name: 'others' }, ['pull', 'push']),
+  ]
+  const by = createLocalAccess(() => ({ ...RULES, rules, accounts }))
+  const shows = (certificate: Principal['certificate']) => principal({ ...STRANGER, certificate })
+  const pull = (who: Principal) =>
+    by.decide({ principal: who, resource: repository, action: 'pull' }).kind
+  const build = shows({ kind: 'named', names: ['other', 'build-7'] })
+  t.equal(pull(build), 'allowed', 'by each name of the certificate')
+  t.equal(by.decideNow(build, repository, 'pull'), true)
+  t.equal(by.judgeCredentials(build, 'ping'), undefined)
+  const unknown = shows({ kind: 'named', names: ['unknown'] })
+  t.equal(pull(unknown), 'hidden', 'a login would not help whoever is somebody')
+  t.equal(pull(shows({ kind: 'none' })), 'unauthorized')
+  t.match(by.judgeCredentials(shows({ kind: 'none' }), 'ping'), { kind: 'unauthorized' })
+})
+
+t.test('R546: a certificate that is not good gets nothing, from memory neither', async t => {
+  const who = principal({ ...STRANGER, certificate: { kind: 'refused', reason: 'it is old' } })
+  t.same(access.admit(who), { kind: 'denied', reason: 'it is old' })
+  t.equal(access.decideNow(who, repository, 'pull'), undefined)
+})
+
+function rule(who: AccessRule['who'], allow: AccessRule['allow']): AccessRule {
+  return { who, match: '**', tags: [], allow }
+}

@@ -279,6 +279,8 @@ function walk(rules: readonly AccessRule[], caller: Caller, question: Question):
         return (
           account !== undefined && GROUPS[who.name as keyof typeof GROUPS].some(isName(account))
         )
+      case 'certificate':
+        return false
       case 'network':
         return address !== ELSEWHERE && createIsIn(who.network)(address)
       case 'local':

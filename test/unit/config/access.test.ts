@@ -59,7 +59,7 @@ t.test('R407: whom a rule is about is read, and written again', async t => {
     ['user:alice', /one of/, 'alice'],
     ['group:', /no colon/, undefined],
     ['robot:x', /not in this version yet/, undefined],
-    ['cert:x', /not in this version yet/, undefined],
+    ['cert:', /behind cert: stands a name/, undefined],
     ['', /at least one character/, undefined],
   ] as const) {
     const who = read(text)

@@ -140,8 +140,6 @@ t.test('TLS: the public name must be in the certificate', async t => {
 t.test('TLS: versions that clients refuse are refused here', async t => {
   const text = TEXT.replace('key:', 'minimumtls: tls1.0, key:')
   t.match(complaints(text, filesOf(good)), [/one of tls1\.2, tls1\.3 \(did you mean tls1\.2\?\)/])
-  const later = complaints(TEXT.replace('key:', 'clientcas: [], key:'), filesOf(good))
-  t.match(later, [/http\.tls\.clientcas: is not in this version yet/])
 })
 
 t.test(
@@ -213,4 +211,27 @@ t.test('R540: the content of a further certificate counts, and a fault of it is 
     changed: ['http.tls.certificates'],
     needsRestart: [],
   })
+})
+
+t.test('R545: authorities of clients are judged, and so is whom rules call by them', async t => {
+  const text = TEXT.replace('key:', 'clientcas: [/ca.pem], clientnames: [cn], key:')
+  const files = { ...filesOf(good).files, '/ca.pem': good.ca }
+  const { http } = configOf(text, filesOf(good, { files }))
+  const authorities = [{ file: '/ca.pem', text: good.ca }]
+  t.same(http.tls?.clients, { authorities, fields: ['cn'] })
+  const broken = { ...files, '/ca.pem': 'x' }
+  t.match(complaints(text, filesOf(good, { files: broken })), [
+    /error: http\.tls\.clientcas\[0\]: \/ca\.pem holds no PEM certificate/,
+  ])
+  t.match(complaints(text.replace('[cn]', '[common]'), filesOf(good, { files })), [
+    /clientnames\[0\]: must be one of uri, dns, email, cn/,
+  ])
+  t.match(complaints(text.replace('[cn]', '[]'), filesOf(good, { files })), [
+    /clientnames: must name one place at least/,
+  ])
+  const rules = '\naccess: [{ who: "cert:a", match: "**", allow: [pull] }]'
+  t.match(complaints(`${TEXT}${rules}`, filesOf(good)), [
+    /warning: access\[0\]\.who: is nobody: without http\.tls\.clientcas/,
+  ])
+  t.same(complaints(`${text}${rules}`, filesOf(good, { files })), [])
 })

@@ -1,0 +1,188 @@
+// Goal: who shows a certificate is who it says, on new connections and resumed sessions of both
+// versions of TLS, and nobody else is; other authorities end what was begun by those of before.
+// Method: the whole edge in process on real files, with rules, and node's TLS as clients.
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
+import tap from 'tap'
+import { type CertificateOptions, makeAuthority, makeCertificate } from '../kit/certificate.ts'
+import { startTestEdge } from '../kit/edge.ts'
+
+const STATUS_LINE = /HTTP\/1\.1 (\d{3})[^]*?\r\n\r\n([^]*)/
+const VERSIONS = ['TLSv1.2', 'TLSv1.3'] as const
+const NONE = { 'quay.io': { url: 'http://127.0.0.1:9' } }
+/** A name that is not here: 404 to who may pull it, and 403 to a push of nobody. */
+const PUSH = '/v2/localhost/app/blobs/uploads/'
+
+type Test = Parameters<typeof startTestEdge>[0] & Pick<typeof tap, 'testdir'>
+
+const authority = makeAuthority()
+const robot = (more: CertificateOptions = {}) => {
+  const names = ['spiffe://site/build-7']
+  const { key, cert } = makeCertificate({ authority, usage: 'client', names, ...more })
+  return { key, cert }
+}
+
+async function open(t: Test, tls: Readonly<Record<string, unknown>> = {}) {
+  const server = makeCertificate()
+  const directory = t.testdir({
+    'tls.crt': server.cert,
+    'tls.key': server.key,
+    'clients.crt': authority.ca,
+  })
+  const clients = join(directory, 'clients.crt')
+  const files = { certificate: join(directory, 'tls.crt'), key: join(directory, 'tls.key') }
+  const config = {
+    default: 'quay.io',
+    http: {
+      addr: '127.0.0.1:0',
+      localpush: false,
+      tls: { ...files, clientcas: [clients], ...tls },
+    },
+    access: [
+      { who: 'cert:spiffe://site/build-7', match: 'localhost/**', allow: ['pull', 'push'] },
+      { who: '*', match: 'localhost/**', allow: ['pull'] },
+    ],
+  }
+  const edge = await startTestEdge(t, { upstreams: NONE, config })
+  const dial = async (options: ConnectionOptions = {}): Promise<TLSSocket> => {
+    const port = Number(new URL(edge.url).port)
+    const socket = connect({ host: '127.0.0.1', port, ca: server.ca, ...options })
+    socket.on('error', () => {})
+    await once(socket, 'secureConnect')
+    return socket
+  }
+  return { edge, dial, clients, config }
+}
+
+/** Of a push that rules let `build-7` begin alone. */
+async function push(
+  socket: TLSSocket,
+): Promise<{ readonly status: string; readonly body: string }> {
+  socket.write(`POST ${PUSH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n`)
+  const [piece] = (await once(socket, 'data')) as [Buffer]
+  const [, status = '', body = ''] = STATUS_LINE.exec(piece.toString('latin1')) ?? []
+  return { status, body }
+}
+
+type Dial = Awaited<ReturnType<typeof open>>['dial']
+
+async function pushOnce(dial: Dial, options: ConnectionOptions) {
+  const socket = await dial(options)
+  const answer = await push(socket)
+  socket.destroy()
+  return answer
+}
+
+/** A session as a client keeps it that has sent one request. */
+async function begin(dial: Dial, options: ConnectionOptions): Promise<Buffer> {
+  const socket = await dial(options)
+  let session: Buffer | undefined
+  socket.on('session', (given: Buffer) => (session = given))
+  await push(socket)
+  session ??= socket.getSession()
+  socket.destroy()
+  if (session === undefined) throw new Error('no session was begun')
+  return session
+}
+
+tap.test('R545: who shows a certificate is who it says, and nobody has to show one', async t => {
+  const { dial } = await open(t)
+  for (const maxVersion of VERSIONS) {
+    t.equal((await pushOnce(dial, { ...robot(), maxVersion })).status, '202')
+    t.equal((await pushOnce(dial, { maxVersion })).status, '403')
+    const other = robot({ names: ['spiffe://site/build-8'] })
+    t.equal((await pushOnce(dial, { ...other, maxVersion })).status, '403')
+  }
+})
+
+tap.test('R545: a name counts where the operator looks for it alone', async t => {
+  const cn = robot({ names: [], commonName: 'spiffe://site/build-7' })
+  const dns = robot({ names: ['build-7.example', 'x@example.com'] })
+  const { dial, edge, config } = await open(t, { clientnames: ['uri', 'dns'] })
+  t.match(await pushOnce(dial, cn), { status: '403', body: /no name where .*\(uri, dns\)/ })
+  t.match(await pushOnce(dial, dns), { status: '403', body: /access rules/ }, 'it is somebody')
+  const http = { ...config.http, tls: { ...config.http.tls, clientnames: ['cn'] } }
+  await edge.reloaded(NONE, { ...config, http })
+  t.equal((await pushOnce(dial, cn)).status, '202')
+})
+
+tap.test('R545: a name cannot be made to look like two', async t => {
+  const { dial } = await open(t)
+  const forged = robot({ names: ['spiffe://x/, URI:spiffe://site/build-7'] })
+  t.equal((await pushOnce(dial, forged)).status, '403')
+})
+
+const BAD: Readonly<Record<string, readonly [CertificateOptions, RegExp]>> = {
+  'of another authority': [{ authority: makeAuthority() }, /not of an authority/],
+  expired: [{ expired: true }, /has expired: renew it/],
+  'for servers': [{ usage: 'server' }, /extendedKeyUsage lacks clientAuth|or not valid now/],
+  'without a name': [{ names: ['192.0.2.1'], commonName: '\u0001' }, /has no name where/],
+}
+
+for (const [what, [options, reason]] of Object.entries(BAD))
+  tap.test(`R546: a certificate that is ${what} is refused, and told why`, async t => {
+    const { dial } = await open(t)
+    for (const maxVersion of VERSIONS) {
+      const answer = await pushOnce(dial, { ...robot(options), maxVersion })
+      t.match(answer, { status: '403', body: reason }, maxVersion)
+    }
+  })
+
+tap.test('R546: no use is said of what a certificate is for: it is not for clients', async t => {
+  const { dial } = await open(t)
+  const { key, cert } = makeCertificate({ authority, names: ['spiffe://site/build-7'] })
+  t.match(await pushOnce(dial, { key, cert }), { status: '403', body: /lacks clientAuth/ })
+})
+
+for (const maxVersion of VERSIONS) {
+  tap.test(`R547: a session of ${maxVersion} goes on as whoever began it`, async t => {
+    const { dial } = await open(t)
+    const mine = { ...robot(), maxVersion }
+    const resumed = async (session: Buffer, options: ConnectionOptions) => {
+      const socket = await dial({ ...options, maxVersion, session })
+      t.equal(socket.isSessionReused(), true)
+      const { status } = await push(socket)
+      socket.destroy()
+      return status
+    }
+    t.equal(await resumed(await begin(dial, mine), mine), '202')
+    const nobodys = await begin(dial, { maxVersion })
+    t.equal(await resumed(nobodys, {}), '403')
+    t.equal(await resumed(nobodys, robot()), '403', 'it was begun without a certificate')
+  })
+
+  tap.test(`R548: other authorities end sessions of ${maxVersion} and connections`, async t => {
+    const { dial, edge, clients, config } = await open(t)
+    const mine = { ...robot(), maxVersion }
+    const session = await begin(dial, mine)
+    const stays = await dial(mine)
+    t.equal((await push(stays)).status, '202')
+    const nobody = await dial({ maxVersion })
+    t.equal((await push(nobody)).status, '403')
+    const others = makeAuthority()
+    writeFileSync(clients, others.ca)
+    await edge.reloaded(NONE, config)
+    const ended = once(stays, 'close')
+    stays.write(`POST ${PUSH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n`)
+    await ended
+    t.equal((await push(nobody)).status, '403', 'who showed none keeps the connection')
+    nobody.destroy()
+    const again = await dial({ ...mine, session })
+    t.equal(again.isSessionReused(), false)
+    t.match(await push(again), { status: '403', body: /not of an authority/ })
+    again.destroy()
+    const now = robot({ authority: others })
+    t.equal((await pushOnce(dial, { ...now, maxVersion })).status, '202')
+  })
+}
+
+tap.test('R545: authorities that come and go with a reload', async t => {
+  const { dial, edge, config } = await open(t)
+  const { clientcas: _, ...files } = config.http.tls
+  await edge.reloaded(NONE, { ...config, http: { ...config.http, tls: files } })
+  t.equal((await pushOnce(dial, robot())).status, '403', 'no certificate is asked for')
+  await edge.reloaded(NONE, config)
+  t.equal((await pushOnce(dial, robot())).status, '202')
+})
