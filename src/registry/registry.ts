@@ -199,13 +199,15 @@ function besideClients(parts: Parts): Omit<RunningRegistry, keyof Registry> {
   const { openBlobs, prefetch, fills } = blobs
   const { space, uploads } = blobPushes
   const oldDeletes = new OldDeletes(manifestPushes)
-  const graces = new Graces({ ...deps, graceMs: graceOf(deps) })
   const time = new TimeKeeper(deps)
+  const timeRun = () => time.asOfNow()
+  const graces = new Graces({ ...deps, graceMs: graceOf(deps), time })
   let leftAlone: Unclear = new Set()
   const retaining = {
     ...manifestPushes,
     usesWritten: () => uses.flush(),
-    timeRun: () => time.asOfNow(),
+    timeRun,
+    leasesOverMs: async () => (await graces.asOfNow()).leasesOverMs,
     leavesAlone: (unclear: Unclear) => (leftAlone = unclear),
   }
   return {
@@ -239,7 +241,7 @@ function besideClients(parts: Parts): Omit<RunningRegistry, keyof Registry> {
     forgetDeletes: signal => oldDeletes.forget(signal),
     expirePendingBlobs: signal =>
       expirePendingBlobs({ ...deps, turns, grace: () => graces.asOfNow() }, signal),
-    timeRun: () => time.asOfNow(),
+    timeRun,
     noteTime: () => time.write(),
     graceLeftMs: () => graces.leftMs(),
     whatWaits: () => whatWaits(collecting(parts, graces)),
@@ -260,6 +262,7 @@ function besideClients(parts: Parts): Omit<RunningRegistry, keyof Registry> {
       // Fills and uploads first, which may be waiting for room and are to know why there is none.
       const waiting = [fills.stop(), uploads.stop()]
       await Promise.all([...waiting, evictor.stop(), uses.stop(), leaving.stop()])
+      await time.write().catch(() => {})
     },
   }
 }

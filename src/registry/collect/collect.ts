@@ -14,6 +14,7 @@ import type { Clock } from '../ports/clock.ts'
 import { StoreError } from '../ports/store-error.ts'
 import { Loosened } from '../leave/loosened.ts'
 import { Pieces } from '../pieces.ts'
+import { TimeRun } from '../retain/time-run.ts'
 
 export interface CollectDeps {
   readonly catalog: Pick<
@@ -75,9 +76,9 @@ const NEVER_NEEDED = 'nothing needs it, and nobody has asked for it in a week'
 export async function collect(deps: CollectDeps, run: JobRun): Promise<JobResult> {
   const { catalog } = deps
   const grace = await (run.dryRun ? deps.graces.asOfNow() : deps.graces.forPass())
-  const { nowMs } = grace
+  const unusedBeforeMs = grace.before(UNUSED_MS)
   // A lease is over when it is over, also where that is not to be written down.
-  const asOf = run.dryRun ? { leasesOverMs: nowMs } : {}
+  const asOf = run.dryRun ? { leasesOverMs: grace.leasesOverMs } : {}
   const collecting = new Collecting(deps, run, asOf)
   if (!run.dryRun) await unlessFull(writeTimes(deps, grace))
   await collecting.takeDeleted(grace)
@@ -87,7 +88,7 @@ export async function collect(deps: CollectDeps, run: JobRun): Promise<JobResult
       const after = last === undefined ? {} : { after: last }
       const page = await catalog.listLoose({ limit: PAGE_ROWS, ...asOf, ...after })
       // The longest unused come first.
-      return page.filter(({ lastUsedAtMs }) => lastUsedAtMs < nowMs - UNUSED_MS)
+      return page.filter(({ lastUsedAtMs }) => lastUsedAtMs < unusedBeforeMs)
     },
     ({ looseAtMs }) => looseAtMs === undefined,
   )
@@ -106,7 +107,7 @@ export interface Waiting {
  * @throws StoreError
  */
 export async function whatWaits(deps: CollectDeps): Promise<Waiting> {
-  const { nowMs } = await deps.graces.asOfNow()
+  const { nowMs, leasesOverMs } = await deps.graces.asOfNow()
   const pieces = new Pieces()
   const enough = new AbortController()
   const run: JobRun = {
@@ -117,15 +118,16 @@ export async function whatWaits(deps: CollectDeps): Promise<Waiting> {
     },
     pause: () => pieces.done(LOOKED_AT_ONCE),
   }
-  const collecting = new Collecting(deps, run, { leasesOverMs: nowMs })
-  await collecting.takeDeleted(new Grace([{ fromMs: 0, graceMs: 0 }], nowMs + 1))
+  const collecting = new Collecting(deps, run, { leasesOverMs })
+  const none = [{ fromMs: 0, graceMs: 0 }]
+  await collecting.takeDeleted(new Grace(none, { nowMs: nowMs + 1, timeRun: new TimeRun(0, []) }))
   return { bytes: collecting.result().freedBytes, isMore: enough.signal.aborted }
 }
 
 /** On a full disk none of it is written down, and what is due goes. */
 async function writeTimes({ catalog, graces }: CollectDeps, grace: Grace): Promise<void> {
   const { nowMs, longestMs } = grace
-  await catalog.expireLeases(nowMs)
+  await catalog.expireLeases(grace.leasesOverMs)
   if (graces.mayPutBack(longestMs)) await catalog.putBack({ nowMs, longestMs })
   await catalog.stampLoose(nowMs)
 }

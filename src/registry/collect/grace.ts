@@ -5,6 +5,8 @@
 // pulls it through.
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
+import type { TimeKeeper } from '../retain/time-keeper.ts'
+import type { TimeRun } from '../retain/time-run.ts'
 import { SteadyClock } from './steady-clock.ts'
 
 export interface BeginGraceDeps {
@@ -28,6 +30,7 @@ export interface GracesDeps {
   readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>
   /** `storage.gc.delay`, as it is now. */
   readonly graceMs: () => number
+  readonly time: Pick<TimeKeeper, 'asOfNow' | 'write'>
 }
 
 /** From this time on. */
@@ -60,12 +63,15 @@ export class Graces {
 
   /** From now on it is known what holds now. @throws StoreError */
   async asOfNow(): Promise<Grace> {
+    const timeRun = await this.#deps.time.asOfNow()
     const nowMs = this.#deps.clock.nowMs()
-    return new Grace(await this.#heldUntil(nowMs), nowMs)
+    return new Grace(await this.#heldUntil(nowMs), { nowMs, timeRun })
   }
 
   /** The same, for a pass that takes all that is over. @throws StoreError */
   async forPass(): Promise<Grace> {
+    // Else a process that ends before the next note has not run.
+    await this.#deps.time.write().catch(() => {})
     const grace = await this.asOfNow()
     await this.#write()
     this.#passMs = grace.nowMs
@@ -86,12 +92,14 @@ export class Graces {
    * @throws StoreError
    */
   async leftMs(): Promise<number | undefined> {
+    const timeRun = await this.#deps.time.asOfNow()
     const nowMs = this.#deps.clock.nowMs()
     const held = await this.#heldUntil(nowMs)
     await this.#write()
     const passMs = Math.min(this.#passMs ?? nowMs, nowMs)
-    const leftMs = await new Grace(held, passMs).leftMs(fromMs => this.#firstFrom(fromMs))
-    return leftMs === undefined ? undefined : Math.max(0, leftMs - (nowMs - passMs))
+    const asOfPass = new Grace(held, { nowMs: passMs, timeRun })
+    const leftMs = await asOfPass.leftMs(fromMs => this.#firstFrom(fromMs))
+    return leftMs === undefined ? undefined : Math.max(0, leftMs - timeRun.agoMs(passMs, nowMs))
   }
 
   /** When the first became loose, or began to follow, of what did then or later. */
@@ -125,12 +133,21 @@ export class Graces {
   }
 }
 
-/** At one moment, of whatever became loose before. */
+export interface GraceAt {
+  readonly nowMs: number
+  readonly timeRun: TimeRun
+}
+
+/**
+ * At one moment, of whatever became loose before. It is of time in which this edge ran: a clock that
+ * is put ahead ends none.
+ */
 export class Grace {
   readonly nowMs: number
+  readonly #timeRun: TimeRun
   readonly #held: readonly Held[]
 
-  constructor(held: readonly Held[], nowMs: number) {
+  constructor(held: readonly Held[], { nowMs, timeRun }: GraceAt) {
     const graceMs = held.at(-1)?.graceMs ?? 0
     this.#held = held.map((each, at) => ({
       // What was before it is over, or was taken for the same.
@@ -138,16 +155,27 @@ export class Grace {
       graceMs: Math.max(each.graceMs, graceMs),
     }))
     this.nowMs = nowMs
+    this.#timeRun = timeRun
   }
 
   get longestMs(): number {
     return Math.max(...this.#held.map(({ graceMs }) => graceMs))
   }
 
+  /** What was at that time, or later, was no longer ago than this. */
+  before(ranMs: number): number {
+    return this.#timeRun.before(ranMs, this.nowMs)
+  }
+
+  /** Leases that were to end before are over. */
+  get leasesOverMs(): number {
+    return this.before(this.longestMs) + this.longestMs
+  }
+
   /** What became loose later stays. */
   get takenBeforeMs(): number {
     return Math.max(
-      ...this.#held.map(({ graceMs }, at) => Math.min(this.nowMs - graceMs, this.#endMs(at) + 1)),
+      ...this.#held.map(({ graceMs }, at) => Math.min(this.before(graceMs), this.#endMs(at) + 1)),
     )
   }
 
@@ -156,7 +184,7 @@ export class Grace {
     const held = this.#held.filter(
       ({ fromMs }, at) => fromMs <= looseAtMs && looseAtMs <= this.#endMs(at),
     )
-    return held.every(({ graceMs }) => looseAtMs < this.nowMs - graceMs)
+    return held.every(({ graceMs }) => looseAtMs < this.before(graceMs))
   }
 
   /** `firstLooseAt`: of what became loose then or later. */
@@ -165,10 +193,11 @@ export class Grace {
   ): Promise<number | undefined> {
     let leastMs: number | undefined
     for (const [at, { fromMs, graceMs }] of this.#held.entries()) {
-      const takenBeforeMs = this.nowMs - graceMs
-      const looseAtMs = await firstLooseAt(Math.max(fromMs, takenBeforeMs))
+      const looseAtMs = await firstLooseAt(Math.max(fromMs, this.before(graceMs)))
       if (looseAtMs === undefined || looseAtMs > this.#endMs(at)) continue
-      leastMs = Math.min(leastMs ?? Number.POSITIVE_INFINITY, looseAtMs - takenBeforeMs + 1)
+      const agoMs = this.#timeRun.agoMs(looseAtMs, this.nowMs)
+      const leftMs = Math.max(0, looseAtMs - this.nowMs) + graceMs - agoMs + 1
+      leastMs = Math.min(leastMs ?? Number.POSITIVE_INFINITY, leftMs)
     }
     return leastMs
   }

@@ -15,7 +15,8 @@ export interface ReachDeps {
   /** Default: nothing is pinned. */
   readonly pins?: Pick<Pins, 'findWithListed' | 'digests'> | undefined
   readonly repository: Repository
-  readonly nowMs: number
+  /** Leases that were to end by then are over. */
+  readonly leasesOverMs: number
   /** In a dry run: it would have gone by now. */
   readonly isGone: (digest: Digest) => boolean
 }
@@ -50,8 +51,8 @@ async function isHere({ catalog, repository, isGone }: ReachDeps, digest: Digest
 
 /** It is pinned, has yet to be delivered, or was promised to whoever may push. */
 async function isWanted(deps: ReachDeps, digest: Digest): Promise<boolean> {
-  const { catalog, pins, repository, nowMs } = deps
-  if (((await catalog.leasedUntil(repository, digest)) ?? 0) > nowMs) return true
+  const { catalog, pins, repository, leasesOverMs } = deps
+  if (((await catalog.leasedUntil(repository, digest)) ?? 0) > leasesOverMs) return true
   if (await catalog.isPending(repository, digest)) return true
   if ((await catalog.holdsOf(repository, digest)).includes('undelivered')) return true
   const entries = await catalog.listDeliveriesOf(repositoryKey(repository))

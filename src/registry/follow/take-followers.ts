@@ -130,7 +130,7 @@ class Followers {
     const tags: string[] = []
     for await (const { tag } of tagsTo(this.#reach(follower), digest))
       tags.push(formatImage(repository, { kind: 'tag', tag }))
-    const how = { followedSinceMs: sinceMs, unlessLeased: { leasesOverMs: grace.nowMs } }
+    const how = { followedSinceMs: sinceMs, unlessLeased: { leasesOverMs: grace.leasesOverMs } }
     if (run.dryRun) this.#gone.add(keyOf(follower))
     else if (!(await removeManifest(this.#deps, repository, digest, how))) return undefined
     const below = followers.map(each => ({ repository, digest: each, sinceMs }))
@@ -153,9 +153,9 @@ class Followers {
   }
 
   #reach({ repository }: Image): ReachDeps {
-    const { nowMs } = this.#taking.grace
+    const { leasesOverMs } = this.#taking.grace
     const isGone = (digest: Digest) => this.#isGone({ repository, digest })
-    return { ...this.#deps, repository, nowMs, isGone }
+    return { ...this.#deps, repository, leasesOverMs, isGone }
   }
 
   #tell({ repository, digest }: Image, { tags, leaves }: Pick<Taken, 'tags' | 'leaves'>): void {

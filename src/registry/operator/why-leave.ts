@@ -93,7 +93,8 @@ async function judged(
   const nowMs = clock.nowMs()
   if (rules.policies.length === 0) return { outlook: undefined, sentences: [] }
   const timeRun = await registry.timeRun()
-  const outlook = await outlookOf({ catalog, pins, nowMs, timeRun }, rules, image)
+  const by = { catalog, pins, nowMs, leasesOverMs: nowMs, timeRun }
+  const outlook = await outlookOf(by, rules, image)
   const job = jobs.list().jobs.find(({ name }) => name === 'retain')
   const next = {
     dryRun: rules.dryRun,

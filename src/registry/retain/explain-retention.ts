@@ -30,6 +30,7 @@ export interface Outlook extends Verdict {
 }
 
 interface OutlookDeps extends ReadDeps {
+  readonly nowMs: number
   readonly timeRun: TimeRun
 }
 

@@ -25,7 +25,8 @@ export const JUDGED_MAX = 500_000
 export interface ReadDeps {
   readonly catalog: Catalog
   readonly pins: Pick<Pins, 'findWithListed'> | undefined
-  readonly nowMs: number
+  /** Leases that were to end by then are over. */
+  readonly leasesOverMs: number
 }
 
 const UNDELIVERED = 'it waits to be delivered'
@@ -150,14 +151,14 @@ function pulledBy(usage: ImageUsage | undefined): number | undefined {
 }
 
 async function heldBy(reading: Reading, digest: Digest): Promise<string | undefined> {
-  const { catalog, repository, undelivered, nowMs } = reading
+  const { catalog, repository, undelivered, leasesOverMs } = reading
   const holds = await catalog.holdsOf(repository, digest)
   if (undelivered.digests.has(digest) || holds.includes('undelivered')) return UNDELIVERED
   // It may be kept for another repository; only what this one is the home of is judged.
   if (!holds.includes('pushed')) return OF_AN_UPSTREAM
   const pinned = await pinnedBy(reading, digest)
   if (pinned !== undefined) return pinned
-  const isLeased = ((await catalog.leasedUntil(repository, digest)) ?? 0) > nowMs
+  const isLeased = ((await catalog.leasedUntil(repository, digest)) ?? 0) > leasesOverMs
   return isLeased ? 'a client was just told that it is here' : undefined
 }
 

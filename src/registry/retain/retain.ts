@@ -55,11 +55,13 @@ export interface RetainDeps extends DeleteManifestDeps {
   readonly leavesAlone: (unclear: Unclear) => void
   /** Until now. @throws StoreError */
   readonly timeRun: () => Promise<TimeRun>
+  /** Leases that were to end by then are over. @throws StoreError */
+  readonly leasesOverMs: () => Promise<number>
   /** Default: nothing is pinned. */
   readonly pins?: Pick<Pins, 'findWithListed'> | undefined
 }
 
-interface Run extends Omit<RetainDeps, 'timeRun'> {
+interface Run extends Omit<RetainDeps, 'timeRun' | 'leasesOverMs'> {
   readonly rules: () => RetentionRules
   readonly run: JobRun
   readonly tally: Tally
@@ -67,6 +69,7 @@ interface Run extends Omit<RetainDeps, 'timeRun'> {
   /** Of the whole run, so that one thing does not outlive another by being judged later. */
   readonly nowMs: number
   readonly timeRun: TimeRun
+  readonly leasesOverMs: number
 }
 
 /**
@@ -89,7 +92,9 @@ export async function retain(
     return { ...tally.result(), note: ALL_LEFT[unclear] }
   }
   const timeRun = await deps.timeRun()
-  const parts = { ...deps, rules, run, tally, loosened, timeRun, nowMs: deps.clock.nowMs() }
+  const leasesOverMs = await deps.leasesOverMs()
+  const at = { timeRun, leasesOverMs, nowMs: deps.clock.nowMs() }
+  const parts = { ...deps, rules, run, tally, loosened, ...at }
   const repositories = rowsOf<RepositoryKey, RepositoryKey>(
     page => deps.catalog.listRepositories(page),
     key => key,
@@ -155,11 +160,11 @@ interface Judged {
 
 /** Undefined where there is too much of it. */
 async function judgeNow(
-  { catalog, clock, note, pins, usesWritten, nowMs, timeRun }: Run,
+  { catalog, clock, note, pins, usesWritten, nowMs, timeRun, leasesOverMs }: Run,
   repository: Repository,
   by: JudgedBy,
 ): Promise<Judged | undefined> {
-  const deps = { catalog, clock, pins, nowMs }
+  const deps = { catalog, clock, pins, leasesOverMs }
   await usesWritten()
   const read = await readRepository(deps, repository)
   if (read === undefined) {
@@ -209,7 +214,7 @@ async function takeOne(
   going: Going,
 ): Promise<boolean> {
   // As it is judged: what ends now is over.
-  const unlessLeased = { leasesOverMs: parts.nowMs + 1 }
+  const unlessLeased = { leasesOverMs: parts.leasesOverMs + 1 }
   const isGone = await gone.take(going, async () => {
     if (going.kind === 'manifest')
       return removeManifest(parts, repository, going.digest, { unlessLeased })

@@ -17,7 +17,7 @@ export class TimeRun {
   readonly sinceMs: number
   readonly #gaps: readonly Gap[]
 
-  /** `gaps` MUST NOT overlap. */
+  /** `gaps` MUST NOT overlap, and are in their order. */
   constructor(sinceMs: number, gaps: readonly Gap[]) {
     this.sinceMs = sinceMs
     this.#gaps = gaps
@@ -29,6 +29,18 @@ export class TimeRun {
     for (const { fromMs, untilMs } of this.#gaps)
       agoMs -= Math.max(0, Math.min(untilMs, nowMs) - Math.max(fromMs, atMs))
     return Math.max(0, agoMs)
+  }
+
+  /** What was at that time, or later, was no longer ago than this: in time that ran. */
+  before(ranMs: number, nowMs: number): number {
+    let [atMs, leftMs] = [nowMs, ranMs]
+    for (const { fromMs, untilMs } of this.#gaps.toReversed()) {
+      const sinceMs = Math.min(untilMs, atMs)
+      if (leftMs < atMs - sinceMs) break
+      leftMs -= atMs - sinceMs
+      atMs = Math.min(fromMs, atMs)
+    }
+    return atMs - leftMs
   }
 
   /** Of what was used last then, as far as anybody knows: at the earliest when counting began. */

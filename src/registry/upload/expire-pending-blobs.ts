@@ -5,7 +5,6 @@ import { repositoryKey } from '../../oci/reference.ts'
 import type { Grace } from '../collect/grace.ts'
 import { PUSH_MAX_MS } from '../ports/catalog-pushes.ts'
 import type { Catalog } from '../ports/catalog.ts'
-import type { Clock } from '../ports/clock.ts'
 import type { Turns } from '../../async/turns.ts'
 
 /**
@@ -16,10 +15,9 @@ export const EXPIRED_AT_ONCE = 100
 
 export interface PendingBlobsDeps {
   readonly catalog: Catalog
-  readonly clock: Clock
   readonly turns: Turns
   /** As long as leases last at most: what a delete leaves is pending until then. */
-  readonly grace: () => Promise<Pick<Grace, 'longestMs'>>
+  readonly grace: () => Promise<Pick<Grace, 'nowMs' | 'longestMs' | 'before'>>
 }
 
 /**
@@ -28,16 +26,16 @@ export interface PendingBlobsDeps {
  * @throws StoreError
  */
 export async function expirePendingBlobs(
-  { catalog, clock, turns, grace }: PendingBlobsDeps,
+  { catalog, turns, grace }: PendingBlobsDeps,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
     // Anew each time: what is acknowledged while others expire is not of the future.
-    const nowMs = clock.nowMs()
     // As if acknowledged a day before its end, which a lease of more than a day has still to come.
-    const { longestMs } = await grace()
+    const now = await grace()
+    const { nowMs, longestMs } = now
     const afterMs = nowMs + Math.max(0, longestMs - PUSH_MAX_MS)
-    const over = { beforeMs: nowMs - PUSH_MAX_MS, afterMs, limit: EXPIRED_AT_ONCE }
+    const over = { beforeMs: now.before(PUSH_MAX_MS), afterMs, limit: EXPIRED_AT_ONCE }
     const expired = await catalog.listPendingBlobs(over)
     const byRepository = Map.groupBy(expired, ({ repository }) => repositoryKey(repository))
     // Whoever pushes a manifest has just looked whether it is there.

@@ -318,6 +318,61 @@ t.test('R313: a clock that was behind cuts no grace and no lease short', async t
   t.ok(((await catalog.leasedUntil(app, asked.manifest.digest)) ?? 0) > clock.nowMs())
 })
 
+/** Deleted, told to be here, and brought without a manifest so far. */
+async function beginGraces({ registry }: Engine) {
+  const [deleted, asked] = ['deleted', 'asked'].map((seed, at) =>
+    makeImage({ seed, layers: [10 + at] }),
+  ) as [Image, Image]
+  await pushImage(registry, app, deleted, 'v1')
+  await pushImage(registry, app, asked, 'v2')
+  await registry.deleteManifest(app, digested(deleted.manifest.digest).reference)
+  await registry.headManifest(app, { ...digested(asked.manifest.digest), mayPush: true })
+  const blob = await pushWhole(registry, app, Buffer.from('before its manifest'))
+  return { deleted, asked, blob }
+}
+
+const isLeased = async ({ catalog }: Engine, { manifest }: Image) =>
+  (await catalog.leasedUntil(app, manifest.digest)) !== undefined
+
+t.test('R611: a clock that is put ahead ends no grace, no lease and no push', async t => {
+  const engine = createEngine()
+  const { registry, catalog, clock } = engine
+  const { deleted, asked, blob } = await beginGraces(engine)
+  const expire = () => registry.expirePendingBlobs(new AbortController().signal)
+  await clock.advance(GRACE_MS / 2)
+  clock.jump(YEAR_MS)
+  t.match(await collected(engine, true), { count: 0 })
+  await expire()
+  t.match(await collected(engine), { count: 0 })
+  t.ok(await isLeased(engine, asked))
+  t.ok(await catalog.isPending(app, blob))
+  t.ok(((await registry.graceLeftMs()) ?? 0) <= GRACE_MS / 2 + 1, 'and it goes on')
+  await registry.deleteManifest(app, digested(asked.manifest.digest).reference)
+
+  await clock.advance(GRACE_MS / 2 + 1)
+  t.strictSame(named(await collected(engine, true)), partsOf(deleted).sort())
+  t.strictSame(named(await collected(engine)), partsOf(deleted).sort())
+  t.notOk(await isLeased(engine, asked))
+  await clock.advance(GRACE_MS / 2)
+  t.strictSame(named(await collected(engine)), partsOf(asked).sort(), 'deleted after the jump')
+  await clock.advance(DAY_MS)
+  await expire()
+  t.notOk(await catalog.isPending(app, blob))
+})
+
+t.test('R611: nor does one that is ahead when the next process starts, or was off', async t => {
+  const engine = createEngine()
+  const { deleted, asked } = await beginGraces(engine)
+  await engine.clock.advance(GRACE_MS / 2)
+  await engine.registry.stop()
+  engine.clock.jump(YEAR_MS)
+  const next = createEngine({ after: engine })
+  t.match(await collected(next), { count: 0 })
+  t.ok(await isLeased(next, asked))
+  await engine.clock.advance(GRACE_MS / 2 + 1)
+  t.strictSame(named(await collected(next)), partsOf(deleted).sort())
+})
+
 t.test('R388: nor what nobody has a manifest for', async t => {
   const engine = createEngine()
   const { registry, content, store, clock } = engine
