@@ -200,14 +200,12 @@ function besideClients(parts: Parts): Omit<RunningRegistry, keyof Registry> {
   const { space, uploads } = blobPushes
   const oldDeletes = new OldDeletes(manifestPushes)
   const time = new TimeKeeper(deps)
-  const timeRun = () => time.asOfNow()
   const graces = new Graces({ ...deps, graceMs: graceOf(deps), time })
   let leftAlone: Unclear = new Set()
   const retaining = {
     ...manifestPushes,
     usesWritten: () => uses.flush(),
-    timeRun,
-    leasesOverMs: async () => (await graces.asOfNow()).leasesOverMs,
+    asOfNow: () => graces.asOfNow(),
     leavesAlone: (unclear: Unclear) => (leftAlone = unclear),
   }
   return {
@@ -241,7 +239,7 @@ function besideClients(parts: Parts): Omit<RunningRegistry, keyof Registry> {
     forgetDeletes: signal => oldDeletes.forget(signal),
     expirePendingBlobs: signal =>
       expirePendingBlobs({ ...deps, turns, grace: () => graces.asOfNow() }, signal),
-    timeRun,
+    timeRun: () => time.asOfNow(),
     noteTime: () => time.write(),
     graceLeftMs: () => graces.leftMs(),
     whatWaits: () => whatWaits(collecting(parts, graces)),
@@ -261,8 +259,7 @@ function besideClients(parts: Parts): Omit<RunningRegistry, keyof Registry> {
       openBlobs.stop()
       // Fills and uploads first, which may be waiting for room and are to know why there is none.
       const waiting = [fills.stop(), uploads.stop()]
-      await Promise.all([...waiting, evictor.stop(), uses.stop(), leaving.stop()])
-      await time.write().catch(() => {})
+      await Promise.all([...waiting, evictor.stop(), uses.stop(), leaving.stop(), time.stop()])
     },
   }
 }

@@ -148,7 +148,11 @@ const removal = fc
   .tuple(
     drops,
     fc.record(
-      { followedSinceMs: atMs.map(ms => ms + 1), unlessLeased: plain({ leasesOverMs: atMs }) },
+      {
+        followedSinceMs: atMs.map(ms => ms + 1),
+        deletedAtMs: atMs.map(ms => ms + 1),
+        unlessLeased: plain({ leasesOverMs: atMs }),
+      },
       { requiredKeys: [], noNullPrototype: true },
     ),
   )

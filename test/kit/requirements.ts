@@ -396,6 +396,7 @@ const BOUNDS: readonly Row[] = [
   [454, 'P0', 'a large blob comes whole over a slow line as long as there is room', 'push'],
   [459, 'P1', 'an artifact that is pushed again ends no push of its blobs', 'push'],
   [458, 'P1', 'what was deleted somewhere a moment ago stays for its own grace', 'push'],
+  [612, 'P1', 'so does what a policy deleted there, and not what an operator purged', 'push'],
   [457, 'P1', 'what tags lead to keeps its media type, however its bytes are pushed', 'push'],
   [455, 'P1', 'what failed downloads left counts, and frees, what the disk holds of it'],
   [456, 'P1', 'what failed downloads left is bounded in number, and goes in short steps'],

@@ -83,6 +83,14 @@ const FOLLOWERS = `
     SELECT t.content FROM tag t WHERE t.repository = @repository AND t.name >= @tag AND t.name < @tag || '/'
     LIMIT ${MAX_REFERRERS})`
 
+interface RemovedManifest {
+  readonly digest: Digest
+  /** Of RemoveOptions. */
+  readonly followedSinceMs: number | undefined
+  readonly deletedAtMs: number | undefined
+  readonly wasHeld: boolean
+}
+
 export function followerWrites(database: Database, ids: Ids) {
   const row = (sql: string) => database.prepare(sql)
   // The later grace counts, and one that is yet to begin. What is held has no other home, and does
@@ -109,13 +117,14 @@ export function followerWrites(database: Database, ids: Ids) {
 
   return {
     /** By their numbers. The tags that are about it stand as they were. */
-    followRemoved(
+    noteRemoved(
       { repository, content }: { repository: number; content: number },
-      { digest, sinceMs, wasHeld }: { digest: Digest; sinceMs: number; wasHeld: boolean },
+      { digest, followedSinceMs: sinceMs, deletedAtMs, wasHeld }: RemovedManifest,
     ): void {
+      if (deletedAtMs !== undefined) noteDeleted.run({ content, sinceMs: deletedAtMs })
+      if (sinceMs === undefined) return
       const tag = digest.replace(':', '-')
       follow.run({ repository, content, sinceMs, tag, wasHeld: wasHeld ? 1 : 0 })
-      noteDeleted.run({ content, sinceMs })
     },
     /** A client has pushed it. */
     endFollowingBy(repository: Repository, manifest: Digest): void {

@@ -37,7 +37,7 @@ export function memberRemoval(database: Database, parts: RemovalParts) {
   function removeMember(
     repository: Repository,
     digest: Digest,
-    { unlessPromised = false, unlessLeased, followedSinceMs }: RemoveOptions = {},
+    { unlessPromised = false, unlessLeased, followedSinceMs, deletedAtMs }: RemoveOptions = {},
   ): boolean {
     const [id, content] = [ids.knownRepository(repository), ids.knownContent(digest)]
     if (id === undefined || content === undefined) return true
@@ -51,8 +51,8 @@ export function memberRemoval(database: Database, parts: RemovalParts) {
     const holds = sql.deleteMember.get(id, content)
     if (holds === undefined) return true
     tags.deleteTagsOf(id, content)
-    if (followedSinceMs !== undefined)
-      followers.followRemoved(key, { digest, sinceMs: followedSinceMs, wasHeld: holds !== 0 })
+    const removed = { digest, followedSinceMs, deletedAtMs, wasHeld: holds !== 0 }
+    followers.noteRemoved(key, removed)
     const taken = isLister ? takeBelow(id, [content]) : []
     settle.settleRemoved(id, [{ content, isLost: holds !== 0 || wasPending }, ...taken])
     return true

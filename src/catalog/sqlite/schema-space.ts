@@ -17,9 +17,10 @@ const { cached, kept } = CLASS_CODES
 
 // `refs`: edges that need it, from manifests that are present, and memberships as which it is a
 // manifest (schema-needs.ts). `loose_at`: since when nothing needs it; 0 until somebody has put the
-// time in. `deleted_at`: when a client last deleted it somewhere as a manifest, while it stayed for
-// others. `unclear`: it was here before the catalog was begun, and something is lost that may list
-// it. What an older minor records is as of a registry that shares, and needs what it lists.
+// time in. `deleted_at`: when a client or a policy last deleted it somewhere as a manifest, while
+// it stayed for others. `unclear`: it was here before the catalog was begun, and something is lost
+// that may list it. What an older minor records is as of a registry that shares, and needs what it
+// lists.
 const COLUMNS = `
 ALTER TABLE content ADD COLUMN refs INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE content ADD COLUMN loose_at INTEGER;

@@ -139,12 +139,12 @@ export interface GraceAt {
 }
 
 /**
- * At one moment, of whatever became loose before. It is of time in which this edge ran: a clock that
- * is put ahead ends none.
+ * At one moment, of whatever became loose before. It is of time in which this edge ran: a clock
+ * that is put ahead ends none.
  */
 export class Grace {
   readonly nowMs: number
-  readonly #timeRun: TimeRun
+  readonly timeRun: TimeRun
   readonly #held: readonly Held[]
 
   constructor(held: readonly Held[], { nowMs, timeRun }: GraceAt) {
@@ -155,7 +155,7 @@ export class Grace {
       graceMs: Math.max(each.graceMs, graceMs),
     }))
     this.nowMs = nowMs
-    this.#timeRun = timeRun
+    this.timeRun = timeRun
   }
 
   get longestMs(): number {
@@ -164,7 +164,7 @@ export class Grace {
 
   /** What was at that time, or later, was no longer ago than this. */
   before(ranMs: number): number {
-    return this.#timeRun.before(ranMs, this.nowMs)
+    return this.timeRun.before(ranMs, this.nowMs)
   }
 
   /** Leases that were to end before are over. */
@@ -195,7 +195,7 @@ export class Grace {
     for (const [at, { fromMs, graceMs }] of this.#held.entries()) {
       const looseAtMs = await firstLooseAt(Math.max(fromMs, this.before(graceMs)))
       if (looseAtMs === undefined || looseAtMs > this.#endMs(at)) continue
-      const agoMs = this.#timeRun.agoMs(looseAtMs, this.nowMs)
+      const agoMs = this.timeRun.agoMs(looseAtMs, this.nowMs)
       const leftMs = Math.max(0, looseAtMs - this.nowMs) + graceMs - agoMs + 1
       leastMs = Math.min(leastMs ?? Number.POSITIVE_INFINITY, leftMs)
     }

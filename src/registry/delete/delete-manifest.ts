@@ -78,6 +78,11 @@ export async function removeTag(
   })
 }
 
+/** `deletedAtMs`: default now; `at once`: nobody counts on a grace. */
+export interface Removing extends Pick<RemoveOptions, 'followedSinceMs' | 'unlessLeased'> {
+  readonly deletedAtMs?: number | 'at once'
+}
+
 /**
  * With all its tags. MUST run in the repository's turn. Durable when it resolves; false when it
  * stays, as `unlessLeased` says. Default nothing follows it.
@@ -87,9 +92,12 @@ export async function removeManifest(
   deps: DeleteManifestDeps,
   repository: Repository,
   digest: Digest,
-  how: Pick<RemoveOptions, 'followedSinceMs' | 'unlessLeased'> = {},
+  how: Removing = {},
 ): Promise<boolean> {
   const { catalog, facts, clock } = deps
+  const atMs = clock.nowMs()
+  const { deletedAtMs = atMs, ...options } = how
+  const deleting = deletedAtMs === 'at once' ? options : { ...options, deletedAtMs }
   const tags = (await tagsTo(catalog, repository, digest)).map(({ tag }) => tag)
   const withdrawn = await withdrawDeliveries(catalog, repository, { tags: new Set(tags), digest })
   const key = repositoryKey(repository)
@@ -100,11 +108,13 @@ export async function removeManifest(
   ]
   const identities = [deleted, ...gone, ...deliveryFacts(withdrawn)]
   return orRestore(deps, identities, async () => {
-    const tombstone = { ...deleted, atMs: clock.nowMs(), order: nextOrder(catalog) }
+    const tombstone = { ...deleted, atMs, order: nextOrder(catalog) }
     await facts.write([tombstone], { takesAway: true })
     await facts.remove(gone)
     await changeFacts(facts, withdrawn)
-    if (!(await catalog.removeMember(repository, digest, { ...optionsOf(withdrawn), ...how }))) {
+    if (
+      !(await catalog.removeMember(repository, digest, { ...optionsOf(withdrawn), ...deleting }))
+    ) {
       await restoreFacts(deps, { identities, atMs: clock.nowMs() })
       return false
     }

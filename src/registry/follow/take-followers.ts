@@ -130,7 +130,9 @@ class Followers {
     const tags: string[] = []
     for await (const { tag } of tagsTo(this.#reach(follower), digest))
       tags.push(formatImage(repository, { kind: 'tag', tag }))
-    const how = { followedSinceMs: sinceMs, unlessLeased: { leasesOverMs: grace.leasesOverMs } }
+    // It has waited with what it follows.
+    const unlessLeased = { leasesOverMs: grace.leasesOverMs }
+    const how = { followedSinceMs: sinceMs, deletedAtMs: sinceMs, unlessLeased }
     if (run.dryRun) this.#gone.add(keyOf(follower))
     else if (!(await removeManifest(this.#deps, repository, digest, how))) return undefined
     const below = followers.map(each => ({ repository, digest: each, sinceMs }))

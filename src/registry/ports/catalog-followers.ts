@@ -31,7 +31,7 @@ export interface FollowerReads {
    */
   followsSince(repository: Repository, digest: Digest): Promise<number | undefined>
   /**
-   * When it was last removed with `followedSinceMs`, from whichever repository: the latest of these
+   * When it was last removed with `deletedAtMs`, from whichever repository: the latest of these
    * times. Undefined when it never was.
    */
   deletedAt(digest: Digest): Promise<number | undefined>

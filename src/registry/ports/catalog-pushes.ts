@@ -73,6 +73,11 @@ export interface RemoveOptions extends DeleteOptions {
    * Default they stay by themselves.
    */
   readonly followedSinceMs?: number
+  /**
+   * Of a manifest: whoever deleted it then may push it again within the grace, wherever else it is
+   * and leaves (`deletedAt`). Default nobody counts on that.
+   */
+  readonly deletedAtMs?: number
 }
 
 /**

@@ -192,7 +192,12 @@ class Purging {
       if (await this.#isToldOf(image)) return this.#hold(what, PROMISED)
       return this.#add(what, freedBytes(await this.#loosened.leaveRepository(image)))
     }
-    const how = { followedSinceMs: this.#deps.clock.nowMs(), ...this.#unlessTold }
+    // Whoever purges wants the bytes gone, and brings nothing back.
+    const how = {
+      followedSinceMs: this.#deps.clock.nowMs(),
+      deletedAtMs: 'at once',
+      ...this.#unlessTold,
+    } as const
     let isStaying = false
     // Of what has gone the catalog tells itself.
     const leaves = await new Loosened(this.#deps.catalog).leaveRepository(image)

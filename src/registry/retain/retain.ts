@@ -15,6 +15,7 @@ import {
 import { Pieces } from '../pieces.ts'
 import type { Fact } from '../ports/facts.ts'
 import { type Unclear, unclearRepositories } from '../unclear-repositories.ts'
+import type { Grace } from '../collect/grace.ts'
 import { type DeleteManifestDeps, removeManifest, removeTag } from '../delete/delete-manifest.ts'
 import { type JobResult, type JobRun, Tally } from '../job.ts'
 import type { Pins } from '../pins/pins.ts'
@@ -24,7 +25,6 @@ import { type Going, inOrder } from './in-order.ts'
 import { judge } from './judge.ts'
 import { JUDGED_MAX, readRepository } from './read-repository.ts'
 import { StillGoes } from './still-goes.ts'
-import type { TimeRun } from './time-run.ts'
 import { policyFor, type RetentionPolicy, type RetentionRules } from './rules.ts'
 import { rowsOf } from '../pages.ts'
 
@@ -53,23 +53,21 @@ export interface RetainDeps extends DeleteManifestDeps {
   readonly usesWritten: () => Promise<void>
   /** Told, by each run, what it takes nothing from, for want of knowledge. MUST NOT throw. */
   readonly leavesAlone: (unclear: Unclear) => void
-  /** Until now. @throws StoreError */
-  readonly timeRun: () => Promise<TimeRun>
-  /** Leases that were to end by then are over. @throws StoreError */
-  readonly leasesOverMs: () => Promise<number>
+  /** @throws StoreError */
+  readonly asOfNow: () => Promise<Now>
   /** Default: nothing is pinned. */
   readonly pins?: Pick<Pins, 'findWithListed'> | undefined
 }
 
-interface Run extends Omit<RetainDeps, 'timeRun' | 'leasesOverMs'> {
+type Now = Pick<Grace, 'nowMs' | 'timeRun' | 'leasesOverMs'>
+
+interface Run extends Omit<RetainDeps, 'asOfNow'> {
   readonly rules: () => RetentionRules
   readonly run: JobRun
   readonly tally: Tally
   readonly loosened: Loosened
   /** Of the whole run, so that one thing does not outlive another by being judged later. */
-  readonly nowMs: number
-  readonly timeRun: TimeRun
-  readonly leasesOverMs: number
+  readonly now: Now
 }
 
 /**
@@ -91,10 +89,7 @@ export async function retain(
     deps.note({ kind: 'too unclear to retain', repository: undefined })
     return { ...tally.result(), note: ALL_LEFT[unclear] }
   }
-  const timeRun = await deps.timeRun()
-  const leasesOverMs = await deps.leasesOverMs()
-  const at = { timeRun, leasesOverMs, nowMs: deps.clock.nowMs() }
-  const parts = { ...deps, rules, run, tally, loosened, ...at }
+  const parts = { ...deps, rules, run, tally, loosened, now: await deps.asOfNow() }
   const repositories = rowsOf<RepositoryKey, RepositoryKey>(
     page => deps.catalog.listRepositories(page),
     key => key,
@@ -160,18 +155,18 @@ interface Judged {
 
 /** Undefined where there is too much of it. */
 async function judgeNow(
-  { catalog, clock, note, pins, usesWritten, nowMs, timeRun, leasesOverMs }: Run,
+  { catalog, clock, note, pins, usesWritten, now }: Run,
   repository: Repository,
   by: JudgedBy,
 ): Promise<Judged | undefined> {
-  const deps = { catalog, clock, pins, leasesOverMs }
+  const deps = { catalog, clock, pins, leasesOverMs: now.leasesOverMs }
   await usesWritten()
   const read = await readRepository(deps, repository)
   if (read === undefined) {
     note({ kind: 'too much to retain', repository, limit: JUDGED_MAX })
     return undefined
   }
-  const judgement = await judge({ ...by, nowMs, timeRun }, read)
+  const judgement = await judge({ ...by, nowMs: now.nowMs, timeRun: now.timeRun }, read)
   const going = await inOrder(read, judgement)
   return { by, going, still: await StillGoes.open(deps, repository, { ...read, judgement }) }
 }
@@ -214,7 +209,7 @@ async function takeOne(
   going: Going,
 ): Promise<boolean> {
   // As it is judged: what ends now is over.
-  const unlessLeased = { leasesOverMs: parts.leasesOverMs + 1 }
+  const unlessLeased = { leasesOverMs: parts.now.leasesOverMs + 1 }
   const isGone = await gone.take(going, async () => {
     if (going.kind === 'manifest')
       return removeManifest(parts, repository, going.digest, { unlessLeased })

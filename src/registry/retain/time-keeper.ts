@@ -60,6 +60,11 @@ export class TimeKeeper {
     await this.#deps.catalog.noteJob({ name: NAME, body: JSON.stringify(noted) })
   }
 
+  /** As `write`; a next process that finds no note makes do with the last. */
+  async stop(): Promise<void> {
+    await this.write().catch(() => {})
+  }
+
   #look(): Look {
     const { clock } = this.#deps
     return { nowMs: clock.nowMs(), monotonicMs: clock.monotonicMs() }

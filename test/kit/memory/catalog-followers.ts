@@ -45,7 +45,6 @@ export class MemoryFollowers {
     removed: Digest,
     { sinceMs, follows: mayFollow }: { sinceMs: number; follows: (each: Digest) => boolean },
   ): void {
-    this.#deletedAt.set(removed, Math.max(this.#deletedAt.get(removed) ?? 0, sinceMs))
     const { members, tags, follows } = state
     const from = removed.replace(':', '-')
     const about = tags
@@ -107,6 +106,10 @@ export class MemoryFollowers {
 
   since(repository: Repository, digest: Digest): number | undefined {
     return this.#all.find(repository)?.follows.get(digest)
+  }
+
+  noteDeleted(digest: Digest, atMs: number): void {
+    this.#deletedAt.set(digest, Math.max(this.#deletedAt.get(digest) ?? 0, atMs))
   }
 
   deletedAt(digest: Digest): number | undefined {

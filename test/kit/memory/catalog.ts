@@ -311,6 +311,8 @@ function writesOn({
       const ended = state?.pending.has(digest) === true ? digest : undefined
       if (state !== undefined)
         holds.removed(repositoryKey(repository), removeMember(state, digest, all.edges), ended)
+      if (isMember && options?.deletedAtMs !== undefined)
+        followers.noteDeleted(digest, options.deletedAtMs)
       if (isMember && options?.followedSinceMs !== undefined)
         followers.follow(state, digest, {
           sinceMs: options.followedSinceMs,

@@ -47,6 +47,27 @@ const partsOf = ({ manifest, config, layers, children }: Image): Digest[] =>
 const filesOf = (...images: Image[]) => [...new Set(images.flatMap(partsOf))].sort()
 const signatureTag = ({ manifest }: Image) => `${manifest.digest.replace(':', '-')}.sig`
 
+const noTag = {
+  patterns: ['none'],
+  mostRecentlyPushedCount: undefined,
+  mostRecentlyPulledCount: undefined,
+  highestSemverCount: undefined,
+  pushedWithinMs: undefined,
+  pulledWithinMs: undefined,
+}
+const IN_BESIDE = { kind: 'repositories', repositories: 'localhost/team/beside' } as const
+const NOTHING_STAYS = {
+  delayMs: 0,
+  policies: [
+    {
+      repositories: ['localhost/team/beside'],
+      deleteUntagged: true,
+      deleteReferrers: false,
+      keepTags: [noTag],
+    },
+  ],
+}
+
 /** A moment after the grace. */
 async function afterGrace(engine: Engine, dryRun = false): Promise<JobResult> {
   await engine.clock.advance(GRACE_MS + 1)
@@ -156,6 +177,27 @@ t.test('R458: what somebody deleted elsewhere a moment ago has its own grace', a
     await engine.clock.advance(GRACE_MS - 1)
     t.match(await collected(engine), { count: 0 })
     await engine.clock.advance(2)
+    await collected(engine)
+    t.strictSame(onDisk(engine), [])
+  }
+})
+
+t.test('R612: so has what a policy deleted elsewhere, and not what an operator purged', async t => {
+  const beside = localOf('team/beside')
+  for (const by of ['a policy', 'a purge'] as const) {
+    const engine = createEngine()
+    await pushImage(engine.registry, app, index, 'v1')
+    await pushImage(engine.registry, beside, one, 'v1')
+    await remove(engine, index)
+    await engine.clock.advance(GRACE_MS)
+    const run = { signal, dryRun: false, progress: () => {}, pause: async () => {} }
+    if (by === 'a policy') await engine.registry.retain(() => NOTHING_STAYS, run)
+    else await engine.registry.purge(IN_BESIDE, { ...run, kept: true })
+    await engine.clock.advance(1)
+    const told = await collected(engine, true)
+    t.strictSame(await collected(engine), told)
+    t.strictSame(onDisk(engine), by === 'a policy' ? filesOf(one) : [], by)
+    await engine.clock.advance(GRACE_MS + 1)
     await collected(engine)
     t.strictSame(onDisk(engine), [])
   }
