@@ -70,6 +70,23 @@ export function replaceFile(path: string, edit: (text: string) => string | undef
   }
 }
 
+/**
+ * Writes a file of this process alone, for its owner alone, at once and whole, in a directory that
+ * nobody else writes to. @throws the system's errors; then the file is as it was
+ */
+export function writeWhole(path: string, text: string): void {
+  const beside = `${path}.new`
+  const descriptor = openSync(beside, 'w', NEW_MODE)
+  try {
+    writeFileSync(descriptor, text)
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
+  renameSync(beside, path)
+  syncDirectory(dirname(path))
+}
+
 /** A link to a file that is not there yet is a file of its own name. */
 function followed(path: string): string {
   try {

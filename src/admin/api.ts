@@ -20,7 +20,33 @@ export interface ApiDeps {
   readonly lookAtAccounts: () => Promise<LookedAtAccounts | undefined>
   /** See OpenAccounts. */
   readonly endLogins: (account: string) => Promise<boolean>
+  readonly robots: RobotsControl
   readonly logger: Logger
+}
+
+export type RobotAnswer =
+  | { readonly kind: 'issued'; readonly robot: ListedRobot; readonly secret: string }
+  | { readonly kind: 'revoked' | 'no accounts' }
+  | { readonly kind: 'there already' | 'not there' | 'too many' | 'no name' }
+
+export interface ListedRobot {
+  readonly name: string
+  /** Wall clock. */
+  readonly issuedAtMs: number
+  /** Undefined: never. */
+  readonly expiresAtMs: number | undefined
+}
+
+export interface ListedRobots {
+  readonly robots: readonly ListedRobot[]
+}
+
+/** What is over is so on every thread when these resolve. */
+export interface RobotsControl {
+  list(): ListedRobots
+  issue(name: string, lifeMs: number): Promise<RobotAnswer>
+  rotate(name: string, overlapMs: number): Promise<RobotAnswer>
+  revoke(name: string): Promise<RobotAnswer>
 }
 
 export interface LookedAtAccounts {
@@ -39,7 +65,7 @@ export interface FailedEvent {
 
 export function registerApi(
   app: FastifyInstance,
-  { operator, lookAtAccounts, endLogins, logger }: ApiDeps,
+  { operator, lookAtAccounts, endLogins, robots, logger }: ApiDeps,
 ): void {
   app.register(
     async api => {
@@ -78,6 +104,14 @@ export function registerApi(
       api.post('/accounts/logout', async request => ({
         ended: await endLogins(required(request, 'name')),
       }))
+      api.get('/robots', async () => robots.list())
+      api.post('/robots/issue', async request =>
+        robots.issue(required(request, 'name'), milliseconds(request, 'life')),
+      )
+      api.post('/robots/rotate', async request =>
+        robots.rotate(required(request, 'name'), milliseconds(request, 'overlap')),
+      )
+      api.post('/robots/revoke', async request => robots.revoke(required(request, 'name')))
       api.get('/pins', async () => operator.pins.list())
       api.post('/pins/pin', async request => operator.pins.pin(required(request, 'pattern')))
       api.post('/pins/unpin', async request => operator.pins.unpin(required(request, 'pattern')))
@@ -166,6 +200,13 @@ function required(request: FastifyRequest, name: string): string {
   // What an empty one lacks is said by who reads it.
   if (value !== undefined) return value
   throw new RegistryError('NAME_INVALID', `this request needs ?${name}=`)
+}
+
+/** Infinity: for ever. */
+function milliseconds(request: FastifyRequest, name: string): number {
+  const value = Number(required(request, name))
+  if (value >= 0) return value
+  throw new RegistryError('NAME_INVALID', `?${name}= is a number of milliseconds`)
 }
 
 /** What clients are not told, and the operator needs. */

@@ -25,7 +25,7 @@ export const help = `entrepot access test WHO ACTION REPOSITORY [--tag TAG] [--c
 Says whether the access rules of the configuration let somebody do something, which of them decides, and on which line it
 stands. No server is asked: after a change of the file, this is what the next reload brings.
 
-  WHO         an account; an address such as 10.0.0.7; "local", a program on the machine of the edge, where this runs as well; or
+  WHO         an account; a robot such as robot:ci; an address such as 10.0.0.7; "local", a program on the machine of the edge, where this runs as well; or
               "anonymous", somebody whom no rule with a network is about
   ACTION      pull, push, delete or list
   REPOSITORY  with its registry, as clients write it: docker.io/alpine is docker.io/library/alpine
@@ -180,7 +180,8 @@ function callerOf(
     return { address: ELSEWHERE, certificate, isLocal: () => false }
   }
   const network = readNetwork(who)
-  if (auth?.names.includes(who) === true)
+  const isRobot = auth !== undefined && who.startsWith('robot:')
+  if (isRobot || auth?.names.includes(who) === true)
     return { address: ELSEWHERE, account: who, isLocal: () => false }
   if (network.kind === 'none' || who.includes('/')) {
     const near = closest(who, auth?.names ?? [])

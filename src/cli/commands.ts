@@ -30,6 +30,10 @@ export const COMMANDS = {
     summary: 'accounts: add, change the password, remove, list',
     load: () => import('./user.ts'),
   },
+  token: {
+    summary: 'robots: make, renew, end, list',
+    load: () => import('./token.ts'),
+  },
   schema: { summary: "print the configuration's JSON Schema", load: () => import('./schema.ts') },
   status: {
     summary: 'cache, traffic and upstreams at a glance',

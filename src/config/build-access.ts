@@ -164,7 +164,8 @@ function checkName(
     const message = `there are no accounts without auth.htpasswd, and ${formatWho(who)} would be one`
     return judge.note(path, { message, suggestion })
   }
-  if (auth === undefined) return
+  // Robots come and go while the server runs.
+  if (auth === undefined || who.name.startsWith('robot:')) return
   const isGroup = who.kind === 'group'
   const names = isGroup ? Object.keys(auth.groups) : auth.names
   if (names.includes(who.name)) return

@@ -7,13 +7,16 @@ import type { Parsed } from './units.ts'
 
 const NETWORK = /^net:/
 const GROUP = /^group:/
-/** Of those who have something else to show for it. */
-const LATER = /^robot:/
 const CERTIFICATE = /^cert:/
+/** As entrepot token takes them; no name of an account has a colon. */
+const ROBOT = /^robot:[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/
+const ROBOT_NAMES =
+  'behind robot: stands the name of a robot: a-z, 0-9, dots, dashes and underscores'
 const WORDS = [
   '*',
   'alice',
   'group:ci',
+  'robot:ci',
   'anonymous',
   'local',
   'net:10.0.0.0/8',
@@ -39,6 +42,8 @@ function readWho(text: string): Parsed<Who> {
   if (GROUP.test(text) && text !== 'group:')
     return ok({ kind: 'group', name: text.replace(GROUP, '') })
   if (CERTIFICATE.test(text)) return readCertificate(text.replace(CERTIFICATE, ''))
+  if (ROBOT.test(text)) return ok({ kind: 'account', name: text })
+  if (text.startsWith('robot:')) return { kind: 'fault', message: ROBOT_NAMES }
   if (NETWORK.test(text)) return readNet(text.replace(NETWORK, ''))
   const network = readNetwork(text)
   if (network.kind !== 'none') {
@@ -46,11 +51,6 @@ function readWho(text: string): Parsed<Who> {
     return { kind: 'fault', message: 'a network is written net: and its addresses', suggestion }
   }
   const words = `it is one of ${WORDS.join(', ')}`
-  if (LATER.test(text))
-    return {
-      kind: 'fault',
-      message: `robots are not in this version yet: ${words}`,
-    }
   if (text.startsWith('user:'))
     return { kind: 'fault', message: words, suggestion: text.slice('user:'.length) }
   const lower = text.toLowerCase()

@@ -3,6 +3,9 @@ import type { MetricRow } from './metric-row.ts'
 
 const TRIED = ['right', 'wrong', 'busy', 'failed', 'limited'] as const
 
+/** What a robot is, as far as its secret lasts. */
+export const ROBOT_STATES = ['valid', 'expiring', 'expired'] as const
+
 export const AUTH_METRICS = {
   authHtpasswdFaulty: {
     name: 'entrepot_auth_htpasswd_faulty',
@@ -15,6 +18,12 @@ export const AUTH_METRICS = {
     type: 'gauge',
     help: 'Accounts of auth.htpasswd in force.',
     labels: {},
+  },
+  authRobots: {
+    name: 'entrepot_auth_robots',
+    type: 'gauge',
+    help: 'Robots, by how long their secret is good: expiring within seven days, expired, or longer than that.',
+    labels: { state: ROBOT_STATES },
   },
   authPasswords: {
     name: 'entrepot_auth_passwords_total',

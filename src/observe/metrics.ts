@@ -61,6 +61,7 @@ type WatchedKey =
   | 'uploadSessions'
   | 'uploadBytes'
   | 'httpThreads'
+  | 'authRobots'
 
 export interface Metrics {
   /** Adds to a counter; 1 unless told. No effect if `amount` is 0. */

@@ -1,7 +1,9 @@
 // The second half of the composition root, with nearly all of the code behind it: builds each part
 // once, in order, over a catalog that is being opened meanwhile. It decides nothing but who gets
 // what.
+import type { RobotAnswer, RobotsControl } from '../admin/api.ts'
 import type { AdminApp } from '../admin/app.ts'
+import type { Robots } from '../accounts/tokens/robots.ts'
 import { prepareSocket } from '../admin/socket.ts'
 import type { SqliteCatalog } from '../catalog/sqlite/catalog.ts'
 import type { Closing } from './closing.ts'
@@ -15,7 +17,7 @@ import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { OpenAccounts } from './open-accounts.ts'
 import { OpenTls, type OpenTlsDeps } from './open-tls.ts'
-import { readDepartures, readGauges, readThreads, readTraffic } from './readings.ts'
+import { readDepartures, readGauges, readRobots, readThreads, readTraffic } from './readings.ts'
 import type { Epochs } from '../registry/epochs.ts'
 import { createOperator, type Operator } from '../registry/operator/operator.ts'
 import type { Clock } from '../registry/ports/clock.ts'
@@ -53,6 +55,7 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
   const reloads = new Reloads(config, { engine, dataPort, accounts, tls, epochs, logger, clock })
   const operator = openOperator({ surroundings, metrics, engine, dataPort, reloads, tls })
   watchGauges(metrics, { engine, dataPort, clock })
+  metrics.watch(async () => readRobots(accounts.robots?.all ?? [], clock.nowMs()))
 
   let draining = false
   let admin: AdminApp | undefined
@@ -69,7 +72,16 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
   const readiness = { checks, draining: () => draining, sleep: base.sleep }
   const lookAtAccounts = () => accounts.look()
   const endLogins = (account: string) => accounts.endLogins(account)
-  admin = buildAdminApp({ metrics, operator, lookAtAccounts, endLogins, logger, readiness })
+  const robots = controlRobots(accounts)
+  admin = buildAdminApp({
+    metrics,
+    operator,
+    lookAtAccounts,
+    endLogins,
+    robots,
+    logger,
+    readiness,
+  })
   const addresses = await listenAdmin(admin, config.admin)
 
   engine.start()
@@ -106,6 +118,24 @@ function openTls(
       ticketKeys: keys => dataPort().useTicketKeys(keys),
     })
   )
+}
+
+function controlRobots(accounts: OpenAccounts): RobotsControl {
+  const change = async (by: (robots: Robots) => RobotAnswer): Promise<RobotAnswer> => {
+    const { robots } = accounts
+    if (robots === undefined) return { kind: 'no accounts' }
+    const answer = by(robots)
+    await accounts.robotsChanged()
+    return answer
+  }
+  return {
+    list: () => ({ robots: accounts.robots?.all ?? [] }),
+    issue: (name, lifeMs) =>
+      change(robots => robots.issue(name, lifeMs === Infinity ? undefined : lifeMs)),
+    rotate: (name, overlapMs) => change(robots => robots.rotate(name, overlapMs)),
+    revoke: name =>
+      change(robots => ({ kind: robots.revoke(name) ? 'revoked' : 'not there' }) as const),
+  }
 }
 
 interface Running {

@@ -15,6 +15,7 @@ import type {
 import { type Entry, type LineFault, parseHtpasswd } from '../access/htpasswd/parse.ts'
 import { Bcrypt } from '../accounts/bcrypt.ts'
 import { TokenKeys } from '../accounts/tokens/token-keys.ts'
+import { Robots, SECRET_PREFIX } from '../accounts/tokens/robots.ts'
 import { Tokens } from '../accounts/tokens/tokens.ts'
 import { KEY_BYTES, PasswordCheck, type RefusedByLimit } from '../accounts/password-check.ts'
 import type { AuthConfig, Config } from '../config/config.ts'
@@ -40,7 +41,8 @@ export class OpenAccounts implements Accounts, AccountsState {
   readonly #check: PasswordCheck
   readonly #stopping = new AbortController()
   readonly #due: OnceAMinute
-  readonly #tokensPath: string
+  readonly #directory: string
+  #robots: Robots | undefined
   #tokens: Tokens | undefined
   readonly #file: WatchedFiles<readonly Entry[], readonly LineFault[]>
   #isWatching = false
@@ -49,7 +51,7 @@ export class OpenAccounts implements Accounts, AccountsState {
 
   constructor({ auth, storage }: Config, deps: OpenAccountsDeps) {
     this.#deps = deps
-    this.#tokensPath = join(storage.rootDirectory, TOKENS_FILE)
+    this.#directory = storage.rootDirectory
     const { clock, metrics } = deps
     this.#due = createOnceAMinute(() => clock.monotonicMs())
     this.#check = new PasswordCheck({
@@ -67,11 +69,38 @@ export class OpenAccounts implements Accounts, AccountsState {
     return this.#count === 0
   }
 
-  verify(attempt: LoginAttempt): Promise<Verified> {
-    return this.#check.verify(attempt)
+  async verify(attempt: LoginAttempt): Promise<Verified> {
+    const robot = this.#robotOf(attempt.password)
+    return robot === undefined ? this.#check.verify(attempt) : robot.login
+  }
+
+  /** Undefined without accounts. Its file is looked at as that of tokens is. */
+  get robots(): Robots | undefined {
+    if (this.#auth === undefined) return undefined
+    this.#robots ??= new Robots(join(this.#directory, ROBOTS_FILE), {
+      nowMs: () => this.#deps.clock.nowMs(),
+      damaged: err => this.#deps.logger.error({ err }, 'the file of robots is damaged'),
+    })
+    return this.#robots
+  }
+
+  /** Undefined of what is no secret of a robot by its looks. */
+  #robotOf(secret: string): (ShownToken & { readonly login: Verified }) | undefined {
+    if (!secret.startsWith(SECRET_PREFIX)) return undefined
+    const found = this.robots?.find(secret)
+    if (found === undefined) return { login: REFUSED, forMs: 0 }
+    const { name, forMs } = found
+    return { login: { kind: 'account', name: `${ROBOT}${name}` }, forMs }
+  }
+
+  /** Resolves when every thread goes by what robots are now. */
+  robotsChanged(): Promise<void> {
+    return this.#deps.changed()
   }
 
   async readToken(token: string): Promise<ShownToken> {
+    const robot = this.#robotOf(token)
+    if (robot !== undefined) return robot
     const tokens = this.#openTokens()
     return tokens?.read(token) ?? { login: { kind: 'refused', byToken: true }, forMs: 0 }
   }
@@ -83,7 +112,9 @@ export class OpenAccounts implements Accounts, AccountsState {
     const whose = await this.#whose(tokens, shown)
     if (whose.kind !== 'account') return whose
     const issued = tokens.issue(whose.name)
-    const refreshToken = isOffline ? tokens.issueRefresh(whose.name) : undefined
+    // A robot has its secret, which ends when that does.
+    const mayRefresh = isOffline && !whose.name.startsWith(ROBOT)
+    const refreshToken = mayRefresh ? tokens.issueRefresh(whose.name) : undefined
     return issued === undefined ? REFUSED : { ...issued, ...ONE, refreshToken }
   }
 
@@ -149,12 +180,15 @@ export class OpenAccounts implements Accounts, AccountsState {
     const { clock, logger } = this.#deps
     const nowMs = () => clock.nowMs()
     const hint = 'who has logged in to this edge logs in again'
-    const keys = new TokenKeys(this.#tokensPath, {
+    const keys = new TokenKeys(join(this.#directory, TOKENS_FILE), {
       nowMs,
       lost: err => logger.error({ err, hint }, 'the keys of tokens are lost, and made anew'),
       unwritten: err => logger.error({ err }, 'the keys of tokens could not be written'),
     })
-    const hashOf = (name: string) => this.#check.hashOf(name)
+    const hashOf = (name: string) =>
+      name.startsWith(ROBOT)
+        ? this.robots?.idOf(name.slice(ROBOT.length))
+        : this.#check.hashOf(name)
     this.#tokens = new Tokens({ keys, nowMs, hashOf })
     return this.#tokens
   }
@@ -194,7 +228,10 @@ export class OpenAccounts implements Accounts, AccountsState {
   }
 }
 
+/** No name of an account has a colon. */
+const ROBOT = 'robot:'
 /** In the data directory. */
+const ROBOTS_FILE = 'robots.json'
 const TOKENS_FILE = 'tokens.json'
 const REFUSED = { kind: 'refused' } as const
 const ONE = { kind: 'token' } as const

@@ -1,5 +1,7 @@
 // What a scrape of the metrics and the status page read of the running parts: a part of the
 // composition root.
+import type { Robot } from '../accounts/tokens/robots.ts'
+import { ROBOT_STATES } from '../observe/auth-metrics.ts'
 import type { Content } from './content.ts'
 import type { Metrics, WatchedGauges } from '../observe/metrics.ts'
 import type { Departures, Traffic } from '../registry/operator/operator-deps.ts'
@@ -76,6 +78,22 @@ export function readThreads(threads: readonly ThreadState[]): WatchedGauges {
     httpThreads: states.map(state => ({
       labels: { state },
       value: threads.filter(thread => thread.state === state).length,
+    })),
+  }
+}
+
+/** Time for a person to hand out another secret. */
+const EXPIRES_SOON_MS = 7 * 24 * 3_600_000
+
+export function readRobots(robots: readonly Robot[], nowMs: number): WatchedGauges {
+  const stateOf = ({ expiresAtMs = Infinity }: Robot) => {
+    if (expiresAtMs <= nowMs) return 'expired'
+    return expiresAtMs - nowMs <= EXPIRES_SOON_MS ? 'expiring' : 'valid'
+  }
+  return {
+    authRobots: ROBOT_STATES.map(state => ({
+      labels: { state },
+      value: robots.filter(robot => stateOf(robot) === state).length,
     })),
   }
 }

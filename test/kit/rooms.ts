@@ -267,7 +267,9 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   'server/take-stock.ts': { imports: ['observe', 'registry'] },
   // What metrics and status read.
-  'server/readings.ts': { imports: ['server/content.ts', 'observe', 'registry', 'threads'] },
+  'server/readings.ts': {
+    imports: ['server/content.ts', 'accounts/tokens', 'observe', 'registry', 'threads'],
+  },
   // A further HTTP thread loads what it runs and nothing else.
   'server/http-thread.ts': {
     imports: [

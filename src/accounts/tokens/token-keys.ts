@@ -8,16 +8,8 @@ import {
   type KeyObject,
   randomBytes,
 } from 'node:crypto'
-import {
-  chmodSync,
-  closeSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  writeFileSync,
-} from 'node:fs'
-import { dirname } from 'node:path'
+import { chmodSync, readFileSync } from 'node:fs'
+import { writeWhole } from '../replace-file.ts'
 
 export interface SigningKey {
   /** As `kid` names it. */
@@ -95,14 +87,14 @@ export class TokenKeys {
   endLoginsOf(account: string): void {
     const logouts = new Map(this.#kept.logouts).set(account, this.logoutsOf(account) + 1)
     const next = { ...this.#kept, logouts }
-    this.#write(next)
+    writeWhole(this.#path, formatKept(next))
     this.#kept = next
   }
 
   #keep(next: Kept): void {
     this.#kept = next
     try {
-      this.#write(next)
+      writeWhole(this.#path, formatKept(next))
     } catch (error) {
       this.#deps.unwritten(error)
     }
@@ -116,25 +108,6 @@ export class TokenKeys {
       const isAbsent = error instanceof Error && 'code' in error && error.code === 'ENOENT'
       if (!isAbsent) this.#deps.lost(error)
       return undefined
-    }
-  }
-
-  /** Whole and synced, or not at all. */
-  #write(kept: Kept): void {
-    const beside = `${this.#path}.new`
-    const descriptor = openSync(beside, 'w', MODE)
-    try {
-      writeFileSync(descriptor, formatKept(kept))
-      fsyncSync(descriptor)
-    } finally {
-      closeSync(descriptor)
-    }
-    renameSync(beside, this.#path)
-    const directory = openSync(dirname(this.#path), 'r')
-    try {
-      fsyncSync(directory)
-    } finally {
-      closeSync(directory)
     }
   }
 }

@@ -8,6 +8,7 @@ import t from 'tap'
 import { buildAdminApp } from '../../../src/admin/app.ts'
 import { createLogger } from '../../../src/observe/log.ts'
 import { createMetrics } from '../../../src/observe/metrics.ts'
+import { NO_ROBOTS } from '../../kit/no-robots.ts'
 import { runCli } from '../../kit/cli.ts'
 import { createQueueOperator } from '../../kit/queue-operator.ts'
 
@@ -17,6 +18,7 @@ async function start(t: { teardown(fn: () => unknown): unknown }) {
   const app = buildAdminApp({
     lookAtAccounts: async () => undefined,
     endLogins: async () => false,
+    robots: NO_ROBOTS,
     logger: createLogger({ level: 'info', destination: { write: () => {} } }),
     metrics: createMetrics({ version: '1', nodeVersion: '26', sleep, process: false }),
     operator: queue.operator,

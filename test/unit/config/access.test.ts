@@ -58,7 +58,7 @@ t.test('R407: whom a rule is about is read, and written again', async t => {
     ['Localhost', /one of/, 'local'],
     ['user:alice', /one of/, 'alice'],
     ['group:', /no colon/, undefined],
-    ['robot:x', /not in this version yet/, undefined],
+    ['robot:X', /behind robot: stands/, undefined],
     ['cert:', /behind cert: stands a name/, undefined],
     ['', /at least one character/, undefined],
   ] as const) {

@@ -1,0 +1,164 @@
+// Robots: names that programs log in by, each with a secret that this edge made. They are kept in
+// one file for its owner alone, hashed: a secret has more chance in it than anybody can try, so
+// that a plain hash is enough, and a login costs no bcrypt.
+import { createHash, randomBytes } from 'node:crypto'
+import { chmodSync, readFileSync } from 'node:fs'
+import { writeWhole } from '../replace-file.ts'
+
+export interface RobotsDeps {
+  /** Wall clock. */
+  readonly nowMs: () => number
+  /** The file cannot be used: no robot is known, and none is made, until it is mended. */
+  readonly damaged: (error: unknown) => void
+}
+
+export interface Robot {
+  readonly name: string
+  /** Wall clock. */
+  readonly issuedAtMs: number
+  /** Undefined: it does not expire. */
+  readonly expiresAtMs: number | undefined
+}
+
+export type RobotChange =
+  | { readonly kind: 'issued'; readonly robot: Robot; readonly secret: string }
+  | { readonly kind: 'there already' | 'not there' | 'too many' | 'no name' }
+
+export interface FoundRobot {
+  readonly name: string
+  /** Its secret is good for so long yet. */
+  readonly forMs: number
+}
+
+/** Those of one site; the file is read and written as a whole. */
+export const ROBOTS_MAX = 1_000
+/** By which people and programs that look for leaked secrets know one. */
+export const SECRET_PREFIX = 'erb_'
+const SECRET_BYTES = 32
+const ID_BYTES = 12
+const MODE = 0o600
+const NAME = /^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/
+
+interface Kept extends Robot {
+  /** Another one for each that was ever issued: what hangs on it is gone with it. */
+  readonly id: string
+  readonly lifeMs: number | undefined
+  /** The newest first; another one only while they overlap. */
+  readonly secrets: readonly { readonly hash: string; readonly untilMs: number | undefined }[]
+}
+
+export class Robots {
+  readonly #path: string
+  readonly #deps: RobotsDeps
+  #all: ReadonlyMap<string, Kept>
+  #byHash: ReadonlyMap<string, string> = new Map()
+  #isDamaged = false
+
+  /** Never throws. */
+  constructor(path: string, deps: RobotsDeps) {
+    this.#path = path
+    this.#deps = deps
+    this.#all = this.#read()
+    this.#index()
+  }
+
+  get all(): readonly Robot[] {
+    return [...this.#all.values()].map(toldOf)
+  }
+
+  /** Undefined: it is nobody's. */
+  find(secret: string): FoundRobot | undefined {
+    const hash = hashOf(secret)
+    const robot = this.#all.get(this.#byHash.get(hash) ?? '')
+    const shown = robot?.secrets.find(each => each.hash === hash)
+    if (robot === undefined || shown === undefined) return undefined
+    const ends = [robot.expiresAtMs ?? Infinity, shown.untilMs ?? Infinity]
+    const forMs = Math.min(...ends) - this.#deps.nowMs()
+    return forMs > 0 ? { name: robot.name, forMs } : undefined
+  }
+
+  /** What tokens of it hang on. Undefined: there is none that is good. */
+  idOf(name: string): string | undefined {
+    const robot = this.#all.get(name)
+    const isOver = (robot?.expiresAtMs ?? Infinity) <= this.#deps.nowMs()
+    return isOver ? undefined : robot?.id
+  }
+
+  /** `lifeMs` undefined: for ever. @throws where it cannot be kept */
+  issue(name: string, lifeMs: number | undefined): RobotChange {
+    if (!NAME.test(name)) return { kind: 'no name' }
+    if (this.#all.has(name)) return { kind: 'there already' }
+    if (this.#all.size >= ROBOTS_MAX) return { kind: 'too many' }
+    const id = randomBytes(ID_BYTES).toString('base64url')
+    return this.#renew({ name, id, lifeMs, secrets: [], issuedAtMs: 0, expiresAtMs: undefined }, 0)
+  }
+
+  /** The secret of before is good for `overlapMs` more. @throws where it cannot be kept */
+  rotate(name: string, overlapMs: number): RobotChange {
+    const robot = this.#all.get(name)
+    return robot === undefined ? { kind: 'not there' } : this.#renew(robot, overlapMs)
+  }
+
+  /** @returns false: there is none. @throws where it cannot be kept */
+  revoke(name: string): boolean {
+    if (!this.#all.has(name)) return false
+    const next = new Map(this.#all)
+    next.delete(name)
+    this.#keep(next)
+    return true
+  }
+
+  #renew(robot: Kept, overlapMs: number): RobotChange {
+    const { name, lifeMs, secrets } = robot
+    const secret = `${SECRET_PREFIX}${randomBytes(SECRET_BYTES).toString('base64url')}`
+    const nowMs = this.#deps.nowMs()
+    const before = secrets.slice(0, overlapMs > 0 ? 1 : 0).map(({ hash }) => {
+      const untilMs = Math.min(nowMs + overlapMs, robot.expiresAtMs ?? Infinity)
+      return { hash, untilMs }
+    })
+    const next: Kept = {
+      ...robot,
+      issuedAtMs: nowMs,
+      expiresAtMs: lifeMs === undefined ? undefined : nowMs + lifeMs,
+      secrets: [{ hash: hashOf(secret), untilMs: undefined }, ...before],
+    }
+    this.#keep(new Map(this.#all).set(name, next))
+    return { kind: 'issued', robot: toldOf(next), secret }
+  }
+
+  #keep(next: ReadonlyMap<string, Kept>): void {
+    if (this.#isDamaged) throw new Error(`${this.#path} is damaged: mend or remove it, and restart`)
+    writeWhole(this.#path, `${JSON.stringify({ robots: [...next.values()] })}\n`)
+    this.#all = next
+    this.#index()
+  }
+
+  #index(): void {
+    const all = [...this.#all.values()]
+    const entries = all.flatMap(({ name, secrets }) =>
+      secrets.map(({ hash }) => [hash, name] as const),
+    )
+    this.#byHash = new Map(entries)
+  }
+
+  #read(): ReadonlyMap<string, Kept> {
+    try {
+      chmodSync(this.#path, MODE)
+      const { robots } = JSON.parse(readFileSync(this.#path, 'utf8')) as { robots: readonly Kept[] }
+      return new Map(robots.map(robot => [robot.name, robot]))
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return new Map()
+      this.#isDamaged = true
+      this.#deps.damaged(error)
+      return new Map()
+    }
+  }
+}
+
+function toldOf({ name, issuedAtMs, expiresAtMs }: Robot): Robot {
+  return { name, issuedAtMs, expiresAtMs }
+}
+
+function hashOf(secret: string): string {
+  return createHash('sha256').update(secret).digest('base64url')
+}

@@ -1,0 +1,103 @@
+// `token`: robots of the running server, which makes and keeps their secrets: a secret is shown
+// once, by the command that made it.
+import { parseArgs } from 'node:util'
+import type { ListedRobots, RobotAnswer } from '../admin/api.ts'
+import { parseDuration } from '../config/units.ts'
+import { askAdmin } from './admin-client.ts'
+import { requireConfiguration } from './configuration.ts'
+import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
+import { writeJson, writeTable } from './output.ts'
+
+export const help = `entrepot token issue NAME [--expires 90d]
+entrepot token rotate NAME [--overlap 24h]
+entrepot token revoke NAME
+entrepot token ls
+
+Robots: names that programs log in by, with a secret that the running server makes, and shows once. Rules of "access" call
+one robot:NAME. A client shows the secret as the password, with the robot's name or any other as the user, or as a bearer token.
+What "rotate" and "revoke" end is over on every thread and connection before the command returns.
+
+  --expires TIME  how long the secret is good, such as 90d or forever; a rotation begins it anew. Default 365d
+  --overlap TIME  how long the secret of before is good beside the new one. Default 24h; 0: not at all
+  --config FILE   default: as for serve
+  --json          print JSON
+
+A name has 1 to 64 characters, a-z, 0-9, dots, dashes and underscores, and begins and ends with a letter or digit.
+
+Exit codes: 0 done, 1 not done, with the reason, 2 wrong arguments, 69 the server is not running
+
+Examples
+  entrepot token issue ci --expires 90d
+  entrepot token rotate ci --overlap 1h
+`
+
+const USAGE = 'usage: entrepot token issue|rotate|revoke NAME, or entrepot token ls'
+const CHANGES = ['issue', 'rotate', 'revoke'] as const
+
+const WHY = {
+  'there already': 'is there already: "entrepot token rotate" gives it another secret',
+  'not there': 'is no robot here: "entrepot token ls" lists them',
+  'too many': 'cannot be made: there are as many robots as there may be; revoke some',
+  'no name':
+    'is no name for a robot: a-z, 0-9, dots, dashes and underscores, at most 64 of them, a letter or digit first and last',
+  'no accounts': 'cannot be a robot: the running server has no accounts (auth.htpasswd)',
+} as const
+
+export async function run(args: readonly string[], context: CliContext): Promise<ExitCode> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      expires: { type: 'string', default: '365d' },
+      overlap: { type: 'string', default: '24h' },
+      config: { type: 'string' },
+      json: { type: 'boolean', default: false },
+    },
+  })
+  const [what, name, ...more] = positionals
+  const change = CHANGES.find(each => each === what)
+  const isList = what === 'ls' && name === undefined
+  if (more.length > 0 || (!isList && (change === undefined || name === undefined)))
+    throw new CliError(EXIT_CODES.usage, USAGE)
+  const { socket } = requireConfiguration(context, values.config).admin
+  if (change === undefined || name === undefined) return list(socket, values.json, context)
+  const query = {
+    name,
+    life: millisecondsOf('--expires', values.expires),
+    overlap: millisecondsOf('--overlap', values.overlap),
+  }
+  const path = `/robots/${change}`
+  const answer = await askAdmin<RobotAnswer>({ socket, method: 'POST', path, query })
+  if (answer.kind !== 'issued' && answer.kind !== 'revoked')
+    throw new CliError(EXIT_CODES.failed, `${name} ${WHY[answer.kind]}`)
+  if (values.json) writeJson(context, answer)
+  else if (answer.kind === 'issued') context.stdout.write(`${answer.secret}\n`)
+  else context.stdout.write(`${name}: revoked\n`)
+  return EXIT_CODES.ok
+}
+
+/** @throws CliError usage */
+function millisecondsOf(option: string, text: string): string {
+  const read = parseDuration(text)
+  if (read.kind === 'ok') return String(read.value)
+  throw new CliError(EXIT_CODES.usage, `${option}: ${read.message}`)
+}
+
+async function list(socket: string, isJson: boolean, context: CliContext): Promise<ExitCode> {
+  const { robots } = await askAdmin<ListedRobots>({ socket, path: '/robots' })
+  if (isJson) writeJson(context, { robots })
+  else
+    writeTable(context, [
+      ['NAME', 'ISSUED', 'EXPIRES'],
+      ...robots.map(({ name, issuedAtMs, expiresAtMs }) => [
+        name,
+        dayOf(issuedAtMs),
+        expiresAtMs === undefined ? 'never' : dayOf(expiresAtMs),
+      ]),
+    ])
+  return EXIT_CODES.ok
+}
+
+function dayOf(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 16).replace('T', ' ')
+}

@@ -1,0 +1,139 @@
+// Goal: a robot logs in by the secret that the edge showed once, as whom rules call it, and what
+// an operator ends is over on each thread before the command returns. Method: the whole edge in
+// process over a stub registry, one and four threads, with clients on every thread; the command
+// line over its socket.
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import tap from 'tap'
+import { runCli } from '../kit/cli.ts'
+import { startTestEdge, type TestEdge } from '../kit/edge.ts'
+import { makeImage } from '../kit/image.ts'
+import { startStub } from '../kit/stub-registry.ts'
+import { reachThreads } from '../kit/thread-clients.ts'
+
+/** By htpasswd of Apache 2.4, of s3cret. */
+const HASH = '$2y$04$WQst/BQbtX9zClTqouFhUuE.tjD805IYHk3wUPmyxQZcCFIjbTCs2'
+const DAY_MS = 24 * 3_600_000
+const image = makeImage({ seed: 'robots', layers: [1_000] })
+const ACCEPT = { accept: image.manifest.mediaType }
+const MINE = '/v2/team/app/manifests/v1'
+const OTHERS = '/v2/other/app/manifests/v1'
+
+type Headers = Readonly<Record<string, string>>
+
+const basic = (name: string, password: string): Headers => ({
+  ...ACCEPT,
+  authorization: `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`,
+})
+const bearer = (token: string): Headers => ({ ...ACCEPT, authorization: `Bearer ${token}` })
+
+async function open(
+  t: Parameters<typeof startTestEdge>[0] & Pick<typeof tap, 'testdir' | 'match'>,
+  threads = 1,
+) {
+  const stub = await startStub(t)
+  for (const name of ['team/app', 'other/app']) stub.addImage(name, 'v1', image)
+  const directory = t.testdir({ htpasswd: `alice:${HASH}\n` })
+  const edge = await startTestEdge(t, {
+    upstreams: { 'docker.io': { url: stub.url, prefetch: false } },
+    config: {
+      http: { addr: '127.0.0.1:0', threads },
+      auth: { htpasswd: { path: join(directory, 'htpasswd') } },
+      access: [{ who: 'robot:ci', match: 'docker.io/team/**', allow: ['pull'] }],
+    },
+  })
+  const config = join(directory, 'config.yaml')
+  writeFileSync(config, JSON.stringify({ admin: { socket: edge.socket } }))
+  const token = (...args: readonly string[]) => runCli(['token', ...args, '--config', config])
+  const secretBy = async (...args: readonly string[]) => {
+    const { stdout, stderr } = await token(...args)
+    t.match(stdout, /^erb_[A-Za-z0-9_-]{43}\n$/, stderr)
+    return stdout.trim()
+  }
+  return { edge, token, secretBy }
+}
+
+async function tokenFor(edge: TestEdge, headers: Headers): Promise<Record<string, string>> {
+  const response = await fetch(`${edge.url}/v2/token?offline_token=true`, { headers })
+  return (await response.json()) as Record<string, string>
+}
+
+for (const threads of [1, 4])
+  tap.test(`R523: ${threads} thread(s) let a robot in until it is ended`, async t => {
+    const { edge, token, secretBy } = await open(t, threads)
+    const clients = await reachThreads(t, edge.url, threads)
+    const expect = async (headers: Headers, status: number, what: string) => {
+      for (let time = 0; time < 3; time += 1)
+        for (const { send } of clients)
+          t.equal((await send('GET', MINE, { headers })).status, status, what)
+    }
+    const first = await secretBy('issue', 'ci')
+    const { token: access = '', refresh_token: refresh } = await tokenFor(edge, basic('ci', first))
+    t.equal(refresh, undefined, 'it has its secret')
+    await expect(basic('ci', first), 200, 'by name and secret')
+    await expect(basic('whoever', first), 200, 'by any name')
+    await expect(bearer(first), 200, 'by the secret as a token')
+    await expect(bearer(access), 200, 'by a token for it')
+    t.equal((await edge.get(OTHERS, basic('ci', first))).status, 404, 'rules say what it may')
+    await expect(basic('ci', `${first.slice(0, -1)}_`), 401, 'by another secret')
+    await expect(basic('ci', 'erb_'), 401, 'by none')
+
+    const second = await secretBy('rotate', 'ci', '--overlap', '1h')
+    for (const secret of [first, second]) await expect(basic('ci', secret), 200, 'they overlap')
+    const third = await secretBy('rotate', 'ci', '--overlap', '0')
+    for (const secret of [first, second]) await expect(basic('ci', secret), 401, 'rotated')
+    await expect(bearer(third), 200, 'the newest')
+
+    const { token: late = '' } = await tokenFor(edge, basic('ci', third))
+    await expect(bearer(late), 200, 'a token for it')
+    t.match(await token('revoke', 'ci'), { exitCode: 0, stdout: 'ci: revoked\n' })
+    for (const headers of [basic('ci', third), bearer(third), bearer(late), bearer(access)])
+      await expect(headers, 401, 'revoked')
+    const again = await secretBy('issue', 'ci')
+    await expect(bearer(late), 401, 'a token of the one before is not the next one’s')
+    await expect(basic('ci', again), 200, 'issued anew')
+    t.notMatch(JSON.stringify(edge.lines()), /erb_/)
+  })
+
+tap.test('R522: secrets are kept hashed, for the owner alone; faults are told', async t => {
+  const { edge, token, secretBy } = await open(t)
+  const secret = await secretBy('issue', 'ci')
+  const file = join(edge.dataDirectory, 'robots.json')
+  t.equal(statSync(file).mode & 0o777, 0o600)
+  t.notOk(readFileSync(file, 'utf8').includes(secret.slice(4)))
+  const faults: readonly (readonly [readonly string[], number, RegExp])[] = [
+    [['issue', 'ci'], 1, /there already.*rotate/],
+    [['issue', 'Robot'], 1, /no name for a robot/],
+    [['rotate', 'gone'], 1, /no robot here/],
+    [['revoke', 'gone'], 1, /no robot here/],
+    [['issue'], 2, /usage/],
+    [['issue', 'x', '--expires', 'soon'], 2, /--expires/],
+  ]
+  for (const [args, exitCode, stderr] of faults)
+    t.match(await token(...args), { exitCode, stderr }, args.join(' '))
+  t.match(await token('ls'), { exitCode: 0, stdout: /ci +\d{4}-\d\d-\d\d/ })
+  writeFileSync(file, '{')
+  t.equal((await edge.get(MINE, basic('ci', secret))).status, 200, 'it goes by what it has read')
+})
+
+tap.test('R524: a secret expires, and a metric says so seven days before', async t => {
+  const { edge, secretBy } = await open(t)
+  // A cache takes the time 0 for none.
+  await edge.clock.advance(1)
+  const secret = await secretBy('issue', 'ci', '--expires', '10d')
+  await secretBy('issue', 'other', '--expires', 'forever')
+  const states = async () => {
+    const text = await (await fetch(`${edge.adminUrl}/metrics`)).text()
+    const found = text.matchAll(/^entrepot_auth_robots\{state="(\w+)"\} (\d+)$/gm)
+    return Object.fromEntries([...found].map(([, state, count]) => [state, Number(count)]))
+  }
+  const status = async () => (await edge.get(MINE, basic('ci', secret))).status
+  t.same(await states(), { valid: 2, expiring: 0, expired: 0 })
+  t.equal(await status(), 200)
+  await edge.clock.advance(4 * DAY_MS)
+  t.same(await states(), { valid: 1, expiring: 1, expired: 0 })
+  t.equal(await status(), 200)
+  await edge.clock.advance(6 * DAY_MS)
+  t.same(await states(), { valid: 1, expiring: 0, expired: 1 })
+  t.equal(await status(), 401)
+})
