@@ -10,6 +10,7 @@ import type { Status } from '../../../src/registry/operator/status.ts'
 import { pushBlob } from '../../kit/edge-push.ts'
 import { startTestEdge } from '../../kit/edge.ts'
 import { makeImage, makeIndex } from '../../kit/image.ts'
+import { testCertificate } from '../../kit/over-tls.ts'
 import { manifestOver } from '../../kit/push-client.ts'
 import { get } from '../../kit/raw-client.ts'
 import { startStub } from '../../kit/stub-registry.ts'
@@ -413,7 +414,9 @@ t.test(
 )
 
 t.test('status says how blobs are sent, and why not by the kernel', async t => {
-  const tls = { certificate: 'test.crt', key: 'test.key' }
+  const { cert, key } = testCertificate()
+  const directory = t.testdir({ 'tls.crt': cert, 'tls.key': key })
+  const tls = { certificate: join(directory, 'tls.crt'), key: join(directory, 'tls.key') }
   const cases = [
     { http: { tls }, native: true, plainBecause: 'tls', text: /^sending +plain \(over TLS/m },
     { http: {}, native: false, plainBecause: 'switched off', text: /ENTREPOT_NATIVE is off/ },
