@@ -46,6 +46,7 @@ async function askEverything(catalog: Catalog): Promise<readonly unknown[]> {
       digests.map(digest => catalog.footprint([{ repository, digest }]).then(inOrder)),
     ),
     catalog.footprint(everyImage).then(inOrder),
+    catalog.footprint([...digests, ...everyImage]).then(inOrder),
     catalog.footprint(everyImage, { spared: new Set(digests.slice(0, 3)) }).then(inOrder),
     catalog.listRepositoryBytes({ limit: 99 }),
     catalog.listRepositoryBytes({ after: 'docker.io/library/z', limit: 1 }),

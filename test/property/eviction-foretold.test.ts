@@ -3,6 +3,7 @@
 // layers and indexes that repositories share, pins and quotas; first foretold, then done.
 import t from 'tap'
 import { type Digest, digestOf } from '../../src/oci/digest.ts'
+import { parseRepositoryKey } from '../../src/oci/reference.ts'
 import { onDiskBytes } from '../../src/registry/ports/blob-store.ts'
 import type { Quota } from '../../src/registry/space/quota.ts'
 import { type Content, patternBlob } from '../kit/content.ts'
@@ -64,6 +65,17 @@ async function fill(world: EvictionWorld, random: Random): Promise<void> {
   for (let at = 0; at < 4; at += 1) {
     const loose = patternBlob(`loose ${at}`, random.between(1, 30) * KiB)
     await world.blob(REPOSITORIES[0], loose.bytes(), loose.digest, at * HOUR_MS)
+  }
+  // Needed by nothing any more, and listing what others have, and what nobody has.
+  for (let at = 0; at < 6; at += 1) {
+    const image = sharingImage(random, `deleted ${at}`, layers)
+    const whole = random.oneIn(3)
+      ? makeIndex([image, images[random.below(images.length)] ?? image])
+      : image
+    const key = random.pick(REPOSITORIES)
+    await world.pulled(key, whole, { agoMs: random.below(99) * HOUR_MS })
+    for (const each of [whole, ...whole.children])
+      await world.catalog.removeMember(parseRepositoryKey(key), each.manifest.digest)
   }
 }
 

@@ -34,6 +34,8 @@ interface Left {
 type How = NonNullable<Parameters<ImageReads['footprint']>[1]>
 
 const NOTHING: ReadonlySet<Digest> = new Set()
+/** The number of no repository, and of no content. */
+const NOWHERE = -1
 /** Of what a manifest lists, looked up before others have their turn: a few milliseconds. */
 const ROWS_AT_ONCE = 256
 /** The same, of images as most are. */
@@ -45,25 +47,35 @@ export function footprintReads(database: Database) {
   const evicted = new WeakMap<Footprint, Evicting>()
 
   return {
-    footprint: (images: readonly Image[], how?: How) => inOneView(database, footprint(images, how)),
+    footprint: (images: readonly (Image | Digest)[], how?: How) =>
+      inOneView(database, footprint(images, how)),
   }
 
   function* footprint(
-    images: readonly Image[],
+    images: readonly (Image | Digest)[],
     { after, spared = NOTHING }: How = {},
   ): Generator<void, Footprint> {
     const before = after && evicted.get(after)?.settled()
     const evicting = new Evicting(sql, { before, spared })
     const byImage: Freed[] = []
-    for (const [at, { repository, digest }] of images.entries()) {
+    for (const [at, each] of images.entries()) {
       if (at % IMAGES_AT_ONCE === IMAGES_AT_ONCE - 1) yield
-      const key = repositoryKey(repository)
-      const row = sql.findImage.get(key, digestBytes(digest)) as MemberOf | undefined
-      byImage.push(row === undefined ? nothingFreed(key) : yield* evicting.evict(row))
+      byImage.push(yield* typeof each === 'string' ? loosen(each) : evict(each))
     }
     const footprint = { ...evicting.footprint(), byImage }
     evicted.set(footprint, evicting)
     return footprint
+
+    function* evict({ repository, digest }: Image): Generator<void, Freed> {
+      const key = repositoryKey(repository)
+      const row = sql.findImage.get(key, digestBytes(digest)) as MemberOf | undefined
+      return row === undefined ? nothingFreed(key) : yield* evicting.evict(row)
+    }
+
+    function* loosen(digest: Digest): Generator<void, Freed> {
+      const id = sql.findContent.get(digestBytes(digest)) as number | undefined
+      return yield* evicting.loosen(id ?? NOWHERE)
+    }
   }
 }
 
@@ -131,21 +143,41 @@ class Evicting {
       this.#lose(image, 1)
       yield* this.#loseShared(repository, image, needed)
       const left = yield* this.#leave([image, ...needed], this.#listers(image))
-      let looked = 0
-      for (const { id: content, size } of left) {
-        const members = this.#ended.membersOf(content, repository)
-        for (const each of members) add(lost, each, onDisk(size))
-        looked += 1 + members.length
-        if (looked < ROWS_AT_ONCE) continue
-        looked = 0
-        yield
-      }
+      yield* this.#addLost(left, { repository, lost })
       const indexes = this.#sql.listIndexes.all(repository, image) as number[]
       images.push(...indexes.filter(index => this.#isEmpty(repository, index)))
     }
+    return this.#freedSince(before, this.#keyed(lost))
+  }
+
+  /** Content that nothing needs; returns what leaves with it. */
+  *loosen(content: number): Generator<void, Freed> {
+    const before = this.#left.size
+    const lost = new Map([[NOWHERE, 0]])
+    const left = yield* this.#leave([content], 0)
+    yield* this.#addLost(left, { repository: NOWHERE, lost })
+    return this.#freedSince(before, this.#keyed(lost).slice(1))
+  }
+
+  #freedSince(before: number, repositories: readonly RepositoryBytes[]): Freed {
     const rows = [...this.#left.values()].slice(before)
     const bytes = rows.reduce((sum, { size }) => sum + onDisk(size), 0)
-    return { digests: rows.map(({ digest }) => digest), bytes, repositories: this.#keyed(lost) }
+    return { digests: rows.map(({ digest }) => digest), bytes, repositories }
+  }
+
+  *#addLost(
+    left: readonly ContentRow[],
+    { repository, lost }: { repository: number; lost: Map<number, number> },
+  ): Generator<void> {
+    let looked = 0
+    for (const { id: content, size } of left) {
+      const members = this.#ended.membersOf(content, repository)
+      for (const each of members) add(lost, each, onDisk(size))
+      looked += 1 + members.length
+      if (looked < ROWS_AT_ONCE) continue
+      looked = 0
+      yield
+    }
   }
 
   /** The first stays first. */
@@ -251,6 +283,7 @@ function prepareFootprint(database: Database) {
     findImage: row(
       'SELECT r.id AS repository, c.id AS content FROM repository r CROSS JOIN content c WHERE r.key = ? AND c.digest = ?',
     ),
+    findContent: one('SELECT id FROM content WHERE digest = ?'),
     givenChildren: one(GIVEN_CHILDREN('@repository', '@index')),
     listers: one(
       `SELECT e.parent FROM edge e CROSS JOIN content p ON p.id = e.parent AND p.present = 1

@@ -37,7 +37,6 @@ export interface EvictionRunDeps extends JudgeDeps {
       | 'footprint'
       | 'trimGhosts'
       | 'listRepositoryBytes'
-      | 'listRepositoriesOf'
       | 'listTagsOf'
     >
   readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>

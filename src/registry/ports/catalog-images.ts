@@ -56,9 +56,9 @@ export interface Freed {
   /** In whole blocks of the file system. */
   readonly bytes: number
   /**
-   * By so much less repositories come to, whatever others have of the same: its own, first, and
-   * those that know as theirs what leaves with it, though no image of them needs it, by key. MUST
-   * be by what `RepositoryBytes` is less after `evictImage`; of content that more than 1,000
+   * By so much less repositories come to, whatever others have of the same: its own, if any, first,
+   * and those that know as theirs what leaves with it, though no image of them needs it, by key.
+   * MUST be by what `RepositoryBytes` is less after `evictImage`; of content that more than 1,000
    * repositories have, in 1,000 of them.
    */
   readonly repositories: readonly RepositoryBytes[]
@@ -117,11 +117,12 @@ export interface ImageReads {
     readonly after?: ColdPlace | undefined
   }): Promise<ColdPage>
   /**
-   * What would leave if these were evicted, one after the other. `after`: once others have been
+   * What would leave if these were evicted, one after the other; a digest, if what nothing needs is
+   * let go. `after`: once others have been
    * before, and nothing was asked yet after what came after them. `spared`: as of each `Eviction`.
    */
   footprint(
-    images: readonly Image[],
+    images: readonly (Image | Digest)[],
     how?: {
       readonly after?: Footprint | undefined
       readonly spared?: Eviction['spared']

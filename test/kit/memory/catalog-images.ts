@@ -43,7 +43,7 @@ export class MemoryImages {
   #evictedBlocks = 0
   returned: ReturnedImages = { images: 0, bytes: 0 }
   /** For who goes on from a footprint. */
-  readonly #evicted = new WeakMap<Footprint, readonly Image[]>()
+  readonly #evicted = new WeakMap<Footprint, readonly (Image | Digest)[]>()
   /** Where tags pointed before the write. */
   #before: readonly (readonly [RepositoryState, Tag, Digest])[] = []
 
@@ -224,12 +224,16 @@ export class MemoryImages {
   }
 
   /** Done, looked at, and taken back. */
-  footprint(images: readonly Image[], { after, spared }: How = {}): Footprint {
+  footprint(images: readonly (Image | Digest)[], { after, spared }: How = {}): Footprint {
     const before = (after && this.#evicted.get(after)) ?? []
     const restore = this.#all.save()
     const leaving = new Map(this.#space.leaving)
     this.#space.leaving.clear()
-    const evict = (image: Image) => this.#evict({ ...image, reason: 'evicted', atMs: 0, spared })
+    const leave = { reason: 'evicted', atMs: 0, spared } as const
+    const evict = (each: Image | Digest) => {
+      if (typeof each === 'string') this.#space.leave(each, leave)
+      else this.#evict({ ...each, ...leave })
+    }
     for (const image of before) evict(image)
     const gone = new Set(this.#space.leaving.keys())
     const byImage = images.map(image => {
@@ -238,7 +242,8 @@ export class MemoryImages {
       evict(image)
       const left = [...this.#space.leaving.values()].slice(count)
       const bytes = blocksOf(left) * BLOCK_BYTES
-      const repositories = this.#lostSince(bytesBefore, repositoryKey(image.repository))
+      const own = typeof image === 'string' ? undefined : repositoryKey(image.repository)
+      const repositories = this.#lostSince(bytesBefore, own)
       return { digests: left.map(({ digest }) => digest), bytes, repositories }
     })
     const left = [...this.#space.leaving.values()].filter(({ digest }) => !gone.has(digest))
@@ -268,7 +273,7 @@ export class MemoryImages {
   /** `own` first, whether it lost anything or not. */
   #lostSince(
     before: ReadonlyMap<RepositoryKey, number>,
-    own: RepositoryKey,
+    own: RepositoryKey | undefined,
   ): readonly RepositoryBytes[] {
     const now = this.#bytesByRepository()
     const lost = [...before].map(([repository, bytes]) => {
@@ -276,6 +281,7 @@ export class MemoryImages {
     })
     const others = lost.filter(({ repository, bytes }) => repository !== own && bytes > 0)
     others.sort((a, b) => (a.repository < b.repository ? -1 : 1))
+    if (own === undefined) return others
     const bytes = lost.find(({ repository }) => repository === own)?.bytes ?? 0
     return [{ repository: own, bytes }, ...others]
   }
