@@ -76,9 +76,9 @@ function fileOf(data: string, digest: Digest): string {
   return join(data, 'blobs', 'sha256', hex.slice(0, 2), hex)
 }
 
-/** Once it is noted since when it was needed by nothing, and again when the grace is over. */
+/** Once it is noted since when it was needed by nothing, and for the passes when that is over. */
 async function collect(edge: TestEdge): Promise<void> {
-  for (const _ of ['noted', 'gone']) await edge.pass(DAY_MS)
+  for (const _ of ['noted', 'over', 'gone']) await edge.pass(DAY_MS)
 }
 
 t.test('R431: what lies here for a lost manifest stays until that is found', async t => {
