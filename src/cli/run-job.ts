@@ -1,7 +1,7 @@
 // One run of a job of the running server, followed until it ends, for the commands that ask for
 // one: what goes, why, and what the disk has back by it.
 import type { FailedEvent } from '../admin/api.ts'
-import type { JobEvent } from '../registry/job.ts'
+import type { Gone, JobEvent } from '../registry/job.ts'
 import { type AdminRequest, followAdmin } from './admin-client.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
 import { readCommon } from './options.ts'
@@ -9,7 +9,7 @@ import { describeBytes, writeJson, writeTable } from './output.ts'
 
 export const DRY_RUN_HELP = `  --dry-run      changes nothing, and tells what would go`
 
-export type Done = Extract<JobEvent, { kind: 'done' }>
+export type Done = Extract<JobEvent, { kind: 'done' }> & { readonly gone: readonly Gone[] }
 
 /** `name`: of the job. @throws CliError, also when the run fails or is cancelled */
 export async function runJob(
@@ -43,15 +43,24 @@ export async function followRun(
 ): Promise<Done> {
   const terminal = json || !context.isTerminal ? undefined : context
   const events = followAdmin<JobEvent | FailedEvent>({ ...asked, method: 'POST' })
+  const gone: Gone[] = []
   for await (const event of events) {
-    if (event.kind === 'failed') throw new CliError(EXIT_CODES.failed, event.message)
-    // Over the line before it, and gone with the end.
-    terminal?.stdout.write(
-      event.kind === 'done'
-        ? '\r\u001b[K'
-        : `\r${event.count} so far, ${describeBytes(event.freedBytes)}\u001b[K`,
-    )
-    if (event.kind === 'done') return event
+    switch (event.kind) {
+      case 'failed':
+        throw new CliError(EXIT_CODES.failed, event.message)
+      case 'progress':
+        // Over the line before it.
+        terminal?.stdout.write(
+          `\r${event.count} so far, ${describeBytes(event.freedBytes)}\u001b[K`,
+        )
+        break
+      case 'gone':
+        gone.push(...event.gone)
+        break
+      case 'done':
+        terminal?.stdout.write('\r\u001b[K')
+        return { ...event, gone }
+    }
   }
   throw new CliError(EXIT_CODES.unreachable, 'the server went away before the run ended')
 }

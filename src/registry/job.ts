@@ -78,7 +78,7 @@ export function refuseArgs(name: JobName, args: JobArgs): void {
   throw new RegistryError('NAME_INVALID', `${name} takes no arguments`)
 }
 
-/** Results are kept whole in memory and sent in one piece: some megabytes. */
+/** Results are kept whole in memory: some megabytes. */
 const GONE_TOLD_MAX = 10_000
 
 /** Adds up what goes, and tells of it. */
@@ -135,7 +135,13 @@ export interface JobState {
 
 export type JobEvent =
   | ({ readonly kind: 'progress' } & JobProgress)
-  | ({ readonly kind: 'done'; readonly outcome: JobOutcome; readonly dryRun: boolean } & JobResult)
+  /** What went, in pieces: the text of all of it at once would take as much again. */
+  | { readonly kind: 'gone'; readonly gone: readonly Gone[] }
+  /** The last one, behind all of those. */
+  | ({ readonly kind: 'done'; readonly outcome: JobOutcome; readonly dryRun: boolean } & Omit<
+      JobResult,
+      'gone'
+    >)
 
 export interface ListedJobs {
   readonly jobs: readonly JobState[]

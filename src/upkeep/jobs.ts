@@ -20,6 +20,8 @@ import type { LastRuns } from './last-runs.ts'
 
 /** Whoever looks on is told so often, however fast things go. */
 const PROGRESS_EVERY_MS = 250
+/** Told of at once of what went: some hundred kilobytes as text. */
+const GONE_AT_ONCE = 500
 
 export interface Schedule {
   /** From the start of one run to that of the next. */
@@ -153,7 +155,10 @@ export class Jobs implements JobControl {
       waited.abort(NOT_NEEDED)
     }
     const { outcome, result } = await ended
-    yield { kind: 'done', outcome, dryRun: run.dryRun, ...result }
+    const { gone, ...told } = result
+    for (let from = 0; from < gone.length; from += GONE_AT_ONCE)
+      yield { kind: 'gone', gone: gone.slice(from, from + GONE_AT_ONCE) }
+    yield { kind: 'done', outcome, dryRun: run.dryRun, ...told }
   }
 
   async #runAgainAndAgain(job: ScheduledJob, scheduled: Scheduled, startMs: number): Promise<void> {
