@@ -30,8 +30,11 @@ const ACCEPT = { accept: [index, amd64].map(({ manifest }) => manifest.mediaType
 /** Uses are handed on after so long, those of what was used a moment ago later. */
 const HANDED_ON_MS = 6_000
 const HANDED_ON_AGAIN_MS = 66_000
-/** One for uses, one for a manifest, and what the edge writes by itself within that minute. */
-const COMMITS_MAX = 5
+/**
+ * One for uses, one for a manifest, and what the edge writes by itself within that minute: a
+ * collection and its time, up to six where nothing of it meets in one.
+ */
+const COMMITS_MAX = 8
 
 type Tap = Parameters<typeof startTestEdge>[0]
 
