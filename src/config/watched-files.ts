@@ -29,8 +29,12 @@ export interface WatchedFilesDeps<Value, Fault> {
   readonly mended: () => void
 }
 
-/** A look is one call of the system for each; what it finds is taken once it stands still. */
-export const LOOKED_EVERY_MS = 1_000
+/**
+ * A look is one call of the system for each; what it finds is taken once it stands still. Not a
+ * whole second: other waits are that long, and on a clock that is turned by hand nobody could tell
+ * which of them has begun.
+ */
+export const LOOKED_EVERY_MS = 900
 /** As for all files that keys name. */
 const LARGEST_FILE_BYTES = 4 * 2 ** 20
 
