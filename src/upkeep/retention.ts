@@ -63,6 +63,9 @@ export function createRetention({ clock, settings, retain }: RetentionDeps): Ask
       // It may wait for another run, and a reload come meanwhile.
       const asked = JSON.stringify(settings())
       const run = async (run: JobRun) => {
+        const isWhatIsDue = () => run.dryRun === settings().dryRun
+        // One that fails is tried again at its pace, and not at once.
+        if (isWhatIsDue()) isCutOff = false
         let isOther = false
         const rules = () => {
           const now = settings()
@@ -71,7 +74,7 @@ export function createRetention({ clock, settings, retain }: RetentionDeps): Ask
           return isOther ? { ...now, policies: [] } : now
         }
         const result = await retain(rules, run)
-        if (run.dryRun === settings().dryRun) isCutOff = isOther
+        if (isOther && isWhatIsDue()) isCutOff = true
         return isOther ? alsoNoted(result, CUT_OFF) : result
       }
       return { about: asked, run }

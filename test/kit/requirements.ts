@@ -504,6 +504,7 @@ const PLATFORM: readonly Row[] = [
     'what the disk cannot remove is not told, logged or counted as room before it is gone',
   ],
   [623, 'P1', 'a round of retention that a reload cuts off is made up for, not left to the next'],
+  [627, 'P1', 'retention that fails again and again is tried at its pace, never without a pause'],
   [345, 'P1', 'an operator sees which line of a policy holds a tag, and when it goes'],
   [482, 'P1', 'credentials that an upstream does not take are seen in check and status'],
   [483, 'P2', 'what is said of a list of the configuration names its items as they are written'],

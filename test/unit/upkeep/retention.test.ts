@@ -1,6 +1,7 @@
 // Goal: retention runs by itself where there are policies, as they are now, and nowhere else.
 // Method: what the job says of its schedule, and what its runs are given.
 import t from 'tap'
+import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import { Jobs } from '../../../src/upkeep/jobs.ts'
 import { LastRuns } from '../../../src/upkeep/last-runs.ts'
 import { createRetention, type RetentionSettings } from '../../../src/upkeep/retention.ts'
@@ -169,3 +170,45 @@ t.test('R623: a round that a reload cuts off is made up for when its wait is ove
   await clock.advance(1)
   t.equal(given.length, 3)
 })
+
+t.test(
+  'R627: what makes up for a round that was cut off, and fails, waits for the next',
+  async t => {
+    const clock = createManualClock()
+    let settings: RetentionSettings = {
+      delayMs: 1,
+      intervalMs: HOUR_MS,
+      dryRun: false,
+      policies: [policy],
+    }
+    const runs: number[] = []
+    const job = createRetention({
+      clock,
+      settings: () => settings,
+      retain: async rules => {
+        runs.push(clock.monotonicMs())
+        // Without a pause between them there would be no end to it.
+        if (runs.length > 1 && runs.length < 9) throw new StoreError('full', 'the disk is full')
+        if (runs.length === 1) settings = { ...settings, delayMs: 2 }
+        rules()
+        return { gone: [], count: 0, freedBytes: 0 }
+      },
+    })
+    const deps = { clock, note: () => {}, lastRuns: new LastRuns(createMemoryCatalog()) }
+    const jobs = new Jobs([job], deps)
+    jobs.start()
+    t.teardown(() => jobs.stop())
+    const firstMs = clock.monotonicMs() + HOUR_MS / 12
+    await clock.advance(HOUR_MS / 12)
+    await clock.advance(HOUR_MS / 12)
+    t.same(
+      runs,
+      [firstMs, firstMs + HOUR_MS / 12],
+      'the one that was cut off, and the one that fails',
+    )
+    await clock.advance(HOUR_MS - 1)
+    t.equal(runs.length, 2)
+    await clock.advance(1)
+    t.equal(runs.length, 3)
+  },
+)
