@@ -32,8 +32,8 @@ export const TLS_KEYS = {
   }),
   clientnames: valuesOf(NAME_FIELD, {
     description:
-      'Where in a client certificate its name stands: the first of these that it has, whose names are all its own. `uri`, `dns` and `email` are of its subjectAltName, `cn` is of its subject.',
-    default: ['uri', 'dns', 'email', 'cn'],
+      'Where in a client certificate its name stands: the first of these that it has, whose names are all its own. `uri`, `dns` and `email` are of its subjectAltName. `cn` is of its subject, counts only without a subjectAltName, and is not held to the names that an authority is limited to.',
+    default: ['uri', 'dns', 'email'],
     reload: true,
   }),
   minimumtls: value(TLS_VERSION, {

@@ -22,7 +22,15 @@ export interface CertificateOptions {
   readonly authority?: Authority
 }
 
+export interface AuthorityOptions {
+  /** Who signs it. Default: it does itself. */
+  readonly under?: Authority
+  /** It may sign URIs of this host, and no others. */
+  readonly uris?: string
+}
+
 export interface Authority {
+  readonly name: string
   readonly key: KeyObject
   readonly ca: string
 }
@@ -42,6 +50,7 @@ const OID = {
   basicConstraints: '551d13',
   subjectAltName: '551d11',
   extendedKeyUsage: '551d25',
+  nameConstraints: '551d1e',
   client: '2b06010505070302',
   server: '2b06010505070301',
 } as const
@@ -53,7 +62,7 @@ export function makeCertificate(options: CertificateOptions = {}): Certificate {
   const own = newKey(options.weak === true ? 'prime192v1' : 'P-256')
   const cert = certificate({
     subject: options.commonName ?? 'test server',
-    issuer: 'test authority',
+    issuer: authority.name,
     publicKey: own,
     signer: authority.key,
     extensions: [
@@ -69,18 +78,23 @@ export function makeCertificate(options: CertificateOptions = {}): Certificate {
   return { key, cert, ca: authority.ca, authority }
 }
 
-export function makeAuthority(): Authority {
+export function makeAuthority({ under, uris }: AuthorityOptions = {}): Authority {
   const key = newKey()
+  const called = under === undefined ? 'test authority' : `one under ${under.name}`
+  const permitted = uris === undefined ? [] : [sequence(tlv(0x86, Buffer.from(uris)))]
   const ca = certificate({
-    subject: 'test authority',
-    issuer: 'test authority',
+    subject: called,
+    issuer: under?.name ?? called,
     publicKey: key,
-    signer: key,
-    extensions: [extension(OID.basicConstraints, sequence(tlv(0x01, Buffer.from([0xff]))))],
+    signer: under?.key ?? key,
+    extensions: [
+      extension(OID.basicConstraints, sequence(tlv(0x01, Buffer.from([0xff])))),
+      ...permitted.map(each => extension(OID.nameConstraints, sequence(tlv(0xa0, each)))),
+    ],
     notBefore: midnight('2020-01-01'),
     notAfter: midnight('2099-01-01'),
   })
-  return { key, ca }
+  return { name: called, key, ca }
 }
 
 interface Parts {

@@ -42,6 +42,7 @@ async function open(t: Test, tls: Readonly<Record<string, unknown>> = {}) {
     },
     access: [
       { who: 'cert:spiffe://site/build-7', match: 'localhost/**', allow: ['pull', 'push'] },
+      { who: 'cert:spiffe://team-x.site/a', match: 'localhost/**', allow: ['pull', 'push'] },
       { who: '*', match: 'localhost/**', allow: ['pull'] },
     ],
   }
@@ -112,6 +113,31 @@ tap.test('R545: a name cannot be made to look like two', async t => {
   const { dial } = await open(t)
   const forged = robot({ names: ['spiffe://x/, URI:spiffe://site/build-7'] })
   t.equal((await pushOnce(dial, forged)).status, '403')
+})
+
+tap.test('R549: who signs for some names alone makes nobody any other', async t => {
+  const team = makeAuthority({ under: authority, uris: 'team-x.site' })
+  const commonName = 'spiffe://site/build-7'
+  const of = (names: readonly string[]) => {
+    const { key, cert } = robot({ authority: team, names, commonName })
+    return { key, cert: cert + team.ca }
+  }
+  const { dial, edge, config } = await open(t)
+  t.equal((await pushOnce(dial, of(['spiffe://team-x.site/a']))).status, '202')
+  const other = await pushOnce(dial, of(['spiffe://site/build-7']))
+  t.match(other, { status: '403', body: /not of an authority/ })
+  const nameless = { status: '403', body: /no name where/ }
+  t.match(await pushOnce(dial, of([])), nameless, 'a common name, unless the operator looks there')
+  const clientnames = ['uri', 'cn']
+  await edge.reloaded(NONE, {
+    ...config,
+    http: { ...config.http, tls: { ...config.http.tls, clientnames } },
+  })
+  t.match(await pushOnce(dial, of(['team.example'])), nameless, 'a common name beside others')
+  const unusable = await pushOnce(dial, of(['spiffe://team-x.site/\0']))
+  t.match(unusable, nameless, 'a common name for one that cannot be used')
+  const own = robot({ names: ['spiffe://site/build-7', 'spiffe://site/\0'] })
+  t.match(await pushOnce(dial, own), nameless, 'what can be used of several')
 })
 
 const BAD: Readonly<Record<string, readonly [CertificateOptions, RegExp]>> = {

@@ -63,7 +63,7 @@ function judge(
   const names = namesIn(certificate, fields)
   if (names.length > 0 && names.length <= NAMES_MAX) return { kind: 'named', names }
   return refuse(
-    `the client certificate has no name where this registry looks for one (${fields.join(', ')}), or too many`,
+    `the client certificate has no name where this registry looks for one (${fields.join(', ')}), too many, or one that is not plain text; cn counts only without a subjectAltName`,
   )
 }
 
@@ -74,12 +74,21 @@ function namesIn(certificate: X509Certificate, fields: readonly NameField[]): re
   for (const field of fields) {
     const found =
       field === 'cn'
-        ? [certificate.toLegacyObject().subject?.CN ?? []].flat()
+        ? commonNames(certificate)
         : alternatives.flatMap(({ kind, name }) => (kind === KINDS[field] ? [name] : []))
-    const names = [...new Set(found.filter(name => NAME.test(name)))]
-    if (names.length > 0) return names
+    // Not by the next field instead: what is here may be what its authority was limited to.
+    if (found.length > 0) return found.every(name => NAME.test(name)) ? [...new Set(found)] : []
   }
   return []
+}
+
+/**
+ * What the authorities above one limit it to (RFC 5280, 4.2.1.10) is said of alternative names and
+ * not of this one, so that it is nothing beside them.
+ */
+function commonNames(certificate: X509Certificate): readonly string[] {
+  if (certificate.subjectAltName !== undefined) return []
+  return [certificate.toLegacyObject().subject?.CN ?? []].flat()
 }
 
 const ALTERNATIVE = /(?<kind>[A-Za-z ]+):(?:(?<quoted>"(?:[^"\\]|\\.)*")|(?<plain>[^",]*))(?:, |$)/y
