@@ -65,7 +65,7 @@ export class Graces {
   async asOfNow(): Promise<Grace> {
     const timeRun = await this.#deps.time.asOfNow()
     const nowMs = this.#deps.clock.nowMs()
-    return new Grace(await this.#heldUntil(nowMs), { nowMs, timeRun })
+    return new Grace(await this.#heldUntil({ nowMs, timeRun }), { nowMs, timeRun })
   }
 
   /** The same, for a pass that takes all that is over. @throws StoreError */
@@ -94,9 +94,9 @@ export class Graces {
   async leftMs(): Promise<number | undefined> {
     const timeRun = await this.#deps.time.asOfNow()
     const nowMs = this.#deps.clock.nowMs()
-    const held = await this.#heldUntil(nowMs)
+    const held = await this.#heldUntil({ nowMs, timeRun })
     await this.#write()
-    const passMs = Math.min(this.#passMs ?? nowMs, nowMs)
+    const passMs = this.#passUntil(nowMs)
     const asOfPass = new Grace(held, { nowMs: passMs, timeRun })
     const leftMs = await asOfPass.leftMs(fromMs => this.#firstFrom(fromMs))
     return leftMs === undefined ? undefined : Math.max(0, leftMs - timeRun.agoMs(passMs, nowMs))
@@ -111,10 +111,15 @@ export class Graces {
     return Math.min(looseAtMs, followsAtMs)
   }
 
-  async #heldUntil(nowMs: number): Promise<readonly Held[]> {
+  /** By a clock that was ahead it may have been in the future. */
+  #passUntil(nowMs: number): number {
+    return Math.min(this.#passMs ?? nowMs, nowMs)
+  }
+
+  async #heldUntil({ nowMs, timeRun }: GraceAt): Promise<readonly Held[]> {
     const before = this.#held ?? (await this.#read())
     const next = { fromMs: nowMs, graceMs: this.#deps.graceMs() }
-    this.#held = followedBy(before, next, this.#passMs ?? nowMs)
+    this.#held = followedBy(before, next, { nowMs: this.#passUntil(nowMs), timeRun })
     return this.#held
   }
 
@@ -208,18 +213,19 @@ export class Grace {
 }
 
 /**
- * Without those by which nothing was held any more at the last pass: a longer one may have held it
- * since.
+ * Without those by which nothing was held any more at the last pass, in time that ran until then: a
+ * longer one may have held it since.
  */
 function followedBy(
   before: readonly Held[],
   { fromMs, graceMs }: Held,
-  passMs: number,
+  pass: GraceAt,
 ): readonly Held[] {
   const longestMs = Math.max(graceMs, ...before.map(each => each.graceMs))
+  const overMs = pass.timeRun.before(longestMs, pass.nowMs)
   const held = before.filter((_, at) => {
     const next = before[at + 1]
-    return next === undefined || next.fromMs + longestMs >= passMs
+    return next === undefined || next.fromMs >= overMs
   })
   const last = held.at(-1)
   // What became loose before anybody wrote this down.

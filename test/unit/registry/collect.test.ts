@@ -373,6 +373,28 @@ t.test('R611: nor does one that is ahead when the next process starts, or was of
   t.strictSame(named(await collected(next)), partsOf(deleted).sort())
 })
 
+for (const how of ['a clock that is put ahead', 'time off'])
+  t.test(`R628: what became loose under a longer grace keeps it through ${how}`, async t => {
+    let graceMs = DAY_MS
+    const graces = { graceMs: () => graceMs }
+    const engine = createEngine(graces)
+    const { deleted, asked } = await beginGraces(engine)
+    await collected(engine)
+    graceMs = GRACE_MS / 60
+    await engine.clock.advance(GRACE_MS)
+    t.match(await collected(engine), { count: 0 })
+    if (how === 'time off') await engine.registry.stop()
+    engine.clock.jump(YEAR_MS)
+    const next = how === 'time off' ? createEngine({ ...graces, after: engine }) : engine
+    for (const ms of [0, 1, GRACE_MS]) {
+      await engine.clock.advance(ms)
+      t.match(await collected(next), { count: 0 })
+    }
+    t.ok(await isLeased(next, asked))
+    await engine.clock.advance(DAY_MS - 2 * GRACE_MS)
+    t.strictSame(named(await collected(next)), partsOf(deleted).sort(), 'and no longer')
+  })
+
 t.test('R388: nor what nobody has a manifest for', async t => {
   const engine = createEngine()
   const { registry, content, store, clock } = engine
