@@ -116,6 +116,11 @@ export interface PublicNames {
   readonly hosts: readonly string[]
 }
 
+export interface NamesForCaller extends PublicNames {
+  /** It is a program of this machine that calls by a name of it, as far as that is known. */
+  readonly isHere: boolean
+}
+
 /** None of these MAY ask the network, or depend on whether content exists. */
 export interface Access {
   /**
@@ -124,8 +129,8 @@ export interface Access {
    * is to be decided again before an answer is begun.
    */
   readonly revision: Pick<Revision, 'newest' | 'held' | 'isHeld' | 'untilHeld'>
-  /** For who is told to come again, and where to. */
-  readonly publicNames: PublicNames
+  /** For who is told to come again, and where to. To be asked after `identify` or `meet`. */
+  namesFor(principal: Principal): NamesForCaller
   /**
    * What speaks against any answer to this request, whatever it asks for; asked first of all.
    * Undefined: nothing.

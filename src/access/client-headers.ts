@@ -21,11 +21,11 @@ export const SENT_BY_CLIENTS: ReadonlySet<string> = new Set([
   'user-agent',
 ])
 
-/** The first header that no client sends by itself, in lower case. */
-export function unusualHeader(rawHeaders: readonly string[]): string | undefined {
+/** The first header that no client sends by itself, in lower case; not `known`. */
+export function unusualHeader(rawHeaders: readonly string[], known?: string): string | undefined {
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = (rawHeaders[at] ?? '').toLowerCase()
-    if (!SENT_BY_CLIENTS.has(name)) return name
+    if (name !== known && !SENT_BY_CLIENTS.has(name)) return name
   }
   return undefined
 }

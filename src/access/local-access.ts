@@ -9,6 +9,7 @@ import type {
   Access,
   AccessRequest,
   Decision,
+  NamesForCaller,
   Owner,
   Principal,
   PublicNames,
@@ -18,7 +19,7 @@ import type { AccountsSettings, Login } from './accounts.ts'
 import { askForLogin, whyUnidentified } from './challenge.ts'
 import { isOneOf, refuseAtTheDoor } from './door.ts'
 import { hasCredentials } from './marks.ts'
-import { whyNoLocalProgram, whyNotOwner } from './local-program.ts'
+import { mayCallFromHere, whyNoLocalProgram, whyNotOwner } from './local-program.ts'
 import { LOCAL_PUSH_OFF } from './local-push.ts'
 import type { AccessRule } from './rule.ts'
 import { asMet, decideByRules } from './decide-by-rules.ts'
@@ -75,8 +76,10 @@ class LocalAccess implements Access {
     this.revision = revision
   }
 
-  get publicNames(): PublicNames {
-    return this.#settings().publicNames ?? NO_NAMES
+  namesFor(principal: Principal): NamesForCaller {
+    const { owner } = principal
+    const isHere = owner !== undefined && mayCallFromHere(principal) && !this.#whyNotByOwner(owner)
+    return { ...(this.#settings().publicNames ?? NO_NAMES), isHere }
   }
 
   admit(principal: Principal): Refusal | undefined {
@@ -213,7 +216,9 @@ class LocalAccess implements Access {
   #needsOwner(principal: Principal, about: About): boolean {
     const isAsked = about === 'pull or push' || this.#isUnowned
     const isInRules = about !== 'ping' && this.#book?.isAboutLocals === true
-    return (isAsked || isInRules) && this.#whyNotBySigns(principal) === undefined
+    if ((isAsked || isInRules) && this.#whyNotBySigns(principal) === undefined) return true
+    const { accounts, publicNames } = this.#settings()
+    return accounts !== undefined && publicNames?.url !== undefined && mayCallFromHere(principal)
   }
 
   /** Of a ping: may it be that who asks needs a login for anything? */

@@ -12,9 +12,12 @@ const CALL_DIRECTLY = 'call the registry itself, on localhost and its own port'
 
 /**
  * Undefined when all that the request tells agrees; else what spoke against it, and what to do, for
- * the client to read.
+ * the client to read. `known`: a header that speaks against nothing.
  */
-export function whyNoLocalProgram(principal: Principal): string | undefined {
+export function whyNoLocalProgram(
+  principal: Principal,
+  known?: 'authorization',
+): string | undefined {
   const { address, host, isHttp10, rawHeaders } = principal
   if (address === undefined || !isLoopback(address)) {
     return 'this request comes from another address; run the client on that machine, with localhost as the registry'
@@ -23,7 +26,7 @@ export function whyNoLocalProgram(principal: Principal): string | undefined {
   if (isHttp10) {
     return `this request was passed on by a proxy (it came in HTTP/1.0, which no client speaks); ${CALL_DIRECTLY}`
   }
-  const header = unusualHeader(rawHeaders)
+  const header = unusualHeader(rawHeaders, known)
   if (header !== undefined) {
     return `this request has a header that no registry client sends by itself (${header}), so somebody passed it on or wrote it by hand; ${CALL_DIRECTLY}`
   }
@@ -31,6 +34,11 @@ export function whyNoLocalProgram(principal: Principal): string | undefined {
     return 'this request calls the registry by a name that is not of this machine alone; use localhost or 127.0.0.1 as the registry'
   }
   return undefined
+}
+
+/** Does all but its owner say that it calls from here by a name of here, logged in or not? */
+export function mayCallFromHere(principal: Principal): boolean {
+  return whyNoLocalProgram(principal, 'authorization') === undefined
 }
 
 /**

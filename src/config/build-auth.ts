@@ -36,11 +36,15 @@ export function buildAuth(judge: Judge, { auth, http }: Settings): AuthConfig | 
   return { realm: htpasswd.realm, path, text: new Secret(text ?? ''), groups, names }
 }
 
-/** With `https` in `http.host`, somebody in front of it speaks TLS. */
+/**
+ * With `https` in `http.host`, somebody in front of it speaks TLS. On loopback there may be a proxy
+ * that does, whose clients would be sent to where nobody listens, or worse.
+ */
 function judgeWire(judge: Judge, { addr, host, tls }: Settings['http']): void {
-  const isOpen = tls === undefined && host?.startsWith('https:') !== true && !isLoopback(addr)
-  if (!isOpen) return
-  const message = 'passwords come over plain HTTP, for anybody on the way to read: set http.tls'
+  if (tls !== undefined || host?.startsWith('https:') === true) return
+  const message = isLoopback(addr)
+    ? 'there is neither http.tls nor a public URL of https in http.host: behind a proxy set http.host, lest clients send passwords to their own machine or over plain HTTP'
+    : 'passwords come over plain HTTP, for anybody on the way to read: set http.tls'
   judge.note(['auth'], { severity: 'warning', message })
 }
 

@@ -1,7 +1,7 @@
 // From a request to the handler of its endpoint, in the order of error precedence that the protocol
 // page fixes: syntax, route and method, grammar, access, namespace, policy; what follows is the
 // handlers'.
-import type { Access, AccessRequest } from '../access/access.ts'
+import type { Access, AccessRequest, Refusal } from '../access/access.ts'
 import { type Endpoint, parseTarget, type Target } from '../oci/endpoint.ts'
 import { type ErrorCode, RegistryError } from '../oci/errors.ts'
 import { formatReference, repositoryKey } from '../oci/reference.ts'
@@ -52,8 +52,9 @@ export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<
   const { revision } = deps.access
   if (!revision.isHeld) await revision.untilHeld()
   const refusal = deps.access.admit(principal)
-  const names = deps.access.publicNames
-  if (refusal !== undefined) throw refusedBy(refusal, { request, names })
+  const refuse = (found: Refusal, asked?: Target) =>
+    refusedBy(found, { request, target: asked, names: deps.access.namesFor(principal) })
+  if (refusal !== undefined) throw refuse(refusal)
   const target = targetOf(url, method)
   const { endpoint } = target
   noteEndpoint(record, endpoint)
@@ -64,7 +65,7 @@ export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<
   if (endpoint.kind === 'ping' || endpoint.kind === 'extension') {
     await untilKnown(deps.access, () => deps.access.identify(principal))
     const refused = deps.access.judgeCredentials(principal, 'ping')
-    if (refused !== undefined) throw refusedBy(refused, { request, target, names })
+    if (refused !== undefined) throw refuse(refused, target)
     return endpoint.kind === 'ping' ? answerPing() : answerExtensions()
   }
   if (endpoint.kind === 'token') {
@@ -72,7 +73,7 @@ export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<
     return giveToken(exchange, { ...deps, principal, target })
   }
   const wrongLogin = isRead ? undefined : deps.access.judgeCredentials(principal, 'write')
-  if (wrongLogin !== undefined) throw refusedBy(wrongLogin, { request, target, names })
+  if (wrongLogin !== undefined) throw refuse(wrongLogin, target)
   deps.checkCapacity()
 
   const { registry, access, clock, memory, takePlace, cursors } = deps
@@ -203,9 +204,9 @@ function decide(context: Context, request: Omit<AccessRequest, 'principal'>): bo
   const decision = access.decide({ ...request, principal })
   if (decision.kind === 'allowed') return decision.anonymously
   if ('by' in decision) exchange.record.deniedBy = decision.by
-  const names = access.publicNames
+  const { request: asking } = exchange
   if (decision.kind !== 'hidden')
-    throw refusedBy(decision, { request: exchange.request, target, names })
+    throw refusedBy(decision, { request: asking, target, names: access.namesFor(principal) })
   throw new RegistryError(ABSENT[target.endpoint.kind] ?? 'NAME_UNKNOWN')
 }
 

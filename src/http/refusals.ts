@@ -2,7 +2,7 @@
 // `WWW-Authenticate` has it (R129), and where it gets that: at the edge itself, by the scheme and
 // name that it came by (R130).
 import type { IncomingMessage } from 'node:http'
-import type { Challenge, PublicNames, Refusal } from '../access/access.ts'
+import type { Challenge, NamesForCaller, Refusal } from '../access/access.ts'
 import { isLoopbackName } from '../access/loopback.ts'
 import { isOneOf } from '../access/door.ts'
 import { ENDPOINTS, type Target } from '../oci/endpoint.ts'
@@ -15,8 +15,8 @@ const SERVICE = 'entrepot'
 /** What was asked, as far as it is known. */
 export interface Refused {
   readonly request: IncomingMessage
-  readonly target?: Target
-  readonly names: PublicNames
+  readonly target?: Target | undefined
+  readonly names: NamesForCaller
 }
 
 export function refusedBy(refusal: Refusal, refused: Refused): RegistryError {
@@ -54,23 +54,45 @@ function challengeText(challenge: Challenge, { request, target, names }: Refused
   return `Bearer ${written.join(',')}`
 }
 
+/** Never in plain HTTP where a proxy says that its client speaks TLS: passwords would go so. */
+function originOf(request: IncomingMessage, names: NamesForCaller): string {
+  const origin = calledOrigin(request, names)
+  return isForwardedTls(request) ? origin.replace(/^http:/, 'https:') : origin
+}
+
 /**
  * As clients call this edge. What calls it by a name that is not known is told the public one, lest
- * who forges a name sends others' credentials there.
+ * who forges a name sends others' credentials there; and so is whoever calls by a loopback name,
+ * which a proxy writes by itself and which is the client's own machine, and is no program of here.
  */
-function originOf(
+function calledOrigin(
   { headers: { host }, socket }: IncomingMessage,
-  { url, hosts }: PublicNames,
+  { url, hosts, isHere }: NamesForCaller,
 ): string {
   const isTls = 'encrypted' in socket
   const own = isTls ? 'https' : 'http'
   if (url === undefined) return `${own}://${host ?? ''}`
   const { host: publicHost, protocol, origin } = new URL(url)
   if (host === undefined || host.toLowerCase() === publicHost) return origin
-  if (isLoopbackName(host)) return `${own}://${host}`
+  if (isLoopbackName(host)) return isHere ? `${own}://${host}` : origin
   if (!isOneOf(host, hosts)) return origin
   // Whatever speaks TLS for the public name does so for the others.
   return isTls ? `https://${host}` : `${protocol}//${host}`
+}
+
+const TLS_FORWARDED = {
+  'x-forwarded-proto': /^\s*https\s*(?:,|$)/i,
+  'x-forwarded-scheme': /^\s*https\s*$/i,
+  'x-forwarded-ssl': /^\s*on\s*$/i,
+  'front-end-https': /^\s*on\s*$/i,
+  forwarded: /^[^,]*\bproto="?https\b/i,
+} as const
+
+/** Whoever writes one of these without TLS harms only itself. */
+function isForwardedTls({ headers }: IncomingMessage): boolean {
+  return Object.entries(TLS_FORWARDED).some(([name, says]) =>
+    says.test(String(headers[name] ?? '')),
+  )
 }
 
 /** By the names that the client uses (R133). */

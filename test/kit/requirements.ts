@@ -280,6 +280,7 @@ const SECURITY: readonly Row[] = [
   [522, 'P0', 'robots log in by a secret that is shown once and kept hashed'],
   [523, 'P0', 'what a robot had before a rotation or a revocation ends on each thread at once'],
   [524, 'P1', 'secrets of robots expire, and a metric says so seven days before'],
+  [525, 'P0', 'behind a proxy no login is led to the client’s own machine or over plain HTTP'],
   [504, 'P0', 'passwords are no arguments of commands, and no terminal shows them'],
   [540, 'P1', 'renewed certificates are taken up while the edge runs, whole and by every thread'],
   [541, 'P0', 'a renewed certificate drops no connection, and holds once a reload has returned'],

@@ -5,7 +5,7 @@ import { Revision } from '../../src/access/revision.ts'
 
 export const ANYBODY: Omit<Access, 'decide'> = {
   revision: new Revision(),
-  publicNames: { url: undefined, hosts: [] },
+  namesFor: () => ({ url: undefined, hosts: [], isHere: false }),
   admit: () => undefined,
   judgeLogin: () => undefined,
   judgeCredentials: () => undefined,

@@ -199,6 +199,44 @@ tap.test('R130: the realm is the edge, as the client called it, or by its public
   t.equal(await realmOf('evil.example'), 'https://edge.example.com/v2/token', 'a forged name')
 })
 
+tap.test(
+  'R525: no proxy leads a login to the own machine of clients, or to plain HTTP',
+  async t => {
+    const realmAt = async (edge: TestEdge, headers: Headers) => {
+      const challenge = String((await edge.get('/v2/', headers)).headers['www-authenticate'])
+      return /realm="([^"]*)"/.exec(challenge)?.[1]
+    }
+    const named = await open(t, { host: 'https://edge.example.com' })
+    const host = 'localhost:5000'
+    for (const mark of ['x-forwarded-for', 'via', 'x-real-ip', 'x-request-id'])
+      t.equal(
+        await realmAt(named.edge, { host, [mark]: '192.0.2.1' }),
+        'https://edge.example.com/v2/token',
+        mark,
+      )
+    const wrong = { host, ...basic('alice', 'x') }
+    const { protocol } = new URL(named.edge.url)
+    t.equal(await realmAt(named.edge, wrong), `${protocol}//${host}/v2/token`, 'a client of here')
+    const unnamed = await open(t)
+    const plain = await open(t, { host: 'http://edge.example.com' })
+    const asked = { host: 'edge.example.com' }
+    t.equal(await realmAt(unnamed.edge, asked), `${protocol}//edge.example.com/v2/token`)
+    for (const said of [
+      { 'x-forwarded-proto': 'HTTPS, http' },
+      { 'x-forwarded-ssl': 'on' },
+      { 'x-forwarded-scheme': 'https' },
+      { 'front-end-https': 'on' },
+      { forwarded: 'for=192.0.2.1;proto="https", for=127.0.0.1;proto=http' },
+    ])
+      for (const { edge } of [unnamed, plain])
+        t.equal(
+          await realmAt(edge, { ...asked, ...said }),
+          'https://edge.example.com/v2/token',
+          JSON.stringify(said),
+        )
+  },
+)
+
 for (const threads of [1, 4])
   tap.test(`R520: ${threads} thread(s): a token ends with its account's logins`, async t => {
     const { edge, file } = await open(t, { threads })

@@ -48,7 +48,7 @@ export async function giveToken(exchange: Exchange, deps: TokenDeps): Promise<An
     throw new RegistryError('UNSUPPORTED', 'this registry has no accounts, and needs no tokens', {
       status: 404,
     })
-  throw refusedBy(refusal, { request, target, names: access.publicNames })
+  throw refusedBy(refusal, { request, target, names: access.namesFor(principal) })
 }
 
 const REFUSED = { kind: 'refused' } as const

@@ -533,3 +533,19 @@ t.test('R546: a certificate that is not good gets nothing, from memory neither',
 function rule(who: AccessRule['who'], allow: AccessRule['allow']): AccessRule {
   return { who, match: '**', tags: [], allow }
 }
+
+t.test(
+  'R525: who calls from here is known by all signs and the owner, logged in or not',
+  async t => {
+    const isHere = (signs: Partial<Signs>) =>
+      access.namesFor(principal({ ...LOCAL, ...signs })).isHere
+    t.equal(isHere({}), true)
+    t.equal(isHere({ rawHeaders: [...CLIENT, 'Authorization', 'Basic eA=='] }), true)
+    t.equal(isHere({ rawHeaders: [...CLIENT, 'X-Forwarded-For', '192.0.2.1'] }), false)
+    t.equal(isHere({ owner: user(33) }), false, 'a proxy')
+    t.equal(isHere({ owner: undefined }), false, 'nobody has asked')
+    t.equal(isHere({ isHttp10: true }), false)
+    t.equal(isHere({ address: '192.0.2.1' }), false)
+    t.equal(isHere({ host: 'edge.example.com' }), false)
+  },
+)

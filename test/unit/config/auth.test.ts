@@ -5,7 +5,7 @@ import { compareConfigs } from '../../../src/config/settings-list.ts'
 import { complaints, configOf, loadText } from '../../kit/load-text.ts'
 
 const HASH = '$2y$04$WQst/BQbtX9zClTqouFhUuE.tjD805IYHk3wUPmyxQZcCFIjbTCs2'
-const LOCAL = 'http: { addr: "127.0.0.1:5000" }\n'
+const LOCAL = 'http: { addr: "127.0.0.1:5000", host: "https://edge.example.com" }\n'
 const AUTH = `${LOCAL}auth: { htpasswd: { path: /etc/ht } }\n`
 const files = { '/etc/ht': `# people\nalice:${HASH}\nbob:${HASH}\n` }
 
@@ -93,7 +93,7 @@ t.test('R515: a reload takes over what changed in the file', async t => {
 })
 
 t.test(
-  'R515: passwords over plain HTTP are warned of, unless nobody else is on the way',
+  'R515, R525: passwords over plain HTTP are warned of, also where a proxy may be in front',
   async t => {
     const open = 'auth: { htpasswd: { path: /etc/ht } }\n'
     t.match(complaints(open, { files }), [
@@ -101,12 +101,16 @@ t.test(
     ])
     t.same(complaints(`${open}http: { host: "https://edge.example.com" }`, { files }), [])
     t.same(complaints(AUTH, { files }), [])
+    const local = `${open}http: { addr: "127.0.0.1:5000" }`
+    t.match(complaints(local, { files }), [/warning: auth: there is neither.*behind a proxy set/])
   },
 )
 
 t.test('R519: names that nobody can call so, or that change nothing, are warned of', async t => {
   const told = (http: string, more = '') =>
-    complaints(`http: { addr: "127.0.0.1:5000", ${http} }\n${more}`, { files })
+    complaints(`http: { addr: "127.0.0.1:5000", ${http} }\n${more}`, { files }).filter(
+      each => !/behind a proxy set http\.host/.test(each),
+    )
   const auth = 'auth: { htpasswd: { path: /etc/ht } }\n'
   const rule = 'access: [{ who: anonymous, match: "docker.io/library/**", allow: [pull] }]\n'
   t.same(told('anonymous: [mirror.lan, "mirror.lan:5000"]', auth + rule), [])
@@ -125,7 +129,8 @@ t.test('R519: names that nobody can call so, or that change nothing, are warned 
   t.match(told('anonymous: ["*.lan"]', auth + rule), [
     /error: http\.anonymous\[0\]: must be a host/,
   ])
-  const both = 'http: { addr: "127.0.0.1:5000", hosts: [edge.lan], anonymous: [mirror.lan] }\n'
+  const both =
+    'http: { addr: "127.0.0.1:5000", host: "https://edge.lan", hosts: [a.lan], anonymous: [mirror.lan] }\n'
   const { hosts } = configOf(both + auth + rule, { files }).http
-  t.same(hosts, ['edge.lan', 'mirror.lan'], 'it may be called so')
+  t.same(hosts, ['a.lan', 'edge.lan', 'mirror.lan'], 'it may be called so')
 })
