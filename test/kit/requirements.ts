@@ -398,6 +398,12 @@ const BOUNDS: readonly Row[] = [
     'of pushes that want the last room together, one has it: not all give up for each other',
     'push',
   ],
+  [
+    629,
+    'P1',
+    'an older request that finds no room does not end the newer one of its upload',
+    'push',
+  ],
   [454, 'P0', 'a large blob comes whole over a slow line as long as there is room', 'push'],
   [459, 'P1', 'an artifact that is pushed again ends no push of its blobs', 'push'],
   [458, 'P1', 'what was deleted somewhere a moment ago stays for its own grace', 'push'],

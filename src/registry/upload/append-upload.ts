@@ -13,6 +13,7 @@ import type { NoteEvent } from '../ports/events.ts'
 import { type PushRules, type PushWay, requirePush } from '../push-refusal.ts'
 import { claimOf, NOTHING_MORE } from '../space/claim.ts'
 import type { SpaceLedger } from '../space/ledger.ts'
+import type { GiveUp } from '../space/make-room.ts'
 import { RoomAhead } from '../space/room-ahead.ts'
 import { unlessAborted, untilAborted } from '../../async/aborting.ts'
 import { NONE, type OpenUpload } from './upload.ts'
@@ -105,7 +106,7 @@ export async function appendChunk(
   try {
     // Before a byte is read, so that a client that waits for `100 Continue` need not send what
     // there is no room for (R126).
-    const room = await admit(deps, upload, expectedBytes)
+    const room = await admit(deps, open, expectedBytes)
     await received(deps, open, { body: chunk.body, expectedBytes, room })
   } finally {
     upload.missingBytes = 0
@@ -118,11 +119,13 @@ export async function appendChunk(
 /** Promises room for what is announced; it is made as bytes come. @throws StoreError full */
 async function admit(
   { space, uploads }: AppendDeps,
-  upload: OpenUpload['upload'],
+  { upload, signal }: OpenUpload,
   expectedBytes: number | undefined,
 ): Promise<RoomAhead> {
   const bytes = expectedBytes ?? 0
-  const room = new RoomAhead(space, PUSH, error => uploads.end(upload, error))
+  // Who was told to leave waits no longer, and the upload is another request's or the next one's.
+  const giveUp: GiveUp = error => (signal.aborted ? undefined : uploads.end(upload, error))
+  const room = new RoomAhead(space, PUSH, giveUp)
   room.begin({ hereBytes: 0, wholeBytes: bytes })
   if (expectedBytes === 0) return room
   await space.admit(claimOf({ ...PUSH, bytes }), foundBytes => {

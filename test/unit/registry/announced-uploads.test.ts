@@ -125,3 +125,34 @@ for (const said of [true, false])
       { code: 'UNAVAILABLE' },
     )
   })
+
+t.test('R629: what an older request waits for in vain does not end the newer one', async t => {
+  const world = createWorld()
+  const { registry, store } = world
+  const first = await announce(world, 80 * MiB)
+  await new Promise(setImmediate)
+  await begin(world, 60 * MiB)
+  for (let come = 0; come < 2; come += 1) await first.bring(Buffer.alloc(16 * MiB))
+  const [looks, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const look = store.space.bind(store)
+  store.space = async () => {
+    store.space = look
+    looks.resolve()
+    await goOn.promise
+    return look()
+  }
+  first.bring(Buffer.alloc(16 * MiB)).catch(() => {})
+  await looks.promise
+  const { sizeBytes } = await registry.uploadState(team, first.id)
+  const body = heldBody({ lengthBytes: 2 })
+  const newer = registry.appendUpload(team, first.id, body.chunk)
+  t.match(await first.over, { code: 'BLOB_UPLOAD_INVALID' })
+  await body.bring('x')
+  goOn.resolve()
+  // Room for others is looked for after that.
+  await begin(world, 20 * MiB).catch(() => {})
+  await body.bring('y')
+  body.end()
+  t.match(await newer, { sizeBytes: sizeBytes + 2 })
+  t.match(await registry.uploadState(team, first.id), { sizeBytes: sizeBytes + 2 })
+})
