@@ -45,8 +45,8 @@ function buildClients(judge: Judge, { clientcas, clientnames }: TlsSettings): Tl
     const path: Path = [...AT, 'clientcas', at]
     const file = judge.credential(name)
     const text = judge.readFile(path, file, 'public')
-    const message = judgeAuthorities({ path: file, text })
-    if (message !== undefined) judge.note(path, { message })
+    for (const finding of judgeAuthorities({ path: file, text }, judge.surroundings.nowMs))
+      judge.note(path, finding)
     return { file, text: text ?? '' }
   })
   // Of those that were written and are faulty that was told.

@@ -13,6 +13,12 @@ const DAY_MS = 86_400_000
  */
 const EXPIRES_SOON_MS = 14 * DAY_MS
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
+/**
+ * What OpenSSL stops at or passes over without a word in a file of authorities: what is cut, and
+ * lists of revoked ones, by which nothing goes.
+ */
+const BLOCK = /-----BEGIN/
+const CUT = /-----BEGIN [A-Z0-9 ]*CERTIFICATE-----/
 /** PKCS #8 and the older form. */
 const ENCRYPTED = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m
 
@@ -27,8 +33,11 @@ interface PairFile {
   readonly text: string | undefined
 }
 
-export interface PairFinding {
+export interface PairFinding extends CertificateFinding {
   readonly at: keyof PairFiles
+}
+
+export interface CertificateFinding {
   /** Default: error. */
   readonly severity?: 'warning'
   readonly message: string
@@ -91,7 +100,7 @@ function readChain({ path, text }: PairFile, note: Note): X509Certificate[] | un
     : `${path} holds no PEM certificate`
   try {
     const chain = (text.match(CERTIFICATE) ?? []).map(pem => new X509Certificate(pem))
-    if (chain.length > 0) return chain
+    if (chain.length > 0 && !CUT.test(text.replaceAll(CERTIFICATE, ''))) return chain
   } catch {
     // Told below.
   }
@@ -99,11 +108,25 @@ function readChain({ path, text }: PairFile, note: Note): X509Certificate[] | un
   return undefined
 }
 
-/** Undefined: nothing speaks against these authorities of clients. */
-export function judgeAuthorities({ path, text }: PairFile): string | undefined {
-  let fault: string | undefined
-  readChain({ path, text }, ({ message }) => (fault = message))
-  return fault
+/** `nowMs` as of a pair. */
+export function judgeAuthorities(
+  { path, text }: PairFile,
+  nowMs: number | undefined,
+): readonly CertificateFinding[] {
+  const findings: CertificateFinding[] = []
+  const chain = readChain({ path, text }, ({ message }) => void findings.push({ message }))
+  if (chain === undefined) return findings
+  if (BLOCK.test(text?.replaceAll(CERTIFICATE, '') ?? ''))
+    return [{ message: `${path} holds more than whole certificates: leave nothing else in it` }]
+  if (nowMs === undefined) return findings
+  for (const authority of chain) {
+    const { toMs, soonMs } = lifeOf(authority)
+    if (toMs - nowMs >= soonMs) continue
+    const when = toMs <= nowMs ? 'expired' : 'expires'
+    const message = `an authority in ${path} (${authority.subject}) ${when} on ${dayOf(toMs)}, from when certificates that it signed are refused: renew it`
+    findings.push({ severity: 'warning', message })
+  }
+  return findings
 }
 
 function readKey({ path, text }: PairFile, note: Note): KeyObject | undefined {
@@ -182,22 +205,29 @@ function judgeTime(
   file: string,
   { nowMs, note }: { readonly nowMs: number; readonly note: Note },
 ): void {
-  const [fromMs, toMs] = [certificate.validFromDate.getTime(), certificate.validToDate.getTime()]
-  const day = (ms: number) => new Date(ms).toISOString().slice(0, 10)
-  const soonMs = Math.min(EXPIRES_SOON_MS, (toMs - fromMs) / 3)
+  const { fromMs, toMs, soonMs } = lifeOf(certificate)
   const warn = (message: string) => note({ at: 'certificate', severity: 'warning', message })
   if (toMs <= nowMs) {
     // An edge that stays down helps nobody: clients that check say so themselves, and it may be the
     // clock that is wrong.
     warn(
-      `the certificate in ${file} expired on ${day(toMs)}, so clients refuse it: renew it; by the clock of this machine it is ${day(nowMs)}`,
+      `the certificate in ${file} expired on ${dayOf(toMs)}, so clients refuse it: renew it; by the clock of this machine it is ${dayOf(nowMs)}`,
     )
   } else if (toMs - nowMs < soonMs) {
-    warn(`the certificate in ${file} expires on ${day(toMs)}: renew it`)
+    warn(`the certificate in ${file} expires on ${dayOf(toMs)}: renew it`)
   } else if (fromMs > nowMs) {
     // A machine whose clock is not set yet must come up all the same.
     warn(
-      `the certificate in ${file} is not valid before ${day(fromMs)}, and by the clock of this machine it is ${day(nowMs)}`,
+      `the certificate in ${file} is not valid before ${dayOf(fromMs)}, and by the clock of this machine it is ${dayOf(nowMs)}`,
     )
   }
+}
+
+function lifeOf({ validFromDate, validToDate }: X509Certificate) {
+  const [fromMs, toMs] = [validFromDate.getTime(), validToDate.getTime()]
+  return { fromMs, toMs, soonMs: Math.min(EXPIRES_SOON_MS, (toMs - fromMs) / 3) }
+}
+
+function dayOf(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 10)
 }

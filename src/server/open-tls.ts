@@ -148,8 +148,8 @@ export class OpenTls {
       text: texts[2 * before.length + at] ?? '',
     }))
     for (const { file, text } of authorities ?? []) {
-      const fault = judgeAuthorities({ path: file, text })
-      if (fault !== undefined) return { kind: 'faulty', fault }
+      const [fault] = judgeAuthorities({ path: file, text }, undefined)
+      if (fault !== undefined) return { kind: 'faulty', fault: fault.message }
     }
     return {
       kind: 'good',

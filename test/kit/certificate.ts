@@ -25,6 +25,7 @@ export interface CertificateOptions {
 export interface AuthorityOptions {
   /** Who signs it. Default: it does itself. */
   readonly under?: Authority
+  readonly validTo?: string
   /** It may sign URIs of this host, and no others. */
   readonly uris?: string
 }
@@ -78,7 +79,7 @@ export function makeCertificate(options: CertificateOptions = {}): Certificate {
   return { key, cert, ca: authority.ca, authority }
 }
 
-export function makeAuthority({ under, uris }: AuthorityOptions = {}): Authority {
+export function makeAuthority({ under, uris, validTo }: AuthorityOptions = {}): Authority {
   const key = newKey()
   const called = under === undefined ? 'test authority' : `one under ${under.name}`
   const permitted = uris === undefined ? [] : [sequence(tlv(0x86, Buffer.from(uris)))]
@@ -92,7 +93,7 @@ export function makeAuthority({ under, uris }: AuthorityOptions = {}): Authority
       ...permitted.map(each => extension(OID.nameConstraints, sequence(tlv(0xa0, each)))),
     ],
     notBefore: midnight('2020-01-01'),
-    notAfter: midnight('2099-01-01'),
+    notAfter: midnight(validTo ?? '2099-01-01'),
   })
   return { name: called, key, ca }
 }

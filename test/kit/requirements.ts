@@ -296,6 +296,7 @@ const SECURITY: readonly Row[] = [
   [547, 'P0', 'a session that goes on without a certificate names nobody'],
   [548, 'P0', 'what was begun by other authorities of clients does not go on'],
   [549, 'P0', 'an authority that may sign for some names alone makes no client any other'],
+  [550, 'P1', 'a file of authorities of clients that is cut or holds something else is faulty'],
   [182, 'P0', 'mounting takes the right to pull the source', 'push'],
   [407, 'P0', 'the first access rule that is about it decides; what one may not pull is not there'],
   [408, 'P0', 'what is in memory is given by the access rules of now, on every thread'],

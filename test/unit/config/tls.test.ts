@@ -3,7 +3,7 @@
 import { createPrivateKey } from 'node:crypto'
 import t from 'tap'
 import { compareConfigs } from '../../../src/config/settings-list.ts'
-import { makeCertificate } from '../../kit/certificate.ts'
+import { makeAuthority, makeCertificate } from '../../kit/certificate.ts'
 import { type Around, complaints, configOf, loadText } from '../../kit/load-text.ts'
 
 const TEXT = 'http: { tls: { certificate: /c.pem, key: /k.pem } }'
@@ -234,4 +234,18 @@ t.test('R545: authorities of clients are judged, and so is whom rules call by th
     /warning: access\[0\]\.who: is nobody: without http\.tls\.clientcas/,
   ])
   t.same(complaints(`${text}${rules}`, filesOf(good, { files })), [])
+})
+
+t.test('R550: authorities of clients are whole, or none of the file counts', async t => {
+  const text = TEXT.replace('key:', 'clientcas: [/ca.pem], key:')
+  const found = (ca: string) =>
+    complaints(text, filesOf(good, { files: { ...filesOf(good).files, '/ca.pem': ca } }))
+  const cut = good.ca.slice(0, good.ca.length / 2)
+  const revoked = '-----BEGIN X509 CRL-----\nMAo=\n-----END X509 CRL-----\n'
+  t.same(found(`a comment\n${good.ca}${makeAuthority().ca}`), [])
+  for (const damaged of [cut, good.ca + cut, cut + good.ca])
+    t.match(found(damaged), [/error: .*clientcas\[0\]: \/ca\.pem holds a certificate .*damaged/])
+  t.match(found(good.ca + revoked), [/error: .*clientcas\[0\]: \/ca\.pem holds more than whole/])
+  const { ca } = makeAuthority({ validTo: '2021-01-01' })
+  t.match(found(good.ca + ca), [/warning: .*CN=test authority\) expired on 2021-01-01, .*renew it/])
 })
