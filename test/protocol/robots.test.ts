@@ -80,7 +80,10 @@ for (const threads of [1, 4])
 
     const second = await secretBy('rotate', 'ci', '--overlap', '1h')
     for (const secret of [first, second]) await expect(basic('ci', secret), 200, 'they overlap')
+    const bought = [access, (await tokenFor(edge, basic('ci', second))).token ?? '']
+    for (const one of bought) await expect(bearer(one), 200, 'a token by a secret that is good')
     const third = await secretBy('rotate', 'ci', '--overlap', '0')
+    for (const one of bought) await expect(bearer(one), 401, 'a token by a secret of before')
     for (const secret of [first, second]) await expect(basic('ci', secret), 401, 'rotated')
     await expect(bearer(third), 200, 'the newest')
 

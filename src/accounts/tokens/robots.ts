@@ -40,7 +40,10 @@ const MODE = 0o600
 const NAME = /^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/
 
 interface Kept extends Robot {
-  /** Another one for each that was ever issued: what hangs on it is gone with it. */
+  /**
+   * Another one for each that was ever issued, and where no secret of before is good any more: what
+   * hangs on it is gone with it.
+   */
   readonly id: string
   readonly lifeMs: number | undefined
   /** The newest first; another one only while they overlap. */
@@ -89,8 +92,10 @@ export class Robots {
     if (!NAME.test(name)) return { kind: 'no name' }
     if (this.#all.has(name)) return { kind: 'there already' }
     if (this.#all.size >= ROBOTS_MAX) return { kind: 'too many' }
-    const id = randomBytes(ID_BYTES).toString('base64url')
-    return this.#renew({ name, id, lifeMs, secrets: [], issuedAtMs: 0, expiresAtMs: undefined }, 0)
+    return this.#renew(
+      { name, id: newId(), lifeMs, secrets: [], issuedAtMs: 0, expiresAtMs: undefined },
+      0,
+    )
   }
 
   /** The secret of before is good for `overlapMs` more. @throws where it cannot be kept */
@@ -118,6 +123,8 @@ export class Robots {
     })
     const next: Kept = {
       ...robot,
+      // What the secrets of before have bought ends with them.
+      id: before.length > 0 ? robot.id : newId(),
       issuedAtMs: nowMs,
       expiresAtMs: lifeMs === undefined ? undefined : nowMs + lifeMs,
       secrets: [{ hash: hashOf(secret), untilMs: undefined }, ...before],
@@ -157,6 +164,10 @@ export class Robots {
 
 function toldOf({ name, issuedAtMs, expiresAtMs }: Robot): Robot {
   return { name, issuedAtMs, expiresAtMs }
+}
+
+function newId(): string {
+  return randomBytes(ID_BYTES).toString('base64url')
 }
 
 function hashOf(secret: string): string {
