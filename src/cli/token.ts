@@ -34,6 +34,12 @@ Examples
 const USAGE = 'usage: entrepot token issue|rotate|revoke NAME, or entrepot token ls'
 const CHANGES = ['issue', 'rotate', 'revoke'] as const
 
+/** Longer is forever, and no calendar goes on without end. */
+const TIME_MAX_MS = 100 * 365 * 24 * 3_600_000
+
+/** No Date is behind it (ECMA-262). */
+const DATES_END_MS = 8.64e15
+
 const WHY = {
   'there already': 'is there already: "entrepot token rotate" gives it another secret',
   'not there': 'is no robot here: "entrepot token ls" lists them',
@@ -63,7 +69,7 @@ export async function run(args: readonly string[], context: CliContext): Promise
   if (change === undefined || name === undefined) return list(socket, values.json, context)
   const query = {
     name,
-    life: millisecondsOf('--expires', values.expires),
+    life: lifeOf(values.expires),
     overlap: millisecondsOf('--overlap', values.overlap),
   }
   const path = `/robots/${change}`
@@ -79,8 +85,17 @@ export async function run(args: readonly string[], context: CliContext): Promise
 /** @throws CliError usage */
 function millisecondsOf(option: string, text: string): string {
   const read = parseDuration(text)
-  if (read.kind === 'ok') return String(read.value)
-  throw new CliError(EXIT_CODES.usage, `${option}: ${read.message}`)
+  if (read.kind !== 'ok') throw new CliError(EXIT_CODES.usage, `${option}: ${read.message}`)
+  if (read.value > TIME_MAX_MS && read.value !== Infinity)
+    throw new CliError(EXIT_CODES.usage, `${option}: longer than 100 years; write forever`)
+  return String(read.value)
+}
+
+/** @throws CliError usage */
+function lifeOf(text: string): string {
+  const life = millisecondsOf('--expires', text)
+  if (life !== '0') return life
+  throw new CliError(EXIT_CODES.usage, '--expires: 0 makes a secret that nobody can log in by')
 }
 
 async function list(socket: string, isJson: boolean, context: CliContext): Promise<ExitCode> {
@@ -99,5 +114,7 @@ async function list(socket: string, isJson: boolean, context: CliContext): Promi
 }
 
 function dayOf(ms: number): string {
+  // What was kept before there was a bound.
+  if (Math.abs(ms) > DATES_END_MS) return 'never'
   return new Date(ms).toISOString().slice(0, 16).replace('T', ' ')
 }

@@ -111,6 +111,9 @@ tap.test('R522: secrets are kept hashed, for the owner alone; faults are told', 
     [['revoke', 'gone'], 1, /no robot here/],
     [['issue'], 2, /usage/],
     [['issue', 'x', '--expires', 'soon'], 2, /--expires/],
+    [['issue', 'x', '--expires', '0'], 2, /--expires: 0 makes a secret that nobody/],
+    [['issue', 'x', '--expires', '100000000d'], 2, /--expires: .*forever/],
+    [['rotate', 'ci', '--overlap', '100000000d'], 2, /--overlap: .*100 years/],
   ]
   for (const [args, exitCode, stderr] of faults)
     t.match(await token(...args), { exitCode, stderr }, args.join(' '))
