@@ -142,7 +142,10 @@ export class Tokens {
     const key = this.#deps.keys.all.find(each => headOf(each) === head)
     if (key === undefined || more.length > 0) return undefined
     const signed = Buffer.from(`${head}.${claims}`)
-    const isOurs = verify(null, signed, key.publicKey, Buffer.from(signature, 'base64url'))
+    const bytes = Buffer.from(signature, 'base64url')
+    // Node reads other spellings of the same bytes as well; each would be another token to keep.
+    if (bytes.toString('base64url') !== signature) return undefined
+    const isOurs = verify(null, signed, key.publicKey, bytes)
     return isOurs ? decode<Claims>(claims) : undefined
   }
 

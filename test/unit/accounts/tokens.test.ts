@@ -82,6 +82,8 @@ t.test('R135: what this edge has not signed is nobody’s, whatever it says of i
   const forged = {
     'alg none': `${encode({ alg: 'none', typ: 'JWT', kid })}.${claims}.`,
     'no signature': `${head}.${claims}.`,
+    'a signature that is padded': `${head}.${claims}.${signature}=`,
+    'a signature with what is no letter of it': `${head}.${claims}.~${signature}`,
     'another subject': `${head}.${admin}.${signature}`,
     'another key under this name': byOwnKey({ alg: 'EdDSA', typ: 'JWT', kid }),
     'a key in the head': byOwnKey({ alg: 'EdDSA', typ: 'JWT', kid, jwk }),
