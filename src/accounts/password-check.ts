@@ -105,9 +105,13 @@ export class PasswordCheck implements Pick<Accounts, 'verify'> {
     if (password.includes('\0')) return REFUSED
     const hash = this.#hashOf(name)
     const mark = this.#markOf(name, password, hash)
-    if (this.#right.has(mark)) return { kind: 'account', name }
     if (this.#wrong.has(mark)) return REFUSED
     const whose = { account: this.#hmacOf(name), source: siteOf(address) }
+    if (this.#right.has(mark)) {
+      // It is known here as well from now on, wherever it was computed for.
+      this.#failed.succeeded([whose], mark)
+      return { kind: 'account', name }
+    }
     const tooMany = this.#failed.tooMany(whose)
     if (tooMany !== undefined) {
       if (this.#failed.isKnownThere(whose, mark)) return { kind: 'account', name }

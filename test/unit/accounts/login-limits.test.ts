@@ -123,6 +123,15 @@ t.test('R517: an account is let in where it has been, whatever others try from t
   t.same(await verify('alice', 'new'), ALICE, 'by a new password, too')
 })
 
+t.test('R526: what is remembered makes a place known as well', async t => {
+  const { verify, pass } = open()
+  t.same(await verify('alice', 's3cret'), ALICE)
+  t.same(await verify('alice', 's3cret', THERE), ALICE, 'computed a moment ago, elsewhere')
+  pass(REMEMBERED_MS + 1)
+  for (let at = 0; at <= OF_ADDRESS.atOnce; at += 1) await verify(`name ${at}`, 'x', THERE)
+  t.same(await verify('alice', 's3cret', THERE), ALICE, 'behind the address of a guesser')
+})
+
 t.test('R517: guesses that wait are judged when their turn comes', async t => {
   const { verify, computed, hold, letGo } = open()
   hold()
