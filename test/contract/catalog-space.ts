@@ -365,7 +365,7 @@ export function spaceContract(t: Test, makeCatalog: MakeCatalog): void {
       t.match(await catalog.findNeed(digestNamed('lone')), { times: 0, isPromised: true })
       const image = { repository: alpine, digest: digestNamed('image') }
       t.strictSame((await catalog.footprint([image])).digests, [])
-      t.strictSame(await catalog.evictImage({ ...image, reason: 'evicted', atMs: 50 }), {
+      t.strictSame(await catalog.evictImage({ ...image, reason: 'purged', atMs: 50 }), {
         hasLeft: true,
         leaves: [],
       })
@@ -385,4 +385,33 @@ export function spaceContract(t: Test, makeCatalog: MakeCatalog): void {
       t.strictSame(await leaving(catalog), ['config', 'image', 'later', 'lone', 'own'])
     },
   )
+
+  t.test('R613: nor does it leave its repository for room that nobody would have', async t => {
+    const catalog = await makeCatalog(t)
+    await pullTwo(catalog)
+    await catalog.recordManifest(
+      pullOf(manifestNamed('image', [layerEdge('own')]), { tag: latest }),
+    )
+    await catalog.markRebuilt(false)
+    await catalog.noteStock(false)
+    const platforms = [layerEdge('later', { kind: 'manifest' })]
+    await catalog.recordManifest(pullOf(manifestNamed('index', platforms)))
+    await catalog.recordManifest(pullOf(manifestNamed('later', [layerEdge('shared')])))
+    const cold = async () => named((await catalog.listColdest({ limit: 9 })).images)
+    t.strictSame(await cold(), ['later'])
+    const image = { repository: alpine, digest: digestNamed('image') }
+    const { byImage } = await catalog.footprint([image])
+    t.match(byImage, [{ digests: [], bytes: 0, repositories: [{ bytes: 0 }] }])
+    const unclear = { ...image, reason: 'evicted', atMs: 50 } as const
+    t.strictSame(await catalog.evictImage(unclear), { hasLeft: false, leaves: [] })
+    t.match(await catalog.findTag(alpine, latest), { digest: image.digest })
+    t.ok(await isMemberOf(catalog, alpine, digestNamed('own')))
+    await catalog.evictImage({ ...unclear, digest: digestNamed('later') })
+    t.strictSame(await leaving(catalog), ['index', 'later'], 'what came later does, as ever')
+
+    while (await catalog.noteStock(true));
+    t.strictSame(await cold(), ['image', 'other'])
+    t.match(await catalog.evictImage(unclear), { hasLeft: true })
+    t.strictSame(await leaving(catalog), ['image', 'index', 'later', 'own'])
+  })
 }

@@ -136,6 +136,42 @@ t.test('R610: also what an image lists that is pulled meanwhile, and leaves', as
   })
 })
 
+t.test(
+  'R613: what was cached before is not taken for room that nobody would have by it',
+  async t => {
+    const stub = await startStub(t)
+    const cached = ['a', 'b'].map(seed => makeImage({ seed, layers: [10, 20] }))
+    cached.forEach((each, at) => stub.addImage(`library/app${at}`, 'v1', each))
+    const upstreams = { 'docker.io': { url: stub.url, prefetch: false } }
+    const isOffline = { 'docker.io': { url: stub.url, prefetch: false, offline: true } }
+    const pullAll = async (edge: TestEdge) => {
+      for (const [at, { config, layers }] of cached.entries()) {
+        const path = `/v2/docker.io/library/app${at}`
+        t.equal((await edge.get(`${path}/manifests/v1`)).status, 200)
+        for (const { digest } of [config, ...layers])
+          t.equal((await edge.get(`${path}/blobs/${digest}`)).status, 200)
+      }
+    }
+    await lose(t, {
+      upstreams,
+      before: pullAll,
+      meanwhile: async edge => {
+        await pullAll(edge)
+        await edge.reloaded(upstreams, { storage: { maxsize: '1MiB', lowwater: '1%' } })
+        await edge.settle(edge.untilLogged('there is no room, and nothing that may leave for it'))
+        const socket = ['--socket', edge.socket]
+        for (const how of [['--dry-run'], []])
+          t.match(await edge.settle(runCli(['evict', ...how, ...socket])), {
+            exitCode: 0,
+            stdout: /pushed manifest that is lost/,
+          })
+        await edge.reloaded(isOffline, {})
+        await pullAll(edge)
+      },
+    })
+  },
+)
+
 t.test('R610: also what another pushed image lists, which is deleted meanwhile', async t => {
   await lose(t, {
     before: edge => push(t, edge, 'localhost/other', sharing),

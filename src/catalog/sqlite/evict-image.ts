@@ -32,8 +32,14 @@ const IS_UNHELD = (contentClass: ContentClass) =>
   AND NOT EXISTS (SELECT 1 FROM tag t WHERE t.content = m.content AND t.repository = m.repository AND t.local = 1)
   AND ${UNPROMISED_THERE}`
 
-/** And nor does another. That it is loose by its leaving is another question. */
-export const IS_EVICTABLE = IS_UNHELD('cached')
+/** Nor does another, so it may be purged. */
+const IS_PURGEABLE = IS_UNHELD('cached')
+
+/**
+ * And its file may leave, unless somebody else needs it: by what is unclear nothing would become
+ * free, however much of it left, and whoever pulls it would find nothing.
+ */
+export const IS_EVICTABLE = `${IS_PURGEABLE} AND c.unclear = 0`
 
 /**
  * Manifests that an index lists, and that are here and were given to its repository: it leaves
@@ -93,11 +99,12 @@ export function imageEviction(database: Database, { ids, leaving, ghosts }: Evic
       takeOut(id, content, leave.spared)
       return { hasLeft: true, leaves }
     }
+    const mayLeave = isPurged ? sql.isPurgeable : sql.isEvictable
     let hasLeft = false
     const images = [content]
     for (const image of images) {
       const indexes = sql.listIndexes.all(id, image) as number[]
-      if (sql.isEvictable.get(id, image) === undefined) continue
+      if (mayLeave.get(id, image) === undefined) continue
       const needed = sql.needed.all(image) as number[]
       takeOut(id, image, leave.spared)
       hasLeft = true
@@ -146,6 +153,9 @@ function prepareEviction(database: Database) {
   const row = (sql: string) => database.prepare(sql)
   return {
     ...prepareImages(database),
+    isPurgeable: row(
+      `SELECT 1 ${MEMBERS} WHERE m.repository = ? AND m.content = ? AND ${IS_PURGEABLE}`,
+    ),
     isForOthers: row(
       `SELECT 1 ${MEMBERS} WHERE m.repository = ? AND m.content = ? AND ${IS_UNHELD('kept')} AND ${FOR_OTHERS}`,
     ),

@@ -27,7 +27,7 @@ export async function evictDown(
 
 function whyNoMore(bytes: number, { count, freedBytes }: JobResult): string | undefined {
   if (bytes > freedBytes)
-    return 'more is taken than storage.lowwater says: what is left is kept, pinned, in use or within the floor of a quota'
+    return 'more is taken than storage.lowwater says: what is left is kept, pinned, in use, within the floor of a quota, or perhaps of a pushed manifest that is lost'
   if (count > 0) return undefined
   return 'no more is taken than storage.lowwater says, and no ceiling of a quota is passed'
 }

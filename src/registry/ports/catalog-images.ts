@@ -118,7 +118,7 @@ export interface ImageReads {
   }): Promise<ColdPage>
   /**
    * What would leave if these were evicted, one after the other; a digest, if what nothing needs is
-   * let go. `after`: once others have been
+   * let go. MUST be what `evictImage` does of what is `evicted`. `after`: once others have been
    * before, and nothing was asked yet after what came after them. `spared`: as of each `Eviction`.
    */
   footprint(
@@ -155,8 +155,9 @@ export interface ImageWrites {
    * A cached image leaves its repository: its membership, the tags there that point to it,
    * pointers to it as `previous`, and memberships of what nothing else there lists; with it what is
    * loose by that leaves as by `letGo`. No effect on what is held or kept, what a local tag points
-   * to, and what was leased or promised there. `purged`: what is kept for others alone leaves its
-   * repository, too, and no bytes by it. MUST resolve to what was done, whatever `footprint` said.
+   * to, what was leased or promised there, and what is unclear: nothing would become free by it.
+   * `purged`: what is unclear, or kept for others alone, leaves its repository, and no bytes by
+   * it. MUST resolve to what was done, whatever `footprint` said.
    */
   evictImage(eviction: Eviction): Promise<Evicted>
   /**

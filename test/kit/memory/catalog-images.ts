@@ -205,10 +205,12 @@ export class MemoryImages {
       this.#takeOut(state, digest, spared)
       return { hasLeft: true, leaves }
     }
+    const mayLeave = (image: Digest) =>
+      reason === 'purged' ? this.#isPurgeable(state, image) : this.#isEvictable(state, image)
     let hasLeft = false
     const images = [digest]
     for (const image of images) {
-      if (!this.#isEvictable(state, image)) continue
+      if (!mayLeave(image)) continue
       const indexes = [...state.usage.keys()].filter(index => this.#listsManifest(index, image))
       const needed = this.#all.needs(image)
       this.#takeOut(state, image, spared)
@@ -337,6 +339,10 @@ export class MemoryImages {
   }
 
   #isEvictable(state: RepositoryState, digest: Digest): boolean {
+    return !this.#all.unclear.has(digest) && this.#isPurgeable(state, digest)
+  }
+
+  #isPurgeable(state: RepositoryState, digest: Digest): boolean {
     if (this.#all.contents.get(digest)?.contentClass !== 'cached') return false
     return this.#isUnheld(state, digest)
   }
