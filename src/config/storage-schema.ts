@@ -40,7 +40,7 @@ export const COLLECTION_KEYS = {
   delay: value(DURATION, {
     as: 'delayMs',
     description:
-      'For how long nothing may need content before it is taken away; and for how long what a client that may push was told is here stays for its push. Time in which the server was off, or by which its clock was put ahead, does not count.',
+      'For how long nothing may need content before it is taken away; and for how long what a client that may push was told is here stays for its push. Time in which the server was off, or by which its clock was put ahead, does not count where it is a minute or more.',
     default: '1h',
     atLeast: SHORTEST_GRACE_MS,
     reload: true,

@@ -60,7 +60,7 @@ async function adopting(
   try {
     const report = await adopt(compared === 'all found')
     const hint =
-      'one of these files may be of what is lost: none leaves before that is found, or deleted by its digest, and this edge was started again'
+      'one of these files may be of what is lost, and none leaves before that is found: push it again or bring its file back, and start again; "Backup and restore" in docs/operations.md says how to give up what is lost for good'
     const told = compared === 'some lost' && report.files > 0 ? { ...report, hint } : { ...report }
     logger[report.files > 0 ? 'warn' : 'debug'](told, 'files without rows were adopted')
     return true
