@@ -7,6 +7,7 @@ import {
   MEMORY_OF_READERS,
   SWINGS,
   TURNS_BESIDE_CLIENTS,
+  CORES_SHARED_WITH_THE_WRITER,
 } from './reasons.ts'
 import { FOUR_FILLS } from '../rows/event-loop.ts'
 import { MIXED } from '../rows/mixed.ts'
@@ -103,6 +104,7 @@ export const STEADY_GOALS: readonly Target[] = [
       measure: 'toIdle',
       what: 'p99 of a hot pull during eviction of 1 %, × idle:',
       limit: { atMost: 2 },
+      why: CORES_SHARED_WITH_THE_WRITER,
     },
     2,
   ),
