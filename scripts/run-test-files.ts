@@ -11,6 +11,8 @@ export interface Total {
   readonly failed: number
   /** With what is marked as to be done. */
   readonly skipped: number
+  /** Of files that came to their end, with what they started; 0 where the kernel does not tell. */
+  readonly processorMs: number
 }
 
 export interface RunOptions {
@@ -70,31 +72,35 @@ export function sumOf(totals: readonly Total[]): Total {
     passed: sum(({ passed }) => passed),
     failed: sum(({ failed }) => failed),
     skipped: sum(({ skipped }) => skipped),
+    processorMs: sum(({ processorMs }) => processorMs),
   }
 }
 
 async function runFile(file: string, number: number, options: RunOptions): Promise<Total> {
   const startedMs = performance.now()
-  const { lines, end } = await outputOf(file, options)
+  const { lines, processorMs, end } = await outputOf(file, options)
   const counted = countOf(lines)
   const why = whyFailed(counted, end)
   // What ended otherwise than it should has failed, whatever it counted.
   const unsaid = why !== undefined && counted.failed === 0 ? 1 : 0
   const tookMs = Math.round(performance.now() - startedMs)
-  const verdict = `${why === undefined ? 'ok' : 'not ok'} ${number} - ${file} # time=${tookMs}ms`
+  const verdict = `${why === undefined ? 'ok' : 'not ok'} ${number} - ${file} # time=${tookMs}ms processors=${processorMs}ms`
   const inner = lines.map(line => (line === '' ? '' : `    ${line}`))
   const reason = unsaid === 0 ? [] : [`    not ok - ${why}`]
   options.ended({
     all: [`# Subtest: ${file}`, ...inner, ...reason, verdict],
     shown: [...inner.filter(createFilter()), ...reason, verdict],
   })
-  return { ...counted, failed: counted.failed + unsaid }
+  return { ...counted, failed: counted.failed + unsaid, processorMs }
 }
+
+/** What test-file.mjs says at its end. */
+const PROCESSOR_TIME = /^# processor time=(\d+)ms$/
 
 function outputOf(
   file: string,
   { directory, env, timeoutSeconds }: RunOptions,
-): Promise<{ lines: string[]; end: string }> {
+): Promise<{ lines: string[]; processorMs: number; end: string }> {
   const child = spawn(process.execPath, [ONE_FILE, file], {
     cwd: directory,
     env: {
@@ -108,11 +114,16 @@ function outputOf(
   })
   const deaf = setTimeout(() => child.kill('SIGKILL'), timeoutSeconds * DEAF_FACTOR * 1_000)
   const lines: string[] = []
-  createInterface({ input: child.stdout }).on('line', line => lines.push(line))
+  let processorMs = 0
+  createInterface({ input: child.stdout }).on('line', line => {
+    const said = PROCESSOR_TIME.exec(line)?.[1]
+    if (said === undefined) lines.push(line)
+    else processorMs = Number(said)
+  })
   return new Promise(resolve => {
     const over = (end: string) => {
       clearTimeout(deaf)
-      resolve({ lines, end })
+      resolve({ lines, processorMs, end })
     }
     child.on('error', error => over(error.message))
     child.on('close', (code, signal) => over(signal ?? `exit code ${code}`))
@@ -122,7 +133,9 @@ function outputOf(
 const SOUND = 'exit code 0'
 
 /** `isTold` is false where the file said no sum. */
-function countOf(lines: readonly string[]): Total & { readonly isTold: boolean } {
+function countOf(
+  lines: readonly string[],
+): Omit<Total, 'processorMs'> & { readonly isTold: boolean } {
   const sum = lines.findLast(line => line.startsWith('# { total: ')) ?? ''
   const count = (what: string) => Number(new RegExp(`${what}: (\\d+)`).exec(sum)?.[1] ?? 0)
   return {

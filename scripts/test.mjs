@@ -122,7 +122,7 @@ function hasRoom(directory) {
 /**
  * Keeps all that the files print in .tap/, and shows one line for each file and whatever failed.
  */
-function runSuite(name) {
+async function runSuite(name) {
   const { files, first = [], env, inMemory, ...how } = SUITES[name]
   const kept = join(root, '.tap', `${name}.tap`)
   mkdirSync(dirname(kept), { recursive: true })
@@ -134,7 +134,8 @@ function runSuite(name) {
     .sort((a, b) => rank(a) - rank(b))
   if (chosen.length === 0) throw new Error(`suite ${name} has no files`)
   process.env.TMPDIR = inMemory && hasRoom(MEMORY) ? temporary(MEMORY) : DISK
-  return runTestFiles(chosen, {
+  const startedMs = performance.now()
+  const total = await runTestFiles(chosen, {
     directory: root,
     // What the first files compiled, the others and all threads that they start find.
     env: { ...env, NODE_COMPILE_CACHE: compiled },
@@ -144,6 +145,10 @@ function runSuite(name) {
       console.log(shown.join('\n'))
     },
   })
+  const seconds = ms => `${Math.round(ms / 1_000)} s`
+  const tookMs = performance.now() - startedMs
+  console.log(`# ${name}: ${seconds(tookMs)}, ${seconds(total.processorMs)} of processors`)
+  return total
 }
 
 const { values, positionals: names } = parseArgs({

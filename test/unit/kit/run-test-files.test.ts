@@ -7,7 +7,8 @@ import t from 'tap'
 import { runTestFiles, type Total } from '../../../scripts/run-test-files.ts'
 
 interface Ran {
-  readonly total: Total
+  readonly total: Omit<Total, 'processorMs'>
+  readonly processorMs: number
   readonly shown: readonly string[]
   readonly all: readonly string[]
 }
@@ -31,7 +32,7 @@ async function run(
     await writeFile(join(directory, name), text.replaceAll('print(', 'console.log('))
   const shown: string[] = []
   const all: string[] = []
-  const total = await runTestFiles(Object.keys(programs), {
+  const { processorMs, ...total } = await runTestFiles(Object.keys(programs), {
     directory,
     env: { GIVEN: 'given' },
     atOnce,
@@ -42,7 +43,7 @@ async function run(
       all.push(...lines.all)
     },
   })
-  return { total, shown, all }
+  return { total, processorMs, shown, all }
 }
 
 /** The directive of TAP, in two parts: who searches this tree for open work shall not find it. */
@@ -88,6 +89,17 @@ t.test('a file that hears nothing any more is ended', async t => {
   const { total, shown } = await run(t, { 'a.mjs': 'for (;;);' }, { timeoutSeconds: 1 / 2 })
   t.same(total, { passed: 0, failed: 1, skipped: 0 })
   t.match(shown, [/SIGKILL/, /^not ok 1 - a.mjs$/])
+})
+
+t.test('the processor time of a file is told, with that of what it started', async t => {
+  const busyMs = 200
+  const busy = `while (process.cpuUsage().user < ${busyMs * 1_000});`
+  const text = `import { execFileSync } from 'node:child_process'
+    execFileSync(process.execPath, ['-e', ${JSON.stringify(busy)}])
+    ${GOOD}`
+  const { processorMs, shown } = await run(t, { 'a.mjs': text, 'b.mjs': GOOD })
+  if (process.platform === 'linux') t.ok(processorMs >= busyMs, `${processorMs} ms`)
+  t.same(shown, ['ok 1 - a.mjs', 'ok 2 - b.mjs'], 'beside its time')
 })
 
 t.test('side by side, the lines of two files do not mix', async t => {
