@@ -27,7 +27,7 @@ export interface Passed {
 export interface Hold {
   /** Resolves when the bytes before the barrier were handed on and no more are coming. */
   readonly reached: Promise<void>
-  /** Resolves when the edge has given up the request that is held. */
+  /** Resolves when the edge has given up all requests that are held. */
   readonly gone: Promise<void>
   release(): void
 }
@@ -39,7 +39,8 @@ export interface Gate {
   passed(): readonly Passed[]
   forget(): void
   /**
-   * Stops the body of the next GET of this blob after `afterBytes`, until released. One hold per
+   * Lets so many more bytes of this blob pass and then none until released, whether the edge asks
+   * for it by one GET or in parts: that depends on how quick it found the upstream. One hold per
    * digest.
    */
   hold(digest: string, afterBytes: number): Hold
@@ -50,11 +51,14 @@ export interface Gate {
   open(): Promise<void>
 }
 
+const EDGE_LEFT = 'the edge went away'
+
+/** What all GETs of a held blob wait at. */
 interface Barrier extends Hold {
-  readonly afterBytes: number
-  readonly released: Promise<void>
-  arrive(): void
-  leave(): void
+  /** Of what may still pass before it is released, takes as much as there is of `bytes`. */
+  take(bytes: number): number
+  /** A GET is held; resolves when it may go on. `response`: the edge gives it up by closing it. */
+  wait(response: ServerResponse): Promise<void>
 }
 
 /** Starts a gate in front of `upstreamUrl` on a port of the kernel's choice. */
@@ -120,21 +124,7 @@ export async function openGate(upstreamUrl: () => string): Promise<Gate> {
       passed = []
     },
     hold(digest, afterBytes) {
-      const reached = Promise.withResolvers<void>()
-      const gone = Promise.withResolvers<void>()
-      const released = Promise.withResolvers<void>()
-      const barrier: Barrier = {
-        afterBytes,
-        reached: reached.promise,
-        gone: gone.promise,
-        leave: gone.resolve,
-        released: released.promise,
-        arrive: reached.resolve,
-        release() {
-          barriers.delete(digest)
-          released.resolve()
-        },
-      }
+      const barrier = createBarrier(afterBytes, () => barriers.delete(digest))
       barriers.set(digest, barrier)
       return barrier
     },
@@ -160,32 +150,55 @@ export function blobBytes(passed: readonly Passed[], digest?: string): number {
     .reduce((sum, { bodyBytes }) => sum + bodyBytes, 0)
 }
 
+function createBarrier(afterBytes: number, released: () => void): Barrier {
+  const reached = Promise.withResolvers<void>()
+  const gone = Promise.withResolvers<void>()
+  const open = Promise.withResolvers<void>()
+  const held = new Set<ServerResponse>()
+  let leftBytes = afterBytes
+  return {
+    reached: reached.promise,
+    gone: gone.promise,
+    take(bytes) {
+      const taken = Math.min(bytes, leftBytes)
+      leftBytes -= taken
+      return taken
+    },
+    async wait(response) {
+      if (response.destroyed) throw new Error(EDGE_LEFT)
+      held.add(response)
+      response.once('close', () => {
+        held.delete(response)
+        if (held.size === 0) gone.resolve()
+      })
+      reached.resolve()
+      await open.promise
+    },
+    release() {
+      leftBytes = Number.POSITIVE_INFINITY
+      released()
+      open.resolve()
+    },
+  }
+}
+
 async function passBody(
   answer: IncomingMessage,
   response: ServerResponse,
   { note, barrier }: { note: Passed; barrier: Barrier | undefined },
 ): Promise<void> {
-  // Undefined once the body is past it.
-  let ahead = barrier
   for await (const chunk of answer as AsyncIterable<Buffer>) {
-    if (ahead === undefined || note.bodyBytes + chunk.length <= ahead.afterBytes) {
-      await write(response, chunk, note)
-      continue
-    }
-    const { afterBytes, arrive, leave, released } = ahead
-    ahead = undefined
-    const before = chunk.subarray(0, afterBytes - note.bodyBytes)
-    if (before.length > 0) await write(response, before, note)
-    arrive()
-    response.once('close', leave)
-    await released
-    await write(response, chunk.subarray(before.length), note)
+    const taken = barrier?.take(chunk.length) ?? chunk.length
+    if (taken > 0) await write(response, chunk.subarray(0, taken), note)
+    if (barrier === undefined || taken === chunk.length) continue
+    await barrier.wait(response)
+    await write(response, chunk.subarray(taken), note)
   }
   response.end()
 }
 
 async function write(response: ServerResponse, bytes: Buffer, note: Passed): Promise<void> {
-  if (response.destroyed) throw new Error('the edge went away')
+  if (response.destroyed) throw new Error(EDGE_LEFT)
   const room = response.write(bytes)
   note.bodyBytes += bytes.length
   if (!room) await roomOrEnd(response)
