@@ -2,7 +2,8 @@
 // count for an account at an address, which is what a guess is; for an address, where somebody
 // tries one account after the other; and for an account, where many addresses try it. Who knows the
 // password is not locked out by others: an account stays open to addresses that have not failed at
-// it, and an address to accounts that have logged in from there.
+// it, and an address to accounts that have logged in from there. Where one has, failures are at the
+// password that it has now: another one begins anew.
 import { LRUCache } from 'lru-cache'
 
 /** Who tries to log in, as far as failures count. */
@@ -11,6 +12,8 @@ export interface Whose {
   readonly account: string
   /** The address, or the network that one site has (access/network.ts). */
   readonly source: string
+  /** Stands for the password that the account has now, or nobody's; short. */
+  readonly guessed: string
 }
 
 /** `limit`: which of the three. */
@@ -63,30 +66,30 @@ export class FailedLogins {
   /** Undefined: it may be tried. */
   tooMany(whose: Whose): TooMany | undefined {
     const { account, source } = whose
-    const both = bothOf(whose)
-    const bothMs = this.#ofBoth.waitMs(both)
+    const guesses = this.#guessesBy(whose)
+    const bothMs = this.#ofBoth.waitMs(guesses)
     if (bothMs > 0) return { limit: 'account and address', waitMs: bothMs }
-    if (this.#places.has(both)) return undefined
+    if (this.#places.has(bothOf(whose))) return undefined
     const addressMs = this.#ofAddress.waitMs(source)
     if (addressMs > 0) return { limit: 'address', waitMs: addressMs }
     const accountMs = this.#ofAccount.waitMs(account)
-    const owedMs = this.#ofBoth.owedMs(both)
+    const owedMs = this.#ofBoth.owedMs(guesses)
     if (accountMs === 0 || owedMs === 0) return undefined
     return { limit: 'account', waitMs: Math.min(accountMs, owedMs) }
   }
 
   /** How far behind others it is to wait that have failed less. */
   rank(whose: Whose): number {
-    const both = bothOf(whose)
-    const own = this.#ofBoth.count(both)
-    return this.#places.has(both) ? own : own + this.#ofAddress.count(whose.source)
+    const own = this.#ofBoth.count(this.#guessesBy(whose))
+    const isKnown = this.#places.has(bothOf(whose))
+    return isKnown ? own : own + this.#ofAddress.count(whose.source)
   }
 
   /** One password was wrong, which was tried from each of these at once. */
   failed(all: readonly Whose[]): void {
     for (const account of new Set(all.map(whose => whose.account))) this.#ofAccount.add(account)
     for (const whose of all) {
-      this.#ofBoth.add(bothOf(whose))
+      this.#ofBoth.add(this.#guessesBy(whose))
       this.#ofAddress.add(whose.source)
     }
   }
@@ -99,6 +102,15 @@ export class FailedLogins {
   /** Was this the password by which the account last logged in from there? */
   isKnownThere(whose: Whose, mark: string): boolean {
     return this.#places.get(bothOf(whose)) === mark
+  }
+
+  /**
+   * At a known place those at the password of now: who knows a new one is not kept out by what was
+   * guessed before. Elsewhere nothing tells that there is a new one, or an account.
+   */
+  #guessesBy(whose: Whose): string {
+    const both = bothOf(whose)
+    return this.#places.has(both) ? `${both} ${whose.guessed}` : both
   }
 }
 

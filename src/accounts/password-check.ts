@@ -4,7 +4,7 @@
 // who has failed too often has none computed for a while.
 import { createHmac } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import type { Accounts, LoginAttempt, Verified } from '../access/accounts.ts'
+import type { LoginAttempt, Verified } from '../access/accounts.ts'
 import { COST_DEFAULT, type Entry } from '../access/htpasswd/parse.ts'
 import { siteOf } from '../access/network.ts'
 import type { Compare } from './bcrypt.ts'
@@ -59,7 +59,7 @@ interface Attempt extends Pick<LoginAttempt, 'name' | 'password'> {
   readonly found: PromiseWithResolvers<Verified>
 }
 
-export class PasswordCheck implements Pick<Accounts, 'verify'> {
+export class PasswordCheck {
   readonly #deps: PasswordCheckDeps
   readonly #failed: FailedLogins
   readonly #line: LoginLine<Attempt>
@@ -106,7 +106,8 @@ export class PasswordCheck implements Pick<Accounts, 'verify'> {
     const hash = this.#hashOf(name)
     const mark = this.#markOf(name, password, hash)
     if (this.#wrong.has(mark)) return REFUSED
-    const whose = { account: this.#hmacOf(name), source: siteOf(address) }
+    const guessed = this.#hmacOf(hash)
+    const whose = { account: this.#hmacOf(name), source: siteOf(address), guessed }
     if (this.#right.has(mark)) {
       // It is known here as well from now on, wherever it was computed for.
       this.#failed.succeeded([whose], mark)

@@ -107,7 +107,7 @@ t.test(
       t.same(await verify('alice', 's3cret'), ALICE, 'what was right there is known for a day')
     }
     opened.check.replace([entryOf('alice', 'new'), entryOf('bob', 'other')])
-    t.match(await verify('alice', 's3cret'), { kind: 'limited' }, 'but not after a change')
+    t.same(await verify('alice', 's3cret'), REFUSED, 'but not after a change')
     t.same(await verify('alice', 'new', THERE), ALICE)
   },
 )
@@ -187,3 +187,20 @@ t.test(
     await Promise.all([first, ...others])
   },
 )
+
+t.test('R529: a new password is let in at a known place, whatever was guessed there', async t => {
+  const opened = open()
+  const { check, verify } = opened
+  const { atOnce } = OF_ACCOUNT_AND_ADDRESS
+  t.same(await verify('alice', 's3cret'), ALICE)
+  t.same((await guess(opened, 'alice', { count: atOnce + 1 })).at(-1), 'limited')
+  const elsewhere = await guess(opened, 'alice', { count: atOnce + 1, from: THERE })
+  t.equal(elsewhere.at(-1), 'limited')
+  check.replace([entryOf('alice', 'n3w'), entryOf('bob', 'other')])
+  t.match(await verify('alice', 'n3w', THERE), { kind: 'limited' }, 'where it never was it waits')
+  t.same(await verify('alice', 's3cret'), REFUSED, 'the old one is a guess')
+  t.same(await verify('alice', 'n3w'), ALICE)
+  for (let at = 0; at < atOnce; at += 1) await verify('alice', `another ${at}`)
+  t.match(await verify('alice', 'one more'), { kind: 'limited' })
+  t.same(await verify('alice', 'n3w'), ALICE, 'it is known there by now')
+})
