@@ -1,7 +1,7 @@
 // The keys of `auth`: who may log in, and which names go together.
-import { whyNoName } from '../access/htpasswd/parse.ts'
 import { type Format, PATH } from './formats.ts'
 import { group, mapOf, optional, value, valuesOf } from './keys.ts'
+import { MEMBER } from './who.ts'
 
 /** Longer ones do not fit the line that a client shows. */
 const REALM_MAX_CHARACTERS = 100
@@ -16,18 +16,6 @@ const REALM: Format<string> = {
       return { kind: 'ok', value: text }
     const message = `must be 1 to ${REALM_MAX_CHARACTERS} letters, digits and other signs of ASCII, without " and \\`
     return { kind: 'fault', message }
-  },
-  format: text => text,
-}
-
-const ACCOUNT: Format<string> = {
-  name: 'name',
-  json: { type: 'string' },
-  parse({ text }) {
-    const wrong = whyNoName(text)
-    return wrong === undefined
-      ? { kind: 'ok', value: text }
-      : { kind: 'fault', message: `is no account: ${wrong}` }
   },
   format: text => text,
 }
@@ -49,12 +37,13 @@ export const AUTH = optional(
   group('Accounts. With them nobody gets anything without a login, but for what `access` allows.', {
     htpasswd: optional(group('Names and passwords from a file.', HTPASSWD_KEYS)),
     groups: mapOf(
-      valuesOf(ACCOUNT, {
-        description: 'The accounts of a group, which rules of `access` call `group:` and its name.',
+      valuesOf(MEMBER, {
+        description:
+          'The accounts and robots (`robot:ci`) of a group, which rules of `access` call `group:` and its name.',
         default: [],
         reload: true,
       }),
-      'Names of accounts that rules may mean together, by that of the group.',
+      'Names of accounts and robots that rules may mean together, by that of the group.',
       '<group>',
     ),
   }),

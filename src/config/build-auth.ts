@@ -8,6 +8,7 @@ import type { Judge } from './judge.ts'
 import type { Settings } from './schema.ts'
 import { Secret } from './secret.ts'
 import { closest } from './suggest.ts'
+import { isRobot } from './who.ts'
 
 const AT_PATH: Path = ['auth', 'htpasswd', 'path']
 
@@ -44,16 +45,16 @@ function judgeWire(judge: Judge, { addr, host, tls }: Settings['http']): void {
   if (tls !== undefined || host?.startsWith('https:') === true) return
   const message = isLoopback(addr)
     ? 'there is neither http.tls nor a public URL of https in http.host: behind a proxy set http.host, lest clients send passwords to their own machine or over plain HTTP'
-    : 'passwords come over plain HTTP, for anybody on the way to read: set http.tls'
+    : 'passwords come over plain HTTP, for anybody on the way to read: set http.tls, or http.host to the public URL of a proxy that speaks TLS, lest that send clients with their passwords to their own machine'
   judge.note(['auth'], { severity: 'warning', message })
 }
 
-/** Accounts come and go while the server runs, so that this is no fault. */
+/** Accounts come and go while the server runs, so that this is no fault; robots are its own. */
 function judgeGroups(judge: Judge, groups: AuthConfig['groups'], names: readonly string[]): void {
   const known = new Set(names)
   for (const [group, members] of Object.entries(groups))
     for (const [index, member] of members.entries()) {
-      if (known.has(member)) continue
+      if (known.has(member) || isRobot(member)) continue
       const suggestion = closest(member, names)
       const message = 'is no account in the file of auth.htpasswd'
       judge.note(['auth', 'groups', group, index], { severity: 'warning', message, suggestion })

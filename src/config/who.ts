@@ -8,8 +8,10 @@ import type { Parsed } from './units.ts'
 const NETWORK = /^net:/
 const GROUP = /^group:/
 const CERTIFICATE = /^cert:/
-/** As entrepot token takes them; no name of an account has a colon. */
-const ROBOT = /^robot:[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/
+/** No name of an account has a colon. */
+const ROBOT = 'robot:'
+/** As entrepot token takes them. */
+const ROBOT_NAME = /^robot:[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/
 const ROBOT_NAMES =
   'behind robot: stands the name of a robot: a-z, 0-9, dots, dashes and underscores'
 const WORDS = [
@@ -42,8 +44,7 @@ function readWho(text: string): Parsed<Who> {
   if (GROUP.test(text) && text !== 'group:')
     return ok({ kind: 'group', name: text.replace(GROUP, '') })
   if (CERTIFICATE.test(text)) return readCertificate(text.replace(CERTIFICATE, ''))
-  if (ROBOT.test(text)) return ok({ kind: 'account', name: text })
-  if (text.startsWith('robot:')) return { kind: 'fault', message: ROBOT_NAMES }
+  if (isRobot(text)) return readRobot(text)
   if (NETWORK.test(text)) return readNet(text.replace(NETWORK, ''))
   const network = readNetwork(text)
   if (network.kind !== 'none') {
@@ -59,6 +60,27 @@ function readWho(text: string): Parsed<Who> {
   const wrong = whyNoName(text)
   if (wrong === undefined) return ok({ kind: 'account', name: text })
   return { kind: 'fault', message: `${words}; ${wrong}` }
+}
+
+/** Is it meant for a robot, and no account of the file? */
+export function isRobot(text: string): boolean {
+  return text.startsWith(ROBOT)
+}
+
+function readRobot(text: string): Parsed<Who & { readonly name: string }> {
+  if (ROBOT_NAME.test(text)) return { kind: 'ok', value: { kind: 'account', name: text } }
+  return { kind: 'fault', message: ROBOT_NAMES }
+}
+
+/** Who can be in a group: an account, or a robot, by the name that rules call it. */
+function readMember(text: string): Parsed<string> {
+  if (isRobot(text)) {
+    const read = readRobot(text)
+    return read.kind === 'ok' ? { kind: 'ok', value: read.value.name } : read
+  }
+  const wrong = whyNoName(text)
+  if (wrong === undefined) return { kind: 'ok', value: text }
+  return { kind: 'fault', message: `is no account: ${wrong}` }
 }
 
 /** As it stands in a certificate; those with other characters are not taken from one. */
@@ -88,4 +110,11 @@ export const WHO: Format<Who> = {
   json: { type: 'string', examples: [...WORDS] },
   parse: ({ text }) => readWho(text),
   format: formatWho,
+}
+
+export const MEMBER: Format<string> = {
+  name: 'name',
+  json: { type: 'string', examples: ['alice', 'robot:ci'] },
+  parse: ({ text }) => readMember(text),
+  format: text => text,
 }

@@ -75,6 +75,18 @@ access:
   t.equal(told.length, 4)
 })
 
+t.test('R530: robots are in groups by the name that rules call them', async t => {
+  const groups = (members: string) =>
+    `${LOCAL}auth: { htpasswd: { path: /etc/ht }, groups: { ci: [${members}] } }\n`
+  t.same(complaints(groups('alice, "robot:build-7"'), { files }), [])
+  const { auth } = configOf(groups('"robot:build-7"'), { files })
+  t.same(auth?.groups, { ci: ['robot:build-7'] })
+  t.match(complaints(groups('"robot:Build 7"'), { files }), [
+    /error: auth\.groups\.ci\[0\]: behind robot: stands the name of a robot/,
+  ])
+  t.match(complaints(groups('"team:a"'), { files }), [/is no account: a name has no colon/])
+})
+
 t.test('R515: who is asked for a login is not everybody', async t => {
   const upstream = 'upstreams: { docker.io: { username: u, password: p } }\n'
   const open = 'auth: { htpasswd: { path: /etc/ht } }\n'
@@ -97,7 +109,7 @@ t.test(
   async t => {
     const open = 'auth: { htpasswd: { path: /etc/ht } }\n'
     t.match(complaints(open, { files }), [
-      /warning: auth: passwords come over plain HTTP.*http\.tls/,
+      /warning: auth: passwords come over plain HTTP.*http\.tls, or http\.host.*own machine/,
     ])
     t.same(complaints(`${open}http: { host: "https://edge.example.com" }`, { files }), [])
     t.same(complaints(AUTH, { files }), [])
