@@ -153,13 +153,24 @@ function describeSending(status: Sending): string {
 
 function describeCertificates({ certificates, nowMs }: Status): readonly string[][] {
   if (certificates === undefined) return []
-  const { expiresAtMs, isRefused } = certificates
-  const day = new Date(expiresAtMs).toISOString().slice(0, 10)
-  const leftMs = expiresAtMs - nowMs
-  const when = leftMs <= 0 ? `expired on ${day}` : `expires on ${day}, in ${aboutSpan(leftMs)}`
+  const { expiresAtMs, isRefused, authoritiesExpireAtMs } = certificates
   const faulty = '; its files have changed and are faulty: "entrepot check" says how'
-  return [['certificate', `${when}${isRefused ? faulty : ''}`]]
+  const own = ['certificate', `${describeExpiry(expiresAtMs, nowMs)}${isRefused ? faulty : ''}`]
+  if (authoritiesExpireAtMs === undefined) return [own]
+  const authorities = `the first that signs for clients ${describeExpiry(authoritiesExpireAtMs, nowMs)}`
+  return [own, ['authorities', authorities]]
 }
+
+function describeExpiry(atMs: number, nowMs: number): string {
+  const day = new Date(atMs).toISOString().slice(0, 10)
+  const leftMs = atMs - nowMs
+  if (leftMs <= 0) return `expired on ${day}: renew it`
+  const soon = leftMs < EXPIRES_SOON_MS ? ': renew it' : ''
+  return `expires on ${day}, in ${aboutSpan(leftMs)}${soon}`
+}
+
+/** As `check` warns of it. */
+const EXPIRES_SOON_MS = 14 * 86_400_000
 
 function describeThreads({ threads: { configured, listening, deaths } }: Status): string {
   const died = deaths === 0 ? 'none died' : `${deaths} died; the log has why`

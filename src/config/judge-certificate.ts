@@ -129,6 +129,12 @@ export function judgeAuthorities(
   return findings
 }
 
+/** Of texts that were judged good: when the first of their certificates expires. Wall clock. */
+export function firstExpiryOf(texts: readonly string[]): number {
+  const all = texts.flatMap(text => text.match(CERTIFICATE) ?? [])
+  return Math.min(...all.map(pem => new X509Certificate(pem).validToDate.getTime()))
+}
+
 function readKey({ path, text }: PairFile, note: Note): KeyObject | undefined {
   if (text === undefined) return undefined
   const fault = (message: string) => note({ at: 'key', message })

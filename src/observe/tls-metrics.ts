@@ -14,6 +14,12 @@ export const TLS_METRICS = {
     help: 'When the first of the certificates that clients are shown expires, in seconds since 1970; 0 without TLS.',
     labels: {},
   },
+  tlsAuthorityExpires: {
+    name: 'entrepot_tls_client_authority_expires_seconds',
+    type: 'gauge',
+    help: 'When the first of the authorities of http.tls.clientcas expires, from when what it signed is refused, in seconds since 1970; 0 without any.',
+    labels: {},
+  },
   tlsCertificateFaulty: {
     name: 'entrepot_tls_certificate_faulty',
     type: 'gauge',

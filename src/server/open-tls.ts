@@ -3,13 +3,14 @@
 // which change for as long as the process runs. A part of the composition root.
 import { randomBytes } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
-import type { CertifiedKey, Config, TlsConfig } from '../config/config.ts'
-import { judgeAuthorities, judgePair } from '../config/judge-certificate.ts'
+import type { CertifiedKey, ClientCertificatesConfig, Config, TlsConfig } from '../config/config.ts'
+import { firstExpiryOf, judgeAuthorities, judgePair } from '../config/judge-certificate.ts'
 import { whyUnreadable } from '../config/local-file.ts'
 import { type FilesFault, type Judged, WatchedFiles } from '../config/watched-files.ts'
 import { rotateTicketKeys, TICKET_KEYS_BYTES, type TlsOptions } from '../http/tls/tls.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
+import type { CertificatesNow } from '../registry/operator/operator-deps.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 
 export interface OpenTlsDeps {
@@ -67,8 +68,13 @@ export class OpenTls {
   }
 
   /** For `status`. */
-  get certificates(): { readonly expiresAtMs: number; readonly isRefused: boolean } {
-    return { expiresAtMs: expiryOf(this.#tls.certificates), isRefused: this.#files.isRefused }
+  get certificates(): CertificatesNow {
+    const { certificates, clients } = this.#tls
+    return {
+      expiresAtMs: expiryOf(certificates),
+      isRefused: this.#files.isRefused,
+      ...(clients && { authoritiesExpireAtMs: authoritiesExpiryOf(clients) }),
+    }
   }
 
   /**
@@ -99,7 +105,10 @@ export class OpenTls {
     if (!isDeepStrictEqual(tls.clients, this.#tls.clients))
       this.#ticketKeys = randomBytes(TICKET_KEYS_BYTES)
     this.#tls = tls
-    this.#deps.metrics.set('tlsCertificateExpires', {}, expiryOf(tls.certificates) / 1000)
+    const { metrics } = this.#deps
+    metrics.set('tlsCertificateExpires', {}, expiryOf(tls.certificates) / 1000)
+    const authoritiesMs = tls.clients === undefined ? 0 : authoritiesExpiryOf(tls.clients)
+    metrics.set('tlsAuthorityExpires', {}, authoritiesMs / 1000)
   }
 
   #seal(keys: Buffer): void {
@@ -162,6 +171,10 @@ const RENEWED = 'other certificates are in force'
 
 function expiryOf(certificates: Pairs): number {
   return Math.min(...certificates.map(({ expiresAtMs }) => expiresAtMs))
+}
+
+function authoritiesExpiryOf({ authorities }: ClientCertificatesConfig): number {
+  return firstExpiryOf(authorities.map(({ text }) => text))
 }
 
 function describe(why: FilesFault<string>): string {

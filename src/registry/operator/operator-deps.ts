@@ -79,6 +79,8 @@ export interface CertificatesNow {
   readonly expiresAtMs: number
   /** Their files have changed and are faulty: those of before are shown. */
   readonly isRefused: boolean
+  /** The first of those that sign for clients; absent: there are none. */
+  readonly authoritiesExpireAtMs?: number
 }
 
 export interface Traffic {
