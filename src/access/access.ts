@@ -1,7 +1,6 @@
 // Who may do what, asked before any look-up that could reveal whether something exists (appendix of
-// error precedence: 403 before 404). Rules say it (rulebook.ts); where there are none everybody but
-// web pages may pull and list, and programs of this machine may push and delete (local-access.ts).
-// Accounts come in behind this one interface.
+// error precedence: 403 before 404). Rules say it (rulebook.ts), or what holds where there are none
+// (decide-without-rules.ts). Accounts come in behind this one interface.
 import type { Repository, RepositoryKey, Tag } from '../oci/reference.ts'
 import type { Login } from './accounts.ts'
 import type { Revision } from './revision.ts'

@@ -1,16 +1,13 @@
 // Access as every thread decides it. Web pages get nothing. Where there are accounts, credentials
 // are somebody's or refused; where there are none they are refused where a login would try them,
-// lest they be taken for good. What is left is the operator's rules to say (rulebook.ts). Without
-// any, who has an account may do everything; where there are no accounts everybody may pull and
-// list, and pushes and deletes are for programs of this machine (local-program.ts), unless that is
-// off.
+// lest they be taken for good. What is left is the operator's rules to say (rulebook.ts), or what
+// holds without any (decide-without-rules.ts).
 import { type Repository, type RepositoryKey, repositoryKey } from '../oci/reference.ts'
 import type {
   Access,
   AccessRequest,
   Decision,
   NamesForCaller,
-  Owner,
   Principal,
   PublicNames,
   Refusal,
@@ -19,22 +16,16 @@ import type { AccountsSettings, Login } from './accounts.ts'
 import { askForLogin, whyUnidentified } from './challenge.ts'
 import { isOneOf, refuseAtTheDoor } from './door.ts'
 import { hasCredentials } from './marks.ts'
-import { mayCallFromHere, whyNoLocalProgram, whyNotOwner } from './local-program.ts'
-import { LOCAL_PUSH_OFF } from './local-push.ts'
-import type { AccessRule } from './rule.ts'
 import { asMet, decideByRules } from './decide-by-rules.ts'
+import { decideNowWithoutRules, decideWithoutRules, type Unruled } from './decide-without-rules.ts'
+import { mayCallFromHere } from './local-program.ts'
+import { Locals, type LocalSettings } from './locals.ts'
+import type { AccessRule } from './rule.ts'
 import { Revision } from './revision.ts'
 import { type Caller, type Party, Rulebook } from './rulebook.ts'
 
 /** Values, so that each thread can be given them. */
-export interface AccessSettings {
-  /** The user that this server runs as; undefined where systems have no such numbers. */
-  readonly serverUid: number | undefined
-  /**
-   * Why no program of this machine may write, by `http.localpush` or by what it goes by when it is
-   * not set; undefined: they may.
-   */
-  readonly localPushOff: keyof typeof LOCAL_PUSH_OFF | undefined
+export interface AccessSettings extends LocalSettings {
   /**
    * Host names, with or without a port, in lower case, by which this registry may be called beside
    * loopback names. Undefined: by any.
@@ -69,16 +60,17 @@ type About = 'ping' | Parameters<Access['meet']>[1]
 class LocalAccess implements Access {
   readonly revision: Access['revision']
   readonly #settings: () => AccessSettings
+  readonly #locals: Locals
   readonly #bookOf = createBookOf()
 
   constructor(settings: () => AccessSettings, revision: Access['revision']) {
     this.#settings = settings
+    this.#locals = new Locals(settings)
     this.revision = revision
   }
 
   namesFor(principal: Principal): NamesForCaller {
-    const { owner } = principal
-    const isHere = owner !== undefined && mayCallFromHere(principal) && !this.#whyNotByOwner(owner)
+    const isHere = this.#locals.callsFromHere(principal)
     return { ...(this.#settings().publicNames ?? NO_NAMES), isHere }
   }
 
@@ -122,10 +114,10 @@ class LocalAccess implements Access {
     const book = this.#book
     const decision =
       book === undefined
-        ? this.#decideWithoutRules(request)
+        ? decideWithoutRules(request, this.#unruled)
         : decideByRules(book, this.#callerOf(principal), request)
-    const isNobody = principal.login?.kind === 'anonymous' && principal.certificate.kind !== 'named'
-    const mayHelp = isNobody && !this.#asksNobody(principal)
+    // Also of who shows a certificate: somebody may want to log in by its machine.
+    const mayHelp = principal.login?.kind === 'anonymous' && !this.#asksNobody(principal)
     if (accounts === undefined || decision.kind === 'allowed' || !mayHelp) return decision
     return askForLogin(accounts, principal.login, 'by' in decision ? decision.by : undefined)
   }
@@ -140,7 +132,7 @@ class LocalAccess implements Access {
     // Credentials that have to be tried, or are nobody's.
     if (accounts && whyUnidentified(principal.login, accounts) !== undefined) return undefined
     const book = this.#book
-    if (book === undefined) return this.#decideNowWithoutRules(principal, action)
+    if (book === undefined) return decideNowWithoutRules(principal, action, this.#unruled)
     const party = book.partyOf(this.#callerOf(principal))
     return party?.judge({ key: repositoryKey(repository), action }).isAllowed
   }
@@ -170,26 +162,13 @@ class LocalAccess implements Access {
     return this.#bookOf(this.#settings())
   }
 
+  get #unruled(): Unruled {
+    return { accounts: this.#settings().accounts, locals: this.#locals }
+  }
+
   /** Programs of the machine have their rights for as long as there is no account. */
   get #isUnowned(): boolean {
     return this.#book === undefined && this.#settings().accounts?.isEmpty === true
-  }
-
-  /** Without a look at whom it belongs to. */
-  #whyNotBySigns(principal: Principal): string | undefined {
-    const { localPushOff } = this.#settings()
-    return localPushOff === undefined ? whyNoLocalProgram(principal) : LOCAL_PUSH_OFF[localPushOff]
-  }
-
-  /** For whom the signs speak already. */
-  #whyNotByOwner(owner: Owner): string | undefined {
-    return whyNotOwner(owner, this.#settings().serverUid)
-  }
-
-  /** Undefined before `meet`. */
-  #isLocal(principal: Principal): boolean | undefined {
-    if (this.#whyNotBySigns(principal) !== undefined) return false
-    return principal.owner && this.#whyNotByOwner(principal.owner) === undefined
   }
 
   #callerOf(principal: Principal): Caller {
@@ -198,7 +177,7 @@ class LocalAccess implements Access {
     const account = login?.kind === 'account' ? login.name : undefined
     const { certificate: shown } = principal
     const certificate = shown.kind === 'named' ? shown.names : undefined
-    return { address, account, certificate, isLocal: () => this.#isLocal(principal) }
+    return { address, account, certificate, isLocal: () => this.#locals.is(principal) }
   }
 
   #partyOf(principal: Principal): Party | undefined {
@@ -216,42 +195,16 @@ class LocalAccess implements Access {
   #needsOwner(principal: Principal, about: About): boolean {
     const isAsked = about === 'pull or push' || this.#isUnowned
     const isInRules = about !== 'ping' && this.#book?.isAboutLocals === true
-    if ((isAsked || isInRules) && this.#whyNotBySigns(principal) === undefined) return true
+    if ((isAsked || isInRules) && this.#locals.mayBe(principal)) return true
     const { accounts, publicNames } = this.#settings()
     return accounts !== undefined && publicNames?.url !== undefined && mayCallFromHere(principal)
   }
 
   /** Of a ping: may it be that who asks needs a login for anything? */
   #mayNeedLogin(principal: Principal): boolean {
-    if (this.#asksNobody(principal) || principal.certificate.kind === 'named') return false
-    if (this.#isUnowned && this.#isLocal(principal) === true) return false
+    if (this.#asksNobody(principal)) return false
+    if (this.#isUnowned && this.#locals.is(principal) === true) return false
     return this.#book?.isOpenToAll !== true
-  }
-
-  #decideWithoutRules({ principal, action }: AccessRequest): Decision {
-    const { accounts } = this.#settings()
-    if (accounts !== undefined) return this.#decideByLogin(principal, action)
-    if (action === 'pull' || action === 'list') return ALLOWED
-    const reason =
-      this.#whyNotBySigns(principal) ?? this.#whyNotByOwner(principal.owner ?? NOT_ASKED)
-    return reason === undefined
-      ? ALLOWED
-      : { kind: 'denied', reason: `${UNRULED[action]}: ${reason}` }
-  }
-
-  #decideByLogin(principal: Principal, action: AccessRequest['action']): Decision {
-    if (principal.login?.kind === 'account') return TO_SOME
-    const mayLocally = this.#isUnowned && this.#isLocal(principal) === true
-    if (mayLocally) return TO_SOME
-    if (action === 'pull') return { kind: 'hidden', by: NO_LOGIN }
-    return { kind: 'denied', reason: NO_LOGIN, by: NO_LOGIN }
-  }
-
-  #decideNowWithoutRules(principal: Principal, action: 'pull' | 'push'): boolean | undefined {
-    if (this.#settings().accounts === undefined)
-      return action === 'pull' || this.#isLocal(principal)
-    if (principal.login?.kind === 'account') return true
-    return this.#isUnowned ? this.#isLocal(principal) : false
   }
 }
 
@@ -287,14 +240,3 @@ const NO_NAMES: PublicNames = { url: undefined, hosts: [] }
 type Denied = Extract<Refusal, { kind: 'denied' }>
 
 const BY_THIS_NAME = 'by this name nobody needs to (http.anonymous)'
-const NO_LOGIN = 'only who has logged in gets anything here'
-const ALLOWED: Decision = { kind: 'allowed', anonymously: true }
-const TO_SOME: Decision = { kind: 'allowed', anonymously: false }
-
-/** Without `meet` nobody writes. */
-const NOT_ASKED: Owner = { kind: 'unknown', reason: 'it was not asked' }
-
-const UNRULED = {
-  push: 'until this registry has accounts it takes pushes only from programs on its own machine',
-  delete: 'until this registry has accounts it deletes only for programs on its own machine',
-} as const

@@ -3,13 +3,16 @@
 // Method: the whole edge in process on real files, with rules, and node's TLS as clients.
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import tap from 'tap'
 import { type CertificateOptions, makeAuthority, makeCertificate } from '../kit/certificate.ts'
+import { runCli } from '../kit/cli.ts'
 import { startTestEdge } from '../kit/edge.ts'
 
 const STATUS_LINE = /HTTP\/1\.1 (\d{3})[^]*?\r\n\r\n([^]*)/
+/** By htpasswd of Apache 2.4, of s3cret. */
+const HASH = '$2y$04$WQst/BQbtX9zClTqouFhUuE.tjD805IYHk3wUPmyxQZcCFIjbTCs2'
 const VERSIONS = ['TLSv1.2', 'TLSv1.3'] as const
 const NONE = { 'quay.io': { url: 'http://127.0.0.1:9' } }
 /** A name that is not here: 404 to who may pull it, and 403 to a push of nobody. */
@@ -60,8 +63,12 @@ async function open(t: Test, tls: Readonly<Record<string, unknown>> = {}) {
 /** Of a push that rules let `build-7` begin alone. */
 async function push(
   socket: TLSSocket,
+  login?: string,
 ): Promise<{ readonly status: string; readonly body: string }> {
-  socket.write(`POST ${PUSH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n`)
+  const shown =
+    login === undefined ? '' : `Authorization: Basic ${Buffer.from(login).toString('base64')}\r\n`
+  const head = `POST ${PUSH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n`
+  socket.write(`${head}${shown}\r\n`)
   const [piece] = (await once(socket, 'data')) as [Buffer]
   const [, status = '', body = ''] = STATUS_LINE.exec(piece.toString('latin1')) ?? []
   return { status, body }
@@ -211,4 +218,47 @@ tap.test('R545: authorities that come and go with a reload', async t => {
   t.equal((await pushOnce(dial, robot())).status, '403', 'no certificate is asked for')
   await edge.reloaded(NONE, config)
   t.equal((await pushOnce(dial, robot())).status, '202')
+})
+
+tap.test('R533: status and a metric tell when authorities of clients expire', async t => {
+  const { edge, clients, config } = await open(t)
+  const told = async () => {
+    const { stdout } = await runCli(['status', '--socket', edge.socket])
+    return /^authorities +(.*)$/m.exec(stdout)?.[1]
+  }
+  const metric = async () => {
+    const text = await (await fetch(`${edge.adminUrl}/metrics`)).text()
+    return Number(/^entrepot_tls_client_authority_expires_seconds (\d+)$/m.exec(text)?.[1])
+  }
+  t.match(await told(), /signs for clients expires on 2099-01-01, in about \d+ days$/)
+  t.equal(await metric(), Date.UTC(2099, 0, 1) / 1_000)
+  const soon = new Date(edge.clock.nowMs() + 9 * 86_400_000).toISOString().slice(0, 10)
+  writeFileSync(clients, authority.ca + makeAuthority({ validTo: soon }).ca)
+  await edge.reloaded(NONE, config)
+  t.match(await told(), new RegExp(`expires on ${soon}, in about \\d days: renew it$`))
+  const { clientcas: _, ...files } = config.http.tls
+  await edge.reloaded(NONE, { ...config, http: { ...config.http, tls: files } })
+  t.equal(await told(), undefined)
+  t.equal(await metric(), 0)
+})
+
+tap.test('R551: people log in by a machine that shows a certificate', async t => {
+  const { dial, edge, clients, config } = await open(t)
+  const path = join(dirname(clients), 'htpasswd')
+  writeFileSync(path, `alice:${HASH}\n`, { mode: 0o600 })
+  const alice = { who: 'alice', match: 'localhost/**', allow: ['pull', 'push'] }
+  const auth = { htpasswd: { path } }
+  await edge.reloaded(NONE, { ...config, auth, access: [...config.access.slice(0, 1), alice] })
+  const other = robot({ names: ['spiffe://site/laptop'] })
+  t.equal((await pushOnce(dial, robot())).status, '202')
+  for (const shown of [other, {}]) {
+    const socket = await dial(shown)
+    t.equal((await push(socket)).status, '401')
+    t.equal((await push(socket, 'alice:wrong')).status, '401')
+    t.equal((await push(socket, 'alice:s3cret')).status, '202')
+    socket.destroy()
+  }
+  const socket = await dial(robot())
+  t.match((await push(socket, 'alice:wrong')).status, '401', 'wrong credentials are nobody’s')
+  socket.destroy()
 })

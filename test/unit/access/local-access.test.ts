@@ -503,23 +503,33 @@ t.test('R519: by a name that asks nobody there is no challenge, whatever is show
     t.match(by.judgeCredentials(principal(named(host)), 'ping'), CHALLENGE, host)
 })
 
-t.test('R545: who shows a certificate is asked for no login, and is who rules say', async t => {
-  const accounts = { realm: 'R', groups: {}, isEmpty: false }
+t.test('R545, R551: who shows a certificate is who rules say, and may log in besides', async t => {
+  const accounts = ACCOUNTS
   const rules = [
     rule({ kind: 'certificate', name: 'build-7' }, ['pull']),
     rule({ kind: 'anonymous' }, []),
     rule({ kind: 'certificate', name: 'others' }, ['pull', 'push']),
+    rule({ kind: 'account', name: 'alice' }, ['pull', 'push']),
   ]
   const by = createLocalAccess(() => ({ ...RULES, rules, accounts }))
-  const shows = (certificate: Principal['certificate']) => principal({ ...STRANGER, certificate })
+  const shows = (certificate: Principal['certificate'], login?: Login) =>
+    principal({ ...STRANGER, certificate }, login)
   const pull = (who: Principal) =>
     by.decide({ principal: who, resource: repository, action: 'pull' }).kind
   const build = shows({ kind: 'named', names: ['other', 'build-7'] })
   t.equal(pull(build), 'allowed', 'by each name of the certificate')
   t.equal(by.decideNow(build, repository, 'pull'), true)
-  t.equal(by.judgeCredentials(build, 'ping'), undefined)
+  const byToken: Login = { kind: 'anonymous', byToken: true }
+  const named = { kind: 'named', names: ['build-7'] } as const
+  t.equal(pull(shows(named, byToken)), 'allowed', 'clients that are asked show such a token')
+  t.match(by.judgeCredentials(build, 'ping'), CHALLENGE, 'as everybody is')
+  t.equal(by.judgeCredentials(shows(named, byToken), 'ping'), undefined)
+  const push = (who: Principal) =>
+    by.decide({ principal: who, resource: repository, action: 'push' })
+  t.match(push(build), { kind: 'unauthorized', by: 'access[0]' }, 'a login may help')
   const unknown = shows({ kind: 'named', names: ['unknown'] })
-  t.equal(pull(unknown), 'hidden', 'a login would not help whoever is somebody')
+  t.equal(pull(unknown), 'unauthorized', 'also where no rule names it')
+  t.match(push(shows({ kind: 'named', names: ['unknown'] }, ALICE)), { kind: 'allowed' })
   t.equal(pull(shows({ kind: 'none' })), 'unauthorized')
   t.match(by.judgeCredentials(shows({ kind: 'none' }), 'ping'), { kind: 'unauthorized' })
 })

@@ -1,0 +1,59 @@
+// Which callers are programs of this machine (local-program.ts), where those are told from others
+// at all (local-push.ts).
+import type { Owner, Principal } from './access.ts'
+import { mayCallFromHere, whyNoLocalProgram, whyNotOwner } from './local-program.ts'
+import { LOCAL_PUSH_OFF } from './local-push.ts'
+
+export interface LocalSettings {
+  /** The user that this server runs as; undefined where systems have no such numbers. */
+  readonly serverUid: number | undefined
+  /**
+   * Why no program of this machine may write, by `http.localpush` or by what it goes by when it is
+   * not set; undefined: they may.
+   */
+  readonly localPushOff: keyof typeof LOCAL_PUSH_OFF | undefined
+}
+
+export class Locals {
+  readonly #settings: () => LocalSettings
+
+  /** `settings`: see createLocalAccess. */
+  constructor(settings: () => LocalSettings) {
+    this.#settings = settings
+  }
+
+  /** Would it be one, if it belonged to somebody whose programs are? */
+  mayBe(principal: Principal): boolean {
+    return this.#whyNotBySigns(principal) === undefined
+  }
+
+  /** Undefined: it was not found out yet whom it belongs to, and hangs on that. */
+  is(principal: Principal): boolean | undefined {
+    if (!this.mayBe(principal)) return false
+    return principal.owner && this.#whyNotByOwner(principal.owner) === undefined
+  }
+
+  /** For who is told; of whoever was met. Undefined: it is one. */
+  whyNot(principal: Principal): string | undefined {
+    return this.#whyNotBySigns(principal) ?? this.#whyNotByOwner(principal.owner ?? NOT_ASKED)
+  }
+
+  /** Does it call from here by a name of here, logged in or not, as far as that is known? */
+  callsFromHere(principal: Principal): boolean {
+    const { owner } = principal
+    return owner !== undefined && mayCallFromHere(principal) && !this.#whyNotByOwner(owner)
+  }
+
+  #whyNotBySigns(principal: Principal): string | undefined {
+    const { localPushOff } = this.#settings()
+    return localPushOff === undefined ? whyNoLocalProgram(principal) : LOCAL_PUSH_OFF[localPushOff]
+  }
+
+  /** For whom the signs speak already. */
+  #whyNotByOwner(owner: Owner): string | undefined {
+    return whyNotOwner(owner, this.#settings().serverUid)
+  }
+}
+
+/** Without `meet` nobody writes. */
+const NOT_ASKED: Owner = { kind: 'unknown', reason: 'it was not asked' }
