@@ -35,6 +35,8 @@ export interface WatchedFilesDeps<Value, Fault> {
  * which of them has begun.
  */
 export const LOOKED_EVERY_MS = 900
+/** Who changes them so often while they are read has them always half changed. */
+const TRIES_MAX = 10
 /** As for all files that keys name. */
 const LARGEST_FILE_BYTES = 4 * 2 ** 20
 
@@ -74,8 +76,10 @@ export class WatchedFiles<Value, Fault> {
   }
 
   /**
-   * One look; one at a time. `now`: whoever asks has written them, so that they are whole.
-   * @throws what `changed` throws: not everybody goes by it yet
+   * One look; one at a time. `now`: whoever asks has written them, so that they are whole, and what
+   * they hold is in force when this resolves, or was refused.
+   * @throws what `changed` throws: not everybody goes by it yet. By `now` also where they were
+   * others at each try
    */
   look(when: 'if they stand still' | 'now'): Promise<void> {
     const look = this.#looking.then(() => this.#look(when))
@@ -84,23 +88,36 @@ export class WatchedFiles<Value, Fault> {
   }
 
   async #look(when: 'if they stand still' | 'now'): Promise<void> {
+    if (when === 'if they stand still') {
+      const before = this.#seen
+      const mark = await markOf(this.#files)
+      this.#seen = mark
+      // The next look sees to those that change while they are read.
+      if (mark === before && mark !== this.#judged) await this.#read()
+      return
+    }
+    for (let time = 0; time < TRIES_MAX; time += 1) if (await this.#read()) return
+    const paths = this.#files.map(({ path }) => path)
+    throw new Error(`${paths.join(', ')}: changed each time while being read`)
+  }
+
+  /** @returns false: they have changed while they were read, or by a reload */
+  async #read(): Promise<boolean> {
     const files = this.#files
-    if (files.length === 0) return
+    if (files.length === 0) return true
     const mark = await markOf(files)
-    const isStill = mark === this.#seen
-    this.#seen = mark
-    if (mark === this.#judged || (when !== 'now' && !isStill)) return
     const texts = await Promise.all(files.map(({ path }) => textOf(path)))
     const after = await markOf(files)
     this.#seen = after
-    // They have changed while they were read, or by a reload: the next look sees to that.
-    if (after !== mark || files !== this.#files) return
+    if (after !== mark || files !== this.#files) return false
     const unread = texts.find(text => text.kind === 'unreadable')
-    if (unread !== undefined) return this.#refuse(mark, unread)
-    await this.#judge(
-      mark,
-      texts.map(text => (text.kind === 'text' ? text.text : '')),
-    )
+    if (unread !== undefined) this.#refuse(mark, unread)
+    else
+      await this.#judge(
+        mark,
+        texts.map(text => (text.kind === 'text' ? text.text : '')),
+      )
+    return true
   }
 
   async #judge(mark: string, texts: readonly string[]): Promise<void> {

@@ -2,6 +2,7 @@
 // however they were written; faulty ones are told once and change nothing. Method: the real file
 // system, and looks that the test takes itself; a file of accounts, and a pair that must agree.
 import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { type Entry, type LineFault, parseHtpasswd } from '../../../src/access/htpasswd/parse.ts'
@@ -114,6 +115,28 @@ t.test('R512: who has written it whole need not wait, and hears when all go by i
   await file.look('now')
   t.same(told, ['bob'])
   await file.look('now')
+  t.same(told, ['bob'])
+})
+
+t.test('R531: who has written it has it taken, though others write as well', async t => {
+  const { path, told, file } = open(t.testdir())
+  const look = file.look('now')
+  // Each read of it takes more steps than one of these, and there are more tries than of them.
+  for (let time = 1; time <= 12; time += 1) {
+    writeFileSync(path, lines('alice', 'x'.repeat(time)))
+    await stat(path)
+  }
+  await look
+  t.match(told.at(-1), /^alice,x+$/)
+})
+
+t.test('R531: who has written it has it taken, though a reload comes between', async t => {
+  const { path, told, file } = open(t.testdir())
+  writeFileSync(path, lines('bob'))
+  const look = file.look('now')
+  await Promise.resolve()
+  file.replace([{ path, text: lines('alice') }])
+  await look
   t.same(told, ['bob'])
 })
 
