@@ -25,9 +25,9 @@ export interface LoginAttempt {
   readonly address: string | undefined
 }
 
-/** Who a token says that somebody is, for at most so long. */
-export interface ShownToken {
-  readonly login: Login
+/** Who somebody is by what was shown, and for how long at most that may be gone by. */
+export interface FoundLogin<Found extends Login = Login> {
+  readonly login: Found
   readonly forMs: number
 }
 
@@ -58,9 +58,9 @@ export type IssuedToken =
  * No method rejects. What they say holds for the accounts that are in force when they resolve.
  */
 export interface Accounts {
-  verify(attempt: LoginAttempt): Promise<Verified>
+  verify(attempt: LoginAttempt): Promise<FoundLogin<Verified>>
   /** Of the edge's own. */
-  readToken(token: string): Promise<ShownToken>
+  readToken(token: string): Promise<FoundLogin>
   issueToken(request: TokenRequest): Promise<IssuedToken>
 }
 

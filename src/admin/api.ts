@@ -19,9 +19,15 @@ export interface ApiDeps {
    */
   readonly lookAtAccounts: () => Promise<LookedAtAccounts | undefined>
   /** See OpenAccounts. */
-  readonly endLogins: (account: string) => Promise<boolean>
+  readonly endLogins: (account: string) => Promise<EndedLogins>
   readonly robots: RobotsControl
   readonly logger: Logger
+}
+
+export type EndedLogins = 'ended' | 'no such account' | 'no accounts'
+
+export interface EndedLoginsAnswer {
+  readonly outcome: EndedLogins
 }
 
 export type RobotAnswer =
@@ -101,17 +107,13 @@ export function registerApi(
         return sendEvents(reply, signal => operator.purge(pattern, { kept, dryRun, signal }))
       })
       api.post('/accounts/look', async () => (await lookAtAccounts()) ?? {})
-      api.post('/accounts/logout', async request => ({
-        ended: await endLogins(required(request, 'name')),
-      }))
-      api.get('/robots', async () => robots.list())
-      api.post('/robots/issue', async request =>
-        robots.issue(required(request, 'name'), milliseconds(request, 'life')),
+      api.post(
+        '/accounts/logout',
+        async (request): Promise<EndedLoginsAnswer> => ({
+          outcome: await endLogins(required(request, 'name')),
+        }),
       )
-      api.post('/robots/rotate', async request =>
-        robots.rotate(required(request, 'name'), milliseconds(request, 'overlap')),
-      )
-      api.post('/robots/revoke', async request => robots.revoke(required(request, 'name')))
+      registerRobots(api, robots)
       api.get('/pins', async () => operator.pins.list())
       api.post('/pins/pin', async request => operator.pins.pin(required(request, 'pattern')))
       api.post('/pins/unpin', async request => operator.pins.unpin(required(request, 'pattern')))
@@ -130,6 +132,19 @@ function registerJobs(api: FastifyInstance, jobs: JobControl): void {
   api.post('/jobs/pause', async request => jobs.pause(required(request, 'name')))
   api.post('/jobs/resume', async request => jobs.resume(required(request, 'name')))
   api.post('/jobs/cancel', async request => jobs.cancel(required(request, 'name')))
+}
+
+function registerRobots(api: FastifyInstance, robots: RobotsControl): void {
+  api.get('/robots', async () => robots.list())
+  api.post('/robots/issue', async request => {
+    const lifeMs = milliseconds(request, 'life')
+    if (lifeMs > 0) return robots.issue(required(request, 'name'), lifeMs)
+    throw new RegistryError('NAME_INVALID', '?life=0 makes a secret that nobody can log in by')
+  })
+  api.post('/robots/rotate', async request =>
+    robots.rotate(required(request, 'name'), milliseconds(request, 'overlap')),
+  )
+  api.post('/robots/revoke', async request => robots.revoke(required(request, 'name')))
 }
 
 /** One JSON object per line, until the command goes away. */
@@ -202,11 +217,16 @@ function required(request: FastifyRequest, name: string): string {
   throw new RegistryError('NAME_INVALID', `this request needs ?${name}=`)
 }
 
+/** A hundred years: longer is for ever, and no calendar goes on without end. */
+export const ROBOT_TIME_MAX_MS = 100 * 365 * 24 * 3_600_000
+
 /** Infinity: for ever. */
 function milliseconds(request: FastifyRequest, name: string): number {
-  const value = Number(required(request, name))
-  if (value >= 0) return value
-  throw new RegistryError('NAME_INVALID', `?${name}= is a number of milliseconds`)
+  const text = required(request, name)
+  const value = text === '' ? Number.NaN : Number(text)
+  if ((value >= 0 && value <= ROBOT_TIME_MAX_MS) || value === Infinity) return value
+  const message = `?${name}= is a number of milliseconds, of 100 years at most, or Infinity`
+  throw new RegistryError('NAME_INVALID', message)
 }
 
 /** What clients are not told, and the operator needs. */

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { type SharedLoopback, whyLocalPushOff } from '../access/local-push.ts'
 import { LATE, within } from '../async/within.ts'
 import { formatFindings } from '../config/findings.ts'
+import type { ListedRobots } from '../admin/api.ts'
 import type { Config } from '../config/config.ts'
 import type { Status } from '../registry/operator/status.ts'
 import { BLOCK_BYTES } from '../registry/ports/blob-store.ts'
@@ -54,9 +55,12 @@ export async function run(args: readonly string[], context: CliContext): Promise
   else {
     context.stderr.write(formatFindings(result.warnings, path))
     context.stdout.write(`${path ?? 'no configuration: the built-in one'} is valid\n`)
-    const surroundings = readSharedLoopback(context.env)
+    const around = {
+      sharedLoopback: readSharedLoopback(context.env),
+      robots: await countRobots(result.config),
+    }
     context.stdout.write(describeLogins(result.config))
-    context.stdout.write(`${describeLocals(result.config, surroundings)}\n`)
+    context.stdout.write(`${describeLocals(result.config, around)}\n`)
     if (probes !== undefined) writeProbes(context, probes)
   }
   return probes?.some(each => !each.answers || each.refusesCredentials)
@@ -68,11 +72,23 @@ export async function run(args: readonly string[], context: CliContext): Promise
 async function load(context: CliContext, named: string | undefined): Promise<ConfigurationFile> {
   const first = loadConfiguration(context, named)
   if (first.result.kind === 'invalid') return first
-  const { socket } = first.result.config.admin
-  const asked = askAdmin<Status>({ socket, path: '/status' }).catch((): typeof LATE => LATE)
-  const status = await within(commandClock, ASKED_MS, asked)
+  const status = await askServer<Status>(first.result.config, '/status')
   if (status === LATE) return first
   return loadConfiguration(context, named, status.content.keptBlocks * BLOCK_BYTES)
+}
+
+/** Of the server that runs by it; none where there is no such server. */
+async function countRobots(config: Config): Promise<number> {
+  if (config.auth === undefined) return 0
+  const listed = await askServer<ListedRobots>(config, '/robots')
+  return listed === LATE ? 0 : listed.robots.length
+}
+
+/** LATE also where none runs. */
+function askServer<Answer>({ admin }: Config, path: string): Promise<Answer | typeof LATE> {
+  const { socket } = admin
+  const asked = askAdmin<Answer>({ socket, path }).catch((): typeof LATE => LATE)
+  return within(commandClock, ASKED_MS, asked)
 }
 
 function describeLogins({ auth, access }: Config): string {
@@ -89,13 +105,14 @@ function describeLogins({ auth, access }: Config): string {
  */
 function describeLocals(
   { access, auth, http: { localPush } }: Config,
-  surroundings: SharedLoopback | undefined,
+  around: { readonly sharedLoopback: SharedLoopback | undefined; readonly robots: number },
 ): string {
-  const off = whyLocalPushOff(localPush, surroundings)
-  if (auth !== undefined && auth.names.length > 0 && access.length === 0)
-    return 'programs on this machine log in like others: there is an account, and no access rule about local'
+  const off = whyLocalPushOff(localPush, around.sharedLoopback)
+  const logins = auth === undefined ? 0 : auth.names.length + around.robots
+  if (logins > 0 && access.length === 0)
+    return 'programs on this machine log in like others: there is an account or a robot, and no access rule about local'
   if (off === undefined && auth !== undefined && access.length === 0)
-    return 'programs on this machine may do everything until there is an account'
+    return 'programs on this machine may do everything until there is an account or a robot'
   if (off === undefined && access.length > 0)
     return 'programs on this machine may do what access allows them'
   if (off === undefined)

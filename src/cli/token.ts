@@ -1,7 +1,7 @@
 // `token`: robots of the running server, which makes and keeps their secrets: a secret is shown
 // once, by the command that made it.
 import { parseArgs } from 'node:util'
-import type { ListedRobots, RobotAnswer } from '../admin/api.ts'
+import { type ListedRobots, ROBOT_TIME_MAX_MS, type RobotAnswer } from '../admin/api.ts'
 import { parseDuration } from '../config/units.ts'
 import { askAdmin } from './admin-client.ts'
 import { requireConfiguration } from './configuration.ts'
@@ -33,9 +33,6 @@ Examples
 
 const USAGE = 'usage: entrepot token issue|rotate|revoke NAME, or entrepot token ls'
 const CHANGES = ['issue', 'rotate', 'revoke'] as const
-
-/** Longer is forever, and no calendar goes on without end. */
-const TIME_MAX_MS = 100 * 365 * 24 * 3_600_000
 
 /** No Date is behind it (ECMA-262). */
 const DATES_END_MS = 8.64e15
@@ -86,7 +83,7 @@ export async function run(args: readonly string[], context: CliContext): Promise
 function millisecondsOf(option: string, text: string): string {
   const read = parseDuration(text)
   if (read.kind !== 'ok') throw new CliError(EXIT_CODES.usage, `${option}: ${read.message}`)
-  if (read.value > TIME_MAX_MS && read.value !== Infinity)
+  if (read.value > ROBOT_TIME_MAX_MS && read.value !== Infinity)
     throw new CliError(EXIT_CODES.usage, `${option}: longer than 100 years; write forever`)
   return String(read.value)
 }

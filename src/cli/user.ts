@@ -12,7 +12,7 @@ import {
   whyNoName,
 } from '../access/htpasswd/parse.ts'
 import { FileTakenError, replaceFile } from '../accounts/replace-file.ts'
-import type { LookedAtAccounts } from '../admin/api.ts'
+import type { EndedLogins, EndedLoginsAnswer, LookedAtAccounts } from '../admin/api.ts'
 import { readLocalFile, whyUnreadable } from '../config/local-file.ts'
 import { askAdmin } from './admin-client.ts'
 import { loadConfiguration } from './configuration.ts'
@@ -89,6 +89,8 @@ export async function run(args: readonly string[], context: CliContext): Promise
       throw new CliError(EXIT_CODES.usage, USAGE)
   }
   const inForce = await untilInForce(file, socket)
+  // Whoever has put it back meanwhile has made another one.
+  if (what === 'rm' && inForce !== undefined) await endLogins(name, socket)
   const done = { file, name, done: DONE[what] }
   if (values.json) writeJson(context, done)
   else context.stdout.write(`${name}: ${DONE[what]}\n`)
@@ -150,12 +152,22 @@ async function logOut(
   { socket, isJson }: { readonly socket: string; readonly isJson: boolean },
   context: CliContext,
 ): Promise<ExitCode> {
-  const wanted = { socket, method: 'POST', path: '/accounts/logout', query: { name } } as const
-  const { ended } = await askAdmin<{ readonly ended: boolean }>(wanted)
-  if (!ended) throw new CliError(EXIT_CODES.failed, `the running server knows no account ${name}`)
+  const outcome = await endLogins(name, socket)
+  if (outcome !== 'ended') throw new CliError(EXIT_CODES.failed, whyNotLoggedOut(name, outcome))
   if (isJson) writeJson(context, { name, done: LOGGED_OUT })
   else context.stdout.write(`${name}: ${LOGGED_OUT}\n`)
   return EXIT_CODES.ok
+}
+
+async function endLogins(name: string, socket: string): Promise<EndedLogins> {
+  const wanted = { socket, method: 'POST', path: '/accounts/logout', query: { name } } as const
+  return (await askAdmin<EndedLoginsAnswer>(wanted)).outcome
+}
+
+function whyNotLoggedOut(name: string, outcome: Exclude<EndedLogins, 'ended'>): string {
+  if (outcome === 'no accounts') return 'the running server has no accounts (auth.htpasswd)'
+  if (name.startsWith('robot:')) return `${name} is a robot: "entrepot token revoke" ends one`
+  return `the running server has no account ${name}, so nobody is logged in by that name: "entrepot user ls" lists those that there are`
 }
 
 const LOGGED_OUT = 'logged out everywhere'

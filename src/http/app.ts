@@ -135,7 +135,7 @@ export interface DataApp {
 const REQUEST_ID_PREFIX_BYTES = 4
 
 const NO_ACCOUNTS: Accounts = {
-  verify: async () => ({ kind: 'refused' }),
+  verify: async () => ({ login: { kind: 'refused' }, forMs: 0 }),
   readToken: async () => ({ login: { kind: 'refused' }, forMs: 0 }),
   issueToken: async () => ({ kind: 'refused' }),
 }

@@ -4,7 +4,7 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { LRUCache } from 'lru-cache'
-import type { Accounts, IssuedToken, Login, ShownForToken } from '../access/accounts.ts'
+import type { Accounts, FoundLogin, IssuedToken, Login, ShownForToken } from '../access/accounts.ts'
 import type { Access } from '../access/access.ts'
 import { parseBasic, parseBearer } from './authorization.ts'
 
@@ -94,16 +94,13 @@ export class Logins {
     return this.#deps.accounts.issueToken({ shown, isOffline })
   }
 
-  async #ask(
-    shown: string,
-    address: string | undefined,
-  ): Promise<{ readonly login: Login; readonly forMs: number }> {
+  async #ask(shown: string, address: string | undefined): Promise<FoundLogin> {
     const { accounts } = this.#deps
     const token = parseBearer(shown)
     if (token !== undefined) return accounts.readToken(token)
     const basic = parseBasic(shown)
     if (basic === undefined) return { login: REFUSED, forMs: 0 }
-    return { login: await accounts.verify({ ...basic, address }), forMs: KNOWN_MS }
+    return accounts.verify({ ...basic, address })
   }
 
   #knownBy(mark: string): Login | undefined {

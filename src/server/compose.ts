@@ -52,6 +52,9 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
   const { readCached, sending, elsewhere } = dataPort
   const deps = { ...surroundings, ...base, readCached, elsewhere }
   const engine = await openEngine(config, deps)
+  // The data directory is this process's alone by now.
+  accounts.begin()
+  if (accounts.isEmpty) await dataPort.renew()
   const reloads = new Reloads(config, { engine, dataPort, accounts, tls, epochs, logger, clock })
   const operator = openOperator({ surroundings, metrics, engine, dataPort, reloads, tls })
   watchGauges(metrics, { engine, dataPort, clock })

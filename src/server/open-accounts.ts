@@ -1,30 +1,29 @@
 // The accounts of the running server: of the file that the configuration names, as it is now, and
 // passwords tried in a thread of their own. A part of the composition root.
 import { randomBytes } from 'node:crypto'
-import { join, resolve } from 'node:path'
-import type { LookedAtAccounts } from '../admin/api.ts'
+import { resolve } from 'node:path'
+import type { EndedLogins, LookedAtAccounts } from '../admin/api.ts'
 import type {
   Accounts,
+  FoundLogin,
   IssuedToken,
   LoginAttempt,
   ShownForToken,
-  ShownToken,
   TokenRequest,
   Verified,
 } from '../access/accounts.ts'
 import { type Entry, type LineFault, parseHtpasswd } from '../access/htpasswd/parse.ts'
 import { Bcrypt } from '../accounts/bcrypt.ts'
-import { TokenKeys } from '../accounts/tokens/token-keys.ts'
-import { Robots, SECRET_PREFIX } from '../accounts/tokens/robots.ts'
-import { Tokens } from '../accounts/tokens/tokens.ts'
+import type { Robots } from '../accounts/tokens/robots.ts'
 import { KEY_BYTES, PasswordCheck, type RefusedByLimit } from '../accounts/password-check.ts'
 import type { AuthConfig, Config } from '../config/config.ts'
-import { whyUnreadable } from '../config/local-file.ts'
+import { readLocalFile, whyUnreadable } from '../config/local-file.ts'
 import { type FilesFault, type Judged, WatchedFiles } from '../config/watched-files.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { createOnceAMinute, type OnceAMinute } from '../observe/once-a-minute.ts'
 import type { Clock } from '../registry/ports/clock.ts'
+import { OpenTokens } from './open-tokens.ts'
 import type { AccountsState } from './thread-settings.ts'
 
 export interface OpenAccountsDeps {
@@ -42,12 +41,12 @@ export class OpenAccounts implements Accounts, AccountsState {
   readonly #stopping = new AbortController()
   readonly #due: OnceAMinute
   readonly #directory: string
-  #robots: Robots | undefined
-  #tokens: Tokens | undefined
+  #hasBegun = false
+  #givenOut: OpenTokens | undefined
   readonly #file: WatchedFiles<readonly Entry[], readonly LineFault[]>
   #isWatching = false
   #auth: AuthConfig | undefined
-  #count = 0
+  #names: readonly string[] = []
 
   constructor({ auth, storage }: Config, deps: OpenAccountsDeps) {
     this.#deps = deps
@@ -62,35 +61,31 @@ export class OpenAccounts implements Accounts, AccountsState {
       limited: refused => this.#noteLimited(refused),
     })
     this.#file = this.#createFile()
-    this.#take(auth)
+    this.#take(auth, auth?.text.reveal())
   }
 
+  /**
+   * For once the data directory is this process's alone, and before anybody is heard: it keeps what
+   * is given out for logins.
+   */
+  begin(): void {
+    this.#hasBegun = true
+    this.#follow()
+  }
+
+  /** Nobody can log in yet. Until `begin` that is not known. */
   get isEmpty(): boolean {
-    return this.#count === 0
+    return this.#names.length === 0 && this.robots?.isEmpty === true
   }
 
-  async verify(attempt: LoginAttempt): Promise<Verified> {
-    const robot = this.#robotOf(attempt.password)
-    return robot === undefined ? this.#check.verify(attempt) : robot.login
+  async verify(attempt: LoginAttempt): Promise<FoundLogin<Verified>> {
+    const robot = this.#tokens?.readRobot(attempt.password)
+    return robot ?? { login: await this.#check.verify(attempt), forMs: Infinity }
   }
 
-  /** Undefined without accounts. Its file is looked at as that of tokens is. */
+  /** Undefined without accounts. */
   get robots(): Robots | undefined {
-    if (this.#auth === undefined) return undefined
-    this.#robots ??= new Robots(join(this.#directory, ROBOTS_FILE), {
-      nowMs: () => this.#deps.clock.nowMs(),
-      damaged: err => this.#deps.logger.error({ err }, 'the file of robots is damaged'),
-    })
-    return this.#robots
-  }
-
-  /** Undefined of what is no secret of a robot by its looks. */
-  #robotOf(secret: string): (ShownToken & { readonly login: Verified }) | undefined {
-    if (!secret.startsWith(SECRET_PREFIX)) return undefined
-    const found = this.robots?.find(secret)
-    if (found === undefined) return { login: REFUSED, forMs: 0 }
-    const { name, forMs } = found
-    return { login: { kind: 'account', name: `${ROBOT}${name}` }, forMs }
+    return this.#tokens?.robots
   }
 
   /** Resolves when every thread goes by what robots are now. */
@@ -98,57 +93,57 @@ export class OpenAccounts implements Accounts, AccountsState {
     return this.#deps.changed()
   }
 
-  async readToken(token: string): Promise<ShownToken> {
-    const robot = this.#robotOf(token)
-    if (robot !== undefined) return robot
-    const tokens = this.#openTokens()
-    return tokens?.read(token) ?? { login: { kind: 'refused', byToken: true }, forMs: 0 }
+  async readToken(token: string): Promise<FoundLogin> {
+    return this.#tokens?.readToken(token) ?? { login: { kind: 'refused', byToken: true }, forMs: 0 }
   }
 
   async issueToken({ shown, isOffline }: TokenRequest): Promise<IssuedToken> {
-    const tokens = this.#openTokens()
+    const tokens = this.#tokens
     if (tokens === undefined) return REFUSED
-    if (shown.kind === 'nothing') return { ...tokens.issueAnonymous(), ...ONE, ...NO_REFRESH }
+    if (shown.kind === 'nothing') return tokens.issueAnonymous()
+    const toRobot =
+      shown.kind === 'password' ? tokens.issueForRobot(shown.attempt.password) : undefined
+    if (toRobot !== undefined) return toRobot
     const whose = await this.#whose(tokens, shown)
-    if (whose.kind !== 'account') return whose
-    const issued = tokens.issue(whose.name)
-    // A robot has its secret, which ends when that does.
-    const mayRefresh = isOffline && !whose.name.startsWith(ROBOT)
-    const refreshToken = mayRefresh ? tokens.issueRefresh(whose.name) : undefined
-    return issued === undefined ? REFUSED : { ...issued, ...ONE, refreshToken }
+    return whose.kind === 'account' ? tokens.issue(whose.name, isOffline) : whose
   }
 
   /**
    * Of the tokens of an account none is good any more, from a password none the less. Resolves when
    * every thread goes by it.
-   * @returns false: there is no such account
    * @throws where it would not outlast this process
    */
-  async endLogins(name: string): Promise<boolean> {
-    const tokens = this.#openTokens()
-    if (tokens === undefined || this.#check.hashOf(name) === undefined) return false
+  async endLogins(name: string): Promise<EndedLogins> {
+    const tokens = this.#tokens
+    if (tokens === undefined) return 'no accounts'
+    if (!this.#names.includes(name)) return 'no such account'
     tokens.endLoginsOf(name)
     await this.#deps.changed()
-    return true
+    return 'ended'
   }
 
   async #whose(
-    tokens: Tokens,
+    tokens: OpenTokens,
     shown: Exclude<ShownForToken, { kind: 'nothing' }>,
   ): Promise<Verified> {
-    if (shown.kind === 'password') return this.verify(shown.attempt)
+    if (shown.kind === 'password') return this.#check.verify(shown.attempt)
     const name = tokens.redeem(shown.token)
     return name === undefined ? REFUSED : { kind: 'account', name }
   }
 
-  /** Takes over what the configuration says now; whoever calls tells all threads. */
+  /**
+   * Takes over what the configuration says now; whoever calls tells all threads. Of a file that has
+   * changed since it was read for that, what stands there now: whoever was taken out of it has been
+   * told that this is in force.
+   */
   replace({ auth }: Config): void {
-    this.#take(auth)
+    this.#take(auth, auth && (goodTextOf(auth.path) ?? auth.text.reveal()))
   }
 
   /**
    * Takes the file as it is now. Resolves when every thread goes by it, or it was refused.
    * @returns the path of the file, and whether it is in force; undefined: there are no accounts
+   * @throws where the file was another one each time, and where not all threads go by it
    */
   async look(): Promise<LookedAtAccounts | undefined> {
     await this.#file.look('now')
@@ -161,9 +156,8 @@ export class OpenAccounts implements Accounts, AccountsState {
     await this.#bcrypt.end()
   }
 
-  #take(auth: AuthConfig | undefined): void {
+  #take(auth: AuthConfig | undefined, text = ''): void {
     this.#auth = auth
-    const text = auth?.text.reveal() ?? ''
     this.#use(parseHtpasswd(text).entries)
     this.#file.replace(auth === undefined ? [] : [{ path: auth.path, text }])
     if (auth === undefined || this.#isWatching) return
@@ -171,26 +165,18 @@ export class OpenAccounts implements Accounts, AccountsState {
     void this.#file.watch(this.#stopping.signal)
   }
 
-  /**
-   * Undefined without accounts. Its file is looked at when somebody wants a token, and not before:
-   * then the data directory is this process's alone.
-   */
-  #openTokens(): Tokens | undefined {
-    if (this.#auth === undefined || this.#tokens !== undefined) return this.#auth && this.#tokens
+  /** Undefined without accounts. */
+  get #tokens(): OpenTokens | undefined {
+    return this.#auth && this.#givenOut
+  }
+
+  /** That there are no accounts at all says nothing of any: they may come back with the next. */
+  #follow(): void {
+    if (!this.#hasBegun || this.#auth === undefined) return
     const { clock, logger } = this.#deps
-    const nowMs = () => clock.nowMs()
-    const hint = 'who has logged in to this edge logs in again'
-    const keys = new TokenKeys(join(this.#directory, TOKENS_FILE), {
-      nowMs,
-      lost: err => logger.error({ err, hint }, 'the keys of tokens are lost, and made anew'),
-      unwritten: err => logger.error({ err }, 'the keys of tokens could not be written'),
-    })
-    const hashOf = (name: string) =>
-      name.startsWith(ROBOT)
-        ? this.robots?.idOf(name.slice(ROBOT.length))
-        : this.#check.hashOf(name)
-    this.#tokens = new Tokens({ keys, nowMs, hashOf })
-    return this.#tokens
+    const hashOf = (name: string) => this.#check.hashOf(name)
+    this.#givenOut ??= new OpenTokens({ directory: this.#directory, clock, logger, hashOf })
+    this.#givenOut.follow(this.#names)
   }
 
   #createFile(): WatchedFiles<readonly Entry[], readonly LineFault[]> {
@@ -222,21 +208,21 @@ export class OpenAccounts implements Accounts, AccountsState {
   }
 
   #use(entries: readonly Entry[]): void {
-    this.#count = entries.length
+    this.#names = entries.map(({ name }) => name)
     this.#check.replace(entries)
+    this.#follow()
     this.#deps.metrics.set('authHtpasswdAccounts', {}, entries.length)
   }
 }
 
-/** No name of an account has a colon. */
-const ROBOT = 'robot:'
-/** In the data directory. */
-const ROBOTS_FILE = 'robots.json'
-const TOKENS_FILE = 'tokens.json'
 const REFUSED = { kind: 'refused' } as const
-const ONE = { kind: 'token' } as const
-const NO_REFRESH = { refreshToken: undefined } as const
 const LIMITED = 'logins are refused for a while, after too many wrong ones'
+
+/** Undefined where it cannot be read now, or is faulty. */
+function goodTextOf(path: string): string | undefined {
+  const read = readLocalFile(path)
+  return read.kind === 'file' && judge(read.text).kind === 'good' ? read.text : undefined
+}
 
 function judge(text: string): Judged<readonly Entry[], readonly LineFault[]> {
   const { entries, faults } = parseHtpasswd(text)

@@ -12,7 +12,7 @@ export function borrowAccounts(coordinator: () => CoordinatorThread): Accounts {
     verify: attempt =>
       coordinator()
         .call('verify', attempt)
-        .catch(() => GONE),
+        .catch(() => ({ login: GONE, forMs: 0 })),
     readToken: token =>
       coordinator()
         .call('readToken', token)

@@ -1,9 +1,9 @@
 // What the coordinating thread and an HTTP thread call each other for and tell each other: the two
 // sides of other-thread.ts.
 import type {
+  FoundLogin,
   IssuedToken,
   LoginAttempt,
-  ShownToken,
   TokenRequest,
   Verified,
 } from '../access/accounts.ts'
@@ -158,9 +158,9 @@ export interface AccountsSide {
   readonly methods: {
     readonly verify: {
       readonly request: LoginAttempt
-      readonly result: Verified
+      readonly result: FoundLogin<Verified>
     }
-    readonly readToken: { readonly request: string; readonly result: ShownToken }
+    readonly readToken: { readonly request: string; readonly result: FoundLogin }
     readonly issueToken: { readonly request: TokenRequest; readonly result: IssuedToken }
   }
 }

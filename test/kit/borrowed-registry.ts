@@ -41,7 +41,7 @@ export function overThreads(
     methods: {
       ...lent.handlers.methods,
       takePlace: nothing,
-      verify: async () => ({ kind: 'refused' }),
+      verify: async () => ({ login: { kind: 'refused' }, forMs: 0 }),
       readToken: async () => ({ login: { kind: 'refused' }, forMs: 0 }),
       issueToken: async () => ({ kind: 'refused' }),
     },

@@ -2,7 +2,7 @@
 // and told in the protocol's words. Method: the data port over a registry double, with accounts
 // that count how often they are asked.
 import t from 'tap'
-import type { Accounts, LoginAttempt, Verified } from '../../src/access/accounts.ts'
+import type { Accounts, FoundLogin, LoginAttempt, Verified } from '../../src/access/accounts.ts'
 import { createLocalAccess } from '../../src/access/local-access.ts'
 import { Revision } from '../../src/access/revision.ts'
 import { KNOWN_MS } from '../../src/http/logins.ts'
@@ -17,9 +17,10 @@ const encode = (text: string | Uint8Array) => `Basic ${Buffer.from(text).toStrin
 async function open(t: Parameters<typeof createTestApp>[0], verified?: Verified) {
   const asked: string[] = []
   const revision = new Revision()
-  const verify = async ({ name, password }: LoginAttempt): Promise<Verified> => {
+  const verify = async ({ name, password }: LoginAttempt): Promise<FoundLogin<Verified>> => {
     asked.push(`${name}:${password}`)
-    return verified ?? (password === 's3:cret' ? ALICE : { kind: 'refused' })
+    const login = verified ?? (password === 's3:cret' ? ALICE : { kind: 'refused' })
+    return { login, forMs: Infinity }
   }
   const access = createLocalAccess(() => ({ ...LOCAL_RULES, accounts: ACCOUNTS }), revision)
   const accounts: Accounts = {

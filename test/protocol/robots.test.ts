@@ -3,8 +3,11 @@
 // process over a stub registry, one and four threads, with clients on every thread; the command
 // line over its socket.
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import tap from 'tap'
+import { askSocket } from '../kit/admin-socket.ts'
 import { runCli } from '../kit/cli.ts'
 import { startTestEdge, type TestEdge } from '../kit/edge.ts'
 import { makeImage } from '../kit/image.ts'
@@ -30,27 +33,49 @@ const bearer = (token: string): Headers => ({ ...ACCEPT, authorization: `Bearer 
 async function open(
   t: Parameters<typeof startTestEdge>[0] & Pick<typeof tap, 'testdir' | 'match'>,
   threads = 1,
+  {
+    groups = {},
+    access = [
+      { who: 'robot:ci', match: 'docker.io/team/**', allow: ['pull'] },
+      { who: 'group:ci', match: 'docker.io/other/**', allow: ['pull'] },
+    ],
+    accounts = `alice:${HASH}\n`,
+  }: {
+    readonly groups?: Readonly<Record<string, readonly string[]>>
+    readonly access?: readonly object[]
+    readonly accounts?: string
+  } = {},
 ) {
   const stub = await startStub(t)
   for (const name of ['team/app', 'other/app']) stub.addImage(name, 'v1', image)
-  const directory = t.testdir({ htpasswd: `alice:${HASH}\n` })
-  const edge = await startTestEdge(t, {
+  const files = t.testdir({ htpasswd: accounts })
+  const auth = { htpasswd: { path: join(files, 'htpasswd') }, groups }
+  const options = {
     upstreams: { 'docker.io': { url: stub.url, prefetch: false } },
-    config: {
-      http: { addr: '127.0.0.1:0', threads },
-      auth: { htpasswd: { path: join(directory, 'htpasswd') } },
-      access: [{ who: 'robot:ci', match: 'docker.io/team/**', allow: ['pull'] }],
-    },
-  })
-  const config = join(directory, 'config.yaml')
-  writeFileSync(config, JSON.stringify({ admin: { socket: edge.socket } }))
-  const token = (...args: readonly string[]) => runCli(['token', ...args, '--config', config])
+    config: { http: { addr: '127.0.0.1:0', threads }, auth, access },
+  }
+  const data = await mkdtemp(join(tmpdir(), 'robots-'))
+  t.teardown(() => rm(data, { recursive: true }))
+  let edge: TestEdge
+  const start = async () => {
+    edge = await startTestEdge(t, { ...options, directory: data })
+    const { socket } = edge
+    writeFileSync(configFile, JSON.stringify({ admin: { socket }, auth, access }), { mode: 0o600 })
+    return edge
+  }
+  const configFile = join(files, 'config.yaml')
+  const token = (...args: readonly string[]) => runCli(['token', ...args, '--config', configFile])
   const secretBy = async (...args: readonly string[]) => {
     const { stdout, stderr } = await token(...args)
     t.match(stdout, /^erb_[A-Za-z0-9_-]{43}\n$/, stderr)
     return stdout.trim()
   }
-  return { edge, token, secretBy }
+  const check = async () => (await runCli(['check', '--config', configFile])).stdout
+  const restart = async () => {
+    await edge.stop()
+    return start()
+  }
+  return { edge: await start(), token, secretBy, check, restart }
 }
 
 async function tokenFor(edge: TestEdge, headers: Headers): Promise<Record<string, string>> {
@@ -97,6 +122,92 @@ for (const threads of [1, 4])
     await expect(basic('ci', again), 200, 'issued anew')
     t.notMatch(JSON.stringify(edge.lines()), /erb_/)
   })
+
+for (const threads of [1, 4])
+  tap.test(`R528: ${threads} thread(s): a token ends with the secret that bought it`, async t => {
+    const { edge, secretBy } = await open(t, threads)
+    const clients = await reachThreads(t, edge.url, threads)
+    const first = await secretBy('issue', 'ci')
+    const { token: byFirst = '' } = await tokenFor(edge, basic('ci', first))
+    const second = await secretBy('rotate', 'ci', '--overlap', '1m')
+    const { token: bySecond = '' } = await tokenFor(edge, basic('ci', second))
+    const expect = async (headers: Headers, status: number, what: string) => {
+      for (const { send } of clients)
+        t.equal((await send('GET', MINE, { headers })).status, status, what)
+    }
+    for (const headers of [basic('ci', first), bearer(byFirst), bearer(bySecond)])
+      await expect(headers, 200, 'they overlap')
+    await secretBy('rotate', 'ci', '--overlap', '1m')
+    for (const headers of [basic('ci', first), bearer(byFirst)])
+      await expect(headers, 401, 'of the secret before the one before')
+    await expect(bearer(bySecond), 200, 'of the one before')
+  })
+
+tap.test('R528: what was shown a moment ago is over when its secret is', async t => {
+  const { edge, secretBy } = await open(t)
+  // A cache takes the time 0 for none.
+  await edge.clock.advance(1)
+  const first = await secretBy('issue', 'ci')
+  const { token: byFirst = '' } = await tokenFor(edge, basic('ci', first))
+  const second = await secretBy('rotate', 'ci', '--overlap', '1m')
+  const { token: bySecond = '' } = await tokenFor(edge, basic('ci', second))
+  const status = async (headers: Headers) => (await edge.get(MINE, headers)).status
+  await edge.clock.advance(59_000)
+  for (const headers of [basic('ci', first), bearer(byFirst), bearer(first)])
+    t.equal(await status(headers), 200)
+  await edge.clock.advance(1_001)
+  for (const headers of [basic('ci', first), bearer(byFirst), bearer(first)])
+    t.equal(await status(headers), 401)
+  for (const headers of [basic('ci', second), bearer(bySecond)]) t.equal(await status(headers), 200)
+})
+
+tap.test('R530: a robot may what its group may', async t => {
+  const { edge, secretBy } = await open(t, 1, { groups: { ci: ['robot:build-7'] } })
+  const secret = await secretBy('issue', 'build-7')
+  t.equal((await edge.get(OTHERS, basic('x', secret))).status, 200)
+  const stranger = await secretBy('issue', 'build-8')
+  t.equal((await edge.get(OTHERS, basic('x', stranger))).status, 404)
+})
+
+for (const threads of [1, 4])
+  tap.test(
+    `R532: ${threads} thread(s): with a robot local programs log in like others`,
+    async t => {
+      const { edge, token, secretBy, check, restart } = await open(t, threads, {
+        access: [],
+        accounts: '',
+      })
+      const pushAt = async (at: TestEdge) => {
+        const clients = await reachThreads(t, at.url, threads)
+        const begun = clients.map(({ send }) =>
+          send('POST', '/v2/localhost/app/blobs/uploads/', {}),
+        )
+        return [...new Set((await Promise.all(begun)).map(({ status }) => status))]
+      }
+      t.same(await pushAt(edge), [202], 'until there is an account')
+      t.match(await check(), /may do everything until there is an account or a robot/)
+      await secretBy('issue', 'ci')
+      t.same(await pushAt(edge), [401])
+      t.match(await check(), /log in like others: there is an account or a robot/)
+      const again = await restart()
+      t.same(await pushAt(again), [401], 'over a restart')
+      t.equal((await token('revoke', 'ci')).exitCode, 0)
+      t.same(await pushAt(again), [202])
+    },
+  )
+
+tap.test('R534: the API of operators has the bounds of the command', async t => {
+  const { edge } = await open(t)
+  const ask = async (path: string) =>
+    (await askSocket(edge.socket, `/api/v1/robots/${path}`, { method: 'POST' })).status
+  t.equal(await ask('issue?name=ci&life=Infinity'), 200)
+  for (const life of ['0', '-1', '', 'x', 'NaN', '1e300', String(101 * 365 * DAY_MS)])
+    t.equal(await ask(`issue?name=other&life=${life}`), 400, life)
+  for (const overlap of ['-1', '', 'x', '1e300', String(101 * 365 * DAY_MS)])
+    t.equal(await ask(`rotate?name=ci&overlap=${overlap}`), 400, overlap)
+  const { body } = await askSocket(edge.socket, '/api/v1/robots')
+  t.match(JSON.parse(body), { robots: [{ name: 'ci' }] })
+})
 
 tap.test('R522: secrets are kept hashed, for the owner alone; faults are told', async t => {
   const { edge, token, secretBy } = await open(t)

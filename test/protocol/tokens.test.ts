@@ -2,9 +2,13 @@
 // and from memory too, for as long as the account is theirs; what a token lets them do is what
 // rules say now. Method: the whole edge in process over a stub registry, one and four threads, with
 // clients on every thread; the command line over its socket.
-import { statSync, writeFileSync } from 'node:fs'
+import { appendFileSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import tap from 'tap'
+import type { Config } from '../../src/config/config.ts'
+import { askSocket } from '../kit/admin-socket.ts'
 import { runCli, typed } from '../kit/cli.ts'
 import { startTestEdge, type TestEdge } from '../kit/edge.ts'
 import { makeImage } from '../kit/image.ts'
@@ -62,6 +66,10 @@ async function post(edge: TestEdge, form: Headers, type?: string): Promise<Issue
   const headers = { 'content-type': type ?? 'application/x-www-form-urlencoded; charset=utf-8' }
   const body = new URLSearchParams(form).toString()
   return read(await fetch(`${edge.url}/v2/token`, { method: 'POST', headers, body }))
+}
+
+function refreshGrant({ refresh_token: token }: Issued['body']): Headers {
+  return { grant_type: 'refresh_token', refresh_token: String(token) }
 }
 
 async function read(response: Response): Promise<Issued> {
@@ -272,6 +280,94 @@ for (const threads of [1, 4])
     t.equal(statSync(join(edge.dataDirectory, 'tokens.json')).mode & 0o777, 0o600)
     t.notMatch(JSON.stringify(edge.lines()), new RegExp(`${bob.slice(-40)}|${PASSWORD}|ert_`))
   })
+
+for (const threads of [1, 4])
+  tap.test(`R527: ${threads} thread(s): who was removed comes back with nothing`, async t => {
+    const { edge, file } = await open(t, { threads })
+    const before = readFileSync(file, 'utf8')
+    const login = async () => {
+      const { token, body } = await get(edge, '?offline_token=true', basic('alice', PASSWORD))
+      return { token, grant: refreshGrant(body) }
+    }
+    const { token, grant } = await login()
+    t.equal((await user(edge, file, ['rm', 'alice'])).exitCode, 0)
+    writeFileSync(file, before)
+    // Whoever looks takes the file as it is.
+    t.equal((await askSocket(edge.socket, '/api/v1/accounts/look', { method: 'POST' })).status, 200)
+    const clients = await reachThreads(t, edge.url, threads)
+    for (const { send } of clients) {
+      const headers = basic('alice', PASSWORD)
+      t.equal((await send('GET', '/v2/', { headers })).status, 200, 'it is there again')
+      t.equal((await send('GET', '/v2/', { headers: bearer(token) })).status, 401)
+    }
+    t.equal((await post(edge, grant)).status, 401)
+    const again = await login()
+    t.equal((await post(edge, again.grant)).status, 200)
+    // The file as a whole is refused: she is told so, and her logins end.
+    appendFileSync(file, 'carol:broken\n')
+    t.match(await user(edge, file, ['rm', 'alice']), { exitCode: 1, stderr: /accounts of before/ })
+    t.equal((await post(edge, again.grant)).status, 401)
+    t.equal((await edge.get('/v2/', basic('alice', PASSWORD))).status, 200)
+  })
+
+tap.test('R527: who was removed while nobody asked for a token, or over a restart', async t => {
+  const first = await open(t)
+  const { file, upstreams, config } = first
+  const before = readFileSync(file, 'utf8')
+  const directory = await mkdtemp(join(tmpdir(), 'removed-'))
+  t.teardown(() => rm(directory, { recursive: true }))
+  const start = () => startTestEdge(t, { upstreams, config, directory })
+  let edge = await start()
+  const grants: Headers[] = []
+  for (const name of ['alice', 'bob'])
+    grants.push(refreshGrant((await get(edge, '?offline_token=true', basic(name, PASSWORD))).body))
+  await edge.stop()
+  edge = await start()
+  writeFileSync(file, before.replace(/^alice.*\n/, ''))
+  for (const text of [before.replace(/^alice.*\n/, ''), before]) {
+    writeFileSync(file, text)
+    await edge.reloaded(upstreams, config)
+  }
+  const statuses = async () => {
+    const all = await Promise.all(grants.map(grant => post(edge, grant)))
+    return all.map(({ status }) => status)
+  }
+  t.same(await statuses(), [401, 200], 'by a reload')
+  await edge.stop()
+  writeFileSync(file, before.replace(/^bob.*\n/m, ''))
+  edge = await start()
+  await edge.stop()
+  writeFileSync(file, before)
+  edge = await start()
+  t.same(await statuses(), [401, 401], 'over a restart')
+})
+
+for (const threads of [1, 4])
+  tap.test(`R531: ${threads} thread(s): a reload under way brings nobody back`, async t => {
+    const { edge, file, upstreams, config } = await open(t, { threads })
+    const clients = await reachThreads(t, edge.url, threads)
+    const removedMeanwhile = (next: Config): Config => {
+      writeFileSync(file, readFileSync(file, 'utf8').replace(/^alice.*\n/, ''))
+      return next
+    }
+    await edge.reloaded(upstreams, config, removedMeanwhile)
+    for (const { send } of clients) {
+      t.equal((await send('GET', '/v2/', { headers: basic('alice', PASSWORD) })).status, 401)
+      t.equal((await send('GET', '/v2/', { headers: basic('bob', PASSWORD) })).status, 200)
+    }
+  })
+
+tap.test('R520: a logout of whom there is not says so', async t => {
+  const { edge, file } = await open(t)
+  const faults: readonly (readonly [string, RegExp])[] = [
+    ['carol', /has no account carol.*user ls/],
+    ['robot:ci', /is a robot: "entrepot token revoke"/],
+  ]
+  for (const [name, stderr] of faults)
+    t.match(await user(edge, file, ['logout', name]), { exitCode: 1, stdout: '', stderr }, name)
+  const none = await startTestEdge(t, { upstreams: {}, config: { default: 'localhost' } })
+  t.match(await user(none, file, ['logout', 'alice']), { exitCode: 1, stderr: /no accounts/ })
+})
 
 tap.test('R181, R133: a token says who, and rules of now say what', async t => {
   const { edge, upstreams, config } = await open(t)

@@ -4,6 +4,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { chmodSync, readFileSync } from 'node:fs'
 import { writeWhole } from '../replace-file.ts'
+import type { Credential } from './tokens.ts'
 
 export interface RobotsDeps {
   /** Wall clock. */
@@ -24,10 +25,8 @@ export type RobotChange =
   | { readonly kind: 'issued'; readonly robot: Robot; readonly secret: string }
   | { readonly kind: 'there already' | 'not there' | 'too many' | 'no name' }
 
-export interface FoundRobot {
+export interface FoundRobot extends Credential {
   readonly name: string
-  /** Its secret is good for so long yet. */
-  readonly forMs: number
 }
 
 /** Those of one site; the file is read and written as a whole. */
@@ -35,16 +34,10 @@ export const ROBOTS_MAX = 1_000
 /** By which people and programs that look for leaked secrets know one. */
 export const SECRET_PREFIX = 'erb_'
 const SECRET_BYTES = 32
-const ID_BYTES = 12
 const MODE = 0o600
 const NAME = /^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/
 
 interface Kept extends Robot {
-  /**
-   * Another one for each that was ever issued, and where no secret of before is good any more: what
-   * hangs on it is gone with it.
-   */
-  readonly id: string
   readonly lifeMs: number | undefined
   /** The newest first; another one only while they overlap. */
   readonly secrets: readonly { readonly hash: string; readonly untilMs: number | undefined }[]
@@ -65,26 +58,34 @@ export class Robots {
     this.#index()
   }
 
+  /** Was none ever made, as far as can be known? */
+  get isEmpty(): boolean {
+    return this.#all.size === 0 && !this.#isDamaged
+  }
+
   get all(): readonly Robot[] {
     return [...this.#all.values()].map(toldOf)
   }
 
   /** Undefined: it is nobody's. */
   find(secret: string): FoundRobot | undefined {
-    const hash = hashOf(secret)
-    const robot = this.#all.get(this.#byHash.get(hash) ?? '')
-    const shown = robot?.secrets.find(each => each.hash === hash)
-    if (robot === undefined || shown === undefined) return undefined
-    const ends = [robot.expiresAtMs ?? Infinity, shown.untilMs ?? Infinity]
-    const forMs = Math.min(...ends) - this.#deps.nowMs()
-    return forMs > 0 ? { name: robot.name, forMs } : undefined
+    const name = this.#byHash.get(hashOf(secret))
+    if (name === undefined) return undefined
+    const shown = this.credentialsOf(name).find(({ hash }) => hash === hashOf(secret))
+    return shown && { name, ...shown }
   }
 
-  /** What tokens of it hang on. Undefined: there is none that is good. */
-  idOf(name: string): string | undefined {
+  /** Its secrets that are good. None: there is no such robot, or it is over. */
+  credentialsOf(name: string): readonly Credential[] {
     const robot = this.#all.get(name)
-    const isOver = (robot?.expiresAtMs ?? Infinity) <= this.#deps.nowMs()
-    return isOver ? undefined : robot?.id
+    if (robot === undefined) return []
+    const nowMs = this.#deps.nowMs()
+    return robot.secrets
+      .map(({ hash, untilMs }) => {
+        const endsAtMs = Math.min(robot.expiresAtMs ?? Infinity, untilMs ?? Infinity)
+        return { hash, forMs: endsAtMs - nowMs }
+      })
+      .filter(({ forMs }) => forMs > 0)
   }
 
   /** `lifeMs` undefined: for ever. @throws where it cannot be kept */
@@ -92,10 +93,7 @@ export class Robots {
     if (!NAME.test(name)) return { kind: 'no name' }
     if (this.#all.has(name)) return { kind: 'there already' }
     if (this.#all.size >= ROBOTS_MAX) return { kind: 'too many' }
-    return this.#renew(
-      { name, id: newId(), lifeMs, secrets: [], issuedAtMs: 0, expiresAtMs: undefined },
-      0,
-    )
+    return this.#renew({ name, lifeMs, secrets: [], issuedAtMs: 0, expiresAtMs: undefined }, 0)
   }
 
   /** The secret of before is good for `overlapMs` more. @throws where it cannot be kept */
@@ -123,8 +121,6 @@ export class Robots {
     })
     const next: Kept = {
       ...robot,
-      // What the secrets of before have bought ends with them.
-      id: before.length > 0 ? robot.id : newId(),
       issuedAtMs: nowMs,
       expiresAtMs: lifeMs === undefined ? undefined : nowMs + lifeMs,
       secrets: [{ hash: hashOf(secret), untilMs: undefined }, ...before],
@@ -164,10 +160,6 @@ export class Robots {
 
 function toldOf({ name, issuedAtMs, expiresAtMs }: Robot): Robot {
   return { name, issuedAtMs, expiresAtMs }
-}
-
-function newId(): string {
-  return randomBytes(ID_BYTES).toString('base64url')
 }
 
 function hashOf(secret: string): string {

@@ -1,6 +1,7 @@
 // The keys of this edge's own tokens, in one file for its owner alone: Ed25519 pairs that sign
-// access tokens, a new one each day, and a secret behind tokens that last. With it, how often
-// the logins of an account were ended. Not in the catalog, which is copied and rebuilt.
+// access tokens, a new one each day, and a secret behind tokens that last. With it, of each account
+// a mark of the stay that its logins are of: another one once it was logged out everywhere, or was
+// gone. Not in the catalog, which is copied and rebuilt.
 import {
   createPrivateKey,
   createPublicKey,
@@ -25,6 +26,8 @@ export const KEY_LIFE_MS = 24 * 3_600_000
 /** The newest signs; what the one before has signed is good for minutes more. */
 const KEYS_KEPT = 2
 const ID_BYTES = 8
+/** Nobody chooses one, and none comes twice. */
+const STAY_BYTES = 9
 const SECRET_BYTES = 32
 const MODE = 0o600
 
@@ -32,7 +35,7 @@ export interface TokenKeysDeps {
   readonly nowMs: () => number
   /** What the file held is lost: whoever has logged in does so again. */
   readonly lost: (error: unknown) => void
-  /** It is in force all the same, until the process ends. */
+  /** It is in force all the same, until the process ends, and is tried again with the next. */
   readonly unwritten: (error: unknown) => void
 }
 
@@ -40,20 +43,21 @@ interface Kept {
   readonly secret: Buffer
   /** The newest first. */
   readonly keys: readonly SigningKey[]
-  /** By account; absent: never. */
-  readonly logouts: ReadonlyMap<string, number>
+  /** By account, of all that there are and of no other: they are as many as those. */
+  readonly stays: ReadonlyMap<string, string>
 }
 
 export class TokenKeys {
   readonly #path: string
   readonly #deps: TokenKeysDeps
   #kept: Kept
+  #isWritten = true
 
   /** Reads the file at `path`, or makes one. Never throws. */
   constructor(path: string, deps: TokenKeysDeps) {
     this.#path = path
     this.#deps = deps
-    this.#kept = this.#read() ?? { secret: randomBytes(SECRET_BYTES), keys: [], logouts: new Map() }
+    this.#kept = this.#read() ?? { secret: randomBytes(SECRET_BYTES), keys: [], stays: new Map() }
     // A file with a mode that lets others read it is written anew with its own.
     this.signing()
   }
@@ -79,22 +83,38 @@ export class TokenKeys {
     return this.#kept.secret
   }
 
-  logoutsOf(account: string): number {
-    return this.#kept.logouts.get(account) ?? 0
+  /** What the logins of an account hang on. Undefined: there is no such account. */
+  stayOf(account: string): string | undefined {
+    return this.#kept.stays.get(account)
   }
 
-  /** @throws where that would not outlast the process: then nothing was changed */
+  /**
+   * These are the accounts from now on. Who is gone is forgotten, so that who comes back by that
+   * name has none of the logins of before.
+   */
+  follow(accounts: readonly string[]): void {
+    const { stays } = this.#kept
+    const isSame = accounts.length === stays.size && accounts.every(name => stays.has(name))
+    if (isSame && this.#isWritten) return
+    const next = accounts.map(name => [name, stays.get(name) ?? newStay()] as const)
+    this.#keep({ ...this.#kept, stays: new Map(next) })
+  }
+
+  /** Of one that there is. @throws where that would not outlast the process: nothing was changed */
   endLoginsOf(account: string): void {
-    const logouts = new Map(this.#kept.logouts).set(account, this.logoutsOf(account) + 1)
-    const next = { ...this.#kept, logouts }
+    const stays = new Map(this.#kept.stays).set(account, newStay())
+    const next = { ...this.#kept, stays }
     writeWhole(this.#path, formatKept(next))
     this.#kept = next
+    this.#isWritten = true
   }
 
   #keep(next: Kept): void {
     this.#kept = next
+    this.#isWritten = false
     try {
       writeWhole(this.#path, formatKept(next))
+      this.#isWritten = true
     } catch (error) {
       this.#deps.unwritten(error)
     }
@@ -117,6 +137,10 @@ function makeKey(createdAtMs: number): SigningKey {
   return { id, createdAtMs, ...generateKeyPairSync('ed25519') }
 }
 
+function newStay(): string {
+  return randomBytes(STAY_BYTES).toString('base64url')
+}
+
 interface Written {
   readonly secret: string
   readonly keys: readonly {
@@ -124,10 +148,10 @@ interface Written {
     readonly createdAtMs: number
     readonly key: string
   }[]
-  readonly logouts: Readonly<Record<string, number>>
+  readonly stays: Readonly<Record<string, string>>
 }
 
-function formatKept({ secret, keys, logouts }: Kept): string {
+function formatKept({ secret, keys, stays }: Kept): string {
   const written: Written = {
     secret: secret.toString('base64'),
     keys: keys.map(({ id, createdAtMs, privateKey }) => ({
@@ -135,14 +159,14 @@ function formatKept({ secret, keys, logouts }: Kept): string {
       createdAtMs,
       key: privateKey.export({ type: 'pkcs8', format: 'der' }).toString('base64'),
     })),
-    logouts: Object.fromEntries(logouts),
+    stays: Object.fromEntries(stays),
   }
   return `${JSON.stringify(written)}\n`
 }
 
 /** @throws Error where it is not what this program writes */
 function parseKept(text: string): Kept {
-  const { secret, keys, logouts } = JSON.parse(text) as Written
+  const { secret, keys, stays } = JSON.parse(text) as Written
   const bytes = Buffer.from(secret, 'base64')
   if (bytes.length !== SECRET_BYTES) throw new Error('it holds no secret')
   return {
@@ -153,6 +177,6 @@ function parseKept(text: string): Kept {
       if (privateKey.asymmetricKeyType !== 'ed25519') throw new Error('it holds another key')
       return { id, createdAtMs, privateKey, publicKey: createPublicKey(privateKey) }
     }),
-    logouts: new Map(Object.entries(logouts)),
+    stays: new Map(Object.entries(stays)),
   }
 }

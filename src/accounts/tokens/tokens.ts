@@ -1,20 +1,26 @@
 // The tokens that this edge gives out. An access token says who somebody is, for minutes, and not
 // what they may: that is judged with each request. A refresh token stands for a password that was
-// shown once. Both hang on the account as it is now: another password, none, or a logout, and they
-// are nobody's.
+// shown once. Both hang on the credential that bought them and on the account as it is now: another
+// password, none, a logout, or a robot's secret that ends, and they are nobody's.
 //
 // A token is read strictly: its head has to be, letter by letter, the one that this edge writes for
 // one of its keys. So no token names its own algorithm or brings its own key (R135).
 import { createHmac, randomUUID, sign, timingSafeEqual, verify } from 'node:crypto'
-import type { Login, ShownToken } from '../../access/accounts.ts'
+import type { FoundLogin, Login } from '../../access/accounts.ts'
 import type { SigningKey, TokenKeys } from './token-keys.ts'
 
 export interface TokensDeps {
   readonly keys: TokenKeys
   /** Wall clock. */
   readonly nowMs: () => number
-  /** Of the account's password; undefined: there is no such account. */
-  readonly hashOf: (name: string) => string | undefined
+  /** What an account logs in by now: a password, or secrets. None: there is no such account. */
+  readonly credentialsOf: (name: string) => readonly Credential[]
+}
+
+export interface Credential {
+  readonly hash: string
+  /** It is good for so long yet. */
+  readonly forMs: number
 }
 
 export interface AccessToken {
@@ -42,7 +48,7 @@ interface Claims {
   readonly aud: typeof SERVICE
   /** Absent: of nobody. */
   readonly sub?: string
-  /** Of the account; see `#versionOf`. */
+  /** Of what bought it; see `#versionOf`. */
   readonly ver?: string
   readonly iat: number
   readonly nbf: number
@@ -58,10 +64,13 @@ export class Tokens {
     this.#deps = deps
   }
 
-  /** Undefined where there is no such account any more. */
-  issue(name: string): AccessToken | undefined {
-    const ver = this.#versionOf(name)
-    return ver === undefined ? undefined : this.#sign({ sub: name, ver })
+  /**
+   * `hash`: of the credential that was shown for it. Default: the one that the account has.
+   * Undefined where there is no such account any more.
+   */
+  issue(name: string, hash = this.#hashOf(name)): AccessToken | undefined {
+    if (hash === undefined) return undefined
+    return this.#sign({ sub: name, ver: this.#versionOf(name, hash) })
   }
 
   issueAnonymous(): AccessToken {
@@ -75,15 +84,7 @@ export class Tokens {
     return this.#anonymous
   }
 
-  /**
-   * No token that the account has is good from now on. @throws where that would not outlast the
-   * process
-   */
-  endLoginsOf(name: string): void {
-    this.#deps.keys.endLoginsOf(name)
-  }
-
-  read(token: string): ShownToken {
+  read(token: string): FoundLogin {
     const claims = this.#claimsOf(token)
     const nowMs = this.#deps.nowMs()
     const isOfNow = claims !== undefined && claims.nbf * 1_000 <= nowMs
@@ -91,14 +92,16 @@ export class Tokens {
     if (!isOfNow || forMs <= 0) return { login: REFUSED, forMs: 0 }
     const { sub: name, ver } = claims
     if (name === undefined) return { login: { kind: 'anonymous', byToken: true }, forMs }
-    if (ver !== this.#versionOf(name)) return { login: REFUSED, forMs: 0 }
-    return { login: { kind: 'account', name }, forMs }
+    const credential = this.#credentialBehind(name, ver)
+    if (credential === undefined) return { login: REFUSED, forMs: 0 }
+    return { login: { kind: 'account', name }, forMs: Math.min(forMs, credential.forMs) }
   }
 
   /** Undefined where there is no such account any more. */
   issueRefresh(name: string): string | undefined {
-    const ver = this.#versionOf(name)
-    if (ver === undefined) return undefined
+    const hash = this.#hashOf(name)
+    if (hash === undefined) return undefined
+    const ver = this.#versionOf(name, hash)
     const exp = Math.floor(this.#deps.nowMs() / 1_000) + REFRESH_SECONDS
     const claims = encode({ sub: name, ver, exp, jti: randomUUID() })
     return `${REFRESH_PREFIX}${claims}.${this.#macOf(`refresh ${claims}`)}`
@@ -113,8 +116,8 @@ export class Tokens {
     const shown = Buffer.from(mac)
     if (shown.length !== right.length || !timingSafeEqual(shown, right)) return undefined
     const { sub, ver, exp } = decode<Required<Pick<Claims, 'sub' | 'ver' | 'exp'>>>(claims)
-    const isOfNow = this.#deps.nowMs() / 1_000 < exp && ver === this.#versionOf(sub)
-    return isOfNow ? sub : undefined
+    const isOver = this.#deps.nowMs() / 1_000 >= exp
+    return isOver || this.#credentialBehind(sub, ver) === undefined ? undefined : sub
   }
 
   #sign(who: Pick<Claims, 'sub' | 'ver'>): AccessToken {
@@ -149,15 +152,23 @@ export class Tokens {
     return isOurs ? decode<Claims>(claims) : undefined
   }
 
+  #hashOf(name: string): string | undefined {
+    return this.#deps.credentialsOf(name)[0]?.hash
+  }
+
+  /** Undefined: it is good no longer. */
+  #credentialBehind(name: string, version: string | undefined): Credential | undefined {
+    const all = this.#deps.credentialsOf(name)
+    return all.find(({ hash }) => this.#versionOf(name, hash) === version)
+  }
+
   /**
-   * Another one when the password is, or when the account's logins were ended. Nothing can be
-   * learned from it.
+   * Another one when the credential is, when the account's logins were ended, and when it was gone
+   * meanwhile. Nothing can be learned from it.
    */
-  #versionOf(name: string): string | undefined {
-    const hash = this.#deps.hashOf(name)
-    if (hash === undefined) return undefined
-    const logouts = this.#deps.keys.logoutsOf(name)
-    return this.#macOf(`account ${logouts} ${name}:${hash}`).slice(0, VERSION_LENGTH)
+  #versionOf(name: string, hash: string): string {
+    const stay = this.#deps.keys.stayOf(name) ?? ''
+    return this.#macOf(`account ${stay} ${name}:${hash}`).slice(0, VERSION_LENGTH)
   }
 
   #macOf(text: string): string {

@@ -2,8 +2,8 @@
 // made one up; its keys outlast a restart, and no day. Method: the real keys in a file, and tokens
 // that are taken apart and put together otherwise.
 import { createHmac, generateKeyPairSync, sign } from 'node:crypto'
-import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { chmodSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import t from 'tap'
 import { KEY_LIFE_MS, TokenKeys } from '../../../src/accounts/tokens/token-keys.ts'
 import { ACCESS_SECONDS, REFRESH_SECONDS, Tokens } from '../../../src/accounts/tokens/tokens.ts'
@@ -22,13 +22,20 @@ function open(test: Test, path = join(test.testdir(), 'tokens.json')) {
     lost: error => lost.push(error),
     unwritten: error => lost.push(error),
   })
-  const tokens = new Tokens({ keys, nowMs: () => nowMs, hashOf: name => hashes.get(name) })
+  const credentialsOf = (name: string) => {
+    const hash = hashes.get(name)
+    return hash === undefined ? [] : [{ hash, forMs: Infinity }]
+  }
+  const follow = () => keys.follow([...hashes.keys()])
+  follow()
+  const tokens = new Tokens({ keys, nowMs: () => nowMs, credentialsOf })
   return {
     path,
     keys,
     tokens,
     hashes,
     lost,
+    follow,
     pass(ms: number) {
       nowMs += ms
     },
@@ -117,13 +124,13 @@ t.test('R128: a token of nobody’s is given to all, the same for a while', asyn
 t.test('R520: another password, no account or a logout, and its tokens are nobody’s', async t => {
   for (const end of ['password', 'account', 'logout'] as const) {
     const opened = open(t, join(t.testdir(), `${end}.json`))
-    const { tokens, hashes } = opened
+    const { tokens, keys, hashes } = opened
     const [alice, bob] = [issued(opened), issued(opened, 'bob')]
     const refresh = tokens.issueRefresh('alice') ?? ''
     t.equal(tokens.redeem(refresh), 'alice')
     if (end === 'password') hashes.set('alice', 'another hash')
     if (end === 'account') hashes.delete('alice')
-    if (end === 'logout') tokens.endLoginsOf('alice')
+    if (end === 'logout') keys.endLoginsOf('alice')
     t.same(tokens.read(alice), { login: REFUSED, forMs: 0 }, end)
     t.equal(tokens.redeem(refresh), undefined)
     t.match(tokens.read(bob), { login: { kind: 'account', name: 'bob' } })
@@ -131,6 +138,67 @@ t.test('R520: another password, no account or a logout, and its tokens are nobod
     if (end !== 'account') t.match(tokens.read(issued(opened)), { login: ALICE })
   }
 })
+
+t.test('R527: who was gone and comes back has none of the tokens of before', async t => {
+  const opened = open(t)
+  const { tokens, hashes, follow, path } = opened
+  const hash = hashes.get('alice') ?? ''
+  const [token, refresh] = [issued(opened), tokens.issueRefresh('alice') ?? '']
+  const bobs = tokens.issueRefresh('bob') ?? ''
+  hashes.delete('alice')
+  follow()
+  t.notMatch(readFileSync(path, 'utf8'), /alice/, 'nothing is kept of who is gone')
+  hashes.set('alice', hash)
+  follow()
+  t.match(tokens.read(token), { login: REFUSED })
+  t.equal(tokens.redeem(refresh), undefined)
+  t.equal(tokens.redeem(bobs), 'bob', 'of others nothing ends')
+  const next = tokens.issueRefresh('alice') ?? ''
+  const after = open(t, path)
+  t.equal(after.tokens.redeem(refresh), undefined, 'nor after a restart')
+  t.equal(after.tokens.redeem(next), 'alice')
+  after.hashes.delete('alice')
+  after.follow()
+  t.equal(open(t, path).tokens.redeem(next), undefined, 'gone over a restart')
+})
+
+t.test('R527: what could not be kept of who is gone is kept with the next look', async t => {
+  const opened = open(t, join(t.testdir({ data: {} }), 'data', 'tokens.json'))
+  const { keys, hashes, follow, lost, path, tokens } = opened
+  const [hash, refresh] = [hashes.get('alice') ?? '', tokens.issueRefresh('alice') ?? '']
+  renameSync(dirname(path), `${dirname(path)}.away`)
+  hashes.delete('alice')
+  follow()
+  t.equal(lost.length, 1)
+  t.equal(keys.stayOf('alice'), undefined)
+  renameSync(`${dirname(path)}.away`, dirname(path))
+  follow()
+  hashes.set('alice', hash)
+  t.equal(open(t, path).tokens.redeem(refresh), undefined)
+})
+
+t.test(
+  'R528: a token ends with the credential that bought it, whichever others there are',
+  async t => {
+    let credentials = [
+      { hash: 'new', forMs: Infinity },
+      { hash: 'old', forMs: 60_000 },
+    ]
+    const { keys } = open(t)
+    const tokens = new Tokens({
+      keys,
+      nowMs: () => Date.UTC(2030, 0, 1),
+      credentialsOf: () => credentials,
+    })
+    const [byNew, byOld] = ['new', 'old'].map(hash => tokens.issue('robot:ci', hash)?.token ?? '')
+    const robot = { kind: 'account', name: 'robot:ci' }
+    t.same(tokens.read(byNew ?? ''), { login: robot, forMs: ACCESS_SECONDS * 1_000 })
+    t.same(tokens.read(byOld ?? ''), { login: robot, forMs: 60_000 })
+    credentials = credentials.slice(0, 1)
+    t.match(tokens.read(byNew ?? ''), { login: robot })
+    t.match(tokens.read(byOld ?? ''), { login: REFUSED })
+  },
+)
 
 t.test('R132: a refresh token is this edge’s own, and not for ever', async t => {
   const { tokens, pass } = open(t)
@@ -153,13 +221,14 @@ t.test('R521: keys are one file for its owner alone, and outlast a restart', asy
   const token = issued(before)
   const refresh = before.tokens.issueRefresh('alice') ?? ''
   before.keys.endLoginsOf('bob')
+  const stay = before.keys.stayOf('bob')
   t.equal(statSync(before.path).mode & 0o777, 0o600)
   chmodSync(before.path, 0o644)
   const after = open(t, before.path)
   t.equal(statSync(before.path).mode & 0o777, 0o600, 'it is closed to others again')
   t.match(after.tokens.read(token), { login: ALICE })
   t.equal(after.tokens.redeem(refresh), 'alice')
-  t.equal(after.keys.logoutsOf('bob'), 1)
+  t.equal(after.keys.stayOf('bob'), stay)
   t.same(after.lost, [])
 })
 
@@ -182,20 +251,19 @@ t.test('R521: a key signs for a day, and what it signed is good to its end', asy
 t.test('R521: keys that are damaged are told, and made anew', async t => {
   const before = open(t)
   const refresh = before.tokens.issueRefresh('alice') ?? ''
-  for (const text of ['', '{}', '{"secret":"AAAA","keys":[],"logouts":{}}']) {
+  for (const text of ['', '{}', '{"secret":"AAAA","keys":[],"stays":{}}']) {
     writeFileSync(before.path, text)
     const after = open(t, before.path)
     t.equal(after.lost.length, 1)
     t.equal(after.tokens.redeem(refresh), undefined)
     t.match(after.tokens.read(issued(after)), { login: ALICE })
-    t.notMatch(readFileSync(before.path, 'utf8'), /alice/)
   }
 })
 
 t.test('R520: a logout that cannot be kept is not said to be done', async t => {
   const opened = open(t, join(t.testdir(), 'gone', 'tokens.json'))
-  t.equal(opened.lost.length, 1, 'where nothing can be written tokens are good all the same')
+  t.equal(opened.lost.length, 2, 'where nothing can be written tokens are good all the same')
   const token = issued(opened)
-  t.throws(() => opened.tokens.endLoginsOf('alice'))
+  t.throws(() => opened.keys.endLoginsOf('alice'))
   t.match(opened.tokens.read(token), { login: ALICE })
 })

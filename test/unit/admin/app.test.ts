@@ -53,7 +53,7 @@ async function withAdmin(test: Test, checks: Record<string, ReadinessCheck> = {}
   }
   const app = buildAdminApp({
     lookAtAccounts: async () => undefined,
-    endLogins: async () => false,
+    endLogins: async () => 'no accounts',
     robots: NO_ROBOTS,
     logger: createLogger({ level: 'info', destination: { write: line => written.push(line) } }),
     metrics: createMetrics({ version: '1.2.3', nodeVersion: 'v26', sleep, process: false }),

@@ -17,7 +17,7 @@ async function start(t: { teardown(fn: () => unknown): unknown }) {
   const sleep = (ms: number, signal?: AbortSignal) => queue.clock.sleep(ms, signal)
   const app = buildAdminApp({
     lookAtAccounts: async () => undefined,
-    endLogins: async () => false,
+    endLogins: async () => 'no accounts',
     robots: NO_ROBOTS,
     logger: createLogger({ level: 'info', destination: { write: () => {} } }),
     metrics: createMetrics({ version: '1', nodeVersion: '26', sleep, process: false }),

@@ -1,0 +1,109 @@
+// What this edge gives out itself for logins: tokens, and the secrets of robots, with the two files
+// of the data directory that they are kept in. A part of the composition root.
+import { join } from 'node:path'
+import type { FoundLogin, IssuedToken, Verified } from '../access/accounts.ts'
+import { type FoundRobot, Robots, SECRET_PREFIX } from '../accounts/tokens/robots.ts'
+import { TokenKeys } from '../accounts/tokens/token-keys.ts'
+import { type AccessToken, Tokens } from '../accounts/tokens/tokens.ts'
+import type { Logger } from '../observe/log.ts'
+import type { Clock } from '../registry/ports/clock.ts'
+
+export interface OpenTokensDeps {
+  /** This process's alone, by now. */
+  readonly directory: string
+  readonly clock: Pick<Clock, 'nowMs'>
+  readonly logger: Logger
+  /** Of an account's password; undefined: there is no such account. */
+  readonly hashOf: (account: string) => string | undefined
+}
+
+export class OpenTokens {
+  readonly robots: Robots
+  readonly #keys: TokenKeys
+  readonly #tokens: Tokens
+
+  constructor({ directory, clock, logger, hashOf }: OpenTokensDeps) {
+    const nowMs = () => clock.nowMs()
+    this.robots = new Robots(join(directory, ROBOTS_FILE), {
+      nowMs,
+      damaged: err => logger.error({ err }, 'the file of robots is damaged'),
+    })
+    const hint = 'who has logged in to this edge logs in again'
+    this.#keys = new TokenKeys(join(directory, TOKENS_FILE), {
+      nowMs,
+      lost: err => logger.error({ err, hint }, 'the keys of tokens are lost, and made anew'),
+      unwritten: err => logger.error({ err }, 'the keys of tokens could not be written'),
+    })
+    const credentialsOf = (name: string) => {
+      if (name.startsWith(ROBOT)) return this.robots.credentialsOf(name.slice(ROBOT.length))
+      const hash = hashOf(name)
+      return hash === undefined ? [] : [{ hash, forMs: Infinity }]
+    }
+    this.#tokens = new Tokens({ keys: this.#keys, nowMs, credentialsOf })
+  }
+
+  /** These are the accounts from now on: what others had been given is over. */
+  follow(accounts: readonly string[]): void {
+    this.#keys.follow(accounts)
+  }
+
+  /** Undefined of what is no secret of a robot by its looks. */
+  readRobot(secret: string): FoundLogin<Verified> | undefined {
+    if (!isRobots(secret)) return undefined
+    const found = this.robots.find(secret)
+    if (found === undefined) return { login: REFUSED, forMs: 0 }
+    return { login: { kind: 'account', name: nameOf(found) }, forMs: found.forMs }
+  }
+
+  readToken(token: string): FoundLogin {
+    return this.readRobot(token) ?? this.#tokens.read(token)
+  }
+
+  issueAnonymous(): IssuedToken {
+    return answer(this.#tokens.issueAnonymous())
+  }
+
+  /**
+   * For a robot's secret. It ends when that does, so that there is no refresh token. Undefined of
+   * what is none by its looks.
+   */
+  issueForRobot(secret: string): IssuedToken | undefined {
+    if (!isRobots(secret)) return undefined
+    const found = this.robots.find(secret)
+    return answer(found && this.#tokens.issue(nameOf(found), found.hash))
+  }
+
+  /** `isOffline`: with a refresh token. */
+  issue(account: string, isOffline: boolean): IssuedToken {
+    const refreshToken = isOffline ? this.#tokens.issueRefresh(account) : undefined
+    return answer(this.#tokens.issue(account), refreshToken)
+  }
+
+  /** Whose it is; undefined: nobody's. */
+  redeem(refreshToken: string): string | undefined {
+    return this.#tokens.redeem(refreshToken)
+  }
+
+  /** Of one that there is. @throws where it would not outlast this process */
+  endLoginsOf(account: string): void {
+    this.#keys.endLoginsOf(account)
+  }
+}
+
+const ROBOTS_FILE = 'robots.json'
+const TOKENS_FILE = 'tokens.json'
+/** No name of an account has a colon. */
+const ROBOT = 'robot:'
+const REFUSED = { kind: 'refused' } as const
+
+function isRobots(secret: string): boolean {
+  return secret.startsWith(SECRET_PREFIX)
+}
+
+function nameOf({ name }: FoundRobot): string {
+  return `${ROBOT}${name}`
+}
+
+function answer(issued: AccessToken | undefined, refreshToken?: string): IssuedToken {
+  return issued === undefined ? REFUSED : { kind: 'token', ...issued, refreshToken }
+}
