@@ -16,9 +16,14 @@ export interface Principal {
   findLogin(): Promise<Login>
   /** What came of the certificate that its connection began with. */
   readonly certificate: ShownCertificate
-  /** The peer's address as the socket has it; undefined when the connection is gone. */
+  /**
+   * That of the client, behind the proxies that are believed too. What is no address: nobody says.
+   * Undefined when the connection is gone.
+   */
   readonly address: string | undefined
-  /** The `Host` header. */
+  /** Somebody who is believed passes it on for somebody else. */
+  readonly isForwarded: boolean
+  /** The `Host` header, or what it was in front of proxies that are believed. */
   readonly host: string | undefined
   /** The request came in HTTP/1.0. */
   readonly isHttp10: boolean

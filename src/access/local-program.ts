@@ -18,7 +18,8 @@ export function whyNoLocalProgram(
   principal: Principal,
   known?: 'authorization',
 ): string | undefined {
-  const { address, host, isHttp10, rawHeaders } = principal
+  const { address, host, isForwarded, isHttp10, rawHeaders } = principal
+  if (isForwarded) return `this request was passed on by a proxy; ${CALL_DIRECTLY}`
   if (address === undefined || !isLoopback(address)) {
     return 'this request comes from another address; run the client on that machine, with localhost as the registry'
   }

@@ -6,6 +6,8 @@ export const LOCAL_PUSH_OFF = {
   'set to false': 'and not from these either, because http.localpush is false',
   'public name':
     'and from these only with http.localpush: true, because http.host says that others come to it by another name, perhaps through a proxy on its machine',
+  proxy:
+    'and from these only with http.localpush: true, because http.trustedproxies says that a proxy on its machine passes on what others ask',
   certificate:
     'and from these only with http.localpush: true, because its certificate is for names by which others come to it',
   'user namespace':

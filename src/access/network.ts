@@ -71,6 +71,16 @@ export function readPeer(text: string): Address | undefined {
   return ipaddr.isValid(plain) ? ipaddr.process(plain) : undefined
 }
 
+/**
+ * As people and proxies write one, in its shortest spelling; IPv4 in the clothes of IPv6 is taken
+ * for what it is. Undefined: it is none.
+ */
+export function readAddress(text: string): string | undefined {
+  const plain = text.replace(/%.*$/, '')
+  const isAddress = ipaddr.IPv4.isValidFourPartDecimal(plain) || ipaddr.IPv6.isValid(plain)
+  return isAddress ? ipaddr.process(plain).toString() : undefined
+}
+
 /** What one site is given of IPv6 at least, and one machine may choose from. */
 const SITE_BITS = 64
 
@@ -90,6 +100,11 @@ export function isWithin(narrow: Network, wide: Network): boolean {
   return wide.bits <= narrow.bits && createIsIn(wide)(narrow.address)
 }
 
+/** Is any address in both? */
+export function hasOverlap(one: Network, other: Network): boolean {
+  return isWithin(one, other) || isWithin(other, one)
+}
+
 const LOOPBACK: readonly Network[] = [
   { address: '127.0.0.0', bits: 8 },
   { address: '::1', bits: 128 },
@@ -97,5 +112,5 @@ const LOOPBACK: readonly Network[] = [
 
 /** Is any address of this machine for itself in it? */
 export function hasLoopback(network: Network): boolean {
-  return LOOPBACK.some(each => isWithin(each, network) || isWithin(network, each))
+  return LOOPBACK.some(each => hasOverlap(each, network))
 }

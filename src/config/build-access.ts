@@ -113,6 +113,8 @@ const NO_LOCALS: Readonly<Partial<Record<HttpConfig['localPush'], string>>> = {
   'set to false': 'is nobody: http.localpush is false',
   'public name':
     'is nobody: with http.host, programs on this machine are not told from what is forwarded to it, unless http.localpush is true',
+  proxy:
+    'is nobody: with loopback in http.trustedproxies, programs on this machine are not told from what is forwarded to it, unless http.localpush is true',
   certificate:
     'is nobody: with a certificate for other names, programs on this machine are not told from what is forwarded to it, unless http.localpush is true',
 }

@@ -41,10 +41,12 @@ export function buildAuth(judge: Judge, { auth, http }: Settings): AuthConfig | 
  * With `https` in `http.host`, somebody in front of it speaks TLS. On loopback there may be a proxy
  * that does, whose clients would be sent to where nobody listens, or worse.
  */
-function judgeWire(judge: Judge, { addr, host, tls }: Settings['http']): void {
+function judgeWire(judge: Judge, { addr, host, tls, trustedproxies }: Settings['http']): void {
   if (tls !== undefined || host?.startsWith('https:') === true) return
+  // It says by which scheme it was asked.
+  if (isLoopback(addr) && trustedproxies.length > 0) return
   const message = isLoopback(addr)
-    ? 'there is neither http.tls nor a public URL of https in http.host: behind a proxy set http.host, lest clients send passwords to their own machine or over plain HTTP'
+    ? 'there is neither http.tls nor a public URL of https in http.host: behind a proxy set http.host or http.trustedproxies, lest clients send passwords to their own machine or over plain HTTP'
     : 'passwords come over plain HTTP, for anybody on the way to read: set http.tls, or http.host to the public URL of a proxy that speaks TLS, lest that send clients with their passwords to their own machine'
   judge.note(['auth'], { severity: 'warning', message })
 }

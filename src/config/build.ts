@@ -1,6 +1,7 @@
 // Settings → Config: what follows from several keys together, and from the machine. Faults are
 // noted, never thrown; a configuration with errors is built all the same, so that all of them are
 // found at once.
+import { hasLoopback } from '../access/network.ts'
 import type { RegistryHost } from '../oci/reference.ts'
 import { isLoopback, type ListenAddress } from './addresses.ts'
 import { buildAccess } from './build-access.ts'
@@ -17,6 +18,7 @@ import type { Judge } from './judge.ts'
 import { judgeAnonymous } from './judge-anonymous.ts'
 import { judgeExposed } from './judge-exposed.ts'
 import { judgeLimits } from './judge-limits.ts'
+import { judgeProxies } from './judge-proxies.ts'
 import { named } from './keys.ts'
 import { HTTP_KEYS, type Settings } from './schema.ts'
 import { STORAGE_KEYS, COLLECTION_KEYS, UPLOAD_PURGING_KEYS } from './storage-schema.ts'
@@ -38,6 +40,7 @@ export function buildConfig(judge: Judge, settings: Settings): Config {
   const auth = buildAuth(judge, settings)
   const rules = buildAccess(judge, settings, { ...known, localPush: http.localPush, auth })
   judgeAnonymous(judge, settings, rules.access)
+  judgeProxies(judge, settings)
   judgeExposed(judge, Object.keys(settings.upstreams), { ...built, ...rules, http, auth })
   return deepFreeze({
     log: settings.log,
@@ -83,6 +86,7 @@ function buildHttp(judge: Judge, settings: Settings): HttpConfig {
 function localPush({ http }: Settings, tls: TlsConfig | undefined): HttpConfig['localPush'] {
   if (http.localpush !== undefined) return http.localpush ? 'on' : 'set to false'
   if (http.host !== undefined) return 'public name'
+  if (http.trustedproxies.some(hasLoopback)) return 'proxy'
   const isForOthers = tls?.certificates.some(({ isForLoopback }) => !isForLoopback) === true
   return isForOthers ? 'certificate' : 'unsaid'
 }

@@ -77,7 +77,7 @@ export interface HttpConfig extends Omit<Named<typeof HTTP_KEYS>, JudgedHttpKey>
    * May programs of this machine write without an account? `on`: so it is set; `unsaid`: where they
    * can be told from others; else why they may not.
    */
-  readonly localPush: 'on' | 'unsaid' | 'set to false' | 'public name' | 'certificate'
+  readonly localPush: 'on' | 'unsaid' | 'set to false' | 'public name' | 'proxy' | 'certificate'
   /**
    * Names that requests may call this edge by, beside loopback ones; in lower case, with a port
    * where it counts. Undefined: any.

@@ -11,8 +11,8 @@ type Exposed = Pick<Config, 'access' | 'auth' | 'upstreams' | 'http'>
 
 /** Notes a warning for each, with the way out, which is also the way to say that it is meant. */
 export function judgeExposed(judge: Judge, keys: readonly string[], config: Exposed): void {
-  // Nobody reaches it but from the machine.
-  if (isLoopback(config.http.addr)) return
+  // Nobody reaches it but from the machine, and through no proxy on it.
+  if (isLoopback(config.http.addr) && config.http.trustedProxies.length === 0) return
   for (const key of keys) {
     const host = checkedHost(key)
     const registry = host && canonicalHost(host)

@@ -1,6 +1,7 @@
 // Every configuration key that this version knows, and those of later versions by name. The types,
 // the validation, the JSON Schema and docs/configuration.md all come from this table.
 import { ADDRESS, BOOLEAN, BYTES, COUNT, DURATION, HOST, PATH, URL_TEXT } from './formats.ts'
+import { NETWORK } from './network-format.ts'
 import { LEVEL } from './word-formats.ts'
 import { SELECTOR } from './selectors.ts'
 import {
@@ -71,6 +72,13 @@ export const HTTP_KEYS = {
       reload: true,
     }),
   ),
+  trustedproxies: valuesOf(NETWORK, {
+    as: 'trustedProxies',
+    description:
+      'Addresses and networks of proxies that are believed: who asks, by which name and scheme, is what `Forwarded`, `X-Forwarded-For`, `-Host` and `-Proto` or `X-Real-IP` of theirs say, read from the right up to the first that is not listed here. From anybody else these say nothing. A listed proxy sets one of them in every request, and adds to or replaces what clients send.',
+    default: [],
+    reload: true,
+  }),
   threads: optional(
     value(COUNT, {
       description:

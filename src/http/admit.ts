@@ -2,15 +2,14 @@
 // and bounds (R192; step 1 of the order of error precedence).
 import type { IncomingMessage } from 'node:http'
 import { RegistryError } from '../oci/errors.ts'
+import { isHostHeader } from './host-header.ts'
 import { QUERY_PARAMETERS_MAX } from './limits.ts'
-
-// A DNS name as resolvers take it (also with the underscores of container networks), an IPv4
-// address or a bracketed IPv6 one.
-const HOST = /^(?:[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?$/
+import type { Caller } from './proxies/callers.ts'
 
 /** @throws RegistryError UNSUPPORTED with status 400, or 414 for too many query parameters */
-export function checkSyntax(request: IncomingMessage): void {
+export function checkSyntax(request: IncomingMessage, { unclear }: Pick<Caller, 'unclear'>): void {
   checkHost(request)
+  if (unclear !== undefined) throw malformed(unclear)
   // Node takes the head of such a request and only then finds that it cannot read the body.
   if ((request.headers['transfer-encoding'] ?? 'chunked').toLowerCase() !== 'chunked') {
     throw malformed('the only transfer coding here is chunked')
@@ -36,7 +35,7 @@ function checkHost({
   const required = httpVersionMajor === 1 && httpVersionMinor >= 1
   if (count > 1 || (required && count === 0)) throw malformed('a request carries one Host header')
   const { host } = headers
-  if (host !== undefined && host !== '' && !HOST.test(host)) {
+  if (host !== undefined && host !== '' && !isHostHeader(host)) {
     throw malformed('the Host header is no host name')
   }
 }

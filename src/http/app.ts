@@ -2,9 +2,8 @@
 // names are parsed from the raw target and bodies are read by those who want them. Nobody listens
 // here: server/data-port.ts does.
 import { randomBytes } from 'node:crypto'
-import { createServer, type Server, type ServerOptions } from 'node:http'
+import type { Server } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
-import type { Socket } from 'node:net'
 import type { Access, ShownCertificate } from '../access/access.ts'
 import type { Accounts } from '../access/accounts.ts'
 import type { Logger } from '../observe/log.ts'
@@ -14,19 +13,14 @@ import { createNoteRequest, type NoteRequest } from '../observe/note-request.ts'
 import type { Registry } from '../registry/use-cases.ts'
 import type { Epochs } from '../registry/epochs.ts'
 import type { Clock } from '../registry/ports/clock.ts'
-import { createClientErrorHandler, createConnectHandler } from './client-error.ts'
 import { type ConnectionOwners, createConnectionOwners } from './connection-owners.ts'
 import { Connections } from './connections.ts'
 import { createCursors, CURSOR_KEY_BYTES } from './cursor.ts'
 import { createRequestIds } from './exchange.ts'
+import { openServer, PLAIN, type Transport } from './data-server.ts'
 import {
-  CONNECTIONS_CHECK_INTERVAL_MS,
-  CONNECTIONS_MAX,
   type Count,
   createCount,
-  HEADER_MAX_BYTES,
-  HEADERS_TIMEOUT_MS,
-  KEEP_ALIVE_TIMEOUT_MS,
   MEMORY_BYTES,
   REQUESTS_MAX,
   WAITING_TOTAL_MAX_BYTES,
@@ -36,7 +30,8 @@ import { createHotAnswers } from './memory/hot-answers.ts'
 import { createMemoryBudget, manifestBodiesBounds } from './body/memory-budget.ts'
 import type { Sendfile } from './send/sendfile.ts'
 import type { PrincipalSources } from './principal.ts'
-import { createServe, type Serve } from './serve.ts'
+import { Callers, NO_PROXIES, type ProxySettings, type UnlistedProxies } from './proxies/callers.ts'
+import { createServe } from './serve.ts'
 import { Hot, type HotDeps } from './memory/serve-hot.ts'
 import { createStalledReaders } from './send/stalled-readers.ts'
 import { createTakePlace, createTakePlaceNow } from './places/place.ts'
@@ -58,32 +53,15 @@ export interface HttpOptions {
   readonly memoryBytes?: number
 }
 
-/** What speaks HTTP: plain, or through TLS. */
-export interface Transport {
-  /** Takes `options` as they are, and adds none that change how HTTP is read. */
-  readonly createServer: (options: ServerOptions) => Server | HttpsServer
-  /** The event that tells of a connection over which requests come. */
-  readonly connected: 'connection' | 'secureConnection'
-  /**
-   * Ends connections that have said nothing yet, and of which `connected` has not told therefore.
-   */
-  readonly closeUnready?: () => void
-  /**
-   * Ends all that are open, those of which `connected` has not told among them. Absent where it
-   * tells of each at once.
-   */
-  readonly closeAll?: () => void
-  /** What came of the certificate that a connection began with. Absent: none shows any. */
-  readonly certificateOf?: (socket: Socket) => ShownCertificate
-  /** It showed a certificate that was judged by authorities of before: it is to begin anew. */
-  readonly isOutdated?: (socket: Socket) => boolean
-}
-
 export interface AppDeps {
   readonly registry: Registry
   readonly access: Access
   /** Default: as this system tells. */
   readonly owners?: ConnectionOwners
+  /** Default: no proxy is believed. */
+  readonly proxies?: () => ProxySettings
+  /** Default: nobody is told of proxies that are not listed. */
+  readonly unlisted?: UnlistedProxies
   /** Where passwords are tried. Default: none is good. */
   readonly accounts?: Accounts
   readonly logger: Logger
@@ -140,7 +118,6 @@ const NO_ACCOUNTS: Accounts = {
   issueToken: async () => ({ kind: 'refused' }),
 }
 const NO_CERTIFICATE: ShownCertificate = { kind: 'none' }
-const PLAIN: Transport = { createServer, connected: 'connection' }
 
 export function buildApp(deps: AppDeps): DataApp {
   const { metrics, logger, clock, transport = PLAIN, options = {} } = deps
@@ -153,7 +130,9 @@ export function buildApp(deps: AppDeps): DataApp {
   const noteRequest = createNoteRequest({ logger, metrics })
   let draining = false
   const { certificateOf = () => NO_CERTIFICATE, isOutdated = () => false } = transport
-  const principals = { owners, logins, certificateOf }
+  const { proxies: settings = () => NO_PROXIES, unlisted } = deps
+  const callers = new Callers({ settings, unlisted })
+  const principals = { owners, logins, certificateOf, callers }
   const serve = createServe({
     ...deps,
     ...principals,
@@ -175,17 +154,7 @@ export function buildApp(deps: AppDeps): DataApp {
     draining: () => draining,
     onIdle: () => connections.closeIdle(),
   })
-
-  const byHand = {
-    metrics,
-    endAfterTurn: (socket: Socket) => connections.endAfterTurn(socket),
-  }
-  const server = createDataServer(transport, serve)
-  server.maxConnections = Math.ceil(CONNECTIONS_MAX / threads)
-  server.on('drop', () => metrics.count('requestsRefused', { reason: 'connections' }))
-  server.on('clientError', createClientErrorHandler(byHand))
-  server.on('connect', createConnectHandler(byHand))
-  server.on(transport.connected, (socket: Socket) => connections.opened(socket))
+  const server = openServer({ transport, threads, connections, serve }, metrics)
   return {
     server,
     listen: options =>
@@ -225,6 +194,7 @@ function createHotOf(
     owners,
     logins,
     certificateOf,
+    callers,
     logger,
     metrics,
     clock,
@@ -241,36 +211,9 @@ function createHotOf(
     owners,
     logins,
     certificateOf,
+    callers,
     registry,
     sendfile,
     clock,
   })
-}
-
-/**
- * What carries an `Expect` goes the same way as other requests: whoever reads the body sends the
- * 100 (R15, R229).
- */
-function createDataServer(transport: Transport, serve: Serve): Server | HttpsServer {
-  const server = transport.createServer({
-    maxHeaderSize: HEADER_MAX_BYTES,
-    headersTimeout: HEADERS_TIMEOUT_MS,
-    // Measured to the end of the body, so it would cut long uploads (R228). Bodies have a limit of
-    // their own (request-body.ts), and those that nobody wants end the connection.
-    requestTimeout: 0,
-    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-    connectionsCheckingInterval: CONNECTIONS_CHECK_INTERVAL_MS,
-    // A missing Host is refused in JSON, in admit.ts.
-    requireHostHeader: false,
-    noDelay: true,
-    // Most requests have no body, and what reads none needs no stream for it.
-    optimizeEmptyRequests: true,
-  })
-  // Who has ended its side may wait for its answers all the same; connections.ts sees to how long.
-  // Node's types do not tell of it.
-  Object.assign(server, { httpAllowHalfOpen: true })
-  server.on('request', serve)
-  server.on('checkContinue', serve)
-  server.on('checkExpectation', serve)
-  return server
 }

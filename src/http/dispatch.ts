@@ -21,6 +21,7 @@ import { answerExtensions, answerLivez, answerPing } from './endpoints/ping.ts'
 import { giveToken } from './endpoints/token.ts'
 import { planOf, type Plan } from './plan.ts'
 import { type PrincipalSources, RequestPrincipal } from './principal.ts'
+import { hostOf } from './proxies/callers.ts'
 import type { Cursors } from './cursor.ts'
 import { refusedBy } from './refusals.ts'
 import type { TakePlace } from './places/place.ts'
@@ -39,21 +40,21 @@ export interface DispatchDeps extends PrincipalSources {
 
 /** @throws RegistryError for what the client may know, and whatever else went wrong. */
 export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<Answer> {
-  const { request, record } = exchange
+  const { request, caller, record } = exchange
   const { method = '', url = '' } = request
   const headOnly = method === 'HEAD'
-  checkSyntax(request)
+  checkSyntax(request, caller)
   if (!isKnownMethod(method)) return refuseUnknownMethod(url)
   if (isLivez(url) && (headOnly || method === 'GET')) {
     record.endpoint = 'livez'
     return answerLivez()
   }
-  const principal = new RequestPrincipal(request, deps)
+  const principal = new RequestPrincipal(request, caller, deps)
   const { revision } = deps.access
   if (!revision.isHeld) await revision.untilHeld()
   const refusal = deps.access.admit(principal)
   const refuse = (found: Refusal, asked?: Target) =>
-    refusedBy(found, { request, target: asked, names: deps.access.namesFor(principal) })
+    refusedBy(found, { request, caller, target: asked, names: deps.access.namesFor(principal) })
   if (refusal !== undefined) throw refuse(refusal)
   const target = targetOf(url, method)
   const { endpoint } = target
@@ -186,7 +187,7 @@ function routeAllowed(
   const { registry, target, exchange } = context
   let routed: Routed
   try {
-    routed = registry.route(target, exchange.request.headers.host)
+    routed = registry.route(target, hostOf(exchange.request, exchange.caller))
   } catch (error) {
     decide(context, { resource: 'unrouted', action, moves })
     throw error
@@ -204,9 +205,8 @@ function decide(context: Context, request: Omit<AccessRequest, 'principal'>): bo
   const decision = access.decide({ ...request, principal })
   if (decision.kind === 'allowed') return decision.anonymously
   if ('by' in decision) exchange.record.deniedBy = decision.by
-  const { request: asking } = exchange
   if (decision.kind !== 'hidden')
-    throw refusedBy(decision, { request: asking, target, names: access.namesFor(principal) })
+    throw refusedBy(decision, { ...exchange, target, names: access.namesFor(principal) })
   throw new RegistryError(ABSENT[target.endpoint.kind] ?? 'NAME_UNKNOWN')
 }
 

@@ -8,7 +8,7 @@ import { isDelivered, isWaitedFor } from './end-answer.ts'
 import { isPrintable } from './answer.ts'
 import type { HotMiss } from './memory/hot-answers.ts'
 import { WAITING_BODY_MAX_BYTES, WAITING_REQUEST_BYTES } from './limits.ts'
-import { clientOf } from './principal.ts'
+import type { Caller } from './proxies/callers.ts'
 
 /**
  * What becomes known while a request is answered; written by whoever knows it, read once at the
@@ -49,6 +49,8 @@ export interface Exchange {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   readonly requestId: string
+  /** When it came. */
+  readonly caller: Caller
   /** Monotonic. */
   readonly startedMs: number
   readonly record: RequestRecord
@@ -60,7 +62,7 @@ export interface Exchange {
 export function createExchange(
   request: IncomingMessage,
   response: ServerResponse,
-  facts: Pick<Exchange, 'requestId' | 'startedMs' | 'hot'>,
+  facts: Pick<Exchange, 'requestId' | 'caller' | 'startedMs' | 'hot'>,
 ): Exchange {
   return {
     request,
@@ -143,7 +145,7 @@ export function summarize(exchange: Exchange, nowMs: number): RequestSummary {
     outcome: outcomeOf(exchange),
     error: sender?.failure ?? record.error,
     deniedBy: record.deniedBy,
-    client: clientOf(request),
+    client: exchange.caller.address,
     userAgent: request.headers['user-agent'],
   }
 }

@@ -5,9 +5,11 @@ import type { Owner, Principal, ShownCertificate } from '../access/access.ts'
 import type { Login } from '../access/accounts.ts'
 import type { ConnectionOwners } from './connection-owners.ts'
 import type { Logins } from './logins.ts'
+import { type Caller, type Callers, hostOf } from './proxies/callers.ts'
 
 /** How principals are found out about. */
 export interface PrincipalSources {
+  readonly callers: Callers
   readonly owners: ConnectionOwners
   readonly logins: Logins
   /** See Transport. */
@@ -19,12 +21,18 @@ export class RequestPrincipal implements Principal {
   readonly #owners: ConnectionOwners
   readonly #logins: Logins
   readonly #certificateOf: PrincipalSources['certificateOf']
+  readonly #callers: Callers
+  #lastCaller: Caller
   #found: Owner | undefined
   /** With the state of accounts that it was found by: it holds for no other. */
   #foundLogin: { readonly login: Login; readonly revision: number } | undefined
 
-  constructor(request: IncomingMessage, { owners, logins, certificateOf }: PrincipalSources) {
+  /** `caller`: of `request`, by the settings of any time. */
+  constructor(request: IncomingMessage, caller: Caller, sources: PrincipalSources) {
+    const { owners, logins, certificateOf, callers } = sources
     this.#certificateOf = certificateOf
+    this.#callers = callers
+    this.#lastCaller = caller
     this.#request = request
     this.#owners = owners
     this.#logins = logins
@@ -50,11 +58,21 @@ export class RequestPrincipal implements Principal {
   }
 
   get address(): string | undefined {
-    return clientOf(this.#request)
+    return this.#caller.address
+  }
+
+  get isForwarded(): boolean {
+    return this.#caller.isForwarded
   }
 
   get host(): string | undefined {
-    return this.#request.headers.host
+    return hostOf(this.#request, this.#caller)
+  }
+
+  /** By the settings of now: what has waited is decided again by them. */
+  get #caller(): Caller {
+    this.#lastCaller = this.#callers.again(this.#lastCaller, this.#request)
+    return this.#lastCaller
   }
 
   get isHttp10(): boolean {
@@ -74,14 +92,6 @@ export class RequestPrincipal implements Principal {
     this.#found = await this.#owners.find(this.#request.socket)
     return this.#found
   }
-}
-
-/**
- * Who shares with others what there is too little of, and whose pulls are told apart: an address.
- * Behind a proxy all are one. Undefined of a connection that ended before anybody asked.
- */
-export function clientOf({ socket }: Pick<IncomingMessage, 'socket'>): string | undefined {
-  return socket.remoteAddress
 }
 
 /**

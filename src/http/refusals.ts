@@ -8,6 +8,7 @@ import { isOneOf } from '../access/door.ts'
 import { ENDPOINTS, type Target } from '../oci/endpoint.ts'
 import { RegistryError } from '../oci/errors.ts'
 import { quote } from '../oci/header-list.ts'
+import { type Caller, hostOf, schemeOf } from './proxies/callers.ts'
 
 /** What tokens of this edge are for; of one edge as of the next, whose keys differ. */
 const SERVICE = 'entrepot'
@@ -15,6 +16,7 @@ const SERVICE = 'entrepot'
 /** What was asked, as far as it is known. */
 export interface Refused {
   readonly request: IncomingMessage
+  readonly caller: Caller
   readonly target?: Target | undefined
   readonly names: NamesForCaller
 }
@@ -38,12 +40,13 @@ export function refusedBy(refusal: Refusal, refused: Refused): RegistryError {
 }
 
 /** Basic is not offered beside Bearer: dockerd without a login takes it for a demand. */
-function challengeText(challenge: Challenge, { request, target, names }: Refused): string {
+function challengeText(challenge: Challenge, refused: Refused): string {
+  const { request, target } = refused
   const { realm } = challenge
   if (challenge.kind === 'basic' || target?.endpoint.kind === 'token')
     return `Basic realm=${quote(realm)}`
   const parameters = {
-    realm: `${originOf(request, names)}${ENDPOINTS.token.route}`,
+    realm: `${originOf(refused)}${ENDPOINTS.token.route}`,
     service: SERVICE,
     scope: target && scopeOf(target, request.method ?? ''),
     error: challenge.error,
@@ -54,10 +57,15 @@ function challengeText(challenge: Challenge, { request, target, names }: Refused
   return `Bearer ${written.join(',')}`
 }
 
-/** Never in plain HTTP where a proxy says that its client speaks TLS: passwords would go so. */
-function originOf(request: IncomingMessage, names: NamesForCaller): string {
-  const origin = calledOrigin(request, names)
-  return isForwardedTls(request) ? origin.replace(/^http:/, 'https:') : origin
+/**
+ * Where no proxy is believed, never in plain HTTP if whoever passes it on says that its client
+ * speaks TLS: passwords would go so. Nothing else of what is said follows, and only to who said it.
+ */
+function originOf(refused: Refused): string {
+  const { request, caller } = refused
+  const origin = calledOrigin(refused)
+  const isAnybodys = caller.by.trusted.length === 0 && isForwardedTls(request)
+  return isAnybodys ? origin.replace(/^http:/, 'https:') : origin
 }
 
 /**
@@ -65,19 +73,18 @@ function originOf(request: IncomingMessage, names: NamesForCaller): string {
  * who forges a name sends others' credentials there; and so is whoever calls by a loopback name,
  * which a proxy writes by itself and which is the client's own machine, and is no program of here.
  */
-function calledOrigin(
-  { headers: { host }, socket }: IncomingMessage,
-  { url, hosts, isHere }: NamesForCaller,
-): string {
-  const isTls = 'encrypted' in socket
-  const own = isTls ? 'https' : 'http'
+function calledOrigin({ request, caller, names: { url, hosts, isHere } }: Refused): string {
+  const host = hostOf(request, caller)
+  const own = schemeOf(request, caller)
   if (url === undefined) return `${own}://${host ?? ''}`
   const { host: publicHost, protocol, origin } = new URL(url)
   if (host === undefined || host.toLowerCase() === publicHost) return origin
   if (isLoopbackName(host)) return isHere ? `${own}://${host}` : origin
   if (!isOneOf(host, hosts)) return origin
   // Whatever speaks TLS for the public name does so for the others.
-  return isTls ? `https://${host}` : `${protocol}//${host}`
+  return own === 'https' || caller.scheme !== undefined
+    ? `${own}://${host}`
+    : `${protocol}//${host}`
 }
 
 const TLS_FORWARDED = {

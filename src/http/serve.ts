@@ -25,7 +25,8 @@ import { BUSY_RETRY_AFTER_SECONDS, type Count } from './limits.ts'
 import type { Hot } from './memory/serve-hot.ts'
 import type { MemoryBudget } from './body/memory-budget.ts'
 import { breakBody } from './body/request-body.ts'
-import { clientOf, type PrincipalSources } from './principal.ts'
+import type { PrincipalSources } from './principal.ts'
+import type { Caller } from './proxies/callers.ts'
 import { sendAnswer } from './send/send-answer.ts'
 import type { TakePlace } from './places/place.ts'
 import type { BlobSenderDeps } from './send/blob-sender.ts'
@@ -94,10 +95,10 @@ export function createServe(deps: ServeDeps): Serve {
    * Not when there is too much to do, nor when answers end their connections: those are told so by
    * the other way.
    */
-  function findHot(request: IncomingMessage, response: ServerResponse) {
+  function findHot(request: IncomingMessage, response: ServerResponse, caller: Caller) {
     const { hot } = deps
     if (hot === undefined || running.add(0) >= deps.requestsMax || deps.draining()) return undefined
-    return connections.isFree(request.socket) ? hot.find(request, response) : undefined
+    return connections.isFree(request.socket) ? hot.find(request, response, caller) : undefined
   }
 
   return (request, response) => {
@@ -105,17 +106,18 @@ export function createServe(deps: ServeDeps): Serve {
     const { socket } = request
     // A client that finds a connection ended which it had in reserve opens another one.
     if (deps.isOutdated(socket) && connections.isFree(socket)) return void socket.destroy()
-    const found = findHot(request, response)
+    const caller = deps.callers.of(request)
+    const found = findHot(request, response, caller)
     if (found?.kind === 'hit') {
       connections.enter(socket, WHOLE)
       begin()
       const requestId = deps.requestIdOf(found.request.requestId)
       const over = () => leave(socket)
-      deps.hot?.send(response, found, { requestId, startedMs, client: clientOf(request), over })
+      deps.hot?.send(response, found, { requestId, startedMs, client: caller.address, over })
       return
     }
     const requestId = deps.requestIdOf(request.headers['x-request-id'])
-    const exchange = createExchange(request, response, { requestId, startedMs, hot: found })
+    const exchange = createExchange(request, response, { requestId, caller, startedMs, hot: found })
     const entered = connections.enter(socket, {
       start: () => start(exchange, () => answerExchange(exchange, deps)),
       refuse: () => start(exchange, () => refuseExchange(exchange, deps)),

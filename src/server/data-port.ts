@@ -12,6 +12,7 @@ import { CURSOR_KEY_BYTES } from '../http/cursor.ts'
 import { drain } from '../http/drain.ts'
 import { noteWaitingRoom, WaitingRoom } from '../http/places/waiting-room.ts'
 import { placesFor } from '../http/places/limit.ts'
+import { createToldMemory } from '../http/proxies/told-of-proxy.ts'
 import type { TlsTransport } from '../http/tls/tls.ts'
 import { listening, mustBeFree, portOf } from './listening.ts'
 import type { Logger } from '../observe/log.ts'
@@ -68,6 +69,7 @@ export class DataPort {
   readonly #waitingRoom: WaitingRoom
   readonly #revision = new Revision()
   readonly #cursorKey = randomBytes(CURSOR_KEY_BYTES)
+  readonly #toldOfProxy = createToldMemory()
   #transport: TlsTransport | undefined
   #config: Config
   #settings: ThreadSettings
@@ -105,6 +107,7 @@ export class DataPort {
       memoryBytes: this.#memoryBytes,
       tls: this.#settings.tls,
       cursorKey: this.#cursorKey,
+      toldOfProxy: this.#toldOfProxy,
       native: this.#deps.native !== false,
     }
   }
@@ -153,6 +156,7 @@ export class DataPort {
     const { app, transport } = openThreadApp(this.#appOptions, {
       registry,
       access: createLocalAccess(() => this.#settings.access, this.#revision),
+      proxies: () => this.#settings.proxies,
       accounts: this.#deps.accounts,
       logger,
       metrics,

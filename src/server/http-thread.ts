@@ -55,11 +55,8 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
   const epochs = createEpochs(start.epochs)
   let rules = rulesOf(start.settings)
   const revision = new Revision(start.revision, start.settings.revision)
-  const openBlobs = new OpenBlobs({
-    clock,
-    epochs,
-    failed: err => logger.error({ err }, 'a blob could not be closed'),
-  })
+  const failed = (err: unknown) => logger.error({ err }, 'a blob could not be closed')
+  const openBlobs = new OpenBlobs({ clock, epochs, failed })
   const borrowed = borrowRegistry({
     coordinator: () => coordinator,
     rules: () => rules,
@@ -74,6 +71,7 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
   const { app, transport } = openThreadApp(start, {
     registry: borrowed.registry,
     access: createLocalAccess(() => rules.access, revision),
+    proxies: () => rules.proxies,
     accounts: borrowAccounts(() => coordinator),
     logger,
     metrics,
@@ -125,8 +123,8 @@ async function tellCounted(coordinator: CoordinatorThread, metrics: Metrics): Pr
   }
 }
 
-function rulesOf({ route, repositories, access }: ThreadSettings) {
-  return { route: createRoute(route), policies: createPolicies(repositories), access }
+function rulesOf({ route, repositories, access, proxies }: ThreadSettings) {
+  return { route: createRoute(route), policies: createPolicies(repositories), access, proxies }
 }
 
 function nothing(): undefined {

@@ -3,6 +3,7 @@
 // the composition root.
 import { type AppDeps, buildApp, type DataApp } from '../http/app.ts'
 import { loadReadCached } from '../http/addon.ts'
+import { ToldOfProxy } from '../http/proxies/told-of-proxy.ts'
 import { loadSendfile, type Sendfile } from '../http/send/sendfile.ts'
 import { loadLimitUnsent } from '../http/send/unsent-limit.ts'
 import { createTlsTransport, type TlsOptions, type TlsTransport } from '../http/tls/tls.ts'
@@ -23,10 +24,15 @@ export interface ThreadAppOptions extends ThreadWire {
   readonly memoryBytes: number
   /** See AppDeps. */
   readonly cursorKey: Uint8Array
+  /** Of ToldOfProxy. */
+  readonly toldOfProxy: SharedArrayBuffer
 }
 
 export interface ThreadAppParts
-  extends Omit<AppDeps, 'owners' | 'options' | 'transport' | 'sendfile' | 'cursorKey'> {
+  extends Omit<
+    AppDeps,
+    'owners' | 'options' | 'transport' | 'sendfile' | 'cursorKey' | 'unlisted'
+  > {
   readonly shared: ReturnType<typeof sharedCounts>
 }
 
@@ -34,12 +40,13 @@ export function openThreadApp(
   options: ThreadAppOptions,
   { shared, ...parts }: ThreadAppParts,
 ): { readonly app: DataApp; readonly transport: TlsTransport | undefined } {
-  const { threads, native, tls, memoryBytes, cursorKey } = options
+  const { threads, native, tls, memoryBytes, cursorKey, toldOfProxy } = options
   const limitUnsent = native ? loadLimitUnsent({ threads }) : undefined
   const transport = tls && createTlsTransport(tls, { ...parts, limitUnsent })
   const app = buildApp({
     ...parts,
     cursorKey,
+    unlisted: new ToldOfProxy(toldOfProxy, parts.logger),
     sendfile: sendfileFor(options),
     options: { threads, shared, memoryBytes },
     ...(transport && { transport }),

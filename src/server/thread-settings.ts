@@ -48,6 +48,7 @@ export function threadSettings(
       rules: config.access,
       accounts,
     },
+    proxies: { trusted: config.http.trustedProxies },
     tls: tls?.options,
     logLevel: config.log.level,
   }

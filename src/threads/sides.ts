@@ -8,6 +8,7 @@ import type {
   Verified,
 } from '../access/accounts.ts'
 import type { AccessSettings } from '../access/local-access.ts'
+import type { ProxySettings } from '../http/proxies/callers.ts'
 import type { TlsOptions } from '../http/tls/tls.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { ByteRange } from '../oci/range.ts'
@@ -187,6 +188,7 @@ export interface ThreadSettings {
   readonly route: RouteOptions
   readonly repositories: readonly RepositoryRule[]
   readonly access: AccessSettings
+  readonly proxies: ProxySettings
   /** Undefined: plain HTTP, which it is as long as the process runs. */
   readonly tls: TlsOptions | undefined
   /** Of all this: see access/revision.ts. */

@@ -7,14 +7,16 @@ import { inject, type InjectOptions, type Response } from 'light-my-request'
 import type { Accounts } from '../../src/access/accounts.ts'
 import type { Access, Owner } from '../../src/access/access.ts'
 import { type AccessSettings, createLocalAccess } from '../../src/access/local-access.ts'
-import { buildApp, type DataApp, type HttpOptions, type Transport } from '../../src/http/app.ts'
+import { buildApp, type DataApp, type HttpOptions } from '../../src/http/app.ts'
 import {
   type Connection,
   type ConnectionOwners,
   createConnectionOwners,
 } from '../../src/http/connection-owners.ts'
+import type { Transport } from '../../src/http/data-server.ts'
 import type { Sendfile } from '../../src/http/send/sendfile.ts'
 import { ENDED_WAIT_MS } from '../../src/http/limits.ts'
+import type { ProxySettings } from '../../src/http/proxies/callers.ts'
 import { noteWaitingRoom, WaitingRoom } from '../../src/http/places/waiting-room.ts'
 import { createTlsTransport, TICKET_KEYS_BYTES, type TlsDeps } from '../../src/http/tls/tls.ts'
 import { createLogger } from '../../src/observe/log.ts'
@@ -60,6 +62,8 @@ export interface TestAppOptions {
   readonly owners?: ConnectionOwners
   /** Default: no password is good. */
   readonly accounts?: Accounts
+  /** Default: no proxy is believed. */
+  readonly proxies?: () => ProxySettings
   readonly options?: HttpOptions
   readonly level?: LogLevel
   readonly transport?: Transport

@@ -160,6 +160,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     imports: ['async', 'oci', 'registry', 'observe'],
     never: ['endpoints', 'memory', 'send', 'tls', 'body'],
   }),
+  // Who calls is found out before anything is known of what is asked.
+  'http/proxies': insideOf('http', {
+    imports: ['access/network.ts', 'access/network-table.ts', 'observe/log.ts'],
+    never: ['endpoints', 'memory', 'places', 'send', 'tls', 'body'],
+  }),
   // A body is read in the same way whoever wants it.
   'http/body': insideOf('http', {
     imports: ['async', 'oci', 'registry'],
@@ -216,7 +221,16 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   // Carries the registry to threads that serve, and their log, their counts and the places that
   // they take to the one that coordinates.
   threads: {
-    imports: ['async', 'oci', 'registry', 'access', 'observe', 'http/places', 'http/tls/tls.ts'],
+    imports: [
+      'async',
+      'oci',
+      'registry',
+      'access',
+      'observe',
+      'http/places',
+      'http/proxies/callers.ts',
+      'http/tls/tls.ts',
+    ],
   },
   // Commands are the outermost room: they start the server, or print what it told.
   cli: {

@@ -37,7 +37,7 @@ const FORM = /^application\/x-www-form-urlencoded(?:\s*;|$)/i
  */
 export async function giveToken(exchange: Exchange, deps: TokenDeps): Promise<Answer> {
   const { access, logins, principal, target } = deps
-  const { request } = exchange
+  const { request, caller } = exchange
   const asked =
     request.method === 'POST' ? await askedByForm(exchange, deps) : askedByQuery(request, deps)
   const { shown, isOffline, scope } = asked
@@ -48,7 +48,7 @@ export async function giveToken(exchange: Exchange, deps: TokenDeps): Promise<An
     throw new RegistryError('UNSUPPORTED', 'this registry has no accounts, and needs no tokens', {
       status: 404,
     })
-  throw refusedBy(refusal, { request, target, names: access.namesFor(principal) })
+  throw refusedBy(refusal, { request, caller, target, names: access.namesFor(principal) })
 }
 
 const REFUSED = { kind: 'refused' } as const

@@ -20,6 +20,7 @@ import { isAllowed, type NamedContext } from '../context.ts'
 import { errorAnswer } from '../error-response.ts'
 import { hasBody } from '../exchange.ts'
 import { pusherOf } from '../principal.ts'
+import { hostOf } from '../proxies/callers.ts'
 import { blobLocation, uploadHeaders } from './headers.ts'
 
 type UploadEndpoint = Extract<Endpoint, { kind: 'upload' }>
@@ -132,7 +133,7 @@ export async function answerStart(
 async function mount(context: NamedContext, start: UploadStart): Promise<BlobPushed | undefined> {
   const { registry, routed, target, exchange } = context
   if (start.mount === undefined) return undefined
-  const host = exchange.request.headers.host
+  const host = hostOf(exchange.request, exchange.caller)
   const from = start.from === undefined ? undefined : registry.routeFrom(target, start.from, host)
   const mayRead = (repository: Repository) => isAllowed(context, 'pull', repository)
   if (start.from !== undefined && (from === undefined || !mayRead(from))) return undefined

@@ -3,6 +3,7 @@
 // the way on which everything is looked at.
 import type { IncomingMessage } from 'node:http'
 import { isBrowsersAgent, mayBeMark } from '../../access/marks.ts'
+import type { Caller } from '../proxies/callers.ts'
 
 export interface HotRequest {
   /** The same for requests that are answered alike. */
@@ -21,7 +22,10 @@ const KEY_MAX_LENGTH = 2_048
  * Undefined for what is not to be answered from memory: other methods and versions of HTTP, bodies,
  * ranges, headers that came twice where one was expected, and what `Access.admit` may refuse.
  */
-export function readHotRequest(request: IncomingMessage): HotRequest | undefined {
+export function readHotRequest(
+  request: IncomingMessage,
+  { host: called }: Pick<Caller, 'host'>,
+): HotRequest | undefined {
   const { method, url = '', rawHeaders } = request
   if (method !== 'GET' && method !== 'HEAD') return undefined
   if (request.httpVersionMajor !== 1 || request.httpVersionMinor !== 1) return undefined
@@ -31,7 +35,7 @@ export function readHotRequest(request: IncomingMessage): HotRequest | undefined
   const { host, accept, ifNoneMatch, requestId, userAgent } = found
   if (userAgent !== undefined && isBrowsersAgent(userAgent)) return undefined
   // Header values hold no line breaks, and absence differs from an empty value.
-  const key = `${method} ${url}\n${text(host)}\n${text(accept)}\n${text(ifNoneMatch)}`
+  const key = `${method} ${url}\n${text(called ?? host)}\n${text(accept)}\n${text(ifNoneMatch)}`
   return key.length > KEY_MAX_LENGTH ? undefined : { key, requestId, userAgent }
 }
 

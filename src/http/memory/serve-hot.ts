@@ -1,7 +1,7 @@
 // A request whose answer is in memory, from its head to the line about it: of node's two objects
 // only what the answer needs, and no promise, but for a large blob that is open still.
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Access } from '../../access/access.ts'
+import type { Access, Principal } from '../../access/access.ts'
 import type { CreateNoteHit } from '../../observe/note-hit.ts'
 import type { Registry } from '../../registry/use-cases.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
@@ -13,6 +13,7 @@ import { type HotRequest, readHotRequest } from './hot-request.ts'
 import { HOT_PULL_NOTED_MS, HOT_READ_NOTED_MS } from '../limits.ts'
 import { type PrincipalSources, RequestPrincipal } from '../principal.ts'
 import type { TakePlaceNow } from '../places/place.ts'
+import type { Caller } from '../proxies/callers.ts'
 import { BlobSender, type BlobSenderDeps } from '../send/blob-sender.ts'
 import { AGE, ageText, headLines, ID_AT } from '../send/send-answer.ts'
 import { sendBlob } from '../send/send-blob.ts'
@@ -59,15 +60,20 @@ export class Hot {
    * An answer to give now, by `send`; or a miss, to `offer` an answer for; undefined
    * for requests that memory is not for.
    */
-  find(request: IncomingMessage, response: ServerResponse): FoundHot | HotMiss | undefined {
+  find(
+    request: IncomingMessage,
+    response: ServerResponse,
+    caller: Caller,
+  ): FoundHot | HotMiss | undefined {
     const { answers, clock } = this.#deps
-    const hot = readHotRequest(request)
+    const hot = caller.unclear === undefined ? readHotRequest(request, caller) : undefined
     if (hot === undefined) return undefined
     const answer = answers.find(hot.key, clock.nowMs())
     if (answer.kind === 'miss') return answer
-    if (!this.#mayBeGiven(answer, request)) return undefined
+    const principal = new RequestPrincipal(request, caller, this.#deps)
+    if (!this.#mayBeGiven(answer, request, principal)) return undefined
     if (answer.blob === undefined) return { kind: 'hit', answer, request: hot, sender: undefined }
-    const sender = this.#senderOf(answer.blob, response)
+    const sender = this.#senderOf(answer.blob, response, caller)
     return sender && { kind: 'hit', answer, request: hot, sender }
   }
 
@@ -137,9 +143,8 @@ export class Hot {
    * nothing tells that there is an answer. What a HEAD is told is kept of those alone who may not
    * push there.
    */
-  #mayBeGiven({ repository }: HotAnswer, request: IncomingMessage): boolean {
+  #mayBeGiven({ repository }: HotAnswer, request: IncomingMessage, principal: Principal): boolean {
     const { access, registry } = this.#deps
-    const principal = new RequestPrincipal(request, this.#deps)
     if (access.decideNow(principal, repository, 'pull') !== true) return false
     if (request.method !== 'HEAD' || registry.policyOf(repository).push === 'deny') return true
     return access.decideNow(principal, repository, 'push') === false
@@ -149,7 +154,11 @@ export class Hot {
    * A large blob that is open still from who asked for it before. Undefined when it is not to be
    * had at once, or anything is out of the ordinary: then the request goes the usual way.
    */
-  #senderOf({ repository, digest }: HotBlob, response: ServerResponse): BlobSender | undefined {
+  #senderOf(
+    { repository, digest }: HotBlob,
+    response: ServerResponse,
+    { address }: Caller,
+  ): BlobSender | undefined {
     const { registry, takePlaceNow } = this.#deps
     const blob = registry.findOpen(repository, digest)
     if (blob === undefined) return undefined
@@ -157,7 +166,7 @@ export class Hot {
     // Where nobody has read, the disk may fail, which can be told as an error before the head
     // alone.
     const isReady = file?.readyBytes === sizeBytes && file.isProven?.(0) === true
-    if (!isReady || takePlaceNow(response) === 'none') {
+    if (!isReady || takePlaceNow(response, address) === 'none') {
       // Whoever reads it sees to what goes wrong at its end.
       blob.close().catch(() => {})
       return undefined

@@ -3,7 +3,6 @@
 import type { ServerResponse } from 'node:http'
 import { NOT_NEEDED } from '../../async/aborting.ts'
 import type { Exchange } from '../exchange.ts'
-import { clientOf } from '../principal.ts'
 import type { Place } from './free-places.ts'
 import type { Places } from './waiting-room.ts'
 
@@ -13,33 +12,40 @@ import type { Places } from './waiting-room.ts'
  */
 export type TakePlace = (exchange: Exchange) => Promise<'taken' | 'gone'>
 
-/** `none`: none can be had at once. */
-export type TakePlaceNow = (response: ServerResponse) => 'taken' | 'none'
+/** For `client`, an address. `none`: none can be had at once. */
+export type TakePlaceNow = (
+  response: ServerResponse,
+  client: string | undefined,
+) => 'taken' | 'none'
 
 /** Of connections that ended before anybody asked for their address. */
 const NOBODY = ''
 
 export function createTakePlace(places: Places): TakePlace {
-  return ({ response }) => takePlace(response, places)
+  return ({ response, caller }) => takePlace(response, caller.address ?? NOBODY, places)
 }
 
 export function createTakePlaceNow(places: Places): TakePlaceNow {
-  return response => {
+  return (response, client = NOBODY) => {
     // Its `close` has been: it would never give the place back.
     if (response.destroyed) return 'none'
-    const place = places.takeNow(clientOf(response.req) ?? NOBODY)
+    const place = places.takeNow(client)
     if (place === undefined) return 'none'
     releaseWith(response, place)
     return 'taken'
   }
 }
 
-async function takePlace(response: ServerResponse, places: Places): Promise<'taken' | 'gone'> {
+async function takePlace(
+  response: ServerResponse,
+  client: string,
+  places: Places,
+): Promise<'taken' | 'gone'> {
   if (response.destroyed) return 'gone'
   const leaving = new AbortController()
   const leave = () => leaving.abort(NOT_NEEDED)
   response.once('close', leave)
-  const taking = places.take(clientOf(response.req) ?? NOBODY, leaving.signal)
+  const taking = places.take(client, leaving.signal)
   const place = await taking.catch((error: unknown) => {
     response.off('close', leave)
     if (leaving.signal.aborted) return undefined

@@ -8,7 +8,7 @@ import { createServer, type Server, type ServerOptions } from 'node:https'
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls'
 import type { Metrics } from '../../observe/metrics.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
-import type { Transport } from '../app.ts'
+import type { Transport } from '../data-server.ts'
 import {
   type ClientCertificates,
   EXPIRED,

@@ -18,14 +18,14 @@ const RULES: AccessSettings = {
 const access = createLocalAccess(() => RULES)
 const repository = parseRepositoryKey('localhost/team/app')
 
-type Signs = Omit<Principal, 'login' | 'findLogin' | 'findOwner' | 'certificate'> &
-  Partial<Pick<Principal, 'certificate'>>
+type Signs = Omit<Principal, 'login' | 'findLogin' | 'findOwner' | 'certificate' | 'isForwarded'> &
+  Partial<Pick<Principal, 'certificate' | 'isForwarded'>>
 
 function principal(signs: Signs, login: Login = { kind: 'anonymous' }): Principal {
   const owner = signs.owner ?? { kind: 'unknown', reason: 'this is a test' }
   const certificate = { kind: 'none' } as const
   const find = { findLogin: async () => login, findOwner: async () => owner }
-  return { certificate, ...signs, login, ...find }
+  return { certificate, isForwarded: false, ...signs, login, ...find }
 }
 
 const user = (uid: number): Owner => ({ kind: 'user', uid })

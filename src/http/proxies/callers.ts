@@ -1,0 +1,129 @@
+// Who calls, where proxies may stand in between: the one place that takes the address of a
+// connection for somebody's. Whoever wants to know whose a request is, for rules, limits, places or
+// the log, asks here. From the proxies that the configuration lists it believes who they say that
+// asks; nobody else can say anything.
+import type { IncomingMessage } from 'node:http'
+import type { Network } from '../../access/network.ts'
+import { NetworkTable } from '../../access/network-table.ts'
+import { type IsTrusted, readForwarding, saysForWhom, type Scheme } from './forwarding.ts'
+import { UNKNOWN } from './node-name.ts'
+
+/** Values, so that each thread can be given them. */
+export interface ProxySettings {
+  /** Where proxies call from that are believed. */
+  readonly trusted: readonly Network[]
+}
+
+/** As far as the settings `by` tell. */
+export interface Caller {
+  readonly by: ProxySettings
+  /**
+   * Undefined of a connection that ended before anybody asked; UNKNOWN where a proxy does not say.
+   */
+  readonly address: string | undefined
+  /** Somebody passes it on: it is no program of this machine, wherever its connection is from. */
+  readonly isForwarded: boolean
+  /** By which it was called, in front of the proxies. Undefined: nobody says. */
+  readonly host: string | undefined
+  readonly scheme: Scheme | undefined
+  /** Why nobody can say who asks, for whoever does. */
+  readonly unclear: string | undefined
+}
+
+export interface CallersDeps {
+  /** Asked for at each question: a reload changes them. */
+  readonly settings: () => ProxySettings
+  /** Somebody who is not listed says that it passes on what others ask; called until told once. */
+  readonly unlisted?: UnlistedProxies | undefined
+}
+
+export interface UnlistedProxies {
+  readonly isTold: boolean
+  tell(address: string): void
+}
+
+export const NO_PROXIES: ProxySettings = { trusted: [] }
+
+function callerAt(by: ProxySettings, address: string | undefined): Caller {
+  const said = { host: undefined, scheme: undefined, unclear: undefined }
+  return { by, address, isForwarded: false, ...said }
+}
+
+export class Callers {
+  readonly #deps: CallersDeps
+  readonly #trustOf = createTrustOf()
+
+  constructor(deps: CallersDeps) {
+    this.#deps = deps
+  }
+
+  of(request: Pick<IncomingMessage, 'socket' | 'rawHeaders'>): Caller {
+    const { socket, rawHeaders } = request
+    const by = this.#deps.settings()
+    const { remoteAddress: address } = socket
+    const direct = callerAt(by, address)
+    const isTrusted = this.#trustOf(by)
+    if (address === undefined || by.trusted.length === 0 || !isTrusted(address)) {
+      this.#noteUnlisted(address, rawHeaders)
+      return direct
+    }
+    const forwarding = readForwarding(rawHeaders, isTrusted)
+    if (forwarding === undefined) return direct
+    if (forwarding.kind === 'unclear')
+      return { ...direct, isForwarded: true, address: UNKNOWN, unclear: forwarding.reason }
+    const { host, scheme } = forwarding
+    return { ...direct, isForwarded: true, address: forwarding.address, host, scheme }
+  }
+
+  /** What `caller` is by the settings of now. */
+  again(caller: Caller, request: Pick<IncomingMessage, 'socket' | 'rawHeaders'>): Caller {
+    return caller.by === this.#deps.settings() ? caller : this.of(request)
+  }
+
+  #noteUnlisted(address: string | undefined, rawHeaders: readonly string[]): void {
+    const { unlisted } = this.#deps
+    if (unlisted === undefined || unlisted.isTold || address === undefined) return
+    if (saysForWhom(rawHeaders)) unlisted.tell(address)
+  }
+}
+
+/** The name that a request calls this edge by. */
+export function hostOf(
+  { headers }: Pick<IncomingMessage, 'headers'>,
+  { host }: Pick<Caller, 'host'>,
+): string | undefined {
+  return host ?? headers.host
+}
+
+/** What its client speaks, to this edge or to the first proxy. */
+export function schemeOf(
+  { socket }: Pick<IncomingMessage, 'socket'>,
+  { scheme }: Pick<Caller, 'scheme'>,
+): Scheme {
+  return scheme ?? ('encrypted' in socket ? 'https' : 'http')
+}
+
+/** Addresses looked at last: every request of a connection has the same ones. */
+const LOOKED_AT_MAX = 1_024
+
+/** Networks are compiled when they are new; they come as the same list until then. */
+function createTrustOf(): (settings: ProxySettings) => IsTrusted {
+  let compiled: { readonly of: ProxySettings['trusted']; readonly is: IsTrusted } | undefined
+  return ({ trusted }) => {
+    if (compiled?.of !== trusted) compiled = { of: trusted, is: createIsTrusted(trusted) }
+    return compiled.is
+  }
+}
+
+function createIsTrusted(trusted: ProxySettings['trusted']): IsTrusted {
+  const networks = new NetworkTable(trusted)
+  const lookedAt = new Map<string, boolean>()
+  return address => {
+    const known = lookedAt.get(address)
+    if (known !== undefined) return known
+    if (lookedAt.size >= LOOKED_AT_MAX) lookedAt.clear()
+    const found = (networks.find(address)?.length ?? 0) > 0
+    lookedAt.set(address, found)
+    return found
+  }
+}

@@ -1,0 +1,128 @@
+// Goal: whatever stands in headers of proxies is read without an error and in bounded time, and
+// nothing that a client writes changes whom a listed proxy names. Method: fast-check with arbitrary
+// text, and with shuffled pieces of real headers; the seed is printed.
+import assert from 'node:assert/strict'
+import fc from 'fast-check'
+import t from 'tap'
+import { parseForwarded } from '../../src/http/proxies/forwarded.ts'
+import { readForwarding } from '../../src/http/proxies/forwarding.ts'
+import { readNode, UNKNOWN } from '../../src/http/proxies/node-name.ts'
+import { assertProperty } from '../kit/arbitraries.ts'
+
+t.comment(`PROPERTY_SEED=${process.env['PROPERTY_SEED'] ?? '1'}`)
+
+const PROXY = '10.0.0.1'
+const CLIENT = '192.0.2.7'
+const isTrusted = (address: string) => address === PROXY
+const pieces = fc.constantFrom(
+  '=',
+  ';',
+  ',',
+  '"',
+  ' ',
+  '\t',
+  '[',
+  ']',
+  ':',
+  '%',
+  '\\',
+  'for',
+  'FOR',
+  'proto=https',
+  'host=a',
+  'by=_x',
+  '_hidden',
+  'unknown',
+  PROXY,
+  CLIENT,
+  '2001:db8::7',
+  '"[::1]:80"',
+)
+/** What Node lets through in a header. */
+const text = fc.oneof(
+  fc.array(pieces, { maxLength: 30 }).map(each => each.join('')),
+  fc.string({
+    unit: fc.constantFrom(...Array.from({ length: 224 }, (_, at) => String.fromCharCode(at + 32))),
+  }),
+)
+const names = fc.constantFrom(
+  'Forwarded',
+  'X-Forwarded-For',
+  'x-forwarded-proto',
+  'X-Forwarded-Host',
+  'X-Real-IP',
+  'Via',
+)
+const headers = fc.array(fc.tuple(names, text), { maxLength: 6 }).map(each => each.flat())
+
+t.test('R242, R572: whatever headers say is said of an address, or is unclear', async t => {
+  assertProperty(
+    t,
+    fc.property(headers, raw => {
+      const found = readForwarding(raw, isTrusted)
+      if (found?.kind !== 'said') return
+      assert.ok(found.address === UNKNOWN || readNode(found.address) === found.address)
+      assert.match(found.address, /^[0-9a-f.:]+$|^unknown$/, 'it stands in a log line as it is')
+    }),
+    { numRuns: 3_000 },
+  )
+})
+
+t.test('R560: nothing to the left of what the proxy writes is anything', async t => {
+  assertProperty(
+    t,
+    fc.property(text, left => {
+      const found = readForwarding(['X-Forwarded-For', `${left}, ${CLIENT}`], isTrusted)
+      assert.deepEqual([found?.kind, found?.kind === 'said' && found.address], ['said', CLIENT])
+      const behind = readForwarding(['X-Forwarded-For', `${left}, ${CLIENT}, ${PROXY}`], isTrusted)
+      assert.equal(behind?.kind === 'said' && behind.address, CLIENT)
+      for (const lines of [
+        ['Forwarded', `${left}, for=${CLIENT}`],
+        ['Forwarded', left, 'Forwarded', `for=${CLIENT}`],
+      ]) {
+        const strict = readForwarding(lines, isTrusted)
+        if (strict?.kind === 'said') assert.equal(strict.address, CLIENT)
+      }
+    }),
+    { numRuns: 3_000 },
+  )
+})
+
+t.test('R561, R565: nothing that a client adds in other headers names somebody else', async t => {
+  for (const own of ['X-Forwarded-For', 'X-Real-IP', 'Forwarded'])
+    assertProperty(
+      t,
+      fc.property(headers, raw => {
+        const others = raw.flatMap((name, at) =>
+          at % 2 === 0 && name !== own ? [name, raw[at + 1] ?? ''] : [],
+        )
+        const written = [own, own === 'Forwarded' ? `for=${CLIENT}` : CLIENT]
+        const found = readForwarding([...others, ...written], isTrusted)
+        if (found?.kind === 'said') assert.equal(found.address, CLIENT)
+      }),
+      { numRuns: 2_000 },
+    )
+})
+
+t.test('R242: Forwarded is parsed, or is none', async t => {
+  const value = fc.string({
+    unit: fc.constantFrom('a', ',', ';', '=', ' ', '"', '\\', ':'),
+    maxLength: 12,
+  })
+  assertProperty(
+    t,
+    fc.property(text, line => void parseForwarded(line)),
+    { numRuns: 3_000 },
+  )
+  assertProperty(
+    t,
+    fc.property(fc.array(fc.record({ for: value, host: value }), { minLength: 1 }), each => {
+      const quoted = (plain: string) => `"${plain.replace(/["\\]/g, '\\$&')}"`
+      const line = each.map(one => `for=${quoted(one.for)};host=${quoted(one.host)}`).join(', ')
+      assert.deepEqual(
+        parseForwarded(line),
+        each.map(one => ({ ...one, proto: undefined })),
+      )
+    }),
+  )
+})
