@@ -1,4 +1,4 @@
-// Proxies that are believed, where the list lets in more than is meant.
+// Proxies that are believed, where the list lets in more than is meant or changes nothing.
 import { formatNetwork, hasOverlap, type Network } from '../access/network.ts'
 import type { Path } from './findings.ts'
 import type { Judge } from './judge.ts'
@@ -10,7 +10,11 @@ const FEWEST_BITS = { ipv4: 8, ipv6: 16 } as const
 
 /** Notes warnings: nothing of it keeps an edge from serving. */
 export function judgeProxies(judge: Judge, { http, access }: Settings): void {
-  const { trustedproxies: trusted } = http
+  const { trustedproxies: trusted, proxyprotocol } = http
+  if (trusted.length === 0 && proxyprotocol !== 'none') {
+    const message = 'changes nothing: no proxy is listed in http.trustedproxies'
+    judge.note(['http', 'proxyprotocol'], { severity: 'warning', message })
+  }
   for (const [index, network] of trusted.entries()) {
     const path = [...AT, index]
     if (isWide(network)) {

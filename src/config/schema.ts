@@ -2,7 +2,7 @@
 // the validation, the JSON Schema and docs/configuration.md all come from this table.
 import { ADDRESS, BOOLEAN, BYTES, COUNT, DURATION, HOST, PATH, URL_TEXT } from './formats.ts'
 import { NETWORK } from './network-format.ts'
-import { LEVEL } from './word-formats.ts'
+import { LEVEL, PROXY_PROTOCOL } from './word-formats.ts'
 import { SELECTOR } from './selectors.ts'
 import {
   group,
@@ -77,6 +77,13 @@ export const HTTP_KEYS = {
     description:
       'Addresses and networks of proxies that are believed: who asks, by which name and scheme, is what `Forwarded`, `X-Forwarded-For`, `-Host` and `-Proto` or `X-Real-IP` of theirs say, read from the right up to the first that is not listed here. From anybody else these say nothing. A listed proxy sets one of them in every request, and adds to or replaces what clients send.',
     default: [],
+    reload: true,
+  }),
+  proxyprotocol: value(PROXY_PROTOCOL, {
+    as: 'proxyProtocol',
+    description:
+      'Do connections from `trustedproxies` begin with a PROXY header, version 1 or 2, in front of TLS? `required`: each has to. `optional`: where it comes it counts; not for a proxy that passes on TCP without one, whose clients could write it.',
+    default: 'none',
     reload: true,
   }),
   threads: optional(

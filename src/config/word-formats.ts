@@ -55,6 +55,22 @@ export const TLS_VERSION = oneOf<(typeof TLS_VERSIONS)[number]>('TLS version', T
   '1.3': 'tls1.3',
 })
 
+const PROXY_PROTOCOLS = ['none', 'optional', 'required'] as const
+
+export const PROXY_PROTOCOL = oneOf<(typeof PROXY_PROTOCOLS)[number]>(
+  'PROXY protocol',
+  PROXY_PROTOCOLS,
+  {
+    false: 'none',
+    off: 'none',
+    no: 'none',
+    true: 'required',
+    on: 'required',
+    v1: 'required',
+    v2: 'required',
+  },
+)
+
 const NAME_FIELDS = ['uri', 'dns', 'email', 'cn'] as const
 
 export const NAME_FIELD = oneOf<(typeof NAME_FIELDS)[number]>('place of a name', NAME_FIELDS, {

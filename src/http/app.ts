@@ -154,7 +154,8 @@ export function buildApp(deps: AppDeps): DataApp {
     draining: () => draining,
     onIdle: () => connections.closeIdle(),
   })
-  const server = openServer({ transport, threads, connections, serve }, metrics)
+  const wire = { transport, threads, connections, callers, serve }
+  const { server, proxyHeaders } = openServer(wire, { metrics, logger, clock })
   return {
     server,
     listen: options =>
@@ -173,8 +174,10 @@ export function buildApp(deps: AppDeps): DataApp {
         server.close(() => void connections.allClosed().then(resolve))
         connections.closeIdle()
         transport.closeUnready?.()
+        proxyHeaders.closeWaiting()
       }),
     cut() {
+      proxyHeaders.closeWaiting()
       connections.closeAll()
       transport.closeAll?.()
     },

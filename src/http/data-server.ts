@@ -4,7 +4,9 @@ import { createServer, type Server, type ServerOptions } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import type { ShownCertificate } from '../access/access.ts'
+import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
+import type { Clock } from '../registry/ports/clock.ts'
 import { createClientErrorHandler, createConnectHandler } from './client-error.ts'
 import type { Connections } from './connections.ts'
 import {
@@ -14,6 +16,8 @@ import {
   HEADERS_TIMEOUT_MS,
   KEEP_ALIVE_TIMEOUT_MS,
 } from './limits.ts'
+import type { Callers } from './proxies/callers.ts'
+import { ProxyHeaders } from './proxies/proxy-headers.ts'
 import type { Serve } from './serve.ts'
 
 /** What speaks HTTP: plain, or through TLS. */
@@ -44,13 +48,20 @@ export interface Wire {
   /** That serve beside each other, this one included. */
   readonly threads: number
   readonly connections: Connections
+  readonly callers: Callers
   readonly serve: Serve
 }
 
+export interface DataServer {
+  readonly server: Server | HttpsServer
+  readonly proxyHeaders: ProxyHeaders
+}
+
 export function openServer(
-  { transport, threads, connections, serve }: Wire,
-  metrics: Metrics,
-): Server | HttpsServer {
+  { transport, threads, connections, callers, serve }: Wire,
+  deps: { readonly metrics: Metrics; readonly logger: Logger; readonly clock: Clock },
+): DataServer {
+  const { metrics } = deps
   const byHand = {
     metrics,
     endAfterTurn: (socket: Socket) => connections.endAfterTurn(socket),
@@ -60,8 +71,11 @@ export function openServer(
   server.on('drop', () => metrics.count('requestsRefused', { reason: 'connections' }))
   server.on('clientError', createClientErrorHandler(byHand))
   server.on('connect', createConnectHandler(byHand))
-  server.on(transport.connected, (socket: Socket) => connections.opened(socket))
-  return server
+  server.on(transport.connected, (socket: Socket) => {
+    callers.connected(socket)
+    connections.opened(socket)
+  })
+  return { server, proxyHeaders: new ProxyHeaders(server, { ...deps, callers }) }
 }
 
 /**

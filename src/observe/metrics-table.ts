@@ -46,7 +46,7 @@ const PREFETCH_STEP = ['started', 'used', 'cancelled', 'unused'] as const
  * `connections`: a connection too many, closed before it said anything; `plain`: HTTP without TLS
  * on a port that speaks TLS.
  */
-const REFUSAL = ['busy', 'connections', 'malformed', 'plain'] as const
+const REFUSAL = ['busy', 'connections', 'malformed', 'plain', 'proxy'] as const
 
 const UPSTREAM = { words: 'a registry host; the first 64 seen by name, then `other`' } as const
 const STATUS = { words: 'HTTP status' } as const
@@ -87,7 +87,7 @@ export const METRICS = {
   requestsRefused: {
     name: 'entrepot_requests_refused_total',
     type: 'counter',
-    help: 'Requests refused before they were looked at: too many at once, a connection too many, or not HTTP.',
+    help: 'Requests refused before they were looked at: too many at once, a connection too many, not HTTP, or without the PROXY header that it takes.',
     labels: { reason: REFUSAL },
   },
   httpThreads: {

@@ -48,7 +48,7 @@ export function threadSettings(
       rules: config.access,
       accounts,
     },
-    proxies: { trusted: config.http.trustedProxies },
+    proxies: { trusted: config.http.trustedProxies, protocol: config.http.proxyProtocol },
     tls: tls?.options,
     logLevel: config.log.level,
   }

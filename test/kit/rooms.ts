@@ -162,7 +162,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   }),
   // Who calls is found out before anything is known of what is asked.
   'http/proxies': insideOf('http', {
-    imports: ['access/network.ts', 'access/network-table.ts', 'observe/log.ts'],
+    imports: ['access/network.ts', 'access/network-table.ts', 'observe', `${PORTS}/clock.ts`],
     never: ['endpoints', 'memory', 'places', 'send', 'tls', 'body'],
   }),
   // A body is read in the same way whoever wants it.

@@ -1,13 +1,16 @@
-// Goal: whatever stands in headers of proxies is read without an error and in bounded time, and
-// nothing that a client writes changes whom a listed proxy names. Method: fast-check with arbitrary
-// text, and with shuffled pieces of real headers; the seed is printed.
+// Goal: whatever stands in headers of proxies, or comes in front of a connection, is read without
+// an error and in bounded time; nothing that a client writes changes whom a listed proxy names; a
+// PROXY header means the same however its bytes come. Method: fast-check with arbitrary text and
+// bytes, and with shuffled pieces of real ones; the seed is printed.
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
 import { parseForwarded } from '../../src/http/proxies/forwarded.ts'
 import { readForwarding } from '../../src/http/proxies/forwarding.ts'
 import { readNode, UNKNOWN } from '../../src/http/proxies/node-name.ts'
+import { PROXY_HEADER_MAX_BYTES, readProxyHeader } from '../../src/http/proxies/proxy-header.ts'
 import { assertProperty } from '../kit/arbitraries.ts'
+import { binaryFor, binaryHeader, lineFor } from '../kit/proxy-header.ts'
 
 t.comment(`PROPERTY_SEED=${process.env['PROPERTY_SEED'] ?? '1'}`)
 
@@ -124,5 +127,63 @@ t.test('R242: Forwarded is parsed, or is none', async t => {
         each.map(one => ({ ...one, proto: undefined })),
       )
     }),
+  )
+})
+
+const beginnings = fc.constantFrom(
+  'PROXY ',
+  'PROXY TCP4 ',
+  'PROXY TCP6 ',
+  'PROXY UNKNOWN',
+  '\r\n\r\n\0\r\nQUIT\n',
+  '',
+)
+const bytes = fc
+  .tuple(beginnings, fc.uint8Array({ maxLength: 300 }))
+  .map(([beginning, rest]) => Buffer.concat([Buffer.from(beginning, 'latin1'), rest]))
+
+t.test(
+  'R242, R572: whatever a connection begins with is read, and waited for within bounds',
+  async t => {
+    assertProperty(
+      t,
+      fc.property(bytes, given => {
+        const found = readProxyHeader(given)
+        if (found.kind === 'more') assert.ok(given.length < PROXY_HEADER_MAX_BYTES)
+        if (found.kind !== 'header') return
+        assert.ok(found.lengthBytes <= given.length)
+        const { address = UNKNOWN } = found
+        assert.ok(address === UNKNOWN || readNode(address) === address)
+        // The header alone is the same one.
+        assert.deepEqual(readProxyHeader(given.subarray(0, found.lengthBytes)), found)
+      }),
+      { numRuns: 5_000 },
+    )
+  },
+)
+
+t.test('R568: a good one is the same wherever it is cut, and whatever follows', async t => {
+  const good = fc.oneof(
+    fc.ipV4().map(address => ({ address, header: lineFor(address) })),
+    fc.ipV4().map(address => ({ address, header: binaryFor(address) })),
+    fc.ipV6().map(address => ({ address: readNode(address), header: lineFor(address) })),
+    fc.uint8Array({ maxLength: 2_000 }).map(tlvs => {
+      const addresses = Buffer.from([192, 0, 2, 7, 127, 0, 0, 1, 1, 2, 3, 4])
+      return { address: CLIENT, header: binaryHeader({ rest: Buffer.concat([addresses, tlvs]) }) }
+    }),
+  )
+  assertProperty(
+    t,
+    fc.property(
+      good,
+      fc.nat(),
+      fc.uint8Array({ maxLength: 50 }),
+      ({ address, header }, at, rest) => {
+        assert.equal(readProxyHeader(header.subarray(0, at % header.length)).kind, 'more')
+        const whole = readProxyHeader(Buffer.concat([header, rest]))
+        assert.deepEqual(whole, { kind: 'header', address, lengthBytes: header.length })
+      },
+    ),
+    { numRuns: 1_000 },
   )
 })

@@ -44,7 +44,7 @@ tap.test('R563: memory gives to who asks the proxy, and to nobody else', async t
   const parts = createTestApp(t, {
     access: createLocalAccess(() => ({ ...LOCAL_RULES, rules })),
     epochs: createEpochs(),
-    proxies: () => ({ trusted: http.trustedProxies }),
+    proxies: () => ({ trusted: http.trustedProxies, protocol: 'none' }),
   })
   const { registry } = parts
   const untilMs = Number.POSITIVE_INFINITY

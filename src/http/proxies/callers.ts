@@ -3,8 +3,10 @@
 // the log, asks here. From the proxies that the configuration lists it believes who they say that
 // asks; nobody else can say anything.
 import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Network } from '../../access/network.ts'
 import { NetworkTable } from '../../access/network-table.ts'
+import { endsOf } from '../connection-ends.ts'
 import { type IsTrusted, readForwarding, saysForWhom, type Scheme } from './forwarding.ts'
 import { UNKNOWN } from './node-name.ts'
 
@@ -12,6 +14,8 @@ import { UNKNOWN } from './node-name.ts'
 export interface ProxySettings {
   /** Where proxies call from that are believed. */
   readonly trusted: readonly Network[]
+  /** Does what they send begin with a PROXY header (proxy-header.ts)? */
+  readonly protocol: 'none' | 'optional' | 'required'
 }
 
 /** As far as the settings `by` tell. */
@@ -42,28 +46,79 @@ export interface UnlistedProxies {
   tell(address: string): void
 }
 
-export const NO_PROXIES: ProxySettings = { trusted: [] }
+export const NO_PROXIES: ProxySettings = { trusted: [], protocol: 'none' }
 
-function callerAt(by: ProxySettings, address: string | undefined): Caller {
-  const said = { host: undefined, scheme: undefined, unclear: undefined }
-  return { by, address, isForwarded: false, ...said }
+function callerAt(by: ProxySettings, address: string | undefined, isForwarded: boolean): Caller {
+  return { by, address, isForwarded, host: undefined, scheme: undefined, unclear: undefined }
 }
 
 export class Callers {
   readonly #deps: CallersDeps
   readonly #trustOf = createTrustOf()
+  /** What PROXY headers said, by the ends of their connection, until requests come over it. */
+  readonly #announced = new Map<string, { readonly address: string }>()
+  readonly #said = new WeakMap<Socket, string>()
 
   constructor(deps: CallersDeps) {
     this.#deps = deps
   }
 
+  get settings(): ProxySettings {
+    return this.#deps.settings()
+  }
+
+  /** Is what comes from there what a listed proxy sends? */
+  isTrusted(address: string | undefined): boolean {
+    return address !== undefined && this.#trustOf(this.settings)(address)
+  }
+
+  /** A connection is somebody's: its address, or UNKNOWN. To be told before it is `connected`. */
+  announce(socket: Socket, address: string): void {
+    const ends = endsOf(socket)
+    const announced = { address }
+    this.#announced.set(ends, announced)
+    // Where a proxy broke one off, the next may have the same ends before that is heard.
+    socket.once('close', () => {
+      if (this.#announced.get(ends) === announced) this.#announced.delete(ends)
+    })
+  }
+
+  /** To be told of each connection that requests come over, what TLS made of one too. */
+  connected(socket: Socket): void {
+    if (this.#announced.size === 0) return
+    const announced = this.#announced.get(endsOf(socket))
+    if (announced !== undefined) this.#said.set(socket, announced.address)
+  }
+
   of(request: Pick<IncomingMessage, 'socket' | 'rawHeaders'>): Caller {
     const { socket, rawHeaders } = request
-    const by = this.#deps.settings()
-    const { remoteAddress: address } = socket
-    const direct = callerAt(by, address)
+    const by = this.settings
+    const said = this.#said.get(socket)
+    if (by.trusted.length === 0 && said === undefined) {
+      this.#noteUnlisted(socket.remoteAddress, rawHeaders)
+      return callerAt(by, socket.remoteAddress, false)
+    }
+    return this.#behindProxies(by, said, request)
+  }
+
+  /** What `caller` is by the settings of now. */
+  again(caller: Caller, request: Pick<IncomingMessage, 'socket' | 'rawHeaders'>): Caller {
+    return caller.by === this.settings ? caller : this.of(request)
+  }
+
+  #behindProxies(
+    by: ProxySettings,
+    said: string | undefined,
+    { socket, rawHeaders }: Pick<IncomingMessage, 'socket' | 'rawHeaders'>,
+  ): Caller {
     const isTrusted = this.#trustOf(by)
-    if (address === undefined || by.trusted.length === 0 || !isTrusted(address)) {
+    const { remoteAddress: peer } = socket
+    const isProxy = peer !== undefined && isTrusted(peer)
+    // It began before the settings of now: what said it is listed no more, or has to say it now.
+    const isOld = said === undefined ? isProxy && by.protocol === 'required' : !isProxy
+    const address = isOld ? UNKNOWN : (said ?? peer)
+    const direct = callerAt(by, address, said !== undefined)
+    if (address === undefined || address === UNKNOWN || !isTrusted(address)) {
       this.#noteUnlisted(address, rawHeaders)
       return direct
     }
@@ -73,11 +128,6 @@ export class Callers {
       return { ...direct, isForwarded: true, address: UNKNOWN, unclear: forwarding.reason }
     const { host, scheme } = forwarding
     return { ...direct, isForwarded: true, address: forwarding.address, host, scheme }
-  }
-
-  /** What `caller` is by the settings of now. */
-  again(caller: Caller, request: Pick<IncomingMessage, 'socket' | 'rawHeaders'>): Caller {
-    return caller.by === this.#deps.settings() ? caller : this.of(request)
   }
 
   #noteUnlisted(address: string | undefined, rawHeaders: readonly string[]): void {

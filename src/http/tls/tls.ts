@@ -9,6 +9,7 @@ import { createSecureContext, type SecureContext, type SecureContextOptions } fr
 import type { Metrics } from '../../observe/metrics.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { Transport } from '../data-server.ts'
+import { endsOf } from '../connection-ends.ts'
 import {
   type ClientCertificates,
   EXPIRED,
@@ -155,11 +156,6 @@ export function createTlsTransport(options: TlsOptions, deps: TlsDeps): TlsTrans
     },
     setTicketKeys: keys => server?.setTicketKeys(Buffer.from(keys)),
   }
-}
-
-/** The same of a connection and of what speaks TLS over it. */
-function endsOf({ localAddress, remoteAddress, remotePort }: Socket): string {
-  return `${localAddress} ${remoteAddress} ${remotePort}`
 }
 
 /** Of a certificate that a connection began with: by which authorities it was judged. */

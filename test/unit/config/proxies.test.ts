@@ -12,10 +12,12 @@ t.test('R560: proxies are addresses and networks', async t => {
     { address: '10.1.0.0', bits: 16 },
     { address: '::1', bits: 128 },
   ])
+  t.equal(http.proxyProtocol, 'none')
   t.match(told('trustedproxies: ["10.1.2.3/16"]'), [/first address.*did you mean 10\.1\.0\.0\/16/])
   t.match(told('trustedproxies: ["net:10.1.0.0/16"]'), [/did you mean 10\.1\.0\.0\/16/])
   for (const text of ['loopback', 'proxy.lan', '10.1', '10.0.0.1:80'])
     t.match(told(`trustedproxies: ["${text}"]`), [/must be an address, or a network/], text)
+  t.match(told('proxyprotocol: v2, trustedproxies: [10.0.0.1]'), [/did you mean required/])
 })
 
 t.test('R570: a list that believes whoever it may be is warned of', async t => {
@@ -41,6 +43,11 @@ t.test('R570: clients that rules are about are no proxies', async t => {
     [],
     'one proxy may be among them',
   )
+})
+
+t.test('R570: the PROXY protocol of nobody is warned of', async t => {
+  t.match(told('proxyprotocol: required'), [/warning: http\.proxyprotocol: changes nothing/])
+  t.same(told('proxyprotocol: optional, trustedproxies: [10.0.0.1]'), [])
 })
 
 t.test('R564: a proxy on the machine turns pushes without an account off', async t => {

@@ -207,7 +207,7 @@ function settingsOf(...trusted: readonly string[]): ProxySettings {
     if (read.kind !== 'network') throw new Error(text)
     return read.network
   })
-  return { trusted: networks }
+  return { trusted: networks, protocol: 'none' }
 }
 
 type Asked = Parameters<Callers['of']>[0]
