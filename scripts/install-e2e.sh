@@ -29,6 +29,7 @@ packages=(
   curl:curl
   nginx:nginx-light
   haproxy:haproxy
+  caddy:caddy
   socat:socat
   setpriv:util-linux
   wrk:wrk

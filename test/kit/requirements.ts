@@ -313,6 +313,7 @@ const SECURITY: readonly Row[] = [
   ],
   [569, 'P0', 'a PROXY header that is broken, late or missing ends its connection, and is told'],
   [570, 'P1', 'check tells of lists of proxies that believe too many, or change nothing'],
+  [571, 'P0', 'nginx, Caddy and HAProxy in front, each with TLS, hand on pulls, pushes and logins'],
   [572, 'P1', 'what proxies say is read in bounded time, whatever it is'],
   [504, 'P0', 'passwords are no arguments of commands, and no terminal shows them'],
   [540, 'P1', 'renewed certificates are taken up while the edge runs, whole and by every thread'],
