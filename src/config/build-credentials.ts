@@ -82,16 +82,8 @@ export function buildClient(
 ): UpstreamConfig['client'] {
   if (keys.client === undefined) return undefined
   const base = [...path, 'client']
-  const certificate = judge.readPem([...base, 'certificate'], {
-    file: keys.client.certificate,
-    label: 'CERTIFICATE',
-    what: 'public',
-  })
-  const key = judge.readPem([...base, 'key'], {
-    file: keys.client.key,
-    label: 'PRIVATE KEY',
-    what: 'secret',
-  })
+  const certificate = judge.readCertificates([...base, 'certificate'], keys.client.certificate)
+  const key = judge.readKey([...base, 'key'], keys.client.key)
   return certificate === undefined || key === undefined
     ? undefined
     : { certificate, key: new Secret(key) }
@@ -103,5 +95,5 @@ export function buildAuthorities(
   keys: UpstreamSettings,
 ): string | undefined {
   if (keys.ca === undefined) return undefined
-  return judge.readPem([...path, 'ca'], { file: keys.ca, label: 'CERTIFICATE', what: 'public' })
+  return judge.readCertificates([...path, 'ca'], keys.ca)
 }

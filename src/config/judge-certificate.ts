@@ -4,6 +4,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import type { CertifiedKey, TlsConfig } from './config.ts'
+import { certificatesIn, chainIn, holdsPem, readCertificates } from './pem.ts'
 import { Secret } from './secret.ts'
 
 const DAY_MS = 86_400_000
@@ -12,13 +13,6 @@ const DAY_MS = 86_400_000
  * life.
  */
 const EXPIRES_SOON_MS = 14 * DAY_MS
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
-/**
- * What OpenSSL stops at or passes over without a word in a file of authorities: what is cut, and
- * lists of revoked ones, by which nothing goes.
- */
-const BLOCK = /-----BEGIN/
-const CUT = /-----BEGIN [A-Z0-9 ]*CERTIFICATE-----/
 /** PKCS #8 and the older form. */
 const ENCRYPTED = /-----BEGIN ENCRYPTED PRIVATE KEY-----|^Proc-Type: 4,ENCRYPTED/m
 
@@ -77,7 +71,7 @@ export function judgePair(
   const [cert, secret] = [files.certificate.text, files.key.text]
   if (cert === undefined || secret === undefined || key === undefined)
     return { findings, certificate, pair: undefined }
-  if (!isTaken({ cert, key: secret, minVersion: minimumVersion }, note)) return none
+  if (!isTaken({ cert: chainIn(cert), key: secret, minVersion: minimumVersion }, note)) return none
   const pair: CertifiedKey = {
     certificateFile: files.certificate.path,
     keyFile: files.key.path,
@@ -93,18 +87,11 @@ export function judgePair(
 type Note = (finding: PairFinding) => void
 
 /** The server's certificate is the first. */
-function readChain({ path, text }: PairFile, note: Note): X509Certificate[] | undefined {
+function readChain({ path, text }: PairFile, note: Note): readonly X509Certificate[] | undefined {
   if (text === undefined) return undefined
-  const message = holdsPem(text, 'CERTIFICATE')
-    ? `${path} holds a certificate that is damaged`
-    : `${path} holds no PEM certificate`
-  try {
-    const chain = (text.match(CERTIFICATE) ?? []).map(pem => new X509Certificate(pem))
-    if (chain.length > 0 && !CUT.test(text.replaceAll(CERTIFICATE, ''))) return chain
-  } catch {
-    // Told below.
-  }
-  note({ at: 'certificate', message })
+  const read = readCertificates({ path, text })
+  if (!('fault' in read)) return read.certificates
+  note({ at: 'certificate', message: read.fault })
   return undefined
 }
 
@@ -113,13 +100,15 @@ export function judgeAuthorities(
   { path, text }: PairFile,
   nowMs: number | undefined,
 ): readonly CertificateFinding[] {
-  const findings: CertificateFinding[] = []
-  const chain = readChain({ path, text }, ({ message }) => void findings.push({ message }))
-  if (chain === undefined) return findings
-  if (BLOCK.test(text?.replaceAll(CERTIFICATE, '') ?? ''))
+  if (text === undefined) return []
+  const read = readCertificates({ path, text })
+  if ('fault' in read) return [{ message: read.fault }]
+  // Also lists of revoked ones, by which nothing goes.
+  if (read.hasMore)
     return [{ message: `${path} holds more than whole certificates: leave nothing else in it` }]
-  if (nowMs === undefined) return findings
-  for (const authority of chain) {
+  if (nowMs === undefined) return []
+  const findings: CertificateFinding[] = []
+  for (const authority of read.certificates) {
     const { toMs, soonMs } = lifeOf(authority)
     if (toMs - nowMs >= soonMs) continue
     const when = toMs <= nowMs ? 'expired' : 'expires'
@@ -131,7 +120,7 @@ export function judgeAuthorities(
 
 /** Of texts that were judged good: when the first of their certificates expires. Wall clock. */
 export function firstExpiryOf(texts: readonly string[]): number {
-  const all = texts.flatMap(text => text.match(CERTIFICATE) ?? [])
+  const all = texts.flatMap(certificatesIn)
   return Math.min(...all.map(pem => new X509Certificate(pem).validToDate.getTime()))
 }
 
@@ -154,10 +143,6 @@ function readKey({ path, text }: PairFile, note: Note): KeyObject | undefined {
     fault(`${path} holds a private key that is damaged`)
     return undefined
   }
-}
-
-function holdsPem(text: string, label: string): boolean {
-  return new RegExp(`-----BEGIN [A-Z ]*${label}-----`).test(text)
 }
 
 function belongTogether(

@@ -8,6 +8,7 @@ import {
   pathKey,
   type Place,
 } from './findings.ts'
+import { chainIn, holdsPem, readCertificates } from './pem.ts'
 import type { ReadSettings } from './read-settings.ts'
 
 /**
@@ -40,13 +41,6 @@ export interface Surroundings {
 
 /** As readSettings found it. */
 type Written = Pick<ReadSettings, 'places' | 'itemsLeft'>
-
-export interface PemFile {
-  readonly file: string
-  readonly label: 'CERTIFICATE' | 'PRIVATE KEY'
-  /** Whether others than the server's user may read it. */
-  readonly what: 'public' | 'secret'
-}
 
 /**
  * Where LoadCredential= of the unit that is shipped puts things while it runs: so that root can
@@ -130,15 +124,23 @@ export class Judge {
   }
 
   /**
-   * The whole text of a file of certificates or keys, as far as their armour: what is inside shows
-   * when TLS uses it. Undefined when it cannot be read or holds no PEM of that label, which is then
-   * noted at `path`.
+   * The certificates of a file, in its order. Undefined when it cannot be read, or when one of them
+   * is no good, which is then noted at `path`.
    */
-  readPem(path: Path, { file, label, what }: PemFile): string | undefined {
-    const text = this.readFile(path, file, what)
+  readCertificates(path: Path, file: string): string | undefined {
+    const text = this.readFile(path, file, 'public')
     if (text === undefined) return undefined
-    if (new RegExp(`-----BEGIN [A-Z ]*${label}-----`).test(text)) return text
-    this.note(path, { message: `${file} holds no PEM ${label.toLowerCase()}` })
+    const read = readCertificates({ path: file, text })
+    if (!('fault' in read)) return chainIn(text)
+    this.note(path, { message: read.fault })
+    return undefined
+  }
+
+  /** The whole text of a file with a key, as far as its armour: what is inside shows in use. */
+  readKey(path: Path, file: string): string | undefined {
+    const text = this.readFile(path, file, 'secret')
+    if (text === undefined || holdsPem(text, 'PRIVATE KEY')) return text
+    this.note(path, { message: `${file} holds no PEM private key` })
     return undefined
   }
 }

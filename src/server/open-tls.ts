@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import type { CertifiedKey, ClientCertificatesConfig, Config, TlsConfig } from '../config/config.ts'
 import { firstExpiryOf, judgeAuthorities, judgePair } from '../config/judge-certificate.ts'
+import { certificatesIn, chainIn } from '../config/pem.ts'
 import { whyUnreadable } from '../config/local-file.ts'
 import { type FilesFault, type Judged, WatchedFiles } from '../config/watched-files.ts'
 import { rotateTicketKeys, TICKET_KEYS_BYTES, type TlsOptions } from '../http/tls/tls.ts'
@@ -49,13 +50,13 @@ export class OpenTls {
     const { certificates, minimumVersion, clients } = this.#tls
     return {
       certificates: certificates.map(({ certificate, key, names }) => ({
-        certificate,
+        certificate: chainIn(certificate),
         key: key.reveal(),
         names,
       })),
       minimumVersion,
       clients: clients && {
-        authorities: clients.authorities.map(({ text }) => text),
+        authorities: clients.authorities.flatMap(({ text }) => certificatesIn(text)),
         fields: clients.fields,
       },
       ticketKeys: this.#ticketKeys,

@@ -332,6 +332,7 @@ const SECURITY: readonly Row[] = [
   [549, 'P0', 'an authority that may sign for some names alone makes no client any other'],
   [551, 'P1', 'who shows a certificate is asked for a login as everybody is'],
   [550, 'P1', 'a file of authorities of clients that is cut or holds something else is faulty'],
+  [690, 'P1', 'TLS is given each certificate of a file that was judged, by itself'],
   [182, 'P0', 'mounting takes the right to pull the source', 'push'],
   [407, 'P0', 'the first access rule that is about it decides; what one may not pull is not there'],
   [408, 'P0', 'what is in memory is given by the access rules of now, on every thread'],

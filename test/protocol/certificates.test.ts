@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import tap from 'tap'
 import { systemClock } from '../../src/server/clock.ts'
-import { type Certificate, makeCertificate } from '../kit/certificate.ts'
+import { type Certificate, makeAuthority, makeCertificate } from '../kit/certificate.ts'
 import { runCli } from '../kit/cli.ts'
 import { startTestEdge, type TestEdge } from '../kit/edge.ts'
 
@@ -202,4 +202,19 @@ tap.test('R543: a client is shown the certificate for the name that it calls', a
   t.equal(await numberFor(''), 0, 'or no name at all')
   await edge.reloaded(NONE, http(certificates.slice(1)))
   t.equal(await numberFor('team.example.com'), 0)
+})
+
+tap.test('R690: what signed a certificate is sent wherever it stands in its line', async t => {
+  const { edge, config, write } = await open(t)
+  const root = makeAuthority()
+  const between = makeAuthority({ under: root })
+  const { cert, key } = makeCertificate({ authority: between })
+  write('key', key)
+  for (const chain of [cert.trimEnd() + between.ca, `${cert} ${between.ca}`]) {
+    write('certificate', chain)
+    await edge.reloaded(NONE, config)
+    const socket = await dial(edge, { ca: root.ca })
+    t.equal(socket.authorized, true, String(socket.authorizationError))
+    socket.destroy()
+  }
 })

@@ -262,3 +262,17 @@ tap.test('R551: people log in by a machine that shows a certificate', async t =>
   t.match((await push(socket, 'alice:wrong')).status, '401', 'wrong credentials are nobody’s')
   socket.destroy()
 })
+
+for (const [how, joined] of [
+  ['behind a file without a newline at its end', (a: string, b: string) => a.trimEnd() + b],
+  ['behind a blank', (a: string, b: string) => `${a} ${b}`],
+] as const)
+  tap.test(`R690: an authority ${how} counts, and so does the one before it`, async t => {
+    const { dial, edge, clients, config } = await open(t)
+    const other = makeAuthority({ under: makeAuthority() })
+    for (const text of [joined(other.ca, authority.ca), joined(authority.ca, other.ca)]) {
+      writeFileSync(clients, text)
+      await edge.reloaded(NONE, config)
+      t.equal((await pushOnce(dial, robot())).status, '202')
+    }
+  })

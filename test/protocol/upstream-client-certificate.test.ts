@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:https'
 import type { TLSSocket } from 'node:tls'
 import t from 'tap'
 import { Upstreams } from '../../src/server/upstreams.ts'
-import { makeCertificate } from '../kit/certificate.ts'
+import { makeAuthority, makeCertificate } from '../kit/certificate.ts'
 import { configOf } from '../kit/load-text.ts'
 import { listen } from '../kit/loopback.ts'
 import { createManualClock } from '../kit/manual-clock.ts'
@@ -31,6 +31,14 @@ async function start(t: Teardown, location?: string) {
   })
   const port = await listen(t, server)
   return { url: `https://127.0.0.1:${port}`, host: `127.0.0.1:${port}`, shown }
+}
+
+/** The only one of a configuration. */
+function upstreamOf(t: Teardown, text: string, files: Readonly<Record<string, string>>) {
+  const deps = { clock: createManualClock(), note: () => {}, random: () => 0.5, version: 'test' }
+  const upstreams = new Upstreams(configOf(text, { files }), deps)
+  t.teardown(() => upstreams.close())
+  return upstreams.list()[0]?.upstream
 }
 
 t.test(
@@ -66,17 +74,19 @@ t.test(
 upstreams:
   registry.example: { url: "${registry.url}", ca: /ca.pem${client} }
 access: [{ who: "*", match: "registry.example/**", allow: [pull] }]`
-      const deps = {
-        clock: createManualClock(),
-        note: () => {},
-        random: () => 0.5,
-        version: 'test',
-      }
-      const upstreams = new Upstreams(configOf(text, { files }), deps)
-      t.teardown(() => upstreams.close())
-      const [namespace] = upstreams.list()
-      t.ok(await namespace?.upstream.getManifest(NAME, LATEST))
+      t.ok(await upstreamOf(t, text, files)?.getManifest(NAME, LATEST))
       t.equal(registry.shown.at(-1), shown)
     }
   },
 )
+
+t.test('R690: every authority of an upstream counts, wherever it stands in its line', async t => {
+  const registry = await start(t)
+  const text = `default: registry.example
+upstreams:
+  registry.example: { url: "${registry.url}", ca: /ca.pem }
+access: [{ who: "*", match: "registry.example/**", allow: [pull] }]`
+  const other = makeAuthority({ under: makeAuthority() }).ca
+  for (const ca of [other.trimEnd() + CERTIFICATE.ca, `${other} ${CERTIFICATE.ca}`])
+    t.ok(await upstreamOf(t, text, { '/ca.pem': ca })?.getManifest(NAME, LATEST))
+})

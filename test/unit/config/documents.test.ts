@@ -11,6 +11,7 @@ import { renderJsonSchema } from '../../../src/config/json-schema.ts'
 import { BYTES, DURATION, SHARE, SIZE } from '../../../src/config/formats.ts'
 import { isAnyKey, listKeys } from '../../../src/config/keys.ts'
 import { KEY_SCHEMA, LATER_KEYS } from '../../../src/config/schema.ts'
+import { makeAuthority } from '../../kit/certificate.ts'
 import { complaints, configOf } from '../../kit/load-text.ts'
 
 const directory = fileURLToPath(new URL('../../../config/', import.meta.url))
@@ -19,7 +20,7 @@ const examples = readdirSync(directory).filter(name => name.endsWith('.yaml'))
 const FILES = {
   '/etc/entrepot/hub.password': 'x\n',
   '/etc/entrepot/registry.password': 'x\n',
-  '/etc/entrepot/site-ca.pem': '-----BEGIN CERTIFICATE-----\n',
+  '/etc/entrepot/site-ca.pem': makeAuthority().ca,
 }
 
 function read(name: string): string {

@@ -4,9 +4,12 @@ import { inspect } from 'node:util'
 import t from 'tap'
 import { UNIT_CREDENTIALS } from '../../../src/config/judge.ts'
 import { Secret } from '../../../src/config/secret.ts'
+import { makeCertificate } from '../../kit/certificate.ts'
 import { complaints, configOf, loadText } from '../../kit/load-text.ts'
 
 const CANARY = 'c4n4ry-p4ssw0rd'
+/** Behind a whole one. */
+const CUT = `${makeCertificate().ca}-----BEGIN CERTIFICATE-----\n`
 const FILES = { '/etc/hub': `${CANARY}\n`, '/run/credentials/hub': CANARY }
 
 /** Of an edge that nobody else reaches: who may read with its credentials is not looked at here. */
@@ -101,7 +104,7 @@ t.test('a secret file that everybody can read is warned about', async t => {
 })
 
 t.test('credentials that are incomplete, empty or given twice are faults', async t => {
-  const files = { ...FILES, '/empty': '\n', '/two': 'a\nb\n' }
+  const files = { ...FILES, '/empty': '\n', '/two': 'a\nb\n', '/etc/cut': CUT }
   const table: Record<string, RegExp> = {
     'username: u': /username: has no password/,
     'passwordfile: /etc/hub': /docker.io: has a password and no username/,
@@ -114,6 +117,7 @@ t.test('credentials that are incomplete, empty or given twice are faults', async
     'credentials: { dockerconfig: /nowhere }': /dockerconfig: cannot read \/nowhere/,
     'client: { certificate: /etc/hub, key: /etc/hub }':
       /client.certificate: \/etc\/hub holds no PEM certificate/,
+    'ca: /etc/cut': /ca: \/etc\/cut holds a certificate that is damaged/,
     'client: { certificate: /etc/hub }': /client.key: is missing/,
     'ca: /etc/hub': /ca: \/etc\/hub holds no PEM certificate/,
   }
@@ -127,7 +131,7 @@ t.test('credentials that are incomplete, empty or given twice are faults', async
 })
 
 t.test('certificates and keys arrive as the text of their files', async t => {
-  const certificate = '-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----\n'
+  const { cert: certificate } = makeCertificate()
   const key = `-----BEGIN EC PRIVATE KEY-----\n${CANARY}\n-----END EC PRIVATE KEY-----\n`
   const config = configOf(upstream('ca: /ca, client: { certificate: /crt, key: /key }'), {
     files: { '/ca': certificate, '/crt': certificate, '/key': key },
