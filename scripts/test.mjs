@@ -86,8 +86,7 @@ const SUITES = {
   },
   fault: FAULT,
   e2e: { files: isEndToEnd, timeoutSeconds: 1800, atOnce: 1, env: {} },
-  // Both. No more at once than of faults alone: on a busier machine the edge takes an upstream for
-  // slow, and asks for a blob in parts that do not come to where the matrix stops them.
+  // Both: clients wait for their daemons half of the time.
   slow: {
     ...FAULT,
     files: file => FAULT.files(file) || isEndToEnd(file),
