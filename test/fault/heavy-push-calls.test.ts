@@ -1,14 +1,16 @@
 // Goal: a process that dies before any one change of its disk during a push, or whose disk refuses
 // any one of them, never says 201 for what is not durable, leaves no temporary file, and takes the
 // same push afterwards (R03, R04). Method: the changes that one push makes are counted over all
-// threads by a preloaded shim; then the push is done once for each of them, killed before it or
-// with it failing. After each the process is looked at from outside.
+// threads by a preloaded shim; then the push is done once for each of a share of them
+// (killed-calls.ts), killed before it, and once for each of all of them with it failing. After each
+// the process is looked at from outside.
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { patternBlob } from '../kit/content.ts'
 import { startEdge } from '../kit/edge-process.ts'
+import { killedCalls } from '../kit/killed-calls.ts'
 import { compileNthCall, type NthMode } from '../kit/nth-call.ts'
 import { judge } from '../kit/oracle.ts'
 import { createPushClient, manifestOver, type SmallManifest } from '../kit/push-client.ts'
@@ -107,24 +109,26 @@ async function openDirectory(t: Test) {
 async function countCalls(
   { nth, edge }: Awaited<ReturnType<typeof openDirectory>>,
   repository: string,
-): Promise<number> {
+): Promise<{ readonly calls: number; readonly kinds: string }> {
   await push(edge.url, repository, imageNamed(`${repository} warm`))
   nth.arm('count')
   await push(edge.url, repository, imageNamed(`${repository} counted`))
-  const calls = nth.calls()
+  const [calls, kinds] = [nth.calls(), nth.kinds()]
   nth.arm('off')
-  return calls
+  return { calls, kinds }
 }
 
 for (const repository of REPOSITORIES) {
   t.test(`R03: killed before each call of a push to ${repository}`, { buffered: true }, async t => {
     const parts = await openDirectory(t)
     const { nth, edge, temporary } = parts
-    const calls = await countCalls(parts, repository)
+    const { calls, kinds } = await countCalls(parts, repository)
     t.ok(calls >= CALLS_EXPECTED_MIN, `${calls} calls`)
+    const { calls: chosen, how } = killedCalls(kinds, process.env)
+    t.comment(how)
     const wrong: string[] = []
     let killed = 0
-    for (let call = 1; call <= calls; call += 1) {
+    for (const call of chosen) {
       const image = imageNamed(`${repository} kill ${call}`)
       nth.arm('kill', call)
       const { acknowledged, whole } = await push(edge.url, repository, image)
@@ -141,9 +145,9 @@ for (const repository of REPOSITORIES) {
       if (gone.length + left.length > 0 || !again.whole)
         wrong.push(JSON.stringify({ call, gone, left, again: again.refusals }))
     }
-    t.comment(`${killed} of ${calls} calls killed the process during a push`)
+    t.comment(`${killed} of ${chosen.length} killed the process during a push`)
     t.same(wrong, [], 'every state that was left recovers')
-    t.ok(killed >= calls / 2, 'most of the calls are on the way to an answer')
+    t.ok(killed >= chosen.length / 2, 'most of the calls are on the way to an answer')
     t.same((await judge(edge.dataDirectory)).wrong, [], 'no blob has wrong bytes')
   })
 
@@ -151,7 +155,7 @@ for (const repository of REPOSITORIES) {
     t.test(`R04: ${mode} at each call of a push to ${repository}`, { buffered: true }, async t => {
       const parts = await openDirectory(t)
       const { nth, edge, temporary } = parts
-      const calls = await countCalls(parts, repository)
+      const { calls } = await countCalls(parts, repository)
       const wrong: string[] = []
       let refused = 0
       let restarts = 0
