@@ -3,7 +3,7 @@
 // since passwords are tried in one place for all threads.
 import { createHmac, randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import { LRUCache } from 'lru-cache'
+import { type BoundedCache, boundedCache } from '../async/bounded-cache.ts'
 import type { Accounts, FoundLogin, IssuedToken, Login, ShownForToken } from '../access/accounts.ts'
 import type { Access } from '../access/access.ts'
 import { parseBasic, parseBearer } from './authorization.ts'
@@ -32,17 +32,12 @@ interface Known {
 export class Logins {
   readonly #deps: LoginsDeps
   /** By an HMAC of the header, so that what lies about in memory is nobody's password. */
-  readonly #known: LRUCache<string, Known>
+  readonly #known: BoundedCache<Known>
   readonly #key = randomBytes(KEY_BYTES)
 
   constructor(deps: LoginsDeps) {
     this.#deps = deps
-    this.#known = new LRUCache({
-      max: KNOWN_MAX,
-      ttl: KNOWN_MS,
-      ttlResolution: 0,
-      perf: { now: deps.monotonicMs },
-    })
+    this.#known = boundedCache(KNOWN_MAX, { ttlMs: KNOWN_MS, nowMs: deps.monotonicMs })
   }
 
   /** That what is known now holds for. */

@@ -1,7 +1,7 @@
 // What an upstream said it does not have, remembered briefly (R94): long enough to spare it a herd,
 // short enough that a signature pushed a minute after its image is seen (R81). A push through this
 // edge is seen at once, also by the questions that were under way (R115).
-import { LRUCache } from 'lru-cache'
+import { type BoundedCache, boundedCache } from '../async/bounded-cache.ts'
 import type { Digest } from '../oci/digest.ts'
 import {
   formatReference,
@@ -28,18 +28,13 @@ export interface Question {
 }
 
 export class NegativeCache {
-  readonly #entries: LRUCache<string, UpstreamError>
+  readonly #entries: BoundedCache<UpstreamError>
   /** Under way now: no more than there are requests. */
   readonly #asked = new Map<string, Set<{ isCurrent: boolean }>>()
 
   constructor(clock: Clock) {
-    this.#entries = new LRUCache({
-      max: MAX_ENTRIES,
-      ttl: TTL_MS,
-      // The cache takes a time of 0 for "without end".
-      perf: { now: () => clock.monotonicMs() + 1 },
-      ttlResolution: 0,
-    })
+    const nowMs = () => clock.monotonicMs()
+    this.#entries = boundedCache(MAX_ENTRIES, { ttlMs: TTL_MS, nowMs })
   }
 
   /**

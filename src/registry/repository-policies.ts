@@ -1,6 +1,6 @@
 // Which rule holds for a repository: patterns compiled once, answers remembered. What the rules say
 // is the operator's; who may make use of them is for access/.
-import { LRUCache } from 'lru-cache'
+import { boundedCache } from '../async/bounded-cache.ts'
 import picomatch from 'picomatch'
 import { LOCALHOST, type Repository, repositoryKey, type RepositoryKey } from '../oci/reference.ts'
 import { TAG_GLOB } from '../oci/name-glob.ts'
@@ -31,7 +31,7 @@ export function createPolicies(rules: readonly RepositoryRule[]): RepositoryPoli
       rule.immutable.length === 0 ? DENIED.isImmutable : picomatch([...rule.immutable], TAG_GLOB)
     return { rule: { ...rule, isImmutable }, matches: compile(rule.match) }
   })
-  const remembered = new LRUCache<RepositoryKey, RepositoryPolicy>({ max: REMEMBERED_MAX })
+  const remembered = boundedCache<RepositoryPolicy, RepositoryKey>(REMEMBERED_MAX)
   return {
     find(repository) {
       const key = repositoryKey(repository)

@@ -44,7 +44,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'main.ts': { imports: ['cli'] },
   // The words of the specification, for everybody: they depend on nothing.
   oci: { imports: [], builtins: { only: ['node:crypto'] } },
-  // Waiting, joining and taking turns, whatever for.
+  // Waiting, joining, taking turns and remembering for a while, whatever for.
   async: { imports: [], builtins: { only: [] } },
   // Decides, over ports: who implements them, and who asks, is nothing to it. What operators ask
   // looks at the rest, which does not know of it.
@@ -149,7 +149,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   // Surfaces ask the registry, and know nobody behind its ports.
   http: { imports: [...HTTP, 'async'] },
   // What is in memory is answered before anybody routes, plans or handles.
-  'http/memory': insideOf('http', { imports: HTTP, never: ['endpoints'] }),
+  'http/memory': insideOf('http', { imports: [...HTTP, 'async'], never: ['endpoints'] }),
   // What sends knows neither what is sent nor who may be sent it.
   'http/send': insideOf('http', {
     imports: ['async', 'oci', 'registry'],
@@ -182,7 +182,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     imports: ['async', 'oci', PORTS],
     never: ['endpoint', 'read', 'write'],
   }),
-  'upstream/endpoint': insideOf('upstream', { imports: ['oci', PORTS], never: ['read', 'write'] }),
+  'upstream/endpoint': insideOf('upstream', {
+    imports: ['async', 'oci', PORTS],
+    never: ['read', 'write'],
+  }),
   // Mirrors are read and never written to: the two ways share no more than the endpoint.
   'upstream/read': insideOf('upstream', { imports: ['oci', PORTS], never: ['write'] }),
   'upstream/write': insideOf('upstream', { imports: ['oci', PORTS], never: ['read'] }),
@@ -332,7 +335,14 @@ export const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
   // Addresses are judged where a connection is opened, taken or counted.
   'ipaddr.js': ['upstream', 'access', 'http/connection-owners.ts'],
   // Small and pure: data structures and patterns, wherever they are needed outside oci/.
-  'lru-cache': ['registry', 'upstream', 'access', 'accounts', 'http', 'server/upstreams.ts'],
+  'lru-cache': [
+    'async/bounded-cache.ts',
+    'registry/open-blobs.ts',
+    'access',
+    'accounts',
+    'http/memory/hot-answers.ts',
+    'server/upstreams.ts',
+  ],
   picomatch: ['config', 'registry', 'access'],
 }
 

@@ -7,6 +7,7 @@
 // (registry/epochs.ts), and while time leaves the answer as it is. Who asks is no part of it:
 // whoever gives an answer away asks first whether it may (serve-hot.ts).
 import { LRUCache } from 'lru-cache'
+import { type BoundedCache, boundedCache } from '../../async/bounded-cache.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { NoteHit } from '../../observe/note-hit.ts'
@@ -101,7 +102,7 @@ const CHARACTER_BYTES = 2
 
 export function createHotAnswers({ maxBytes, epochs }: HotAnswersOptions): HotAnswers {
   const answers = new LRUCache<string, HotAnswer>({ maxSize: maxBytes, sizeCalculation })
-  const missed = new LRUCache<string, Missed>({ max: HOT_MISSES_MAX })
+  const missed = boundedCache<Missed>(HOT_MISSES_MAX)
 
   return {
     find(key, nowMs) {
@@ -133,7 +134,7 @@ type Missed = 'once' | 'small'
 
 interface Memory {
   readonly answers: LRUCache<string, HotAnswer>
-  readonly missed: LRUCache<string, Missed>
+  readonly missed: BoundedCache<Missed>
   readonly epochs: Epochs
   /** What is revalidated. */
   readonly known: HotAnswer | undefined

@@ -1,6 +1,6 @@
 // The fills that run now: at most one per digest (R82), a bounded number per upstream, all of them
 // ended on a stop.
-import { LRUCache } from 'lru-cache'
+import { boundedCache } from '../../async/bounded-cache.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { FillTask } from './fill-task.ts'
 import { Fill, type FillDeps } from './fill.ts'
@@ -29,7 +29,7 @@ export class Fills {
   /** A namespace that was configured anew begins with its own places. */
   readonly #shares = new WeakMap<Namespace, FillShare>()
   /** When each of the last fills ended, counted in ends, in that order. */
-  readonly #ends = new LRUCache<Digest, number>({ max: ENDS_REMEMBERED })
+  readonly #ends = boundedCache<number, Digest>(ENDS_REMEMBERED)
   #endsSoFar = 0
   readonly #named: Slots
   #stopped: Error | undefined

@@ -2,7 +2,7 @@
 // reload replaces, and those of `entrepot pin`, which the catalog has. Says of an image whether it
 // is pinned and by what, at the pace of somebody who chooses among many. Who takes things away
 // asks; nothing is held by a pin that nobody asks about.
-import { LRUCache } from 'lru-cache'
+import { boundedCache } from '../../async/bounded-cache.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import {
@@ -62,7 +62,7 @@ interface Remembered {
 
 export class Pins {
   readonly #deps: PinsDeps
-  readonly #remembered = new LRUCache<RepositoryKey, Remembered>({ max: REMEMBERED_MAX })
+  readonly #remembered = boundedCache<Remembered, RepositoryKey>(REMEMBERED_MAX)
   #changes = 0
   #configured: readonly Compiled[] = []
   #commanded: readonly Compiled[] = []

@@ -2,7 +2,7 @@
 // anything but 200 and 404. So they are told what is at the place that the push goes to, and not
 // what this edge happens to have. Pulls of who may push ask as well, so what is here is given while
 // the upstream gives no answer.
-import { LRUCache } from 'lru-cache'
+import { boundedCache } from '../../async/bounded-cache.ts'
 import { LATE, within } from '../../async/within.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
@@ -65,9 +65,7 @@ const SILENT_MAX = 1_000
  * that hangs says nothing of the others.
  */
 export class SilentRepositories {
-  readonly #since = new LRUCache<string, { namespace: Namespace; atMs: number }>({
-    max: SILENT_MAX,
-  })
+  readonly #since = boundedCache<{ namespace: Namespace; atMs: number }>(SILENT_MAX)
 
   /**
    * Monotonic; undefined: it is not known to be. A reload that asks another upstream begins anew.

@@ -3,7 +3,7 @@
 // away, would find nothing under that name. So the manifest is fetched when nobody waits for it,
 // and with an index the child that this client runs, and those whose bytes are here under another
 // name (R291). Blobs are not: whoever has no use for the manifest has none for them.
-import { LRUCache } from 'lru-cache'
+import { boundedCache } from '../../async/bounded-cache.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
 import type { ManifestContents } from './manifest-content.ts'
@@ -58,7 +58,7 @@ export class HeadedManifests {
   /** In the order of their coming. */
   readonly #waiting = new Map<string, Headed>()
   readonly #running = new Set<string>()
-  readonly #counts = new LRUCache<string, { left: number; sinceMs: number }>({ max: CLIENTS_MAX })
+  readonly #counts = boundedCache<{ left: number; sinceMs: number }>(CLIENTS_MAX)
   #isStopped = false
 
   constructor(deps: HeadedManifestsDeps) {

@@ -1,7 +1,7 @@
 // What is fetched ahead for whom, and when nothing is: where the operator says so, and where an
 // upstream has no more to spare than what clients ask for themselves. What clients chose is
 // remembered in memory alone; what is forgotten costs a round trip.
-import { LRUCache } from 'lru-cache'
+import { boundedCache } from '../../async/bounded-cache.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { Edge, RecordedManifest } from '../ports/catalog-content.ts'
@@ -52,7 +52,7 @@ function hasToSpare({ prefetch, policy, upstream }: Source, requests: number): b
  * should it pull after all.
  */
 export class ManifestOnlyReaders {
-  readonly #keys = new LRUCache<string, true>({ max: MANIFEST_ONLY_MAX })
+  readonly #keys = boundedCache<true>(MANIFEST_ONLY_MAX)
 
   has(repository: Repository, client: string): boolean {
     return this.#keys.has(clientKey(client)) || this.#keys.has(repositoryKey(repository))
@@ -90,8 +90,8 @@ export interface KnownChild {
  * a client always, a repository and an edge mostly.
  */
 export class PlatformChoices {
-  readonly #children = new LRUCache<string, KnownChild>({ max: CHILDREN_MAX })
-  readonly #chosen = new LRUCache<string, string>({ max: CHOICES_MAX })
+  readonly #children = boundedCache<KnownChild>(CHILDREN_MAX)
+  readonly #chosen = boundedCache<string>(CHOICES_MAX)
   #last: { readonly platform: string; readonly times: number } | undefined
 
   /** An index was given: its children are known by their platforms from now on. */

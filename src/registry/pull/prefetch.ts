@@ -2,7 +2,7 @@
 // with an index the child that was asked for before. Clients ask for a few blobs at a time;
 // upstreams bound each connection, so that all at once are there sooner. It uses only what nobody
 // needs, places, room and upstreams that are well, and it stops when nobody comes (ADR 0021).
-import { LRUCache } from 'lru-cache'
+import { type BoundedCache, boundedCache } from '../../async/bounded-cache.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, type RepositoryKey, repositoryKey } from '../../oci/reference.ts'
 import type { Fills } from '../fill/fills.ts'
@@ -80,7 +80,7 @@ export class Prefetch {
   readonly #choices = new PlatformChoices()
   readonly #manifestOnly = new ManifestOnlyReaders()
   /** Whose they are. */
-  readonly #whole: LRUCache<string, RepositoryKey>
+  readonly #whole: BoundedCache<RepositoryKey>
   readonly #headed: HeadedManifests
   readonly #stop = new AbortController()
 
@@ -97,13 +97,8 @@ export class Prefetch {
         this.#end(image)
       },
     })
-    this.#whole = new LRUCache({
-      max: WHOLE_MAX,
-      ttl: WHOLE_MS,
-      // The cache takes a time of 0 for "without end".
-      perf: { now: () => clock.monotonicMs() + 1 },
-      ttlResolution: 0,
-    })
+    const nowMs = () => clock.monotonicMs()
+    this.#whole = boundedCache(WHOLE_MAX, { ttlMs: WHOLE_MS, nowMs })
     this.#headed = new HeadedManifests({
       ...deps,
       expected: ({ repository, client }, index) => {

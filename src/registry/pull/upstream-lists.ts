@@ -1,7 +1,7 @@
 // Lists that an upstream answers with, kept as text for a moment: fresh from the catalog, else
 // asked for once for all who wait, else stale with a warning when the upstream fails (R70, R78). An
 // empty list is never made from a failure.
-import { LRUCache } from 'lru-cache'
+import { boundedCache } from '../../async/bounded-cache.ts'
 import { type Repository, type RepositoryKey, repositoryKey } from '../../oci/reference.ts'
 import type { Source } from '../answers.ts'
 import { bestEffort } from '../best-effort.ts'
@@ -53,7 +53,7 @@ const EMPTY_MAX = 10_000
 
 export class UpstreamLists {
   readonly #deps: UpstreamListsDeps
-  readonly #empty = new LRUCache<string, RecordedList>({ max: EMPTY_MAX })
+  readonly #empty = boundedCache<RecordedList>(EMPTY_MAX)
   readonly #flights = new Flights<string>()
 
   constructor(deps: UpstreamListsDeps) {

@@ -1,7 +1,7 @@
 // Uploads that an outage ended, of this edge's disk or of the upstream: clients that repeat their
 // last request are told the same again, and not that there never was such an upload. For as long as
 // they repeat it: whoever comes later is to begin a new one.
-import { LRUCache } from 'lru-cache'
+import { boundedCache } from '../../async/bounded-cache.ts'
 import type { RegistryError } from '../../oci/errors.ts'
 import type { RepositoryKey } from '../../oci/reference.ts'
 import type { StoreError } from '../ports/store-error.ts'
@@ -21,7 +21,7 @@ interface Ended {
 
 export class EndedUploads {
   readonly #clock: Pick<Clock, 'monotonicMs'>
-  readonly #ended = new LRUCache<string, Ended>({ max: ENDED_MAX })
+  readonly #ended = boundedCache<Ended>(ENDED_MAX)
 
   constructor(clock: Pick<Clock, 'monotonicMs'>) {
     this.#clock = clock

@@ -2,7 +2,7 @@
 // R144). What one repository was challenged with tells what another on the same host will be: its
 // token is asked for ahead, and the request that would only be refused is spared.
 import { parseChallenges } from '../../oci/challenge.ts'
-import { boundedCache } from '../connect/bounded-cache.ts'
+import { boundedCache } from '../../async/bounded-cache.ts'
 
 /** Scopes whose challenge is remembered: one for each repository that is in use. */
 const CHALLENGES_MAX = 10_000

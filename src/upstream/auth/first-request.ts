@@ -3,7 +3,7 @@
 import { within } from '../../async/within.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import { unlessAborted } from '../../async/aborting.ts'
-import { boundedCache } from '../connect/bounded-cache.ts'
+import { boundedCache } from '../../async/bounded-cache.ts'
 
 /**
  * Longer than any round trip; a host that takes longer for its first response is not waited for.

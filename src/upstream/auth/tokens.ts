@@ -6,7 +6,7 @@ import { unlessAborted } from '../../async/aborting.ts'
 import { Flights } from '../../async/flights.ts'
 import { startDeadline } from '../connect/deadline.ts'
 import type { Exchange } from '../connect/exchange.ts'
-import { boundedCache } from '../connect/bounded-cache.ts'
+import { boundedCache } from '../../async/bounded-cache.ts'
 import { repositoryIn } from './scopes.ts'
 import { requestToken } from './token-request.ts'
 

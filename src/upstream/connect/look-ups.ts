@@ -7,7 +7,7 @@ import { LATE, within, withTimeLimit } from '../../async/within.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { Address, LookupAll } from './connector.ts'
 import { unlessAborted } from '../../async/aborting.ts'
-import { boundedCache } from './bounded-cache.ts'
+import { boundedCache } from '../../async/bounded-cache.ts'
 
 /**
  * Before the time limit of a connection, so that its reason is told. Name servers that answer at

@@ -5,7 +5,7 @@
 // then.
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { Endpoint } from './endpoint.ts'
-import { boundedCache } from '../connect/bounded-cache.ts'
+import { boundedCache } from '../../async/bounded-cache.ts'
 
 /** A bad file in a cache stays until somebody mends it, and the registry can carry one content. */
 const ALONE_MS = 60 * 60 * 1000

@@ -3,7 +3,7 @@
 // asks about one must not take the signatures of all away. What may not be the registry's own word
 // is believed for minutes only, and not before it has lasted (docs/adr/0024-whose-answer-it-is.md).
 import type { RepositoryName } from '../../oci/reference.ts'
-import { boundedCache } from '../connect/bounded-cache.ts'
+import { boundedCache } from '../../async/bounded-cache.ts'
 
 /** How long a lack is remembered: an upgrade of the registry is noticed within the hour. */
 export const LACK_MS = 60 * 60 * 1000
