@@ -11,12 +11,22 @@ interface Builder {
   build(...args: string[]): Promise<string>
 }
 
-async function startBuilder(target: string): Promise<Builder> {
+interface BuilderOptions {
+  /** What it builds on. Default: nothing. */
+  readonly from?: string
+  /** A directory with a `config.json` as docker keeps it. Default: none, and no login. */
+  readonly dockerConfig?: string
+}
+
+export async function startBuilder(
+  target: string,
+  { from = 'scratch', dockerConfig }: BuilderOptions = {},
+): Promise<Builder> {
   const directory = freshDirectory('bk')
   const address = `unix://${join(directory, 's')}`
   const context = join(directory, 'context')
   mkdirSync(context)
-  writeFileSync(join(context, 'Dockerfile'), 'FROM scratch\nCOPY file /file\nCOPY other /other\n')
+  writeFileSync(join(context, 'Dockerfile'), `FROM ${from}\nCOPY file /file\nCOPY other /other\n`)
   writeFileSync(join(context, 'file'), 'one\n')
   writeFileSync(join(context, 'other'), 'two\n')
   const config = join(directory, 'buildkitd.toml')
@@ -31,7 +41,8 @@ async function startBuilder(target: string): Promise<Builder> {
     const frontend = ['--frontend', 'dockerfile.v0', '--progress', 'plain']
     const local = ['--local', `context=${context}`, '--local', `dockerfile=${context}`]
     const command = ['--addr', address, 'build', ...frontend, ...local, ...args]
-    const running = startProcess(goTool('buildctl'), command)
+    const env = dockerConfig === undefined ? {} : { DOCKER_CONFIG: dockerConfig }
+    const running = startProcess(goTool('buildctl'), command, { env })
     if ((await running.exited) !== 0) throw new Error(`buildctl: ${running.output()}`)
     return running.output()
   }
