@@ -50,7 +50,7 @@ import { showAtUpstream } from './push/show-at-upstream.ts'
 import { startUpload } from './upload/start-upload.ts'
 import { Uploads } from './upload/uploads.ts'
 import { Turns } from '../async/turns.ts'
-import type { Unclear } from './unclear-repositories.ts'
+import { isAmong, KnownUnclear, type Unclear } from './unclear-repositories.ts'
 import { Uses } from './uses.ts'
 import { UpstreamLists } from './pull/upstream-lists.ts'
 import { WantOfSpace } from './space/want-of-space.ts'
@@ -201,6 +201,7 @@ function besideClients(parts: Parts): Omit<RunningRegistry, keyof Registry> {
   const oldDeletes = new OldDeletes(manifestPushes)
   const time = new TimeKeeper(deps)
   const graces = new Graces({ ...deps, graceMs: graceOf(deps), time })
+  const collects = collecting(parts, graces)
   let leftAlone: Unclear = new Set()
   const retaining = {
     ...manifestPushes,
@@ -215,7 +216,7 @@ function besideClients(parts: Parts): Omit<RunningRegistry, keyof Registry> {
     leaving,
     flushUses: () => uses.flush(),
     evict: run => evictDown({ evictor, space }, run),
-    collect: run => collect(collecting(parts, graces), run),
+    collect: run => collect(collects, run),
     fullBecause: () => space.fullBecause(),
     refusedForSpace: () => wantOfSpace.refused,
     takenBytes: async () => {
@@ -242,9 +243,8 @@ function besideClients(parts: Parts): Omit<RunningRegistry, keyof Registry> {
     timeRun: () => time.asOfNow(),
     noteTime: () => time.write(),
     graceLeftMs: () => graces.leftMs(),
-    whatWaits: () => whatWaits(collecting(parts, graces)),
-    isLeftAlone: repository =>
-      typeof leftAlone === 'string' || leftAlone.has(repositoryKey(repository)),
+    whatWaits: () => whatWaits(collects),
+    isLeftAlone: repository => isAmong(leftAlone, repository),
     retain: async (rules, run) => {
       try {
         return await retain(retaining, rules, run)
@@ -265,7 +265,7 @@ function besideClients(parts: Parts): Omit<RunningRegistry, keyof Registry> {
 }
 
 function collecting({ deps, leaving, manifestPushes }: Parts, graces: Graces): CollectDeps {
-  const following = { ...manifestPushes, leaving }
+  const following = { ...manifestPushes, leaving, unclear: new KnownUnclear(manifestPushes) }
   return {
     ...deps,
     leaving,

@@ -1,10 +1,17 @@
 // Repositories of which facts say more than the catalog knows, since bytes are lost or a file
 // cannot be read: what a manifest lists nobody knows until its bytes are back, and what it holds
 // looks like nobody's. What takes things away for good leaves these alone.
-import { parseRepositoryKey, type RepositoryKey } from '../oci/reference.ts'
+import {
+  parseRepositoryKey,
+  type Repository,
+  type RepositoryKey,
+  repositoryKey,
+} from '../oci/reference.ts'
 import type { Turns } from '../async/turns.ts'
 import { parseDelivery } from './delivery-payload.ts'
+import { Pieces } from './pieces.ts'
 import type { Catalog } from './ports/catalog.ts'
+import type { Clock } from './ports/clock.ts'
 import type { Fact, FactStore } from './ports/facts.ts'
 
 export interface UnclearDeps {
@@ -18,6 +25,11 @@ const UNCLEAR_MAX = 10_000
 
 /** Which they are, or why that cannot be told: a fact that is unreadable may be of any. */
 export type Unclear = ReadonlySet<RepositoryKey> | 'unreadable' | 'too many'
+
+/** Or may it be? */
+export function isAmong(unclear: Unclear, repository: Repository): boolean {
+  return typeof unclear === 'string' || unclear.has(repositoryKey(repository))
+}
 
 /** `all`: every fact that there is, as `facts` lists them. @throws StoreError */
 export async function unclearRepositories(
@@ -34,6 +46,46 @@ export async function unclearRepositories(
     if (unclear.size > UNCLEAR_MAX) return 'too many'
   }
   return facts.unreadable === unreadable ? unclear : 'unreadable'
+}
+
+/** All of them, in pieces, or until `signal` is aborted. @throws StoreError */
+export async function* factsOf(facts: FactStore, signal: AbortSignal): AsyncGenerator<Fact> {
+  const pieces = new Pieces()
+  for await (const fact of facts.list()) {
+    if (signal.aborted) return
+    yield fact
+    await pieces.done(1)
+  }
+}
+
+/** What is lost is found at a start, or when it is pushed again: nobody waits for this to tell. */
+const FOUND_AFTER_MS = 10 * 60_000
+
+/**
+ * The same for who asks often. Nothing is lost while a process runs: the catalog knows what is
+ * pushed. So once all is clear, facts are not read again, and until then not for each who asks.
+ */
+export class KnownUnclear {
+  readonly #deps: UnclearDeps & { readonly clock: Pick<Clock, 'monotonicMs'> }
+  #known: { readonly unclear: Unclear; readonly atMs: number } | undefined
+
+  constructor(deps: UnclearDeps & { readonly clock: Pick<Clock, 'monotonicMs'> }) {
+    this.#deps = deps
+  }
+
+  /** MUST NOT run in the turn of a repository. Undefined once aborted. @throws StoreError */
+  async find(signal: AbortSignal): Promise<Unclear | undefined> {
+    const nowMs = this.#deps.clock.monotonicMs()
+    if (this.#known !== undefined && this.#holds(this.#known, nowMs)) return this.#known.unclear
+    const unclear = await unclearRepositories(this.#deps, factsOf(this.#deps.facts, signal))
+    if (signal.aborted) return undefined
+    this.#known = { unclear, atMs: nowMs }
+    return unclear
+  }
+
+  #holds({ unclear, atMs }: { unclear: Unclear; atMs: number }, nowMs: number): boolean {
+    return (typeof unclear !== 'string' && unclear.size === 0) || nowMs - atMs < FOUND_AFTER_MS
+  }
 }
 
 /** In its turn: whoever is pushing has told the facts, and will tell the catalog. */

@@ -506,6 +506,7 @@ const PLATFORM: readonly Row[] = [
   [601, 'P0', 'what was sent for such a manifest outlives the catalog, however much it is'],
   [431, 'P0', 'what lies here for a pushed manifest that is lost stays until that is found'],
   [610, 'P0', 'whatever else lists it meanwhile, and leaves'],
+  [680, 'P0', 'nor goes out of its repository with something else that is deleted'],
   [613, 'P0', 'what is cached is not taken for room that nobody would have by it'],
   [432, 'P0', 'what was pushed here does not go with what its upstream gives again'],
   [433, 'P1', 'what was delivered leaves no fact, nor do the images of an index'],

@@ -1,4 +1,4 @@
-// Goal: what lies here for a pushed manifest that is lost is there when its file is brought back.
+// Goal: what is here of a pushed manifest that is lost is there when its file is brought back.
 // Method: the whole edge, three times over one directory: pushed to; without its catalog and that
 // file, while all that would take away what it lists is done; and with the file again.
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
@@ -11,7 +11,7 @@ import { UNUSED_MS } from '../../src/registry/collect/collect.ts'
 import { runCli } from '../kit/cli.ts'
 import { startTestEdge, type TestEdge } from '../kit/edge.ts'
 import { NO_UPSTREAM } from '../kit/edge-push.ts'
-import { makeImage } from '../kit/image.ts'
+import { type Document, makeImage, makeIndex } from '../kit/image.ts'
 import { createPushClient } from '../kit/push-client.ts'
 import { startStub } from '../kit/stub-registry.ts'
 
@@ -34,7 +34,7 @@ async function push(t: Test, edge: TestEdge, name: string, pushed: typeof image)
 /** All that was pushed is given again, but for what `meanwhile` could take while it was lost. */
 async function lose(
   t: Test,
-  { before, meanwhile, upstreams = NO_UPSTREAM }: Losing,
+  { before, meanwhile, upstreams = NO_UPSTREAM, lost = image.manifest }: Losing,
 ): Promise<TestEdge> {
   const directory = mkdtempSync(join(tmpdir(), 'entrepot-lost-'))
   t.teardown(() => rmSync(directory, { recursive: true }))
@@ -44,7 +44,7 @@ async function lose(
   await push(t, pushed, 'localhost/app', image)
   await before?.(pushed)
   await pushed.stop()
-  const file = fileOf(data, image.manifest.digest)
+  const file = fileOf(data, lost.digest)
   const bytes = await readFile(file)
   rmSync(file)
   for (const name of readdirSync(data)) if (name.startsWith('catalog.db')) rmSync(join(data, name))
@@ -69,6 +69,8 @@ interface Losing {
   readonly before?: (edge: TestEdge) => Promise<void>
   readonly meanwhile: (edge: TestEdge) => Promise<void>
   readonly upstreams?: Parameters<typeof startTestEdge>[1]['upstreams']
+  /** Default the image. */
+  readonly lost?: Pick<Document, 'digest'>
 }
 
 function fileOf(data: string, digest: Digest): string {
@@ -183,4 +185,33 @@ t.test('R610: also what another pushed image lists, which is deleted meanwhile',
       await collect(edge)
     },
   })
+})
+
+t.test('R680: an image that a lost index lists is not taken with another index', async t => {
+  const [kept, deleted] = [makeIndex([image]), makeIndex([image, sharing])]
+  const again = await lose(t, {
+    lost: kept.manifest,
+    before: async edge => {
+      await push(t, edge, 'localhost/app', sharing)
+      const client = createPushClient(edge.url)
+      t.teardown(() => client.close())
+      for (const [tag, { manifest }] of Object.entries({ v1: kept, v2: deleted }))
+        t.equal((await client.manifest('localhost/app', tag, manifest)).status, 201)
+    },
+    meanwhile: async edge => {
+      const path = `/v2/localhost/app/manifests/${deleted.manifest.digest}`
+      t.equal((await edge.send('DELETE', path)).status, 202)
+      await collect(edge)
+      for (const how of [['--dry-run'], []])
+        t.match(await runCli(['gc', ...how, '--socket', edge.socket]), {
+          exitCode: 0,
+          stdout: /localhost\/app stays, since something is lost/,
+        })
+    },
+  })
+  const status = async ({ manifest }: typeof image) =>
+    (await again.get(`/v2/localhost/app/manifests/${manifest.digest}`)).status
+  t.equal(await status(image), 200)
+  await collect(again)
+  t.equal(await status(sharing), 404, 'once it is found, what nothing reaches goes')
 })

@@ -3,6 +3,7 @@
 // (docs/storage-format.md, "Leaving"). Whether content may go is asked once more as it is let go;
 // here is what is looked at, page by page, and what is told of it.
 import type { Digest } from '../../oci/digest.ts'
+import { type Repository, type RepositoryKey, repositoryKey } from '../../oci/reference.ts'
 import { alsoNoted, type JobResult, type JobRun, Tally } from '../job.ts'
 import type { Pins } from '../pins/pins.ts'
 import type { Leaving } from '../leave/leaving.ts'
@@ -48,6 +49,8 @@ export interface Taking {
   readonly grace: Grace
   /** To be told of each that had to go and stays, because the disk failed. */
   readonly couldNotTake: () => void
+  /** To be told of each that had to go and stays, since something of its repository is lost. */
+  readonly leftAlone: (repository: Repository) => void
 }
 
 /** `storage.gc.delay` where nobody says another one. */
@@ -153,6 +156,7 @@ class Collecting {
   /** In a dry run, of all pages: nothing of those before has left. */
   #loosened: Loosened
   #notTaken = 0
+  readonly #unclear = new Set<RepositoryKey>()
   /** Files that the disk could not remove. */
   #stuck = 0
 
@@ -193,14 +197,18 @@ class Collecting {
   async #takeFollowers(grace: Grace): Promise<void> {
     const [run, tally, loosened] = [this.#run, this.#tally, this.#loosened]
     const couldNotTake = () => (this.#notTaken += 1)
+    const leftAlone = (of: Repository) => this.#unclear.add(repositoryKey(of))
+    const taking = { grace, run, tally, loosened, couldNotTake, leftAlone }
     // On a full disk no fact can say that they are deleted: once there is room.
-    await unlessFull(this.#deps.takeFollowers({ grace, run, tally, loosened, couldNotTake }))
+    await unlessFull(this.#deps.takeFollowers(taking))
     if (!run.dryRun) this.#loosened = new Loosened(this.#deps.catalog, this.#asOf)
   }
 
   result(): JobResult {
-    const result = alsoNoted(this.#tally.result(), whyNotAll(this.#notTaken))
-    return alsoNoted(result, whyStuck(this.#stuck))
+    return [whyNotAll(this.#notTaken), whyLeft(this.#unclear), whyStuck(this.#stuck)].reduce(
+      alsoNoted,
+      this.#tally.result(),
+    )
   }
 
   #isPinned(digest: Digest): boolean {
@@ -268,4 +276,11 @@ function whyNotAll(notTaken: number): string | undefined {
   if (notTaken === 0) return undefined
   const what = notTaken === 1 ? 'one manifest' : `${notTaken} manifests`
   return `${what} could not be taken: the log says why, and the next pass tries again`
+}
+
+function whyLeft(unclear: ReadonlySet<RepositoryKey>): string | undefined {
+  const [first] = unclear
+  if (first === undefined) return undefined
+  const where = unclear.size === 1 ? first : `${unclear.size} repositories, ${first} for one,`
+  return `what followed deleted manifests of ${where} stays, since something is lost or cannot be read: the log says what`
 }

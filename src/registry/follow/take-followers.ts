@@ -2,7 +2,7 @@
 // and if nothing else reaches them: as clients delete, one at a time in the repository's turn. What
 // follows those in turn goes at once, since it has waited as long. A part of the job `gc`.
 import { type Digest } from '../../oci/digest.ts'
-import { formatImage, repositoryKey } from '../../oci/reference.ts'
+import { formatImage, type Repository, repositoryKey } from '../../oci/reference.ts'
 import { noteStorage } from '../best-effort.ts'
 import type { Taking } from '../collect/collect.ts'
 import { type DeleteManifestDeps, removeManifest } from '../delete/delete-manifest.ts'
@@ -14,10 +14,13 @@ import type { Follower } from '../ports/catalog-followers.ts'
 import type { Image } from '../ports/catalog-images.ts'
 import type { Leaves } from '../ports/catalog-space.ts'
 import { StoreError } from '../ports/store-error.ts'
+import { isAmong, type KnownUnclear, type Unclear } from '../unclear-repositories.ts'
 import { followersOf, type ReachDeps, reachOf, tagsTo } from './reach.ts'
 
 export interface TakeFollowersDeps extends DeleteManifestDeps, Pick<ReachDeps, 'pins'> {
   readonly leaving: Pick<Leaving, 'letGo'>
+  /** Where something is lost: that may list what follows, or be what it is about. */
+  readonly unclear: Pick<KnownUnclear, 'find'>
 }
 
 interface Taken {
@@ -48,6 +51,7 @@ class Followers {
   readonly #taking: Taking
   /** In a dry run, what would have gone. */
   readonly #gone = new Set<string>()
+  #unclear: Unclear | undefined
 
   constructor(deps: TakeFollowersDeps, taking: Taking) {
     this.#deps = deps
@@ -92,7 +96,9 @@ class Followers {
   async #take(follower: Follower): Promise<readonly Follower[]> {
     const { repository, digest } = follower
     const { turns, leaving } = this.#deps
-    const { dryRun } = this.#taking.run
+    const { dryRun, signal } = this.#taking.run
+    // Not in the turn, which facts are looked at in.
+    this.#unclear ??= await this.#deps.unclear.find(signal)
     const takeNow = () => this.#takeNow(follower)
     const taken = await (dryRun ? takeNow() : turns.take(repositoryKey(repository), takeNow))
     if (taken === undefined) return []
@@ -119,7 +125,7 @@ class Followers {
     if (sinceMs === undefined) return undefined
     const reached = await reachOf(this.#reach(follower), digest)
     if (reached === 'for good' && !run.dryRun) await catalog.endFollowing({ repository, digest })
-    if (reached !== undefined) return undefined
+    if (reached !== undefined || this.#isUnclear(repository)) return undefined
     const deletedAtMs = (await catalog.deletedAt(digest)) ?? 0
     const staysForItsGrace = deletedAtMs > sinceMs && !grace.isOver(deletedAtMs)
     // Of what has gone in a run before the catalog tells itself.
@@ -148,6 +154,16 @@ class Followers {
     // In a dry run nobody has written down that it follows what would have gone.
     const last = run.dryRun ? latest(sinceMs, follower.sinceMs) : (sinceMs ?? 0)
     return last > 0 && grace.isOver(last) ? last : undefined
+  }
+
+  /** To be looked at again, once what is lost is found. */
+  #isUnclear(repository: Repository): boolean {
+    const unclear = this.#unclear
+    // Aborted.
+    if (unclear === undefined) return true
+    if (!isAmong(unclear, repository)) return false
+    this.#taking.leftAlone(repository)
+    return true
   }
 
   #isGone(image: Image): boolean {

@@ -12,9 +12,7 @@ import {
   repositoryKey,
   type RepositoryKey,
 } from '../../oci/reference.ts'
-import { Pieces } from '../pieces.ts'
-import type { Fact } from '../ports/facts.ts'
-import { type Unclear, unclearRepositories } from '../unclear-repositories.ts'
+import { factsOf, type Unclear, unclearRepositories } from '../unclear-repositories.ts'
 import type { Grace } from '../collect/grace.ts'
 import { type DeleteManifestDeps, removeManifest, removeTag } from '../delete/delete-manifest.ts'
 import { type JobResult, type JobRun, Tally } from '../job.ts'
@@ -83,7 +81,7 @@ export async function retain(
   const tally = new Tally(run)
   if (rules().policies.length === 0) return tally.result()
   const loosened = new Loosened(deps.catalog)
-  const unclear = await unclearRepositories(deps, factsOf(deps, run))
+  const unclear = await unclearRepositories(deps, factsOf(deps.facts, run.signal))
   deps.leavesAlone(unclear)
   if (typeof unclear === 'string') {
     deps.note({ kind: 'too unclear to retain', repository: undefined })
@@ -106,19 +104,6 @@ export async function retain(
     }
   }
   return isLeft ? { ...tally.result(), note: LEFT } : tally.result()
-}
-
-/** All of them, in pieces, or until the run is cancelled. */
-async function* factsOf(
-  { facts }: RetainDeps,
-  { signal }: Pick<JobRun, 'signal'>,
-): AsyncGenerator<Fact> {
-  const pieces = new Pieces()
-  for await (const fact of facts.list()) {
-    if (signal.aborted) return
-    yield fact
-    await pieces.done(1)
-  }
 }
 
 /** What one repository is judged by. */

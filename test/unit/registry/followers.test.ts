@@ -3,14 +3,14 @@
 // in-memory twins, by its use cases; families of indexes, referrers and signatures; pushes that
 // meet the collection at each of its calls.
 import t from 'tap'
-import type { Digest } from '../../../src/oci/digest.ts'
-import { parseTag } from '../../../src/oci/reference.ts'
+import { type Digest, digestOf } from '../../../src/oci/digest.ts'
+import { parseTag, repositoryKey } from '../../../src/oci/reference.ts'
 import { GRACE_MS, UNUSED_MS } from '../../../src/registry/collect/collect.ts'
 import type { JobResult } from '../../../src/registry/job.ts'
 import { explainLeaving } from '../../../src/registry/operator/why-leave.ts'
 import { Pins } from '../../../src/registry/pins/pins.ts'
 import type { Catalog } from '../../../src/registry/ports/catalog.ts'
-import type { FactStore } from '../../../src/registry/ports/facts.ts'
+import type { Fact, FactStore } from '../../../src/registry/ports/facts.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import { Jobs } from '../../../src/upkeep/jobs.ts'
 import { LastRuns } from '../../../src/upkeep/last-runs.ts'
@@ -577,3 +577,76 @@ t.test('R384: a push that meets the collection, at each of its calls, is whole',
   }
   t.ok(met > 20, `${met} calls`)
 })
+
+const lost = digestOf(Buffer.from('lost'))
+const LOST: Readonly<Record<string, Fact>> = {
+  'a manifest': {
+    kind: 'manifest',
+    repository: repositoryKey(app),
+    digest: lost,
+    mediaType: index.manifest.mediaType,
+    atMs: 1,
+  },
+  'a tag': {
+    kind: 'tag',
+    repository: repositoryKey(app),
+    tag: parseTag('lost'),
+    digest: lost,
+    atMs: 1,
+  },
+}
+
+for (const [what, fact] of Object.entries(LOST))
+  t.test(`R680: nothing follows in a repository that has lost ${what}`, async t => {
+    const engine = createEngine()
+    const beside = localOf('team/beside')
+    for (const repository of [app, beside])
+      await pushImage(engine.registry, repository, index, 'v1')
+    await engine.facts.write([fact])
+    for (const repository of [app, beside]) await remove(engine, index, repository)
+    const note = /^what followed deleted manifests of localhost\/team\/app stays, since/
+    const foretold = await afterGrace(engine, true)
+    t.match(foretold, { note, count: 3 })
+    t.match(await collected(engine), { note, count: 3, gone: foretold.gone })
+    t.equal((await engine.catalog.listFollowers({ beforeMs: Infinity, limit: 9 })).length, 2)
+    for (const image of [one, two]) t.ok(await pulls(engine, image))
+
+    await engine.facts.remove([fact])
+    await engine.clock.advance(UNUSED_MS)
+    t.match(await collected(engine), { note: undefined })
+    t.strictSame(onDisk(engine), [])
+  })
+
+t.test('R680: nor anywhere while a fact cannot be read', async t => {
+  const engine = createEngine()
+  await pushImage(engine.registry, app, index, 'v1')
+  await remove(engine, index)
+  engine.disk.facts.set([...engine.disk.facts.keys()][0] ?? '', 'spoiled')
+  t.match(await afterGrace(engine), { note: /cannot be read/ })
+  for (const image of [one, two]) t.ok(await pulls(engine, image))
+})
+
+t.test(
+  'R680: facts are read once where nothing is lost, and seldom where something is',
+  async t => {
+    for (const isLost of [false, true]) {
+      let read = 0
+      const counted = (facts: FactStore) =>
+        new Proxy(facts, {
+          get: (target, called) => {
+            if (called === 'list') read += 1
+            return Reflect.get(target, called, target) as unknown
+          },
+        })
+      const engine = createEngine({ facts: counted })
+      if (isLost) await engine.facts.write(Object.values(LOST))
+      for (const each of [index, nested]) {
+        await pushImage(engine.registry, app, each, 'v1')
+        await remove(engine, each)
+        await afterGrace(engine)
+        for (let pass = 0; pass < 9; pass += 1) await collected(engine)
+      }
+      t.equal(read, isLost ? 2 : 1)
+    }
+  },
+)
