@@ -2,8 +2,7 @@
 // one file for its owner alone, hashed: a secret has more chance in it than anybody can try, so
 // that a plain hash is enough, and a login costs no bcrypt.
 import { createHash, randomBytes } from 'node:crypto'
-import { chmodSync, readFileSync } from 'node:fs'
-import { writeWhole } from '../replace-file.ts'
+import { OwnFile } from './own-file.ts'
 import type { Credential } from './tokens.ts'
 
 export interface RobotsDeps {
@@ -34,7 +33,6 @@ export const ROBOTS_MAX = 1_000
 /** By which people and programs that look for leaked secrets know one. */
 export const SECRET_PREFIX = 'erb_'
 const SECRET_BYTES = 32
-const MODE = 0o600
 const NAME = /^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/
 
 interface Kept extends Robot {
@@ -44,7 +42,7 @@ interface Kept extends Robot {
 }
 
 export class Robots {
-  readonly #path: string
+  readonly #file: OwnFile<ReadonlyMap<string, Kept>>
   readonly #deps: RobotsDeps
   #all: ReadonlyMap<string, Kept>
   #byHash: ReadonlyMap<string, string> = new Map()
@@ -52,7 +50,7 @@ export class Robots {
 
   /** Never throws. */
   constructor(path: string, deps: RobotsDeps) {
-    this.#path = path
+    this.#file = new OwnFile(path, parseRobots)
     this.#deps = deps
     this.#all = this.#read()
     this.#index()
@@ -130,8 +128,9 @@ export class Robots {
   }
 
   #keep(next: ReadonlyMap<string, Kept>): void {
-    if (this.#isDamaged) throw new Error(`${this.#path} is damaged: mend or remove it, and restart`)
-    writeWhole(this.#path, `${JSON.stringify({ robots: [...next.values()] })}\n`)
+    const { path } = this.#file
+    if (this.#isDamaged) throw new Error(`${path} is damaged: mend or remove it, and restart`)
+    this.#file.write({ robots: [...next.values()] })
     this.#all = next
     this.#index()
   }
@@ -145,17 +144,43 @@ export class Robots {
   }
 
   #read(): ReadonlyMap<string, Kept> {
-    try {
-      chmodSync(this.#path, MODE)
-      const { robots } = JSON.parse(readFileSync(this.#path, 'utf8')) as { robots: readonly Kept[] }
-      return new Map(robots.map(robot => [robot.name, robot]))
-    } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return new Map()
+    const found = this.#file.read()
+    if (found.kind === 'read') return found.value
+    if (found.kind === 'unusable') {
       this.#isDamaged = true
-      this.#deps.damaged(error)
-      return new Map()
+      this.#deps.damaged(found.error)
     }
+    return new Map()
   }
+}
+
+/** @throws Error where it is not what this program writes */
+function parseRobots({ robots }: Readonly<Record<string, unknown>>): ReadonlyMap<string, Kept> {
+  if (!Array.isArray(robots) || !robots.every(isKept)) throw new Error('it holds no robots')
+  return new Map(robots.map(robot => [robot.name, robot]))
+}
+
+function isKept(value: unknown): value is Kept {
+  if (typeof value !== 'object' || value === null) return false
+  const { name, issuedAtMs, expiresAtMs, lifeMs, secrets } = value as Record<keyof Kept, unknown>
+  return (
+    typeof name === 'string' &&
+    NAME.test(name) &&
+    typeof issuedAtMs === 'number' &&
+    [expiresAtMs, lifeMs].every(isNumberOrNone) &&
+    Array.isArray(secrets) &&
+    secrets.every(isSecret)
+  )
+}
+
+function isSecret(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const { hash, untilMs } = value as { hash?: unknown; untilMs?: unknown }
+  return typeof hash === 'string' && isNumberOrNone(untilMs)
+}
+
+function isNumberOrNone(value: unknown): boolean {
+  return value === undefined || typeof value === 'number'
 }
 
 function toldOf({ name, issuedAtMs, expiresAtMs }: Robot): Robot {

@@ -9,8 +9,7 @@ import {
   type KeyObject,
   randomBytes,
 } from 'node:crypto'
-import { chmodSync, readFileSync } from 'node:fs'
-import { writeWhole } from '../replace-file.ts'
+import { OwnFile } from './own-file.ts'
 
 export interface SigningKey {
   /** As `kid` names it. */
@@ -29,7 +28,6 @@ const ID_BYTES = 8
 /** Nobody chooses one, and none comes twice. */
 const STAY_BYTES = 9
 const SECRET_BYTES = 32
-const MODE = 0o600
 
 export interface TokenKeysDeps {
   readonly nowMs: () => number
@@ -48,14 +46,14 @@ interface Kept {
 }
 
 export class TokenKeys {
-  readonly #path: string
+  readonly #file: OwnFile<Kept>
   readonly #deps: TokenKeysDeps
   #kept: Kept
   #isWritten = true
 
   /** Reads the file at `path`, or makes one. Never throws. */
   constructor(path: string, deps: TokenKeysDeps) {
-    this.#path = path
+    this.#file = new OwnFile(path, parseKept)
     this.#deps = deps
     this.#kept = this.#read() ?? { secret: randomBytes(SECRET_BYTES), keys: [], stays: new Map() }
     // A file with a mode that lets others read it is written anew with its own.
@@ -104,7 +102,7 @@ export class TokenKeys {
   endLoginsOf(account: string): void {
     const stays = new Map(this.#kept.stays).set(account, newStay())
     const next = { ...this.#kept, stays }
-    writeWhole(this.#path, formatKept(next))
+    this.#file.write(written(next))
     this.#kept = next
     this.#isWritten = true
   }
@@ -113,7 +111,7 @@ export class TokenKeys {
     this.#kept = next
     this.#isWritten = false
     try {
-      writeWhole(this.#path, formatKept(next))
+      this.#file.write(written(next))
       this.#isWritten = true
     } catch (error) {
       this.#deps.unwritten(error)
@@ -121,14 +119,9 @@ export class TokenKeys {
   }
 
   #read(): Kept | undefined {
-    try {
-      chmodSync(this.#path, MODE)
-      return parseKept(readFileSync(this.#path, 'utf8'))
-    } catch (error) {
-      const isAbsent = error instanceof Error && 'code' in error && error.code === 'ENOENT'
-      if (!isAbsent) this.#deps.lost(error)
-      return undefined
-    }
+    const found = this.#file.read()
+    if (found.kind === 'unusable') this.#deps.lost(found.error)
+    return found.kind === 'read' ? found.value : undefined
   }
 }
 
@@ -141,18 +134,8 @@ function newStay(): string {
   return randomBytes(STAY_BYTES).toString('base64url')
 }
 
-interface Written {
-  readonly secret: string
-  readonly keys: readonly {
-    readonly id: string
-    readonly createdAtMs: number
-    readonly key: string
-  }[]
-  readonly stays: Readonly<Record<string, string>>
-}
-
-function formatKept({ secret, keys, stays }: Kept): string {
-  const written: Written = {
+function written({ secret, keys, stays }: Kept) {
+  return {
     secret: secret.toString('base64'),
     keys: keys.map(({ id, createdAtMs, privateKey }) => ({
       id,
@@ -161,22 +144,30 @@ function formatKept({ secret, keys, stays }: Kept): string {
     })),
     stays: Object.fromEntries(stays),
   }
-  return `${JSON.stringify(written)}\n`
 }
 
 /** @throws Error where it is not what this program writes */
-function parseKept(text: string): Kept {
-  const { secret, keys, stays } = JSON.parse(text) as Written
+function parseKept(fields: Readonly<Record<string, unknown>>): Kept {
+  const { secret, keys, stays } = fields as ReturnType<typeof written>
   const bytes = Buffer.from(secret, 'base64')
   if (bytes.length !== SECRET_BYTES) throw new Error('it holds no secret')
   return {
     secret: bytes,
-    keys: keys.map(({ id, createdAtMs, key }) => {
-      const der = Buffer.from(key, 'base64')
-      const privateKey = createPrivateKey({ key: der, type: 'pkcs8', format: 'der' })
-      if (privateKey.asymmetricKeyType !== 'ed25519') throw new Error('it holds another key')
-      return { id, createdAtMs, privateKey, publicKey: createPublicKey(privateKey) }
-    }),
-    stays: new Map(Object.entries(stays)),
+    keys: keys.map(parseKey),
+    stays: new Map(
+      Object.entries(stays).map(([account, stay]) => {
+        if (typeof stay !== 'string') throw new Error('it holds no marks of accounts')
+        return [account, stay]
+      }),
+    ),
   }
+}
+
+function parseKey({ id, createdAtMs, key }: ReturnType<typeof written>['keys'][number]) {
+  const der = Buffer.from(key, 'base64')
+  const privateKey = createPrivateKey({ key: der, type: 'pkcs8', format: 'der' })
+  if (privateKey.asymmetricKeyType !== 'ed25519') throw new Error('it holds another key')
+  if (typeof id !== 'string' || typeof createdAtMs !== 'number')
+    throw new Error('it holds a key without its time')
+  return { id, createdAtMs, privateKey, publicKey: createPublicKey(privateKey) }
 }

@@ -251,10 +251,23 @@ t.test('R521: a key signs for a day, and what it signed is good to its end', asy
 t.test('R521: keys that are damaged are told, and made anew', async t => {
   const before = open(t)
   const refresh = before.tokens.issueRefresh('alice') ?? ''
-  for (const text of ['', '{}', '{"secret":"AAAA","keys":[],"stays":{}}']) {
+  const whole = JSON.parse(readFileSync(before.path, 'utf8')) as Record<string, unknown>
+  const wrong: readonly Readonly<Record<string, unknown>>[] = [
+    { secret: 'AAAA' },
+    { secret: 7 },
+    { keys: {} },
+    { keys: [null] },
+    { stays: null },
+    { stays: { alice: 7 } },
+    { version: undefined },
+    { version: 0 },
+  ]
+  const texts = wrong.map(fields => JSON.stringify({ ...whole, ...fields }))
+  for (const text of ['', '{}', 'null', '[]', ...texts]) {
     writeFileSync(before.path, text)
     const after = open(t, before.path)
-    t.equal(after.lost.length, 1)
+    t.equal(after.lost.length, 1, text)
+    t.match(after.lost, [new RegExp(before.path)])
     t.equal(after.tokens.redeem(refresh), undefined)
     t.match(after.tokens.read(issued(after)), { login: ALICE })
   }
@@ -266,4 +279,15 @@ t.test('R520: a logout that cannot be kept is not said to be done', async t => {
   const token = issued(opened)
   t.throws(() => opened.keys.endLoginsOf('alice'))
   t.match(opened.tokens.read(token), { login: ALICE })
+})
+
+t.test('R655: keys that a newer program wrote are left as they are', async t => {
+  const before = open(t)
+  const text = JSON.stringify({ version: 2, whatever: true })
+  writeFileSync(before.path, text)
+  const after = open(t, before.path)
+  t.match(after.lost[0], /version is 2/)
+  t.match(after.tokens.read(issued(after)), { login: ALICE }, 'it goes by others meanwhile')
+  t.throws(() => after.keys.endLoginsOf('alice'), /newer version/)
+  t.equal(readFileSync(before.path, 'utf8'), text)
 })

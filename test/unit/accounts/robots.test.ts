@@ -1,0 +1,61 @@
+// Goal: whatever the file of robots holds, the edge starts, says what is wrong with which file, and
+// takes nobody for a robot. Method: the real file, whole and with each of its fields spoiled.
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { Robots } from '../../../src/accounts/tokens/robots.ts'
+
+type Test = Pick<typeof t, 'testdir'>
+
+function open(test: Test, path = join(test.testdir(), 'robots.json')) {
+  const damaged: unknown[] = []
+  const robots = new Robots(path, { nowMs: () => 1_000, damaged: error => damaged.push(error) })
+  return { path, robots, damaged }
+}
+
+function issued({ robots }: { readonly robots: Robots }): string {
+  const change = robots.issue('ci', undefined)
+  return change.kind === 'issued' ? change.secret : ''
+}
+
+t.test('R522: robots outlast a restart', async t => {
+  const before = open(t)
+  t.ok(before.robots.isEmpty)
+  const secret = issued(before)
+  const after = open(t, before.path)
+  t.match(after.robots.find(secret), { name: 'ci' })
+  t.same(after.damaged, [])
+})
+
+t.test('R655: a file of robots of whatever shape is told by its name, and left', async t => {
+  const before = open(t)
+  const secret = issued(before)
+  const whole = JSON.parse(readFileSync(before.path, 'utf8')) as { robots: readonly object[] }
+  const robot = (fields: object) => ({ robots: [{ ...whole.robots[0], ...fields }] })
+  const wrong = [
+    { robots: undefined },
+    { robots: {} },
+    { robots: [null] },
+    { robots: ['ci'] },
+    robot({ name: 7 }),
+    robot({ name: 'Not a name' }),
+    robot({ secrets: undefined }),
+    robot({ secrets: [null] }),
+    robot({ secrets: [{}] }),
+    robot({ secrets: [{ hash: 'x', untilMs: 'soon' }] }),
+    robot({ issuedAtMs: undefined }),
+    robot({ expiresAtMs: 'never' }),
+    robot({ lifeMs: null }),
+    { version: undefined },
+    { version: 2 },
+  ].map(fields => JSON.stringify({ ...whole, ...fields }))
+  for (const text of ['', '{', 'null', '[]', '7', ...wrong]) {
+    writeFileSync(before.path, text)
+    const { robots, damaged } = open(t, before.path)
+    t.match(damaged, [new RegExp(before.path)], text)
+    t.equal(robots.find(secret), undefined)
+    t.notOk(robots.isEmpty, 'there may have been some')
+    t.throws(() => robots.issue('other', undefined), /damaged/)
+    t.equal(readFileSync(before.path, 'utf8'), text)
+  }
+})
