@@ -209,7 +209,7 @@ function tellByLogin(config: Config, auth: AuthConfig, asked: Asked): Told {
   const isUnowned = auth.names.length === 0
   const allowed = caller.account !== undefined || (isUnowned && caller.isLocal() === true)
   const because = isUnowned
-    ? 'there are no access rules and no account yet, so only programs on the machine of the edge may'
+    ? 'there are no access rules and no account in the file, so only programs on the machine of the edge may, and not even they once a robot was issued'
     : 'there are no access rules, so whoever has logged in may, and nobody else'
   const policy = policyOf(config, asked)
   return { allowed, rule: undefined, place: undefined, because: [because, ...policy] }

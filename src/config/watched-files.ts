@@ -1,7 +1,8 @@
 // Files that are in force together, and the look at whether they are still the same: operators and
 // other programs change them as they like, with editors that write them in pieces, and one after
 // the other. Faulty ones leave the old ones in force.
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
+import { readLocalFile } from './local-file.ts'
 
 export interface WatchedFile {
   readonly path: string
@@ -15,7 +16,7 @@ export type Judged<Value, Fault> =
 
 export type FilesFault<Fault> =
   | { readonly kind: 'faulty'; readonly fault: Fault }
-  | { readonly kind: 'unreadable'; readonly path: string; readonly error: unknown }
+  | { readonly kind: 'unreadable'; readonly path: string; readonly reason: string }
 
 export interface WatchedFilesDeps<Value, Fault> {
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>
@@ -37,8 +38,6 @@ export interface WatchedFilesDeps<Value, Fault> {
 export const LOOKED_EVERY_MS = 900
 /** Who changes them so often while they are read has them always half changed. */
 const TRIES_MAX = 10
-/** As for all files that keys name. */
-const LARGEST_FILE_BYTES = 4 * 2 ** 20
 
 export class WatchedFiles<Value, Fault> {
   readonly #deps: WatchedFilesDeps<Value, Fault>
@@ -106,17 +105,19 @@ export class WatchedFiles<Value, Fault> {
     const files = this.#files
     if (files.length === 0) return true
     const mark = await markOf(files)
-    const texts = await Promise.all(files.map(({ path }) => textOf(path)))
+    const found = files.map(({ path }) => ({ path, ...readLocalFile(path) }))
     const after = await markOf(files)
     this.#seen = after
     if (after !== mark || files !== this.#files) return false
-    const unread = texts.find(text => text.kind === 'unreadable')
-    if (unread !== undefined) this.#refuse(mark, unread)
-    else
-      await this.#judge(
-        mark,
-        texts.map(text => (text.kind === 'text' ? text.text : '')),
-      )
+    const texts: string[] = []
+    for (const file of found) {
+      if (file.kind === 'failed') {
+        this.#refuse(mark, { kind: 'unreadable', path: file.path, reason: file.reason })
+        return true
+      }
+      texts.push(file.text)
+    }
+    await this.#judge(mark, texts)
     return true
   }
 
@@ -155,21 +156,5 @@ async function markOfOne(path: string): Promise<string> {
     return [dev, ino, size, mtimeNs, ctimeNs].join(' ')
   } catch (error) {
     return `failed ${error instanceof Error && 'code' in error ? String(error.code) : String(error)}`
-  }
-}
-
-type Text =
-  | { readonly kind: 'text'; readonly text: string }
-  | { readonly kind: 'unreadable'; readonly path: string; readonly error: unknown }
-
-async function textOf(path: string): Promise<Text> {
-  try {
-    const found = await stat(path)
-    // A pipe or a device would hold this up.
-    if (!found.isFile()) throw new Error('it is no regular file')
-    if (found.size > LARGEST_FILE_BYTES) throw new Error('it is far too large')
-    return { kind: 'text', text: await readFile(path, 'utf8') }
-  } catch (error) {
-    return { kind: 'unreadable', path, error }
   }
 }

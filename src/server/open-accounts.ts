@@ -17,7 +17,7 @@ import { Bcrypt } from '../accounts/bcrypt.ts'
 import type { Robots } from '../accounts/tokens/robots.ts'
 import { KEY_BYTES, PasswordCheck, type RefusedByLimit } from '../accounts/password-check.ts'
 import type { AuthConfig, Config } from '../config/config.ts'
-import { readLocalFile, whyUnreadable } from '../config/local-file.ts'
+import { readLocalFile } from '../config/local-file.ts'
 import { type FilesFault, type Judged, WatchedFiles } from '../config/watched-files.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
@@ -233,7 +233,7 @@ function describe(why: FilesFault<readonly LineFault[]>): {
   readonly line?: number
   readonly fault: string
 } {
-  if (why.kind === 'unreadable') return { fault: whyUnreadable(why.error) }
+  if (why.kind === 'unreadable') return { fault: why.reason }
   const [first] = why.fault
   return { ...(first && { line: first.line }), fault: first?.message ?? '' }
 }

@@ -6,7 +6,6 @@ import { isDeepStrictEqual } from 'node:util'
 import type { CertifiedKey, ClientCertificatesConfig, Config, TlsConfig } from '../config/config.ts'
 import { firstExpiryOf, judgeAuthorities, judgePair } from '../config/judge-certificate.ts'
 import { certificatesIn, chainIn } from '../config/pem.ts'
-import { whyUnreadable } from '../config/local-file.ts'
 import { type FilesFault, type Judged, WatchedFiles } from '../config/watched-files.ts'
 import { rotateTicketKeys, TICKET_KEYS_BYTES, type TlsOptions } from '../http/tls/tls.ts'
 import type { Logger } from '../observe/log.ts'
@@ -179,5 +178,5 @@ function authoritiesExpiryOf({ authorities }: ClientCertificatesConfig): number 
 }
 
 function describe(why: FilesFault<string>): string {
-  return why.kind === 'faulty' ? why.fault : `cannot read ${why.path}: ${whyUnreadable(why.error)}`
+  return why.kind === 'faulty' ? why.fault : `cannot read ${why.path}: ${why.reason}`
 }

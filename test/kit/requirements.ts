@@ -278,7 +278,11 @@ const SECURITY: readonly Row[] = [
   [135, 'P0', 'tokens are signed by keys of this edge alone, and good for minutes'],
   [520, 'P0', 'tokens of an account go with its password, and by a logout, on each thread'],
   [521, 'P0', 'keys of tokens are the server’s alone, made by itself, and renewed each day'],
-  [655, 'P1', 'a file of tokens or robots that cannot be used is told by its name, whatever is in it'],
+  [
+    655,
+    'P1',
+    'a file of tokens or robots that cannot be used is told by its name, whatever is in it',
+  ],
   [522, 'P0', 'robots log in by a secret that is shown once and kept hashed'],
   [523, 'P0', 'what a robot had before a rotation or a revocation ends on each thread at once'],
   [524, 'P1', 'secrets of robots expire, and a metric says so seven days before'],

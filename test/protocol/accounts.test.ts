@@ -2,7 +2,7 @@
 // too, and a change of accounts holds on each thread before whoever made it is told. Method: the
 // whole edge in process over a stub registry, one to four threads, with clients on every thread;
 // the command line over its socket.
-import { appendFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import tap from 'tap'
 import { LOOKED_EVERY_MS } from '../../src/config/watched-files.ts'
@@ -175,6 +175,15 @@ tap.test('R512: a changed file is taken up while the edge runs, a faulty one is 
   t.equal((await user(edge, file, ['rm', 'bob'])).exitCode, 0)
   t.equal(await status(ALICE), 401)
   t.match(await metrics(edge), /^entrepot_auth_htpasswd_faulty 0$/m)
+})
+
+tap.test('R512: it is told why a file of accounts cannot be read', async t => {
+  const { edge, file } = await open(t)
+  rmSync(file)
+  mkdirSync(file)
+  const refused = edge.untilLogged('the file of accounts is faulty')
+  t.match(await edge.settle(refused, 20 * LOOKED_EVERY_MS), { fault: 'it is a directory' })
+  t.equal((await edge.get('/v2/', ALICE)).status, 200)
 })
 
 tap.test('R514: a reload that takes accounts away, or brings them, holds at once', async t => {

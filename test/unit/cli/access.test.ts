@@ -143,7 +143,7 @@ t.test('R511: access test knows accounts, their groups, and what holds without r
   await writeFile(file, '')
   t.match(await alone.test('local', 'push', 'localhost/a'), {
     exitCode: 0,
-    stdout: /no account yet/,
+    stdout: /no account in the file/,
   })
   const empty = await runCli(['check', '--config', alone.config])
   t.match(empty.stdout, /may do everything until there is an account/)
