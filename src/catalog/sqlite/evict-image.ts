@@ -29,7 +29,8 @@ import { IS_ASKED } from './uses-by-index.ts'
 /** Of the member `m` with the content `c`, an image: its repository keeps it for nobody. */
 const IS_UNHELD = (contentClass: ContentClass) =>
   `m.media_type <> '' AND m.holds = 0 AND c.present = 1 AND c.class = ${CLASS_CODES[contentClass]}
-  AND NOT EXISTS (SELECT 1 FROM tag t WHERE t.content = m.content AND t.repository = m.repository AND t.local = 1)
+  AND NOT EXISTS (SELECT 1 FROM tag t INDEXED BY tag_local_by_content
+    WHERE t.content = m.content AND t.repository = m.repository AND t.local = 1)
   AND ${UNPROMISED_THERE}`
 
 /** Nor does another, so it may be purged. */

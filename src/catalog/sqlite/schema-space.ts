@@ -127,6 +127,7 @@ CREATE INDEX edge_unneeding ON edge (child) WHERE needs = 0;
 CREATE INDEX edge_needing ON edge (child, kind) WHERE needs = 1 AND ${LISTS};
 CREATE INDEX promised_by_content ON promised (content);
 CREATE INDEX taken_by_repository ON taken (repository);
+CREATE INDEX tag_local_by_content ON tag (content, repository) WHERE local = 1;
 `
 
 // What was pushed before is held: this edge may be its only home, and nobody wrote down whether it

@@ -36,17 +36,25 @@ interface TagUsageRow {
  */
 const PUT_RIGHT_AT_ONCE = 100
 
+/** Of what lists an image, the newest, and of their tags: some milliseconds of work. */
+const LISTERS_ASKED = 256
+const TAGS_ASKED = 10_000
+
 /**
- * Of tags that lead to an image, themselves or by an index there that lists it. By content: a
- * repository may have very many tags.
+ * Of tags that lead to an image, themselves or by an index there that lists it. By content, in the
+ * order of their names: a repository may have very many tags, and very many may be of one image.
  */
-const TAGS_OF = (what: string) => `
-SELECT ${what} FROM tag INDEXED BY tag_by_content WHERE content = @image AND repository = @repository
+const TAGS_OF = (what: string, page: string) => `
+SELECT * FROM (
+  SELECT ${what} FROM tag INDEXED BY tag_by_content WHERE content = @image AND repository = @repository ${page})
 UNION
-SELECT ${what} FROM edge e
-CROSS JOIN repository_content p ON p.content = e.parent AND p.repository = @repository AND p.media_type <> ''
-CROSS JOIN tag t INDEXED BY tag_by_content ON t.content = e.parent AND t.repository = @repository
-WHERE e.child = @image AND e.kind = ${EDGE_CODES.manifest}`
+SELECT * FROM (
+  SELECT ${what}
+  FROM (SELECT parent FROM edge WHERE child = @image AND kind = ${EDGE_CODES.manifest}
+    ORDER BY parent DESC LIMIT ${LISTERS_ASKED}) e
+  CROSS JOIN repository_content p ON p.content = e.parent AND p.repository = @repository AND p.media_type <> ''
+  CROSS JOIN tag t INDEXED BY tag_by_content ON t.content = e.parent AND t.repository = @repository
+  LIMIT ${TAGS_ASKED})`
 
 const USAGE = `SELECT m.repository, m.content, m.used_at, m.counted_at, m.pulls, m.warmth FROM repository_content m`
 
@@ -64,7 +72,7 @@ export function usageReads(database: Database) {
   const listTags = database.prepare(`${TAG_USAGE} AND t.name > ? ORDER BY t.name LIMIT ?`)
 
   const listTagsOf = database.prepare(
-    `SELECT name FROM (${TAGS_OF('name')}) ORDER BY name LIMIT @limit`,
+    `SELECT name FROM (${TAGS_OF('name', 'ORDER BY name LIMIT @limit')}) ORDER BY name LIMIT @limit`,
   )
   const findImage = database.prepare(
     `SELECT (SELECT id FROM repository WHERE key = ?) AS repository, id AS image FROM content WHERE digest = ?`,
@@ -171,6 +179,6 @@ function prepareUsage(database: Database) {
       `UPDATE repository_content SET warmth = warmth - ?, counted_at = 0
        WHERE repository = ? AND content = ? AND media_type <> ''`,
     ),
-    isTagged: row(`${TAGS_OF('1')} LIMIT 1`),
+    isTagged: row(`${TAGS_OF('1', 'LIMIT 1')} LIMIT 1`),
   }
 }

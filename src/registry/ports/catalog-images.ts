@@ -140,7 +140,8 @@ export interface ImageReads {
   tagUsageOf(repository: Repository, tag: Tag): Promise<TagUsage | undefined>
   /**
    * Tags of its repository that lead to the image, themselves or by an index there that lists it,
-   * in ASCII order: the first so many.
+   * in ASCII order: the first so many. Where very many list it, those of old indexes may be left
+   * out.
    */
   listTagsOf(image: Image, limit: number): Promise<readonly Tag[]>
   /** In ASCII order of the tags. */

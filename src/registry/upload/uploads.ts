@@ -259,7 +259,8 @@ export class Uploads {
     const open = [...this.#open]
     const upload = open.find(each => each.isIdle) ?? open.find(each => each.pace.isSlow(nowMs))
     if (upload === undefined) throw tooManyAtOnce(UPLOADS_OPEN_MAX)
-    // Two that look for room at once close two files.
+    // Two that look for room at once close two files. What is parked stays, counts as room that is
+    // taken and among all uploads (upload-crowd.ts), and goes with others that nobody goes on with.
     this.#open.delete(upload)
     if (!upload.isIdle) upload.interrupt(tooSlow())
     return upload.inTurn(() => this.#park(upload))
