@@ -129,7 +129,7 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
   )
 
   t.test(
-    'R251: a manifest has in each repository the media type that it was given there',
+    'R251, R635: a manifest has in each repository the media type that it was given there',
     async t => {
       const catalog = await makeCatalog(t)
       const of = (name: string, mediaType: string) => ({
@@ -156,6 +156,9 @@ export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
       await catalog.recordManifest(pullOf(of('m', 'x/later')))
       t.strictSame(await types(), ['x/later', 'x/pushed', undefined], 'what was given last')
       t.match(await catalog.findContent(digestNamed('m')), { mediaType: 'x/pulled' })
+      const theirs = pullOf(of('m', 'x/theirs'), { repository: secret })
+      await catalog.recordManifest(theirs)
+      t.strictSame(await types(), ['x/later', 'x/pushed', undefined], 'as it was pushed')
       const index = manifestNamed('index', [layerEdge('m', { kind: 'manifest' })])
       await catalog.recordManifest(pullOf(index, { repository: other }))
       t.strictSame(await types(), ['x/later', 'x/pushed', undefined], 'listed, and not given')

@@ -201,10 +201,12 @@ function prepareManifestWrites(database: Database) {
        WHERE media_type IS NOT excluded.media_type OR delivered = 0 OR apart = 1`,
     ),
     findReason: one('SELECT reason FROM repository_content WHERE repository = ? AND content = ?'),
+    // What was pushed, and is held for that, stays what it was pushed as.
     insertManifest: row(
       `INSERT INTO repository_content AS m (repository, content, reason, media_type, delivered, apart)
        VALUES (?, ?, ${REASON_CODES.manifest}, ?, 1, ?)
-       ON CONFLICT DO UPDATE SET reason = excluded.reason, media_type = excluded.media_type, delivered = 1,
+       ON CONFLICT DO UPDATE SET reason = excluded.reason, delivered = 1,
+         media_type = iif(m.holds <> 0 AND m.media_type <> '', m.media_type, excluded.media_type),
          apart = iif(m.media_type <> '', min(m.apart, excluded.apart), excluded.apart)
        WHERE m.reason <> excluded.reason OR m.media_type IS NOT excluded.media_type OR m.delivered = 0
          OR m.apart > excluded.apart`,

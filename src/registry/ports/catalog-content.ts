@@ -125,8 +125,8 @@ export interface RecordBlob {
 export interface ContentReads {
   /**
    * The repository's manifest with this digest, if it was recorded or pushed there and its content
-   * is recorded; with the media type that it was given last there, whatever it was given elsewhere
-   * (R251).
+   * is recorded; with the media type that it was pushed as there while that holds it, else the
+   * last that it was given there; whatever it was given elsewhere (R251).
    */
   findManifest(repository: Repository, digest: Digest): Promise<RecordedManifest | undefined>
   /**

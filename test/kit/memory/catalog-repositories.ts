@@ -358,10 +358,11 @@ export class MemoryRepositories {
     const isNews = this.#setEdges(digest, edges) || this.#claimed.has(digest)
     this.#claimed.delete(digest)
     const before = state.members.get(digest)
+    const isHeld = (state.holds.get(digest)?.size ?? 0) > 0
     const wasShared = before?.mediaType !== undefined && before.apart !== true
     state.members.set(digest, {
       lists: true,
-      mediaType,
+      mediaType: (isHeld ? before?.mediaType : undefined) ?? mediaType,
       delivered: true,
       apart: apart && !wasShared,
     })
