@@ -16,7 +16,8 @@ export const UPLOAD_PURGING_KEYS = {
   }),
   age: value(DURATION, {
     as: 'ageMs',
-    description: 'How long after its last byte an upload counts as abandoned.',
+    description:
+      'How long after its last byte an upload counts as abandoned, in time in which the server ran.',
     default: '168h',
     atLeast: SHORTEST_PURGE_MS,
     reload: true,

@@ -236,7 +236,7 @@ function besideClients(parts: Parts): Omit<RunningRegistry, keyof Registry> {
         if (!options.dryRun) await beginGrace(deps)
       }
     },
-    purgeUploads: options => purgeUploads(blobPushes, options),
+    purgeUploads: options => purgeUploads({ ...blobPushes, time }, options),
     forgetDeletes: signal => oldDeletes.forget(signal),
     expirePendingBlobs: signal =>
       expirePendingBlobs({ ...deps, turns, grace: () => graces.asOfNow() }, signal),

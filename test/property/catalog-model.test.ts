@@ -29,8 +29,8 @@ async function askEverything(catalog: Catalog): Promise<readonly unknown[]> {
     catalog.listContent({ limit: 99 }),
     catalog.listContent({ after, limit: 2 }),
     Promise.all(digests.map(digest => catalog.isRecorded(digest))),
-    catalog.listPendingBlobs({ beforeMs: 99, afterMs: 99, limit: 99 }),
-    catalog.listPendingBlobs({ beforeMs: 20, afterMs: 30, limit: 3 }),
+    catalog.listPendingBlobs({ beforeMs: 99, limit: 99 }),
+    catalog.listPendingBlobs({ beforeMs: 20, limit: 3 }),
     ...digests.flatMap(d => [
       catalog.findContent(d),
       catalog.listDeliverers(d),

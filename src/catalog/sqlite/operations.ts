@@ -118,6 +118,7 @@ function prepareWrites(database: Database): PortWrites & FileWrites {
     },
     putBack(times): void {
       loose.putLooseBack(times)
+      pending.putPendingBack(times)
       followers.putFollowersBack(times.nowMs)
     },
     ...outboxEnds({ ids, tags, removal, outbox, holds }),

@@ -9,6 +9,7 @@ import {
   type PendingPage,
   PUSH_MAX_MS,
 } from '../../registry/ports/catalog-pushes.ts'
+import type { PutBack } from '../../registry/ports/catalog-space.ts'
 import { digestBytes, digestFromBytes, EDGE_CODES } from './encoding.ts'
 import { LISTED, LISTS } from './needed.ts'
 
@@ -19,17 +20,13 @@ interface PendingRow {
 }
 
 export function pendingReads(database: Database) {
-  // Each in the order of the index: after a catalog was built anew all that is kept is due at once,
+  // In the order of the index: after a catalog was built anew all that is kept is due at once,
   // and is not sorted for every page of it.
-  const list = (due: string) =>
-    database.prepare(
-      `SELECT r.key, c.digest, p.at FROM promised p
-       CROSS JOIN repository r ON r.id = p.repository CROSS JOIN content c ON c.id = p.content
-       WHERE ${due} ORDER BY p.at, r.key, c.digest LIMIT ?`,
-    )
-  const listBefore = list('p.at < ?')
-  const listAfter = list('p.at > ? AND p.at >= ?')
-
+  const listBefore = database.prepare(
+    `SELECT r.key, c.digest, p.at FROM promised p
+     CROSS JOIN repository r ON r.id = p.repository CROSS JOIN content c ON c.id = p.content
+     WHERE p.at < ? ORDER BY p.at, r.key, c.digest LIMIT ?`,
+  )
   const isPending = database.prepare(
     `SELECT 1 FROM promised WHERE repository = (SELECT id FROM repository WHERE key = ?)
        AND content = (SELECT id FROM content WHERE digest = ?)`,
@@ -38,12 +35,8 @@ export function pendingReads(database: Database) {
   return {
     isPending: (repository: Repository, digest: Digest): boolean =>
       isPending.get(repositoryKey(repository), digestBytes(digest)) !== undefined,
-    listPendingBlobs({ beforeMs, afterMs, limit }: PendingPage): PendingBlob[] {
-      const before = listBefore.all(beforeMs, limit) as PendingRow[]
-      const left = limit - before.length
-      const after = left === 0 ? [] : (listAfter.all(afterMs, beforeMs, left) as PendingRow[])
-      return [...before, ...after].map(pendingOf)
-    },
+    listPendingBlobs: ({ beforeMs, limit }: PendingPage): PendingBlob[] =>
+      (listBefore.all(beforeMs, limit) as PendingRow[]).map(pendingOf),
   }
 }
 
@@ -54,6 +47,15 @@ function pendingOf({ key, digest, at }: PendingRow): PendingBlob {
     acknowledgedAtMs: at,
   }
 }
+
+// May some of what the manifest lists be pending for another push? What is to be had from elsewhere
+// nobody has to send. Without a configuration of its own, all of it may be another's.
+const MAY_BE_OF_OTHERS = `SELECT 1 WHERE NOT EXISTS (
+   SELECT 1 FROM edge e WHERE e.parent = @manifest AND e.kind = ${EDGE_CODES.config} AND e.size > ${EMPTY_CONFIG_BYTES})
+ UNION ALL
+ SELECT 1 FROM edge e WHERE e.parent = @manifest AND ${LISTS} AND e.distributable = 1
+   AND NOT EXISTS (SELECT 1 FROM promised p WHERE p.repository = @repository AND p.content = e.child)
+ LIMIT 1`
 
 /** All by the numbers of repository and content. */
 export function pendingWrites(database: Database) {
@@ -67,16 +69,7 @@ export function pendingWrites(database: Database) {
     `UPDATE promised SET times = times - 1, owed = 0 WHERE repository = ?
      AND content IN (${LISTED})`,
   )
-  // What is to be had from elsewhere nobody has to send. Without a configuration of its own, all of
-  // it may be another push's.
-  const mayBeOfOthers = row(
-    `SELECT 1 WHERE NOT EXISTS (
-       SELECT 1 FROM edge e WHERE e.parent = @manifest AND e.kind = ${EDGE_CODES.config} AND e.size > ${EMPTY_CONFIG_BYTES})
-     UNION ALL
-     SELECT 1 FROM edge e WHERE e.parent = @manifest AND ${LISTS} AND e.distributable = 1
-       AND NOT EXISTS (SELECT 1 FROM promised p WHERE p.repository = @repository AND p.content = e.child)
-     LIMIT 1`,
-  )
+  const mayBeOfOthers = row(MAY_BE_OF_OTHERS)
   const dropCompleted = row('DELETE FROM promised WHERE repository = ? AND times = 0')
   const drop = row('DELETE FROM promised WHERE repository = ? AND content = ?')
   const defer = row('UPDATE promised SET owed = 1 WHERE repository = ? AND content = ?')
@@ -86,6 +79,7 @@ export function pendingWrites(database: Database) {
      SELECT repository, content, 1, until - ${PUSH_MAX_MS}, 1 FROM lease
      WHERE repository = ? AND content = ? AND until - ${PUSH_MAX_MS} > ?`,
   )
+  const putBack = row('UPDATE promised SET at = @atMs WHERE at > @atMs')
   const expire = row(
     'DELETE FROM promised WHERE repository = ? AND content = ? AND at = ? RETURNING owed',
   ).pluck()
@@ -104,6 +98,10 @@ export function pendingWrites(database: Database) {
      */
     wasSentWhole: (repository: number, manifest: number) =>
       mayBeOfOthers.get({ repository, manifest }) === undefined,
+    /** None lasts longer from now on than one of now, or a lease that begins now. */
+    putPendingBack({ nowMs, longestMs }: PutBack): void {
+      putBack.run({ atMs: nowMs + Math.max(0, longestMs - PUSH_MAX_MS) })
+    },
     /** Was it pending? */
     drop: (repository: number, content: number) => drop.run(repository, content).changes > 0,
     /**

@@ -95,10 +95,9 @@ export interface PendingBlob {
   readonly acknowledgedAtMs: number
 }
 
-/** Pending blobs that were acknowledged before the one or after the other. */
+/** Pending blobs that were acknowledged before. */
 export interface PendingPage {
   readonly beforeMs: number
-  readonly afterMs: number
   readonly limit: number
 }
 

@@ -178,8 +178,9 @@ export interface SpaceWrites {
   expireLeases(beforeMs: number): Promise<void>
   /**
    * What is loose or follows by a later time than now, or was last used at one, had it from a clock
-   * that was ahead: it MUST have this one now. A lease that would last too long, written then or
-   * when the grace was longer, MUST last as long from now on as one that begins now.
+   * that was ahead: it MUST have this one now. A lease or a pending blob that would last too long,
+   * written then or when the grace was longer, MUST last as long from now on as one that begins
+   * now.
    */
   putBack(times: PutBack): Promise<void>
   /**

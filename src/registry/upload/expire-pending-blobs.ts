@@ -16,13 +16,13 @@ export const EXPIRED_AT_ONCE = 100
 export interface PendingBlobsDeps {
   readonly catalog: Catalog
   readonly turns: Turns
-  /** As long as leases last at most: what a delete leaves is pending until then. */
-  readonly grace: () => Promise<Pick<Grace, 'nowMs' | 'longestMs' | 'before'>>
+  readonly grace: () => Promise<Pick<Grace, 'before'>>
 }
 
 /**
- * Also of what was acknowledged in the future: the clock was set back since. Once `signal` is
- * aborted no more of them begin to expire; the rest is for another time.
+ * What was acknowledged in the future, before the clock was put back, is as new as what is now: a
+ * collection gives it a time of now, once the clock has gone well for a while (`putBack`). Once
+ * `signal` is aborted no more of them begin to expire; the rest is for another time.
  * @throws StoreError
  */
 export async function expirePendingBlobs(
@@ -30,13 +30,8 @@ export async function expirePendingBlobs(
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
-    // Anew each time: what is acknowledged while others expire is not of the future.
-    // As if acknowledged a day before its end, which a lease of more than a day has still to come.
-    const now = await grace()
-    const { nowMs, longestMs } = now
-    const afterMs = nowMs + Math.max(0, longestMs - PUSH_MAX_MS)
-    const over = { beforeMs: now.before(PUSH_MAX_MS), afterMs, limit: EXPIRED_AT_ONCE }
-    const expired = await catalog.listPendingBlobs(over)
+    const beforeMs = (await grace()).before(PUSH_MAX_MS)
+    const expired = await catalog.listPendingBlobs({ beforeMs, limit: EXPIRED_AT_ONCE })
     const byRepository = Map.groupBy(expired, ({ repository }) => repositoryKey(repository))
     // Whoever pushes a manifest has just looked whether it is there.
     const inTurns = [...byRepository].map(([key, pending]) =>

@@ -2,12 +2,16 @@
 // runs, and how old is too old, is for upkeep/ and the operator.
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { NoteEvent } from '../ports/events.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { TimeKeeper } from '../retain/time-keeper.ts'
 import type { Uploads } from './uploads.ts'
 
 export interface PurgeDeps {
   readonly store: BlobStore
   readonly note: NoteEvent
   readonly uploads: Uploads
+  readonly clock: Pick<Clock, 'nowMs'>
+  readonly time: Pick<TimeKeeper, 'asOfNow'>
 }
 
 export interface Purged {
@@ -16,17 +20,21 @@ export interface Purged {
 }
 
 /**
- * Removes what did not grow, and was not asked about by this process, for `olderThanMs`; never what
- * a request is about now. With `dryRun` it only counts. One event.
+ * Removes what did not grow, and was not asked about by this process, for `olderThanMs` of time in
+ * which this edge ran: no clock that is ahead ends one. Never what a request is about now. With
+ * `dryRun` it only counts. One event.
  * @throws StoreError; what was removed before that stays so
  */
 export async function purgeUploads(
-  { store, note, uploads }: PurgeDeps,
+  { store, note, uploads, clock, time }: PurgeDeps,
   { olderThanMs, dryRun }: { olderThanMs: number; dryRun: boolean },
 ): Promise<Purged> {
   let sessions = 0
   let bytes = 0
-  for (const left of await store.listUploads()) {
+  const timeRun = await time.asOfNow()
+  const nowMs = clock.nowMs()
+  for (const each of await store.listUploads()) {
+    const left = { ...each, changedAtMs: nowMs - timeRun.agoMs(each.changedAtMs, nowMs) }
     const isGone = dryRun
       ? uploads.isAbandoned(left, olderThanMs)
       : await uploads.removeAbandoned(left, olderThanMs)

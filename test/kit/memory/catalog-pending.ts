@@ -3,11 +3,13 @@
 import type { Digest } from '../../../src/oci/digest.ts'
 import { parseRepositoryKey, type RepositoryKey } from '../../../src/oci/reference.ts'
 import type { RecordBlob } from '../../../src/registry/ports/catalog-content.ts'
-import type {
-  PendingBlob,
-  PendingPage,
-  RecordPush,
+import {
+  type PendingBlob,
+  type PendingPage,
+  PUSH_MAX_MS,
+  type RecordPush,
 } from '../../../src/registry/ports/catalog-pushes.ts'
+import type { PutBack } from '../../../src/registry/ports/catalog-space.ts'
 
 export type PendingBlobs = Map<Digest, Pending>
 
@@ -51,10 +53,21 @@ export function complete({ pending, members }: Completing, record: RecordPush): 
   }
 }
 
+/** None lasts longer than one that begins now, or a lease that does. */
+export function putPendingBack(
+  states: readonly [RepositoryKey, { readonly pending: PendingBlobs }][],
+  { nowMs, longestMs }: PutBack,
+): void {
+  const latestMs = nowMs + Math.max(0, longestMs - PUSH_MAX_MS)
+  for (const [, { pending }] of states)
+    for (const [digest, entry] of pending)
+      pending.set(digest, { ...entry, atMs: Math.min(entry.atMs, latestMs) })
+}
+
 /** In the order of the port. */
 export function listPendingBlobs(
   states: readonly [RepositoryKey, { readonly pending: PendingBlobs }][],
-  { beforeMs, afterMs, limit }: PendingPage,
+  { beforeMs, limit }: PendingPage,
 ): PendingBlob[] {
   return states
     .flatMap(([key, { pending }]) =>
@@ -66,7 +79,7 @@ export function listPendingBlobs(
           acknowledgedAtMs: atMs,
         })),
     )
-    .filter(({ acknowledgedAtMs: atMs }) => atMs < beforeMs || atMs > afterMs)
+    .filter(({ acknowledgedAtMs: atMs }) => atMs < beforeMs)
     .sort((a, b) => a.acknowledgedAtMs - b.acknowledgedAtMs)
     .slice(0, limit)
 }

@@ -21,7 +21,7 @@ import { MemoryHolds } from './catalog-holds.ts'
 import { MemoryImages } from './catalog-images.ts'
 import { MemoryJobNotes } from './catalog-job-notes.ts'
 import { MemoryOutbox } from './catalog-outbox.ts'
-import { addPending, complete, listPendingBlobs } from './catalog-pending.ts'
+import { addPending, complete, listPendingBlobs, putPendingBack } from './catalog-pending.ts'
 import { MemoryPins } from './catalog-pins.ts'
 import { expirePendingBlob, isPromised, removeMember } from './catalog-removal.ts'
 import { blocksOf, MemoryRepositories } from './catalog-repositories.ts'
@@ -350,6 +350,7 @@ function writesOn({
     putBack: times => {
       space.putBack(times)
       followers.putBack(times.nowMs)
+      putPendingBack(all.all(), times)
     },
     adopt: (files, atMs, isUnclear) => space.adopt(files, atMs, isUnclear),
     noteStock: isAllFound => space.noteStock(isAllFound),

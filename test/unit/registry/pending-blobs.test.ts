@@ -268,3 +268,25 @@ t.test('what a delete leaves for a push stays as long when the grace becomes sho
   await registry.expirePendingBlobs(goesOn)
   t.same(await held(engine), [])
 })
+
+t.test('R632: a clock that is put back ends no push, and holds none for long', async t => {
+  const engine = createEngine()
+  const { registry, clock } = engine
+  const run = { dryRun: false, progress: () => {}, pause: async () => {}, signal: goesOn }
+  await otherImage(engine)
+  clock.jump(10 * PUSH_MAX_MS)
+  await layer(engine)
+  clock.jump(-10 * PUSH_MAX_MS)
+  await registry.expirePendingBlobs(goesOn)
+  await remove(engine, other.manifest.digest)
+  t.same(await held(engine), ['shared'], 'its manifest may come any moment')
+  // By then the clock is believed.
+  await clock.advance(GRACE_MS)
+  await registry.collect(run)
+  await clock.advance(PUSH_MAX_MS - 1)
+  await registry.expirePendingBlobs(goesOn)
+  t.same(await held(engine), ['shared'])
+  await clock.advance(2)
+  await registry.expirePendingBlobs(goesOn)
+  t.same(await held(engine), [])
+})

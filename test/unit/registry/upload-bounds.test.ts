@@ -383,6 +383,18 @@ t.test('R110: a purge leaves what is in use, and believes no clock that jumps', 
   t.same(await registry.purgeUploads(week), { sessions: 0, bytes: 0 }, 'it has only just ended')
 })
 
+t.test('R632: nor does it believe one of what earlier processes left', async t => {
+  const before = createEngine()
+  await before.registry.startUpload(app, sha256)
+  await before.registry.stop()
+  const { registry, clock } = createEngine({ after: before })
+  const week = { olderThanMs: WEEK_MS, dryRun: false }
+  clock.jump(10 * WEEK_MS)
+  t.same(await registry.purgeUploads(week), { sessions: 0, bytes: 0 })
+  await clock.advance(WEEK_MS)
+  t.same(await registry.purgeUploads(week), { sessions: 1, bytes: 0 })
+})
+
 t.test('R110: a purge reaches what earlier processes left, readable or not', async t => {
   const before = createEngine()
   const { id } = await before.registry.startUpload(app, sha256)
