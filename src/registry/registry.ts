@@ -240,7 +240,7 @@ function besideClients(parts: Parts): Omit<RunningRegistry, keyof Registry> {
     forgetDeletes: signal => oldDeletes.forget(signal),
     expirePendingBlobs: signal =>
       expirePendingBlobs({ ...deps, turns, grace: () => graces.asOfNow() }, signal),
-    timeRun: () => time.asOfNow(),
+    graceNow: () => graces.asOfNow(),
     noteTime: () => time.write(),
     graceLeftMs: () => graces.leftMs(),
     whatWaits: () => whatWaits(collects),

@@ -5,6 +5,7 @@ import type { Registry } from './use-cases.ts'
 import type { BlobsInUse } from './blobs-in-use.ts'
 import type { StoredContent } from './content.ts'
 import type { Waiting } from './collect/collect.ts'
+import type { Grace } from './collect/grace.ts'
 import type { Epochs } from './epochs.ts'
 import type { JobResult, JobRun } from './job.ts'
 import type { Quotas } from './evict/quotas.ts'
@@ -22,7 +23,6 @@ import type { ReadCached } from './fill/buffer-pool.ts'
 import type { PurgeOptions, PurgeResult } from './purge/purge.ts'
 import type { RepositoryPolicies } from './repository-policy.ts'
 import type { RetentionRules } from './retain/rules.ts'
-import type { TimeRun } from './retain/time-run.ts'
 import type { Route } from './route.ts'
 import type { Selector } from './pins/selectors.ts'
 import type { StorageLimits } from './space/limits.ts'
@@ -126,8 +126,8 @@ export interface RunningRegistry extends Registry {
   expirePendingBlobs(signal: AbortSignal): Promise<void>
   /** See delete/forget-deletes.ts. @throws StoreError */
   forgetDeletes(signal: AbortSignal): Promise<void>
-  /** In which time this edge ran, until now. @throws StoreError */
-  timeRun(): Promise<TimeRun>
+  /** What is over by now, in time in which this edge ran. @throws StoreError */
+  graceNow(): Promise<Grace>
   /** See `write` in retain/time-keeper.ts. @throws StoreError */
   noteTime(): Promise<void>
   /** Has the last run of `retain` in this process left it alone, not knowing enough of it? */

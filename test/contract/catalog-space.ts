@@ -378,6 +378,9 @@ export function spaceContract(t: Test, makeCatalog: MakeCatalog): void {
       await catalog.adopt([{ digest: digestNamed('config'), sizeBytes: 9 }], 9, true)
       await catalog.recordBlob(blobOf('config', { atMs: 10 }))
       t.strictSame(await loose(catalog), [])
+      const areUnclear = () =>
+        Promise.all(['lone', 'config', 'later'].map(name => catalog.isUnclear(digestNamed(name))))
+      t.strictSame(await areUnclear(), [true, true, false])
       t.match(await catalog.findNeed(digestNamed('lone')), { times: 0, isPromised: true })
       const image = { repository: alpine, digest: digestNamed('image') }
       t.strictSame((await catalog.footprint([image])).digests, [])
@@ -394,6 +397,7 @@ export function spaceContract(t: Test, makeCatalog: MakeCatalog): void {
       t.equal(await catalog.findContent(digestNamed('later')), undefined, 'came after the stock')
 
       while (await catalog.noteStock(true));
+      t.strictSame(await areUnclear(), [false, false, false])
       await catalog.stampLoose(60)
       t.equal(await catalog.firstLooseAt(0), 60, 'the grace begins when it is clear')
       t.strictSame(await loose(catalog), ['config', 'image', 'lone'])

@@ -167,6 +167,10 @@ t.test(
             exitCode: 0,
             stdout: /pushed manifest that is lost/,
           })
+        // R633
+        const why = await runCli(['why', 'docker.io/library/app0:v1', ...socket])
+        t.match(why, { exitCode: 0, stdout: /something that was pushed here is lost/ })
+        t.notMatch(why.stdout, /leave before it/)
         await edge.reloaded(isOffline, {})
         await pullAll(edge)
       },

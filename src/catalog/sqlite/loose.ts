@@ -53,6 +53,7 @@ export function looseReads(database: Database) {
     `SELECT until FROM lease WHERE repository = (SELECT id FROM repository WHERE key = ?)
        AND content = (SELECT id FROM content WHERE digest = ?)`,
   ).pluck()
+  const isUnclear = row('SELECT 1 FROM content WHERE digest = ? AND unclear = 1')
 
   return {
     listLoose({ limit, after, leasesOverMs = ALL_LEASES }: LoosePage): LooseContent[] {
@@ -70,6 +71,7 @@ export function looseReads(database: Database) {
       return (rows as LooseRow[]).map(looseOf)
     },
     firstLooseAt: (fromMs: number) => firstLooseAt.get(fromMs) as number | undefined,
+    isUnclear: (digest: Digest) => isUnclear.get(digestBytes(digest)) !== undefined,
     leasedUntil: (repository: Repository, digest: Digest) =>
       leasedUntil.get(repositoryKey(repository), digestBytes(digest)) as number | undefined,
   }

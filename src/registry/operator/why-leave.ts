@@ -3,6 +3,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
+import type { Grace } from '../collect/grace.ts'
 import type { Pin } from '../pins/pins.ts'
 import type { Hold } from '../ports/holds.ts'
 import type { ColdImage, ColdPlace } from '../ports/catalog-images.ts'
@@ -23,10 +24,10 @@ const LOOKED_AT_MAX = 10_000
 
 export interface Leaving {
   /** Why it stays whatever room there is; empty for what leaves in its turn. */
-  readonly held: readonly (Hold | 'pinned' | 'leased')[]
+  readonly held: readonly (Hold | 'pinned' | 'leased' | 'unclear')[]
   /**
    * How many images leave before it when there is no room; undefined where it is held, or not here,
-   * or further down than is looked.
+   * or not among them, or further down than is looked.
    */
   readonly before: number | undefined
   /** Of the image, by any tag or by its digest. */
@@ -43,28 +44,36 @@ const WHY_HELD: Readonly<Record<Hold, string>> = {
   undelivered: 'it waits to be delivered, and stays until it is',
 }
 
+const WHY_UNCLEAR =
+  'something that was pushed here is lost, and may need what this has: it stays until that is found or given up ("Backup and restore" in docs/operations.md)'
+
 const WHY_FOLLOWING =
   'what listed it, or what it is about, was deleted: it goes when storage.gc.delay is over, unless a tag, another image or a pin reaches it by then'
 
 export async function explainLeaving(
-  deps: Pick<OperatorDeps, 'catalog' | 'pins' | 'clock' | 'retention' | 'registry' | 'jobs'>,
+  deps: Pick<OperatorDeps, 'catalog' | 'pins' | 'retention' | 'registry' | 'jobs'>,
   { repository, digest, tag }: FoundImage,
 ): Promise<Leaving> {
   if (digest === undefined)
     return { held: [], before: undefined, pulls: 0, retention: undefined, sentences: [] }
-  const { catalog, pins, clock } = deps
+  const { catalog, pins } = deps
   const holds = await catalog.holdsOf(repository, digest)
   const pin = await pins.find(repository, digest)
+  const grace = await deps.registry.graceNow()
   const untilMs = await catalog.leasedUntil(repository, digest)
-  const isLeased = untilMs !== undefined && untilMs > clock.nowMs()
+  const isLeased = untilMs !== undefined && untilMs >= grace.leasesOverMs
+  const units = await unitsOf(catalog, repository, digest)
+  const isUnclear = holds.length === 0 && (await isAnyUnclear(catalog, units))
   const held = [
     ...holds,
     ...(pin === undefined ? [] : (['pinned'] as const)),
     ...(isLeased ? (['leased'] as const) : []),
+    ...(isUnclear ? (['unclear'] as const) : []),
   ]
-  const order = held.length > 0 ? undefined : await placeOf(catalog, repository, digest)
+  const order =
+    held.length > 0 || units.size === 0 ? undefined : await placeOf(catalog, repository, units)
   const retained = holds.includes('pushed')
-    ? await judged(deps, { repository, digest, tag: tag?.tag })
+    ? await judged(deps, { repository, digest, tag: tag?.tag }, grace)
     : { outlook: undefined, sentences: [] }
   const usage = await catalog.usageOf(repository, digest)
   const follows = (await catalog.followsSince(repository, digest)) !== undefined
@@ -79,6 +88,7 @@ export async function explainLeaving(
       ...retained.sentences,
       ...(pin === undefined ? [] : [pinned(pin)]),
       ...(isLeased ? ['a client that may push was told that it is here: it stays for now'] : []),
+      ...(isUnclear ? [WHY_UNCLEAR] : []),
       ...(order === undefined ? [] : [order.sentence]),
     ],
   }
@@ -86,14 +96,13 @@ export async function explainLeaving(
 
 /** Nothing is said where there are no policies at all. */
 async function judged(
-  { catalog, pins, clock, retention, registry, jobs }: Parameters<typeof explainLeaving>[0],
+  { catalog, pins, retention, registry, jobs }: Parameters<typeof explainLeaving>[0],
   image: Retained,
+  { nowMs, leasesOverMs, timeRun }: Grace,
 ): Promise<{ readonly outlook: Outlook | undefined; readonly sentences: readonly string[] }> {
   const rules = retention()
-  const nowMs = clock.nowMs()
   if (rules.policies.length === 0) return { outlook: undefined, sentences: [] }
-  const timeRun = await registry.timeRun()
-  const by = { catalog, pins, nowMs, leasesOverMs: nowMs, timeRun }
+  const by = { catalog, pins, nowMs, leasesOverMs, timeRun }
   const outlook = await outlookOf(by, rules, image)
   const job = jobs.list().jobs.find(({ name }) => name === 'retain')
   const next = {
@@ -111,46 +120,59 @@ function pinned({ selector, from }: Pin): string {
   return `it is pinned as ${formatSelector(selector)}, ${where}, and stays under any pressure`
 }
 
-/** Undefined for what is not here as an image. */
-async function placeOf(
+/** What leaves as a whole: an index goes with the last of its manifests that are here. */
+async function unitsOf(
   catalog: Catalog,
   repository: Repository,
   digest: Digest,
-): Promise<{ readonly before: number | undefined; readonly sentence: string } | undefined> {
+): Promise<ReadonlySet<Digest>> {
   const manifest = await catalog.findManifest(repository, digest)
-  if (manifest === undefined) return undefined
-  // An index goes with the last of its manifests that are here.
-  const units = new Set([digest])
+  if (manifest === undefined) return new Set()
+  const children = new Set<Digest>()
   for (const { kind, child } of manifest.edges)
     if (kind === 'manifest' && (await catalog.findManifest(repository, child)) !== undefined)
-      units.add(child)
-  if (units.size > 1) units.delete(digest)
-  const found = await lastOf(catalog, repository, units)
-  if (found === undefined)
-    return {
-      before: undefined,
-      sentence: `when there is no room, more than ${LOOKED_AT_MAX} images leave before it`,
-    }
+      children.add(child)
+  return children.size > 0 ? children : new Set([digest])
+}
+
+async function isAnyUnclear(catalog: Catalog, units: ReadonlySet<Digest>): Promise<boolean> {
+  for (const unit of units) if (await catalog.isUnclear(unit)) return true
+  return false
+}
+
+async function placeOf(
+  catalog: Catalog,
+  repository: Repository,
+  units: ReadonlySet<Digest>,
+): Promise<{ readonly before: number | undefined; readonly sentence: string }> {
+  const found = await lastOf(catalog, repository, new Set(units))
+  if (typeof found === 'string') return { before: undefined, sentence: NO_PLACE[found] }
   const others = found === 1 ? '1 image leaves' : `${found} images leave`
   const sentence = `when there is no room, ${found === 0 ? 'it is the first image to leave' : `${others} before it`}`
   return { before: found, sentence }
 }
 
-/** How many leave before the last of these; undefined when that is further down than is looked. */
+const NO_PLACE = {
+  'further down': `when there is no room, more than ${LOOKED_AT_MAX} images leave before it`,
+  'not among them':
+    'it does not leave for want of room: another repository keeps it, or somebody was told that it is here',
+} as const
+
+/** How many leave before the last of these. */
 async function lastOf(
   catalog: Catalog,
   repository: Repository,
   units: Set<Digest>,
-): Promise<number | undefined> {
+): Promise<number | keyof typeof NO_PLACE> {
   const key = repositoryKey(repository)
   let looked = 0
   for await (const image of coldestOf(catalog)) {
     const isUnit = repositoryKey(image.repository) === key && units.delete(image.digest)
     if (isUnit && units.size === 0) return looked
     looked += 1
-    if (looked === LOOKED_AT_MAX) return undefined
+    if (looked === LOOKED_AT_MAX) return 'further down'
   }
-  return undefined
+  return 'not among them'
 }
 
 /** One after the other; others have their turn between pages. */

@@ -137,6 +137,8 @@ export interface SpaceReads {
    * `limit` of them at most, in no order.
    */
   listRepositoriesLeft(atMs: number, limit: number): Promise<readonly RepositoryKey[]>
+  /** Is it here, and may not leave since something that is lost may need it? */
+  isUnclear(digest: Digest): Promise<boolean>
   /** Until when this was leased to whoever may push to the repository; undefined when it is not. */
   leasedUntil(repository: Repository, digest: Digest): Promise<number | undefined>
   tidied(): Promise<Tidied>

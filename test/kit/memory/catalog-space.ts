@@ -221,6 +221,10 @@ export class MemorySpace {
         leases?.set(digest, Math.max(untilMs, leases.get(digest) ?? untilMs))
   }
 
+  isUnclear(digest: Digest): boolean {
+    return this.#all.unclear.has(digest) && this.#all.contents.has(digest)
+  }
+
   leasedUntil(repository: Repository, digest: Digest): number | undefined {
     return this.#all.find(repository)?.leases.get(digest)
   }

@@ -193,6 +193,7 @@ function readsOn({
     listRepositoriesLeft: (atMs, limit) => space.listRepositoriesLeft(atMs).slice(0, limit),
     recounted: () => ({ upTo: 0, mended: 0 }),
     tidied: () => ({ upTo: 0, forgotten: space.tidied }),
+    isUnclear: digest => space.isUnclear(digest),
     leasedUntil: (repository, digest) => space.leasedUntil(repository, digest),
     listFollowers: page => followers.list(page),
     firstFollowsAt: fromMs => followers.first(fromMs),
@@ -349,8 +350,8 @@ function writesOn({
     expireLeases: beforeMs => space.expireLeases(beforeMs),
     putBack: times => {
       space.putBack(times)
-      followers.putBack(times.nowMs)
       putPendingBack(all.all(), times)
+      followers.putBack(times.nowMs)
     },
     adopt: (files, atMs, isUnclear) => space.adopt(files, atMs, isUnclear),
     noteStock: isAllFound => space.noteStock(isAllFound),

@@ -2,6 +2,7 @@
 // being asked. Method: the operator's side of the engine over in-memory twins.
 import t from 'tap'
 import { repositoryKey } from '../../../src/oci/reference.ts'
+import { GRACE_MS } from '../../../src/registry/collect/collect.ts'
 import { explainImage } from '../../../src/registry/operator/why-image.ts'
 import type { PushMode } from '../../../src/registry/ports/push-modes.ts'
 import { parseSelector } from '../../../src/config/selectors.ts'
@@ -10,7 +11,7 @@ import { Jobs } from '../../../src/upkeep/jobs.ts'
 import { LastRuns } from '../../../src/upkeep/last-runs.ts'
 import { createEngine, repositoryOf } from '../../kit/engine.ts'
 import { makeImage } from '../../kit/image.ts'
-import { pushImage } from '../../kit/push-image.ts'
+import { pushImage, tagged } from '../../kit/push-image.ts'
 import { limitsOf } from '../../kit/storage-limits.ts'
 
 const app = repositoryOf('team/app')
@@ -71,4 +72,13 @@ t.test('a queued tag waits for its delivery, and a parked one says where to look
 t.test('a tag that is kept here says so', async t => {
   const { why } = await pushed('store')
   t.match((await why()).now, [/kept here: docker.io is not asked/, /no byte would be fetched/])
+})
+
+t.test('R633: a lease counts for as long as it holds, whatever the clock does', async t => {
+  const { why, registry, clock } = await pushed('store')
+  await registry.headManifest(app, { ...tagged('v1'), mayPush: true })
+  clock.jump(2 * GRACE_MS)
+  t.match((await why()).held, ['pushed', 'leased'])
+  await clock.advance(GRACE_MS + 1)
+  t.strictSame((await why()).held, ['pushed'])
 })
