@@ -18,7 +18,7 @@ PATTERN is one of
   DIGEST               a manifest or a blob, wherever it is
 
   --kept         also what was pushed here and is at no upstream, or is not delivered yet: it is gone for good. What a
-                 push under way was told is here stays, unless DIGEST names it
+                 push under way was told is here stays, unless DIGEST names it. What was pushed and is lost is given up
 ${DRY_RUN_HELP}
 ${COMMON_HELP}
 

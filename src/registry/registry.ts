@@ -11,7 +11,7 @@ import { BlobPresence } from './blob-presence.ts'
 import { collect, type CollectDeps, GRACE_MS, whatWaits } from './collect/collect.ts'
 import { beginGrace, Graces } from './collect/grace.ts'
 import { deleteBlob } from './delete/delete-blob.ts'
-import { deleteManifest } from './delete/delete-manifest.ts'
+import { deleteAlsoLost } from './delete/lost-manifest.ts'
 import { evictDown } from './evict/evict-down.ts'
 import { OldDeletes } from './delete/forget-deletes.ts'
 import { Fills } from './fill/fills.ts'
@@ -180,7 +180,7 @@ function pushing(parts: Parts) {
     cancelUpload: (repository, id) => uploads.cancel(repository, id),
     pushManifest: (repository, push) => pushManifest(manifestPushes, repository, push),
     deleteManifest: (repository, reference) => {
-      const remove = () => deleteManifest(manifestPushes, repository, reference)
+      const remove = () => deleteAlsoLost(manifestPushes, repository, reference)
       // It may have been all that reached what follows a deleted manifest.
       if (reference.kind === 'tag') return remove().then(() => beginGrace(deps))
       return leaveDeleted(deleted, { repository, digest: reference.digest }, remove)

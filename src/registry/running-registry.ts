@@ -25,6 +25,7 @@ import type { RepositoryPolicies } from './repository-policy.ts'
 import type { RetentionRules } from './retain/rules.ts'
 import type { Route } from './route.ts'
 import type { Selector } from './pins/selectors.ts'
+import type { Stock } from './stock.ts'
 import type { StorageLimits } from './space/limits.ts'
 import type { Turns } from '../async/turns.ts'
 import type { Refused } from './space/want-of-space.ts'
@@ -51,6 +52,8 @@ export interface RegistryDeps {
   readonly namespaces: Namespaces
   readonly route: Route
   readonly facts: FactStore
+  /** Absent: facts may tell of what the catalog does not know. */
+  readonly stock?: Stock | undefined
   readonly policies: RepositoryPolicies
   /** A new upload id at each call: at least 128 random bits. */
   readonly newUploadId: () => string

@@ -17,14 +17,16 @@ import { rebuildCatalog, type RebuildReport } from '../registry/rebuild/rebuild-
 import { recover } from '../registry/rebuild/recovery.ts'
 import type { RepositoryPolicies } from '../registry/repository-policy.ts'
 import type { RunningRegistry } from '../registry/running-registry.ts'
+import type { Stock } from '../registry/stock.ts'
 import { openFilesystemStore } from '../store/filesystem/store.ts'
-import { takingStock } from './take-stock.ts'
+import { StockTaking } from './take-stock.ts'
 
 export interface Content {
   readonly catalog: Catalog
   readonly content: StoredContent
   readonly store: BlobStore
   readonly facts: FactStore
+  readonly stock: Stock
   /**
    * Beside the traffic, when the process before has not ended in order, or its catalog is lost:
    * compares facts with the catalog, then has files adopted that no row tells of. Call it once,
@@ -55,14 +57,14 @@ export async function openContent(storage: StorageConfig, deps: ContentDeps): Pr
   const { clock, bootId, note, logger, undo } = deps
   const catalog = await deps.opening
   // What is still lost is looked for at each start, until its bytes are back.
-  let isCompared = catalog.compared
+  let stock: StockTaking | undefined
   const { blobs: store, facts } = await openFilesystemStore({
     directory,
     note,
     clock,
     bootId,
     known: async digest => verified(await catalog.findContent(digest)),
-    isForgone: forgoneBy(catalog, () => isCompared),
+    isForgone: forgoneBy(catalog, () => stock?.isCompared ?? catalog.compared),
     isKnowing: () => catalog.rebuilt,
     catalog: catalog.identity,
     giveRoom: () => catalog.giveRoom(),
@@ -70,16 +72,22 @@ export async function openContent(storage: StorageConfig, deps: ContentDeps): Pr
   const content = new StoredContent({ store, catalog })
   const parts = { store, catalog, content, clock, note }
   const built = await rebuild({ ...parts, facts, policies: deps.policies }, logger)
-  let isTaken = isCompared && built === undefined && !catalog.damaged
-  // One that cannot be read may be of anything.
-  isCompared ||= built?.lost === 0 && !facts.hasFailed
+  const taking = new StockTaking({
+    // One that cannot be read may be of anything.
+    isCompared: catalog.compared || (built?.lost === 0 && !facts.hasFailed),
+    isAdopted: catalog.compared && built === undefined && !catalog.damaged,
+    facts,
+    logger,
+    clock,
+  })
+  stock = taking
   // Nothing changes facts any more by then.
   undo.push(async () => {
-    if (isCompared && isTaken && !facts.hasFailed) await catalog.markCompared()
+    if (taking.isTaken) await catalog.markCompared()
   })
   const report = await recover(parts, { full: false })
   // The catalog may be an older one, brought back.
-  if (report.suspicious) isTaken = false
+  if (report.suspicious) taking.missesFiles()
   logger[report.lost > 0 ? 'error' : 'debug']({ ...report }, 'recovery finished')
   // The long form runs beside the traffic: whatever it has not reached yet is found out when
   // somebody asks for it.
@@ -92,28 +100,10 @@ export async function openContent(storage: StorageConfig, deps: ContentDeps): Pr
     })
   }
   const takeStock: Content['takeStock'] = registry => {
-    if (isCompared && isTaken) return
-    const stopping = new AbortController()
-    const { signal } = stopping
-    const work = {
-      ...(isCompared ? {} : { compareFacts: () => registry.compareFacts(signal) }),
-      ...(isTaken
-        ? {}
-        : {
-            adoptFiles: (isAllFound: boolean) =>
-              registry.adoptFiles({ isAllFound: isAllFound && !facts.hasFailed, signal }),
-          }),
-    }
-    const taken = takingStock(work, { logger, signal }).then(found => {
-      isCompared ||= found.isCompared && !facts.hasFailed
-      isTaken ||= found.isAdopted
-    })
-    undo.push(() => {
-      stopping.abort(new Error('this edge is stopping'))
-      return taken
-    })
+    undo.push(() => taking.stop())
+    taking.begin(registry)
   }
-  return { catalog, content, store, facts, takeStock }
+  return { catalog, content, store, facts, stock, takeStock }
 }
 
 /**

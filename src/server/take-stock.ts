@@ -1,72 +1,170 @@
 // After an end out of order, beside the traffic: facts are compared with the catalog, then files
-// that no row tells of are adopted. A part of the composition root: it says in which order, and
+// that no row tells of are adopted. So again after a pause, where disk or catalog failed, and when
+// something that was lost was given up. A part of the composition root: it says in which order, and
 // what the log is told.
 import type { Logger } from '../observe/log.ts'
-import type { AdoptedFiles } from '../registry/rebuild/adopt-files.ts'
-import type { ComparedFacts } from '../registry/rebuild/compare-facts.ts'
+import type { Clock } from '../registry/ports/clock.ts'
+import type { FactStore } from '../registry/ports/facts.ts'
+import type { RunningRegistry } from '../registry/running-registry.ts'
+import type { Stock } from '../registry/stock.ts'
 
-/** What is not given needs not be done. */
-export interface StockWork {
-  readonly compareFacts?: () => Promise<ComparedFacts>
-  /** `isAllFound`: all that facts tell of. */
-  readonly adoptFiles?: (isAllFound: boolean) => Promise<AdoptedFiles>
-}
-
-export interface StockTaken {
-  /** All that facts tell of was found. */
+export interface StockDeps {
+  /** As this start found it: the catalog knows all that facts tell of. */
   readonly isCompared: boolean
-  /** No file was left that no row tells of. */
+  /** The same: there is no file that no row tells of. */
   readonly isAdopted: boolean
-}
-
-interface Told {
+  readonly facts: Pick<FactStore, 'hasFailed'>
   readonly logger: Logger
-  /** Whoever aborts it knows why nothing came to its end. */
-  readonly signal: AbortSignal
+  readonly clock: Pick<Clock, 'sleep'>
 }
 
-/** Never rejects: what is unfinished begins again at the next start. */
-export async function takingStock(work: StockWork, told: Told): Promise<StockTaken> {
-  const compared = await comparing(work.compareFacts, told)
-  // What a fact needs must not leave as if it were nobody's.
-  const isAdopted =
-    compared !== 'unfinished' && (await adopting(work.adoptFiles, { ...told, compared }))
-  return { isCompared: compared === 'all found', isAdopted }
-}
+type Work = Pick<RunningRegistry, 'compareFacts' | 'adoptFiles'>
 
-async function comparing(
-  compare: StockWork['compareFacts'],
-  { logger, signal }: Told,
-): Promise<'all found' | 'some lost' | 'unfinished'> {
-  if (compare === undefined) return 'all found'
-  try {
-    const report = await compare()
-    const level = report.mended + report.lost > 0 ? 'warn' : 'debug'
-    logger[level]({ ...report }, 'what is kept beside the content was compared with the catalog')
-    return report.lost === 0 ? 'all found' : 'some lost'
-  } catch (error) {
-    const hint = 'look for what the disk or the catalog said before; the next start compares again'
-    if (!signal.aborted)
-      logger.error({ err: error, hint }, 'facts and catalog could not be compared')
-    return 'unfinished'
+/**
+ * A disk that failed once is soon tried again. One that goes on failing is read through once an
+ * hour, at a cost of some seconds, for as long as this edge runs: it may run for years.
+ */
+const FIRST_PAUSE_MS = 60_000
+const LONGEST_PAUSE_MS = 60 * 60 * 1000
+
+const NOT_COMPARED = 'facts and catalog could not be compared'
+const NOT_ADOPTED = 'files without rows were not adopted'
+
+/** Of files that were adopted: why they do not leave. */
+const STAYING = {
+  'all found': undefined,
+  'some lost':
+    'one of these files may be of what is lost, and none leaves before that is given up, with "entrepot purge REPOSITORY@DIGEST --kept", or is found by a start: push it again, or bring its file back',
+  unfinished:
+    'one of these files may be of what facts tell of, and none leaves before those are compared with the catalog: that is tried again',
+} as const
+
+export class StockTaking implements Stock {
+  readonly #deps: StockDeps
+  readonly #stopping = new AbortController()
+  /** Failures are told once: those that follow have the same cause. */
+  readonly #failed = new Set<string>()
+  #isCompared: boolean
+  #isAdopted: boolean
+  #work: Work | undefined
+  #running: Promise<void> | undefined
+  #isAnew = false
+
+  constructor(deps: StockDeps) {
+    this.#deps = deps
+    this.#isCompared = deps.isCompared
+    this.#isAdopted = deps.isAdopted
   }
-}
 
-async function adopting(
-  adopt: StockWork['adoptFiles'],
-  { logger, signal, compared }: Told & { readonly compared: 'all found' | 'some lost' },
-): Promise<boolean> {
-  if (adopt === undefined) return true
-  try {
-    const report = await adopt(compared === 'all found')
-    const hint =
-      'one of these files may be of what is lost, and none leaves before that is found: push it again or bring its file back, and start again; "Backup and restore" in docs/operations.md says how to give up what is lost for good'
-    const told = compared === 'some lost' && report.files > 0 ? { ...report, hint } : { ...report }
-    logger[report.files > 0 ? 'warn' : 'debug'](told, 'files without rows were adopted')
-    return true
-  } catch (error) {
-    const hint = 'look for what the disk or the catalog said before; the next start looks again'
-    if (!signal.aborted) logger.error({ err: error, hint }, 'files without rows were not adopted')
-    return false
+  get isCompared(): boolean {
+    return this.#isCompared
+  }
+
+  get isAllFound(): boolean {
+    return this.#isCompared && !this.#deps.facts.hasFailed
+  }
+
+  /** And each file has a row. */
+  get isTaken(): boolean {
+    return this.isAllFound && this.#isAdopted
+  }
+
+  /** There may be files that no row tells of. To be called before `begin`. */
+  missesFiles(): void {
+    this.#isAdopted = false
+  }
+
+  /** Does what this start has to do. */
+  begin(work: Work): void {
+    this.#work = work
+    if (!this.#isCompared || !this.#isAdopted) this.#run(work)
+  }
+
+  lookAgain(): void {
+    if (this.#work === undefined || this.isTaken) return
+    this.#isAnew = true
+    this.#run(this.#work)
+  }
+
+  /** What is unfinished begins again at the next start. Never rejects. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error('this edge is stopping'))
+    await this.#running
+  }
+
+  /** One at a time. */
+  #run(work: Work): void {
+    this.#running ??= this.#take(work).finally(() => {
+      this.#running = undefined
+      if (this.#isAnew && !this.#stopping.signal.aborted) this.#run(work)
+    })
+  }
+
+  async #take(work: Work): Promise<void> {
+    const { signal } = this.#stopping
+    let pauseMs = FIRST_PAUSE_MS
+    let found: keyof typeof STAYING = this.#isCompared ? 'all found' : 'unfinished'
+    let isAdopted = this.#isAdopted
+    while (!signal.aborted) {
+      if (this.#isAnew) found = 'unfinished'
+      this.#isAnew = false
+      if (found === 'unfinished') {
+        found = await this.#compare(work)
+        // What was adopted before that was known stays, until that is said of it.
+        if (found === 'all found') isAdopted = false
+      }
+      // Also where facts could not be compared: as long as a file has no row, all that is pulled
+      // may be that file, and does not leave. What is adopted then stays.
+      isAdopted ||= await this.#adopt(work, found)
+      this.#isCompared ||= found === 'all found' && !this.#deps.facts.hasFailed
+      this.#isAdopted ||= isAdopted
+      if (this.#isAnew) continue
+      if (found !== 'unfinished' && isAdopted) return
+      await this.#deps.clock.sleep(pauseMs, signal).catch(() => {})
+      pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)
+    }
+  }
+
+  async #compare(work: Work): Promise<keyof typeof STAYING> {
+    try {
+      const report = await work.compareFacts(this.#stopping.signal)
+      const isOver = this.#failed.delete(NOT_COMPARED)
+      const isNews = isOver || report.mended + report.lost > 0
+      this.#deps.logger[isNews ? 'warn' : 'debug'](
+        { ...report },
+        'what is kept beside the content was compared with the catalog',
+      )
+      return report.lost === 0 ? 'all found' : 'some lost'
+    } catch (error) {
+      this.#fail(NOT_COMPARED, error, 'files that no row told of stay')
+      return 'unfinished'
+    }
+  }
+
+  async #adopt(work: Work, found: keyof typeof STAYING): Promise<boolean> {
+    const { facts, logger } = this.#deps
+    const { signal } = this.#stopping
+    try {
+      const isAllFound = found === 'all found' && !facts.hasFailed
+      const report = await work.adoptFiles({ isAllFound, signal })
+      const isOver = this.#failed.delete(NOT_ADOPTED)
+      const isNews = isOver || report.files > 0
+      const hint = report.files > 0 ? STAYING[found] : undefined
+      const told = hint === undefined ? { ...report } : { ...report, hint }
+      logger[isNews ? 'warn' : 'debug'](told, 'files without rows were adopted')
+      return true
+    } catch (error) {
+      this.#fail(NOT_ADOPTED, error, 'where something is lost, what is pulled meanwhile stays')
+      return false
+    }
+  }
+
+  #fail(what: string, error: unknown, untilThen: string): void {
+    const { logger } = this.#deps
+    if (this.#stopping.signal.aborted) return
+    const level = this.#failed.has(what) ? 'debug' : 'error'
+    this.#failed.add(what)
+    const hint = `look for what the disk or the catalog said before; it is tried again in a minute, then ever less often, and until it is done ${untilThen}`
+    logger[level]({ err: error, hint }, what)
   }
 }

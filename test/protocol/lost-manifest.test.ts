@@ -87,7 +87,7 @@ t.test('R431: what lies here for a lost manifest stays until that is found', asy
   await lose(t, {
     meanwhile: async edge => {
       const told = await edge.untilLogged('files without rows were adopted')
-      t.match(told, { files: parts.length, hint: /none leaves before that is found/ })
+      t.match(told, { files: parts.length, hint: /none leaves before that is given up/ })
       for (let passed = 0; passed <= UNUSED_MS + DAY_MS; passed += DAY_MS) await edge.pass(DAY_MS)
     },
   })

@@ -78,9 +78,11 @@ export async function removeTag(
   })
 }
 
-/** `deletedAtMs`: default now; `at once`: nobody counts on a grace. */
 export interface Removing extends Pick<RemoveOptions, 'followedSinceMs' | 'unlessLeased'> {
+  /** Default now; `at once`: nobody counts on a grace. */
   readonly deletedAtMs?: number | 'at once'
+  /** That lead to it, as facts alone tell. Default none. */
+  readonly factTags?: readonly Tag[]
 }
 
 /**
@@ -96,15 +98,16 @@ export async function removeManifest(
 ): Promise<boolean> {
   const { catalog, facts, clock } = deps
   const atMs = clock.nowMs()
-  const { deletedAtMs = atMs, ...options } = how
+  const { deletedAtMs = atMs, factTags = [], ...options } = how
   const deleting = deletedAtMs === 'at once' ? options : { ...options, deletedAtMs }
-  const tags = (await tagsTo(catalog, repository, digest)).map(({ tag }) => tag)
-  const withdrawn = await withdrawDeliveries(catalog, repository, { tags: new Set(tags), digest })
+  const known = await tagsTo(catalog, repository, digest)
+  const tags = new Set([...known.map(({ tag }) => tag), ...factTags])
+  const withdrawn = await withdrawDeliveries(catalog, repository, { tags, digest })
   const key = repositoryKey(repository)
   const deleted = { kind: 'deleted', repository: key, digest } as const
   const gone = [
     { kind: 'manifest', repository: key, digest } as const,
-    ...tags.map(tag => ({ kind: 'tag', repository: key, tag }) as const),
+    ...[...tags].map(tag => ({ kind: 'tag', repository: key, tag }) as const),
   ]
   const identities = [deleted, ...gone, ...deliveryFacts(withdrawn)]
   return orRestore(deps, identities, async () => {

@@ -1,6 +1,7 @@
 // What a purge takes of each repository, as the catalog has it: nothing is changed here.
 import type { Digest } from '../../oci/digest.ts'
 import {
+  formatImage,
   parseRepositoryKey,
   type Repository,
   type RepositoryKey,
@@ -22,6 +23,15 @@ const HOLDERS_MAX = 10_000
 export interface Named extends Image {
   /** That lead to it. */
   readonly tags: readonly RecordedTag[]
+}
+
+/** By its first tag, where it has one. */
+export function nameOf({ repository, digest, tags }: Named): string {
+  const [first] = tags
+  return formatImage(
+    repository,
+    first === undefined ? { kind: 'digest', digest } : { kind: 'tag', tag: first.tag },
+  )
 }
 
 /** Who needs that content stays: whoever pushed it to this repository, or to others alone. */

@@ -11,7 +11,8 @@ import {
   repositoryKey,
 } from '../../oci/reference.ts'
 import type { BlobPresence } from '../blob-presence.ts'
-import { type DeleteManifestDeps, removeManifest, removeTag } from '../delete/delete-manifest.ts'
+import { removeManifest, removeTag } from '../delete/delete-manifest.ts'
+import type { LostDeps } from '../delete/lost-manifest.ts'
 import { type Gone, type JobResult, type JobRun, Tally } from '../job.ts'
 import type { Leaving } from '../leave/leaving.ts'
 import { onDiskBytes } from '../ports/blob-store.ts'
@@ -20,10 +21,11 @@ import type { RemoveOptions } from '../ports/catalog-pushes.ts'
 import type { Leaves } from '../ports/catalog-space.ts'
 import type { RecordedTag } from '../ports/catalog-tags.ts'
 import { freedBytes, Loosened } from '../leave/loosened.ts'
-import { compileSelector, type Selector } from '../pins/selectors.ts'
-import { type KeptFor, type Named, type Plan, planPurge } from './plan.ts'
+import { compileSelector, type Matcher, type Selector } from '../pins/selectors.ts'
+import { type KeptFor, type Named, nameOf, type Plan, planPurge } from './plan.ts'
+import { takeLost } from './take-lost.ts'
 
-export interface PurgeDeps extends DeleteManifestDeps {
+export interface PurgeDeps extends LostDeps {
   readonly presence: BlobPresence
   /** Resolves when what clients have whole of this blob is written down. */
   readonly published: (digest: Digest) => Promise<void>
@@ -78,6 +80,7 @@ export async function purge(
   // more to be here that has gone.
   forget()
   await purging.run(plan)
+  await purging.takeLost(matcher)
   forget()
   if (!options.dryRun) await takeLists(deps, plan, options)
   return { ...purging.result(), forgotten }
@@ -125,6 +128,12 @@ class Purging {
     for (const named of held) await this.#unlessAborted(() => this.#takeHeld(named))
     for (const tag of bareTags) await this.#unlessAborted(() => this.#takeTag(tag))
     for (const blob of blobs) await this.#unlessAborted(() => this.#takeBlob(blob))
+  }
+
+  async takeLost(matcher: Matcher): Promise<void> {
+    for await (const { what, stays } of takeLost(this.#deps, matcher, this.#options))
+      if (stays === undefined) this.#add(what)
+      else this.#hold(what, stays)
   }
 
   async #unlessAborted(step: () => Promise<void>): Promise<void> {
@@ -287,12 +296,4 @@ class Purging {
     const { left } = await leaving.letGo(digests, 'purged')
     return left.flatMap(({ leaves }) => leaves)
   }
-}
-
-function nameOf({ repository, digest, tags }: Named): string {
-  const [first] = tags
-  return formatImage(
-    repository,
-    first === undefined ? { kind: 'digest', digest } : { kind: 'tag', tag: first.tag },
-  )
 }

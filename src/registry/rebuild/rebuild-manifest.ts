@@ -109,7 +109,7 @@ function readManifest(
       kind: 'storage failed',
       failure: 'corrupt',
       reason: `the manifest ${digest} of ${repository} was pushed here, and ${why}`,
-      hint: 'push it again, or bring the file back from a backup and start this edge again; then check the disk',
+      hint: `push it again, bring the file back from a backup and start this edge again, or give it up with "entrepot purge ${repository}@${digest} --kept"; then check the disk`,
     })
     return undefined
   }

@@ -1,0 +1,144 @@
+// A manifest that was pushed, and is lost: a fact tells of it, and the catalog never learned of it,
+// since its bytes were gone, or the fact could not be read, when that was built. Whoever deletes it
+// gives it up: its facts go, as those of one that is here, and nothing is held for it any more.
+import { filterFew } from '../../async/few-at-once.ts'
+import {
+  parseRepositoryKey,
+  type Reference,
+  type Repository,
+  repositoryKey,
+  type Tag,
+} from '../../oci/reference.ts'
+import type { Image } from '../ports/catalog-images.ts'
+import type { Fact } from '../ports/facts.ts'
+import type { Stock } from '../stock.ts'
+import {
+  deleteManifest,
+  type DeleteManifestDeps,
+  type Removing,
+  removeManifest,
+} from './delete-manifest.ts'
+import { requireDeletable } from './delete-refusal.ts'
+import { requireUnboundTags } from './require-unbound.ts'
+
+export interface LostDeps extends DeleteManifestDeps {
+  /** Absent: something may be lost. */
+  readonly stock?: Stock | undefined
+}
+
+/** With the tags that facts say lead to it. */
+export interface LostManifest extends Image {
+  readonly tags: readonly Tag[]
+}
+
+/** What is lost of a larger store is found by the next look, once this was given up. */
+export const LOST_MAX = 10_000
+
+/** Few tags that lead to one thing are looked up for a delete. */
+const LOOKS_AT_ONCE = 4
+
+type Looking = Pick<LostDeps, 'catalog' | 'facts' | 'stock'>
+type NamingFact = Extract<Fact, { kind: 'manifest' | 'tag' }>
+
+/**
+ * Reads every fact, if anything may be lost, and looks at those that are `isMeant`. What is being
+ * pushed may be among them: `giveUp` looks again.
+ * @throws StoreError
+ */
+export async function findLost(
+  deps: Looking,
+  isMeant: (fact: NamingFact) => boolean,
+): Promise<readonly LostManifest[]> {
+  if (deps.stock?.isAllFound === true) return []
+  const found = new Map<string, Image & { readonly tags: Tag[] }>()
+  let tags = 0
+  for await (const fact of deps.facts.list()) {
+    if ((fact.kind !== 'manifest' && fact.kind !== 'tag') || !isMeant(fact)) continue
+    const { repository: key, digest } = fact
+    const name = `${key} ${digest}`
+    const image = found.get(name) ?? { repository: parseRepositoryKey(key), digest, tags: [] }
+    if (!found.has(name) && !(await isLost(deps, image))) continue
+    found.set(name, image)
+    // Those of the rest are of no manifest then, and go when facts are compared.
+    if (fact.kind === 'tag' && (tags += 1) <= LOST_MAX) image.tags.push(fact.tag)
+    if (found.size >= LOST_MAX) break
+  }
+  return [...found.values()]
+}
+
+/** The same of one manifest; undefined when it is not lost. @throws StoreError */
+export async function findLostManifest(
+  deps: Looking,
+  image: Image,
+): Promise<LostManifest | undefined> {
+  if (deps.stock?.isAllFound === true || !(await isLost(deps, image))) return undefined
+  const { digest } = image
+  const key = repositoryKey(image.repository)
+  const [found] = await findLost(deps, fact => fact.repository === key && fact.digest === digest)
+  // Where its fact cannot be read, no tag may lead to it.
+  return found ?? { ...image, tags: [] }
+}
+
+/**
+ * MUST run in the repository's turn. Durable when it resolves; false when it is not lost any more.
+ * Whoever calls it has `stock` look again.
+ * @throws StoreError
+ */
+export async function giveUp(
+  deps: LostDeps,
+  { repository, digest, tags }: LostManifest,
+  how: Pick<Removing, 'deletedAtMs'> = {},
+): Promise<boolean> {
+  if (!(await isLost(deps, { repository, digest }))) return false
+  const isItsTag = (tag: Tag) => leadsTo(deps, { repository, digest }, tag)
+  const factTags = await filterFew(tags, LOOKS_AT_ONCE, isItsTag)
+  return removeManifest(deps, repository, digest, { ...how, factTags })
+}
+
+/**
+ * `deleteManifest`, also of one that is lost, which has no tags that could be deleted before it.
+ * @throws as that does
+ */
+export async function deleteAlsoLost(
+  deps: LostDeps,
+  repository: Repository,
+  reference: Reference,
+): Promise<void> {
+  requireDeletable(deps.policies, repository)
+  const lost =
+    reference.kind === 'digest'
+      ? await findLostManifest(deps, { repository, digest: reference.digest })
+      : undefined
+  if (lost !== undefined) {
+    requireUnboundTags(deps.policies, lost)
+    const isGivenUp = await deps.turns.take(repositoryKey(repository), () => giveUp(deps, lost))
+    if (isGivenUp) return deps.stock?.lookAgain()
+  }
+  await deleteManifest(deps, repository, reference)
+}
+
+async function isLost(
+  { catalog, facts }: Pick<LostDeps, 'catalog' | 'facts'>,
+  { repository, digest }: Image,
+): Promise<boolean> {
+  if ((await catalog.findManifest(repository, digest)) !== undefined) return false
+  const named = { repository: repositoryKey(repository), digest } as const
+  return (
+    (await facts.has({ kind: 'manifest', ...named })) &&
+    !(await facts.has({ kind: 'deleted', ...named }))
+  )
+}
+
+/** Unless something else was pushed since. */
+async function leadsTo(
+  { catalog, facts }: Pick<LostDeps, 'catalog' | 'facts'>,
+  { repository, digest }: Image,
+  tag: Tag,
+): Promise<boolean> {
+  const known = await catalog.findTag(repository, tag)
+  if (known !== undefined && known.digest !== digest) return false
+  const fact = await facts.find({ kind: 'tag', repository: repositoryKey(repository), tag })
+  return (
+    fact !== undefined && fact !== 'unreadable' && fact.kind === 'tag' && fact.digest === digest
+  )
+}
