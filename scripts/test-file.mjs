@@ -5,7 +5,7 @@
 // usage: node scripts/test-file.mjs FILE
 import asyncHooks from 'node:async_hooks'
 import { readFileSync } from 'node:fs'
-import { syncBuiltinESMExports } from 'node:module'
+import { registerHooks, syncBuiltinESMExports } from 'node:module'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
@@ -19,6 +19,15 @@ process.on('exit', () => {
   const ms = processorMs()
   if (ms !== undefined) console.log(`# processor time=${ms}ms`)
 })
+// Where tap is in one file (bundle-tap.mjs), for this process alone.
+const { TAP_URL: url } = process.env
+delete process.env.TAP_URL
+if (url !== undefined) {
+  const tap = { url, format: 'module', shortCircuit: true }
+  registerHooks({
+    resolve: (specifier, context, next) => (specifier === 'tap' ? tap : next(specifier, context)),
+  })
+}
 // The file finds the arguments that it would have by itself.
 const [node, , file, ...others] = process.argv
 process.argv = [node, resolve(file), ...others]

@@ -14,10 +14,11 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join, relative } from 'node:path'
+import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { buildIfNeeded } from './build.mjs'
+import { bundleTap } from './bundle-tap.mjs'
 import { runTestFiles, sumOf } from './run-test-files.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -30,6 +31,8 @@ const MEMORY_MIN_BYTES = 4 * 1024 ** 3
 const MEMORY = '/dev/shm'
 /** For all others. */
 const DISK = tmpdir()
+/** For what the files print, and for what is to find node_modules. */
+const KEPT = join(root, '.tap')
 
 /** Fault tests that need root, a compiler, much memory or minutes. */
 const isHeavy = file => /\/fault\/(heavy-|store-|native-)/.test(file)
@@ -123,8 +126,7 @@ function hasRoom(directory) {
  */
 async function runSuite(name) {
   const { files, first = [], env, inMemory, ...how } = SUITES[name]
-  const kept = join(root, '.tap', `${name}.tap`)
-  mkdirSync(dirname(kept), { recursive: true })
+  const kept = join(KEPT, `${name}.tap`)
   writeFileSync(kept, '')
   // Those that are not named there come last, in their order.
   const rank = file => first.findIndex(part => file.includes(part)) >>> 0
@@ -137,7 +139,7 @@ async function runSuite(name) {
   const total = await runTestFiles(chosen, {
     directory: root,
     // What the first files compiled, the others and all threads that they start find.
-    env: { ...env, NODE_COMPILE_CACHE: compiled },
+    env: { ...env, NODE_COMPILE_CACHE: compiled, TAP_URL: tapUrl },
     ...how,
     ended: ({ all, shown }) => {
       appendFileSync(kept, `${all.join('\n')}\n`)
@@ -169,7 +171,9 @@ if (!existsSync(join(root, 'node_modules', 'tap'))) {
 }
 // Once, before several tests start the real process at the same time.
 buildIfNeeded()
+mkdirSync(KEPT, { recursive: true })
 const compiled = temporary(DISK)
+const tapUrl = await bundleTap(temporary(KEPT))
 const totals = []
 for (const name of names) totals.push(await runSuite(name))
 const sum = sumOf(totals)

@@ -18,13 +18,14 @@ interface Chosen {
   readonly isAlone?: (file: string) => boolean
   readonly isInTurn?: (file: string) => boolean
   readonly timeoutSeconds?: number
+  readonly env?: Readonly<Record<string, string>>
 }
 
 /** The programs are run in the order of their names. */
 async function run(
   t: { teardown(fn: () => unknown): unknown },
   programs: Readonly<Record<string, string>>,
-  { atOnce = 1, timeoutSeconds = 60, ...chosen }: Chosen = {},
+  { atOnce = 1, timeoutSeconds = 60, env = { GIVEN: 'given' }, ...chosen }: Chosen = {},
 ): Promise<Ran> {
   const directory = await mkdtemp(join(tmpdir(), 'entrepot-run-'))
   t.teardown(() => rm(directory, { recursive: true }))
@@ -34,7 +35,7 @@ async function run(
   const all: string[] = []
   const { processorMs, ...total } = await runTestFiles(Object.keys(programs), {
     directory,
-    env: { GIVEN: 'given' },
+    env,
     atOnce,
     ...chosen,
     timeoutSeconds,
@@ -179,6 +180,18 @@ t.test('a file runs without hooks, with the arguments that it would have by itse
   const { shown } = await run(t, { 'a.mjs': text })
   t.ok(shown.includes('    # 0 2 true'), shown.join('; '))
 })
+
+t.test(
+  'a file is given the tap that the runner has for all, and what it starts is not',
+  async t => {
+    const text = `import tap from 'tap'
+    print('#', tap, process.env.TAP_URL)
+    ${GOOD}`
+    const env = { TAP_URL: 'data:text/javascript,export default "in one file"' }
+    const { shown } = await run(t, { 'a.mjs': text }, { env })
+    t.ok(shown.includes('    # in one file undefined'), shown.join('; '))
+  },
+)
 
 t.test('an error that nobody caught fails the file, and not the next one', async t => {
   const tap = import.meta.resolve('tap')
