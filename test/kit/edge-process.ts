@@ -3,7 +3,8 @@
 // signals, through its log. Nothing of src/ is loaded here.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -143,7 +144,7 @@ export async function startEdge(options: EdgeOptions = {}) {
     /** SIGTERM, waits, and removes the directory if it was made here. */
     stop: async (): Promise<Exit> => {
       const exit = await end('SIGTERM')
-      if (options.directory === undefined) await rm(directory, { recursive: true, force: true })
+      if (options.directory === undefined) rmSync(directory, { recursive: true, force: true })
       return exit
     },
     peakMemoryBytes: (): Promise<number> => peakMemoryBytes(running.child.pid ?? 0),

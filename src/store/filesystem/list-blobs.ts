@@ -1,6 +1,7 @@
 // Walks everything that is stored. For recovery and for jobs: its cost grows with the number of
-// blobs, its memory does not.
-import { lstat, opendir } from 'node:fs/promises'
+// blobs, its memory with a 256th of it. The names of a directory come at once: most have few, and
+// to open, read and close each of 512 by itself is three times as much.
+import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Digest, DigestAlgorithm } from '../../oci/digest.ts'
 import type { StoredBlob } from '../../registry/ports/blob-store-content.ts'
@@ -29,23 +30,21 @@ async function* listPrefix(
   algorithm: DigestAlgorithm,
   prefix: string,
 ): AsyncGenerator<StoredBlob> {
-  let batch: Digest[] = []
-  for await (const name of namesIn(join(algorithmDirectory(layout, algorithm), prefix))) {
-    const digest = digestOfBlobName(algorithm, prefix, name)
-    if (digest !== undefined) batch.push(digest)
-    if (batch.length < LOOKS_AT_ONCE) continue
-    yield* await lookAt(layout, batch)
-    batch = []
-  }
-  yield* await lookAt(layout, batch)
+  const names = await namesIn(join(algorithmDirectory(layout, algorithm), prefix))
+  const digests = names
+    .map(name => digestOfBlobName(algorithm, prefix, name))
+    .filter(digest => digest !== undefined)
+  for (let at = 0; at < digests.length; at += LOOKS_AT_ONCE)
+    yield* await lookAt(layout, digests.slice(at, at + LOOKS_AT_ONCE))
 }
 
-async function* namesIn(directory: string): AsyncGenerator<string> {
+async function namesIn(directory: string): Promise<readonly string[]> {
   try {
-    for await (const entry of await opendir(directory, { bufferSize: 256 })) yield entry.name
+    return await readdir(directory)
   } catch (error) {
     // Removed behind our back; the next start makes it again.
     if (errnoOf(error) !== 'ENOENT') throw error
+    return []
   }
 }
 
