@@ -96,7 +96,7 @@ for (const tls of [undefined, true] as const) {
   for (const threads of [1, 4])
     tap.test(`R568: over ${wire}, ${threads} thread(s), a connection is whose it says`, async t => {
       const { edge, pushed } = await open(t, 'required', { threads, ...(tls && { tls }) })
-      const times = threads === 1 ? 1 : 12
+      const times = threads === 1 ? 1 : 6
       for (let time = 0; time < times; time += 1) {
         for (const make of [lineFor, binaryFor]) {
           t.equal(await pushed(PROXY, make(FRIEND)), '202')

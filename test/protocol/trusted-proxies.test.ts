@@ -178,6 +178,25 @@ tap.test('R562: clients are led back to the name and scheme that they called', a
     t.equal(await realm(other, headers), own, 'from who is not listed neither follows')
 })
 
+tap.test(
+  'R562: a name by which nobody is asked for a login is one in front of the proxy',
+  async t => {
+    const { clientAt } = await open(t, {
+      http: { anonymous: ['mirror.lan'], hosts: ['edge.lan'] },
+      auth: accounts(t),
+      access: [{ who: 'anonymous', match: '**', allow: ['pull'] }],
+    })
+    const status = async (from: string, host: string) => {
+      const headers = { host: 'edge.lan', ...by(FRIEND, { 'x-forwarded-host': host }) }
+      return (await clientAt(from).ask('/v2/', { headers })).status
+    }
+    t.equal(await status(PROXY, 'mirror.lan'), 200)
+    t.equal(await status(PROXY, 'edge.lan'), 401)
+    t.equal(await status(PROXY, 'page.example'), 403, 'no name of the edge')
+    for (const host of ['mirror.lan', 'page.example']) t.equal(await status(OTHER, host), 401)
+  },
+)
+
 tap.test('R562: a name in front of the proxy may be that of an upstream', async t => {
   const { clientAt } = await open(t, {
     upstreams: { 'quay.io': { url: 'http://127.0.0.1:9', virtualhosts: ['quay.lan'] } },

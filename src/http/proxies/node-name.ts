@@ -10,9 +10,22 @@ const NODE_MAX_LENGTH = 128
 const PORT = '(?::(?:\\d{1,5}|_[\\w.-]+))?'
 const NODE = new RegExp(`^(?:\\[(?<six>[^\\[\\]]*:[^\\[\\]]*)\\]|(?<four>[\\d.]+))${PORT}$`)
 
+/** Those read last: a client that pulls asks many times. */
+const READ_MAX = 1_024
+const lastRead = new Map<string, string>()
+
 /** The address in its shortest spelling, IPv4 as such; UNKNOWN of all else. */
 export function readNode(text: string): string {
   if (text.length > NODE_MAX_LENGTH) return UNKNOWN
+  const known = lastRead.get(text)
+  if (known !== undefined) return known
+  if (lastRead.size >= READ_MAX) lastRead.clear()
+  const found = parseNode(text)
+  lastRead.set(text, found)
+  return found
+}
+
+function parseNode(text: string): string {
   const { six, four } = NODE.exec(text)?.groups ?? {}
   return readAddress(six ?? four ?? text) ?? UNKNOWN
 }

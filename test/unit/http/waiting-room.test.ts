@@ -9,6 +9,7 @@ import type { Place } from '../../../src/http/places/free-places.ts'
 import { placesFor } from '../../../src/http/places/limit.ts'
 import { createTakePlace, createTakePlaceNow } from '../../../src/http/places/place.ts'
 import {
+  type Places,
   PLACE_WAIT_MAX_MS,
   type PlaceRefusal,
   WAITING_MAX,
@@ -245,6 +246,27 @@ t.test('places: their number comes from the memory', async t => {
   const GIB = 2 ** 30
   const table = [0.1, 1, 2, 4, 8, 64].map(gib => placesFor(gib * GIB))
   t.same(table, [64, 256, 512, 1_024, 2_048, 2_048])
+})
+
+t.test('R563: a place is that of who asks, and not of a proxy', async t => {
+  const { places } = room(4)
+  const clients: string[] = []
+  const watched: Places = {
+    take: (client, signal) => {
+      clients.push(client)
+      return places.take(client, signal)
+    },
+    takeNow: client => {
+      clients.push(client)
+      return places.takeNow(client)
+    },
+  }
+  const response = () => new ServerResponse(new IncomingMessage(new Socket()))
+  const caller = { address: '192.0.2.7' } as Exchange['caller']
+  t.equal(createTakePlaceNow(watched)(response(), caller.address), 'taken')
+  const exchange = { response: response(), caller } as Exchange
+  t.equal(await createTakePlace(watched)(exchange), 'taken')
+  t.same(clients, ['192.0.2.7', '192.0.2.7'])
 })
 
 t.test('a response that is over takes no place, which it would never give back', async t => {
