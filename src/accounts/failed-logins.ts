@@ -5,6 +5,7 @@
 // it, and an address to accounts that have logged in from there. Where one has, failures are at the
 // password that it has now: another one begins anew.
 import { LRUCache } from 'lru-cache'
+import { KnownPlaces } from './known-places.ts'
 
 /** Who tries to log in, as far as failures count. */
 export interface Whose {
@@ -41,26 +42,18 @@ export const OF_ACCOUNT: Allowance = { atOnce: 60, eachMs: 10_000 }
  * counts in less than minutes.
  */
 const KEPT_MAX = 8_192
-/** Who logs in once a working day is known at the same place on the next. */
-export const PLACE_KNOWN_MS = 24 * 3_600_000
 
 export class FailedLogins {
   readonly #ofBoth: Failures
   readonly #ofAddress: Failures
   readonly #ofAccount: Failures
-  /** Where accounts have logged in: the mark of the password that was right. */
-  readonly #places: LRUCache<string, string>
+  readonly #places: KnownPlaces
 
   constructor(monotonicMs: () => number) {
     this.#ofBoth = new Failures(OF_ACCOUNT_AND_ADDRESS, monotonicMs)
     this.#ofAddress = new Failures(OF_ADDRESS, monotonicMs)
     this.#ofAccount = new Failures(OF_ACCOUNT, monotonicMs)
-    this.#places = new LRUCache({
-      max: KEPT_MAX,
-      ttl: PLACE_KNOWN_MS,
-      ttlResolution: 0,
-      perf: { now: monotonicMs },
-    })
+    this.#places = new KnownPlaces(monotonicMs)
   }
 
   /** Undefined: it may be tried. */
@@ -69,7 +62,7 @@ export class FailedLogins {
     const guesses = this.#guessesBy(whose)
     const bothMs = this.#ofBoth.waitMs(guesses)
     if (bothMs > 0) return { limit: 'account and address', waitMs: bothMs }
-    if (this.#places.has(bothOf(whose))) return undefined
+    if (this.#isKnown(whose)) return undefined
     const addressMs = this.#ofAddress.waitMs(source)
     if (addressMs > 0) return { limit: 'address', waitMs: addressMs }
     const accountMs = this.#ofAccount.waitMs(account)
@@ -81,8 +74,7 @@ export class FailedLogins {
   /** How far behind others it is to wait that have failed less. */
   rank(whose: Whose): number {
     const own = this.#ofBoth.count(this.#guessesBy(whose))
-    const isKnown = this.#places.has(bothOf(whose))
-    return isKnown ? own : own + this.#ofAddress.count(whose.source)
+    return this.#isKnown(whose) ? own : own + this.#ofAddress.count(whose.source)
   }
 
   /** One password was wrong, which was tried from each of these at once. */
@@ -96,12 +88,16 @@ export class FailedLogins {
 
   /** `mark`: of the password, by which it is known again. */
   succeeded(all: readonly Whose[], mark: string): void {
-    for (const whose of all) this.#places.set(bothOf(whose), mark)
+    for (const { account, source } of all) this.#places.add(account, source, mark)
   }
 
   /** Was this the password by which the account last logged in from there? */
-  isKnownThere(whose: Whose, mark: string): boolean {
-    return this.#places.get(bothOf(whose)) === mark
+  isKnownThere({ account, source }: Whose, mark: string): boolean {
+    return this.#places.markAt(account, source) === mark
+  }
+
+  #isKnown({ account, source }: Whose): boolean {
+    return this.#places.markAt(account, source) !== undefined
   }
 
   /**
@@ -110,7 +106,7 @@ export class FailedLogins {
    */
   #guessesBy(whose: Whose): string {
     const both = bothOf(whose)
-    return this.#places.has(both) ? `${both} ${whose.guessed}` : both
+    return this.#isKnown(whose) ? `${both} ${whose.guessed}` : both
   }
 }
 

@@ -1,12 +1,13 @@
 // Whose name and password a request shows. What was found out a moment ago is known to this thread
 // at once, for as long as it goes by the same state of accounts; everything else is asked for,
-// since passwords are tried in one place for all threads.
+// since passwords are tried in one place for all threads. There it counts where a password was
+// right, so that each address it comes from is told.
 import { createHmac, randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { type BoundedCache, boundedCache } from '../async/bounded-cache.ts'
 import type { Accounts, FoundLogin, IssuedToken, Login, ShownForToken } from '../access/accounts.ts'
 import type { Access } from '../access/access.ts'
-import { parseBasic, parseBearer } from './authorization.ts'
+import { parseAuthorization, type Shown } from './authorization.ts'
 
 export interface LoginsDeps {
   readonly accounts: Accounts
@@ -18,6 +19,11 @@ export interface LoginsDeps {
 const KNOWN_MAX = 4_096
 /** Less than passwords are remembered by who tries them: nothing is asked of an account so long. */
 export const KNOWN_MS = 60_000
+/**
+ * As many places as are kept of an account (accounts/known-places.ts): beyond, whoever shows the
+ * same is known without being told of.
+ */
+export const ADDRESSES_TOLD_MAX = 128
 const KEY_BYTES = 32
 
 const ANONYMOUS: Login = { kind: 'anonymous' }
@@ -27,11 +33,13 @@ interface Known {
   readonly login: Login
   /** Of accounts, when it was asked for. */
   readonly revision: number
+  /** From where it was asked for; undefined where that does not count. */
+  readonly addresses: Set<string | undefined> | undefined
 }
 
 export class Logins {
   readonly #deps: LoginsDeps
-  /** By an HMAC of the header, so that what lies about in memory is nobody's password. */
+  /** By an HMAC of what was shown, so that what lies about in memory is nobody's password. */
   readonly #known: BoundedCache<Known>
   readonly #key = randomBytes(KEY_BYTES)
 
@@ -45,31 +53,35 @@ export class Logins {
     return this.#deps.revision.held
   }
 
-  /** Undefined: it has to be asked for. */
-  known({ rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>): Login | undefined {
-    const shown = credentialsIn(rawHeaders)
-    if (shown === undefined) return ANONYMOUS
-    return shown === SEVERAL ? REFUSED : this.#knownBy(this.#markOf(shown))
+  /** `address`: where it comes from. Undefined: it has to be asked for. */
+  known(
+    { rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>,
+    address: string | undefined,
+  ): Login | undefined {
+    const shown = shownIn(rawHeaders)
+    return 'login' in shown ? shown.login : this.#knownBy(this.#markOf(shown), address)
   }
 
-  /** `address`: where it comes from. Never rejects. */
+  /** `address`: as of `known`. Never rejects. */
   async find(
     { rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>,
     address: string | undefined,
   ): Promise<Login> {
-    const shown = credentialsIn(rawHeaders)
-    if (shown === undefined) return ANONYMOUS
-    if (shown === SEVERAL) return REFUSED
+    const shown = shownIn(rawHeaders)
+    if ('login' in shown) return shown.login
     const mark = this.#markOf(shown)
-    const known = this.#knownBy(mark)
+    const known = this.#knownBy(mark, address)
     if (known !== undefined) return known
     const { revision } = this.#deps
     const { held } = revision
     const { login, forMs } = await this.#ask(shown, address)
     // By older accounts than those of now it is known to nobody else: who asked decides again.
     const isGood = login.kind === 'account' || login.kind === 'anonymous'
-    if (isGood && forMs > 0 && revision.held === held)
-      this.#known.set(mark, { login, revision: held }, { ttl: Math.min(forMs, KNOWN_MS) })
+    if (isGood && forMs > 0 && revision.held === held) {
+      const addresses = shown.kind === 'token' ? undefined : this.#toldWith(mark, address)
+      const ttl = Math.min(forMs, KNOWN_MS)
+      this.#known.set(mark, { login, revision: held, addresses }, { ttl })
+    }
     return login
   }
 
@@ -78,10 +90,11 @@ export class Logins {
     { rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>,
     address: string | undefined,
   ): ShownForToken | undefined {
-    const shown = credentialsIn(rawHeaders)
-    if (shown === undefined) return { kind: 'nothing' }
-    const basic = shown === SEVERAL ? undefined : parseBasic(shown)
-    return basic && { kind: 'password', attempt: { ...basic, address } }
+    const shown = shownIn(rawHeaders)
+    if ('login' in shown) return shown.login.kind === 'anonymous' ? { kind: 'nothing' } : undefined
+    if (shown.kind === 'token') return undefined
+    const { name, password } = shown
+    return { kind: 'password', attempt: { name, password, address } }
   }
 
   /** Never rejects. */
@@ -89,39 +102,50 @@ export class Logins {
     return this.#deps.accounts.issueToken({ shown, isOffline })
   }
 
-  async #ask(shown: string, address: string | undefined): Promise<FoundLogin> {
+  #ask(shown: Shown, address: string | undefined): Promise<FoundLogin> {
     const { accounts } = this.#deps
-    const token = parseBearer(shown)
-    if (token !== undefined) return accounts.readToken(token)
-    const basic = parseBasic(shown)
-    if (basic === undefined) return { login: REFUSED, forMs: 0 }
-    return accounts.verify({ ...basic, address })
+    if (shown.kind === 'token') return accounts.readToken(shown.token)
+    const { name, password } = shown
+    return accounts.verify({ name, password, address })
   }
 
-  #knownBy(mark: string): Login | undefined {
+  #knownBy(mark: string, address: string | undefined): Login | undefined {
     const known = this.#known.get(mark)
-    return known?.revision === this.#deps.revision.held ? known.login : undefined
+    if (known?.revision !== this.#deps.revision.held) return undefined
+    const { login, addresses } = known
+    const isTold =
+      addresses === undefined || addresses.size >= ADDRESSES_TOLD_MAX || addresses.has(address)
+    return isTold ? login : undefined
   }
 
-  #markOf(shown: string): string {
-    return createHmac('sha256', this.#key).update(shown).digest('base64')
+  /** Those of before, of the same state of accounts or not: they were told of. */
+  #toldWith(mark: string, address: string | undefined): Set<string | undefined> {
+    const addresses = this.#known.get(mark)?.addresses ?? new Set()
+    return addresses.add(address)
+  }
+
+  #markOf(shown: Shown): string {
+    const text = shown.kind === 'token' ? `token ${shown.token}` : `${shown.name}:${shown.password}`
+    return createHmac('sha256', this.#key).update(text).digest('base64')
   }
 }
 
 const NAME = 'authorization'
-const SEVERAL = Symbol('several')
 
-/** What podman and skopeo send who have no login, where a challenge was Basic. */
-const NOTHING_SHOWN = /^basic +Og==$/i
-
-/** The value of the one header; SEVERAL: nobody can say which of them is meant. */
-function credentialsIn(rawHeaders: readonly string[]): string | typeof SEVERAL | undefined {
-  let shown: string | undefined
+/** What a request shows; or, where nothing is to be asked, who it is by that. */
+function shownIn(rawHeaders: readonly string[]): Shown | { readonly login: Login } {
+  let header: string | undefined
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] ?? ''
     if (name.length !== NAME.length || name.toLowerCase() !== NAME) continue
-    if (shown !== undefined) return SEVERAL
-    shown = rawHeaders[at + 1] ?? ''
+    // Nobody can say which of them is meant.
+    if (header !== undefined) return { login: REFUSED }
+    header = rawHeaders[at + 1] ?? ''
   }
-  return shown !== undefined && NOTHING_SHOWN.test(shown) ? undefined : shown
+  if (header === undefined) return { login: ANONYMOUS }
+  const shown = parseAuthorization(header)
+  if (shown === undefined) return { login: REFUSED }
+  const isEmpty = shown.kind === 'password' && shown.name === '' && shown.password === ''
+  // What podman and skopeo send who have no login, where a challenge was Basic.
+  return isEmpty ? { login: ANONYMOUS } : shown
 }

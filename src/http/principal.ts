@@ -41,7 +41,7 @@ export class RequestPrincipal implements Principal {
   get login(): Login | undefined {
     const { revision } = this.#logins
     if (this.#foundLogin?.revision === revision) return this.#foundLogin.login
-    const login = this.#logins.known(this.#request)
+    const login = this.#logins.known(this.#request, this.address)
     if (login !== undefined) this.#foundLogin = { login, revision }
     return login
   }

@@ -268,6 +268,8 @@ const SECURITY: readonly Row[] = [
   [139, 'P1', 'failed logins are limited by address and by account, of unknown names alike'],
   [517, 'P0', 'limits of failed logins do not lock out who knows the password'],
   [526, 'P1', 'a login that is remembered makes a place known like one that is computed'],
+  [691, 'P1', 'no account takes known places from another, wherever it logs in'],
+  [692, 'P2', 'credentials are remembered once, however they are spelled'],
   [518, 'P0', 'wrong logins under way do not keep right ones out'],
   [519, 'P0', 'by a name of http.anonymous nobody is challenged, and nothing is told'],
   [128, 'P0', 'who has no login gets a token of nobody’s, and by it what the anonymous may have'],

@@ -7,8 +7,8 @@ import {
   OF_ACCOUNT,
   OF_ACCOUNT_AND_ADDRESS,
   OF_ADDRESS,
-  PLACE_KNOWN_MS,
 } from '../../../src/accounts/failed-logins.ts'
+import { PLACE_KNOWN_MS, PLACES_MAX } from '../../../src/accounts/known-places.ts'
 import { REMEMBERED_MS, WAITING_MAX } from '../../../src/accounts/password-check.ts'
 import { entryOf, HERE, type OpenCheck, openPasswordCheck } from '../../kit/password-check.ts'
 
@@ -130,6 +130,22 @@ t.test('R526: what is remembered makes a place known as well', async t => {
   pass(REMEMBERED_MS + 1)
   for (let at = 0; at <= OF_ADDRESS.atOnce; at += 1) await verify(`name ${at}`, 'x', THERE)
   t.same(await verify('alice', 's3cret', THERE), ALICE, 'behind the address of a guesser')
+})
+
+t.test('R691: an account that comes from everywhere takes no place from another', async t => {
+  const { verify, pass } = open()
+  const bob = { kind: 'account', name: 'bob' }
+  t.same(await verify('alice', 's3cret'), ALICE)
+  const sites = Array.from({ length: 10_000 }, (_, at) => `10.1.${at >> 8}.${at & 255}`)
+  for (const site of sites) await verify('bob', 'other', site)
+  pass(REMEMBERED_MS + 1)
+  const [first = '', last = ''] = [sites[0], sites.at(-1)]
+  t.ok(sites.length > PLACES_MAX)
+  for (const site of [HERE, first, last])
+    for (let at = 0; at <= OF_ADDRESS.atOnce; at += 1) await verify(`name ${at}`, site, site)
+  t.same(await verify('alice', 's3cret', HERE), ALICE, 'behind the address of a guesser')
+  t.match(await verify('bob', 'other', first), { kind: 'limited' }, 'that was long ago for him')
+  t.same(await verify('bob', 'other', last), bob)
 })
 
 t.test('R517: guesses that wait are judged when their turn comes', async t => {
