@@ -161,6 +161,19 @@ tap.test('R528: what was shown a moment ago is over when its secret is', async t
   for (const headers of [basic('ci', second), bearer(bySecond)]) t.equal(await status(headers), 200)
 })
 
+tap.test('R528: a rotation after the end makes nothing of before good again', async t => {
+  const { edge, secretBy } = await open(t)
+  const first = await secretBy('issue', 'ci', '--expires', '1m')
+  await edge.clock.advance(50_000)
+  const { token: byFirst = '' } = await tokenFor(edge, basic('ci', first))
+  const status = async (headers: Headers) => (await edge.get(MINE, headers)).status
+  t.equal(await status(bearer(byFirst)), 200)
+  await edge.clock.advance(10_001)
+  const second = await secretBy('rotate', 'ci', '--overlap', '1h')
+  for (const headers of [basic('ci', first), bearer(byFirst)]) t.equal(await status(headers), 401)
+  t.equal(await status(basic('ci', second)), 200)
+})
+
 tap.test('R530: a robot may what its group may', async t => {
   const { edge, secretBy } = await open(t, 1, { groups: { ci: ['robot:build-7'] } })
   const secret = await secretBy('issue', 'build-7')
