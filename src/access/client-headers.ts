@@ -21,11 +21,28 @@ export const SENT_BY_CLIENTS: ReadonlySet<string> = new Set([
   'user-agent',
 ])
 
-/** The first header that no client sends by itself, in lower case; not `known`. */
-export function unusualHeader(rawHeaders: readonly string[], known?: string): string | undefined {
+/**
+ * What they send beside with logins and with pulls, which goes on with half a blob or asks whether
+ * a copy is still good. No write has it.
+ */
+export const SENT_WITH_PULLS: ReadonlySet<string> = new Set([
+  'authorization',
+  'cache-control',
+  'if-modified-since',
+  'if-none-match',
+  'if-range',
+  'pragma',
+  'range',
+])
+
+/** The first header that no client sends by itself, in lower case; not one `known` beside. */
+export function unusualHeader(
+  rawHeaders: readonly string[],
+  known?: ReadonlySet<string>,
+): string | undefined {
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = (rawHeaders[at] ?? '').toLowerCase()
-    if (name !== known && !SENT_BY_CLIENTS.has(name)) return name
+    if (!SENT_BY_CLIENTS.has(name) && known?.has(name) !== true) return name
   }
   return undefined
 }

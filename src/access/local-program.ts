@@ -4,7 +4,7 @@
 // the first that did not. A forwarder that root or a person runs cannot be told from a client;
 // SECURITY.md says so.
 import type { Owner, Principal } from './access.ts'
-import { unusualHeader } from './client-headers.ts'
+import { SENT_WITH_PULLS, unusualHeader } from './client-headers.ts'
 import { isLoopback, isLoopbackName } from './loopback.ts'
 
 /** Whoever calls by another way: what to do instead. */
@@ -12,11 +12,11 @@ const CALL_DIRECTLY = 'call the registry itself, on localhost and its own port'
 
 /**
  * Undefined when all that the request tells agrees; else what spoke against it, and what to do, for
- * the client to read. `known`: a header that speaks against nothing.
+ * the client to read. `known`: headers that speak against nothing.
  */
 export function whyNoLocalProgram(
   principal: Principal,
-  known?: 'authorization',
+  known?: ReadonlySet<string>,
 ): string | undefined {
   const { address, host, isForwarded, isHttp10, rawHeaders } = principal
   if (isForwarded) return `this request was passed on by a proxy; ${CALL_DIRECTLY}`
@@ -37,9 +37,12 @@ export function whyNoLocalProgram(
   return undefined
 }
 
-/** Does all but its owner say that it calls from here by a name of here, logged in or not? */
+/**
+ * Does all but its owner say that it calls from here by a name of here? Logged in or not, and for
+ * a pull or a write.
+ */
 export function mayCallFromHere(principal: Principal): boolean {
-  return whyNoLocalProgram(principal, 'authorization') === undefined
+  return whyNoLocalProgram(principal, SENT_WITH_PULLS) === undefined
 }
 
 /**

@@ -225,6 +225,12 @@ tap.test(
     const wrong = { host, ...basic('alice', 'x') }
     const { protocol } = new URL(named.edge.url)
     t.equal(await realmAt(named.edge, wrong), `${protocol}//${host}/v2/token`, 'a client of here')
+    for (const ofPulls of ['range', 'if-range', 'if-none-match', 'cache-control'])
+      t.equal(
+        await realmAt(named.edge, { host, [ofPulls]: 'bytes=100-' }),
+        `${protocol}//${host}/v2/token`,
+        ofPulls,
+      )
     const unnamed = await open(t)
     const plain = await open(t, { host: 'http://edge.example.com' })
     const asked = { host: 'edge.example.com' }

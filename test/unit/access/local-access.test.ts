@@ -551,6 +551,7 @@ t.test(
       access.namesFor(principal({ ...LOCAL, ...signs })).isHere
     t.equal(isHere({}), true)
     t.equal(isHere({ rawHeaders: [...CLIENT, 'Authorization', 'Basic eA=='] }), true)
+    t.equal(isHere({ rawHeaders: [...CLIENT, 'Range', 'bytes=100-'] }), true)
     t.equal(isHere({ rawHeaders: [...CLIENT, 'X-Forwarded-For', '192.0.2.1'] }), false)
     t.equal(isHere({ owner: user(33) }), false, 'a proxy')
     t.equal(isHere({ owner: undefined }), false, 'nobody has asked')
