@@ -86,6 +86,8 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
     readiness,
   })
   const addresses = await listenAdmin(admin, config.admin)
+  // Whoever changed the file before could not ask for it; what fails the next look makes up for.
+  await accounts.look().catch(() => {})
 
   engine.start()
 

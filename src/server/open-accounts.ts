@@ -66,11 +66,11 @@ export class OpenAccounts implements Accounts, AccountsState {
 
   /**
    * For once the data directory is this process's alone, and before anybody is heard: it keeps what
-   * is given out for logins.
+   * is given out for logins. Takes the file as it is by now.
    */
   begin(): void {
     this.#hasBegun = true
-    this.#follow()
+    this.#takeNewest(this.#auth)
   }
 
   /** Nobody can log in yet. Until `begin` that is not known. */
@@ -137,7 +137,7 @@ export class OpenAccounts implements Accounts, AccountsState {
    * told that this is in force.
    */
   replace({ auth }: Config): void {
-    this.#take(auth, auth && (goodTextOf(auth.path) ?? auth.text.reveal()))
+    this.#takeNewest(auth)
   }
 
   /**
@@ -154,6 +154,15 @@ export class OpenAccounts implements Accounts, AccountsState {
   async stop(): Promise<void> {
     this.#stopping.abort(new Error('the process stops'))
     await this.#bcrypt.end()
+  }
+
+  #takeNewest(auth: AuthConfig | undefined): void {
+    const text = auth && goodTextOf(auth.path)
+    const isKept = text === undefined && auth !== undefined && auth.path === this.#auth?.path
+    if (!isKept) return this.#take(auth, text ?? auth?.text.reveal())
+    // It cannot be taken by now: what is in force stays, as at any look.
+    this.#auth = auth
+    this.#follow()
   }
 
   #take(auth: AuthConfig | undefined, text = ''): void {

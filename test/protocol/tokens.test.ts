@@ -356,12 +356,35 @@ for (const threads of [1, 4])
       writeFileSync(file, readFileSync(file, 'utf8').replace(/^alice.*\n/, ''))
       return next
     }
-    await edge.reloaded(upstreams, config, removedMeanwhile)
-    for (const { send } of clients) {
-      t.equal((await send('GET', '/v2/', { headers: basic('alice', PASSWORD) })).status, 401)
-      t.equal((await send('GET', '/v2/', { headers: basic('bob', PASSWORD) })).status, 200)
+    const expectBobAlone = async () => {
+      for (const { send } of clients) {
+        t.equal((await send('GET', '/v2/', { headers: basic('alice', PASSWORD) })).status, 401)
+        t.equal((await send('GET', '/v2/', { headers: basic('bob', PASSWORD) })).status, 200)
+      }
     }
+    await edge.reloaded(upstreams, config, removedMeanwhile)
+    await expectBobAlone()
+    // As read for the next reload she is there, and by its time the file is faulty.
+    const [removed, whole] = [readFileSync(file, 'utf8'), `alice:${HASH}\nbob:${HASH}\n`]
+    writeFileSync(file, whole)
+    const spoilt = (next: Config): Config => {
+      writeFileSync(file, `${removed}carol:broken\n`)
+      return next
+    }
+    await edge.reloaded(upstreams, config, spoilt)
+    await expectBobAlone()
   })
+
+tap.test('R531: who is removed while the edge starts is nobody when it serves', async t => {
+  const { upstreams, config, file } = await open(t)
+  const directory = await mkdtemp(join(tmpdir(), 'removed-'))
+  t.teardown(() => rm(directory, { recursive: true }))
+  const starting = startTestEdge(t, { upstreams, config, directory })
+  writeFileSync(file, readFileSync(file, 'utf8').replace(/^alice.*\n/, ''))
+  const edge = await starting
+  t.equal((await edge.get('/v2/', basic('alice', PASSWORD))).status, 401)
+  t.equal((await edge.get('/v2/', basic('bob', PASSWORD))).status, 200)
+})
 
 tap.test('R520: a logout of whom there is not says so', async t => {
   const { edge, file } = await open(t)
