@@ -451,6 +451,7 @@ const BOUNDS: readonly Row[] = [
     'an older request that finds no room does not end the newer one of its upload',
     'push',
   ],
+  [681, 'P1', 'nor does one that said no length, and a stop ends neither', 'push'],
   [454, 'P0', 'a large blob comes whole over a slow line as long as there is room', 'push'],
   [459, 'P1', 'an artifact that is pushed again ends no push of its blobs', 'push'],
   [458, 'P1', 'what was deleted somewhere a moment ago stays for its own grace', 'push'],

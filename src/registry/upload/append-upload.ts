@@ -106,6 +106,7 @@ export async function appendChunk(
   try {
     // Before a byte is read, so that a client that waits for `100 Continue` need not send what
     // there is no room for (R126).
+    if (upload.owesRoom) await orEnd(deps, upload, makeAfter(deps, open))
     const room = await admit(deps, open, expectedBytes)
     await received(deps, open, { body: chunk.body, expectedBytes, room })
   } finally {
@@ -118,14 +119,14 @@ export async function appendChunk(
 
 /** Promises room for what is announced; it is made as bytes come. @throws StoreError full */
 async function admit(
-  { space, uploads }: AppendDeps,
-  { upload, signal }: OpenUpload,
+  deps: AppendDeps,
+  open: OpenUpload,
   expectedBytes: number | undefined,
 ): Promise<RoomAhead> {
+  const { space } = deps
+  const { upload } = open
   const bytes = expectedBytes ?? 0
-  // Who was told to leave waits no longer, and the upload is another request's or the next one's.
-  const giveUp: GiveUp = error => (signal.aborted ? undefined : uploads.end(upload, error))
-  const room = new RoomAhead(space, PUSH, giveUp)
+  const room = new RoomAhead(space, PUSH, giveUpOf(deps, open))
   room.begin({ hereBytes: 0, wholeBytes: bytes })
   if (expectedBytes === 0) return room
   await space.admit(claimOf({ ...PUSH, bytes }), foundBytes => {
@@ -136,14 +137,27 @@ async function admit(
   return room
 }
 
+/** Who was told to leave waits no longer, and the upload is another request's or the next one's. */
+function giveUpOf({ uploads }: AppendDeps, { upload, signal }: OpenUpload): GiveUp {
+  return error => (signal.aborted ? undefined : uploads.end(upload, error))
+}
+
 /**
  * Room for what came of a length that nobody knows, if others were not promised it.
- * @throws StoreError full
+ * @throws StoreError full; the signal's reason
  */
-async function makeAfter({ space, uploads }: AppendDeps, { upload }: OpenUpload): Promise<void> {
+async function makeAfter(deps: AppendDeps, open: OpenUpload): Promise<void> {
+  const { upload, signal } = open
+  upload.owesRoom = true
+  await unlessAborted(makeNow(deps, open), signal)
+  upload.owesRoom = false
+}
+
+async function makeNow(deps: AppendDeps, open: OpenUpload): Promise<void> {
+  const { space } = deps
   const nothing = { ...PUSH, bytes: 0 }
   // First what is there, by turns: of two that bring too much together one goes on.
-  await space.make(nothing, NO_EFFECT, error => uploads.end(upload, error))
+  await space.make(nothing, NO_EFFECT, giveUpOf(deps, open))
   await space.admit(NOTHING_MORE, NO_EFFECT)
 }
 
@@ -153,11 +167,22 @@ interface Coming {
   readonly room: RoomAhead
 }
 
-async function received(deps: AppendDeps, open: OpenUpload, coming: Coming): Promise<void> {
+function received(deps: AppendDeps, open: OpenUpload, coming: Coming): Promise<void> {
+  const { upload, file } = open
+  const receiving = receive(deps, open, coming).finally(() => upload.isOver || file.flush())
+  return orEnd(deps, upload, receiving)
+}
+
+/** Where the disk fails there is nothing to go on with. */
+async function orEnd(
+  { uploads }: AppendDeps,
+  upload: OpenUpload['upload'],
+  work: Promise<void>,
+): Promise<void> {
   try {
-    await receive(deps, open, coming).finally(() => open.upload.isOver || open.file.flush())
+    await work
   } catch (error) {
-    if (error instanceof StoreError) await deps.uploads.end(open.upload, error)
+    if (error instanceof StoreError) await uploads.end(upload, error)
     throw error
   }
 }

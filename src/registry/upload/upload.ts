@@ -40,6 +40,8 @@ export class Upload {
   missingBytes = 0
   /** Of that, what has its room. */
   roomBytes: () => number = NONE
+  /** Of what came nobody has found room for all: whoever writes next looks for it first. */
+  owesRoom = false
   readonly pace = new ClientPace()
   /** Monotonic; undefined while no request of this process was about it. */
   usedAtMs: number | undefined

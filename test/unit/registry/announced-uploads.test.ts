@@ -126,13 +126,8 @@ for (const said of [true, false])
     )
   })
 
-t.test('R629: what an older request waits for in vain does not end the newer one', async t => {
-  const world = createWorld()
-  const { registry, store } = world
-  const first = await announce(world, 80 * MiB)
-  await new Promise(setImmediate)
-  await begin(world, 60 * MiB)
-  for (let come = 0; come < 2; come += 1) await first.bring(Buffer.alloc(16 * MiB))
+/** The next look at the disk ends when it is told to. */
+function holdLook({ store }: ReturnType<typeof createWorld>) {
   const [looks, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
   const look = store.space.bind(store)
   store.space = async () => {
@@ -141,18 +136,83 @@ t.test('R629: what an older request waits for in vain does not end the newer one
     await goOn.promise
     return look()
   }
+  return { begun: looks.promise, goOn: goOn.resolve }
+}
+
+t.test('R629: what an older request waits for in vain does not end the newer one', async t => {
+  const world = createWorld()
+  const { registry } = world
+  const first = await announce(world, 80 * MiB)
+  await new Promise(setImmediate)
+  await begin(world, 60 * MiB)
+  for (let come = 0; come < 2; come += 1) await first.bring(Buffer.alloc(16 * MiB))
+  const look = holdLook(world)
   first.bring(Buffer.alloc(16 * MiB)).catch(() => {})
-  await looks.promise
+  await look.begun
   const { sizeBytes } = await registry.uploadState(team, first.id)
   const body = heldBody({ lengthBytes: 2 })
   const newer = registry.appendUpload(team, first.id, body.chunk)
   t.match(await first.over, { code: 'BLOB_UPLOAD_INVALID' })
   await body.bring('x')
-  goOn.resolve()
+  look.goOn()
   // Room for others is looked for after that.
   await begin(world, 20 * MiB).catch(() => {})
   await body.bring('y')
   body.end()
   t.match(await newer, { sizeBytes: sizeBytes + 2 })
   t.match(await registry.uploadState(team, first.id), { sizeBytes: sizeBytes + 2 })
+})
+
+/** It has brought more than there is room for, and nobody has looked yet. */
+async function bringTooMuch(world: ReturnType<typeof createWorld>) {
+  const first = await announce(world)
+  const beside = await begin(world, 60 * MiB)
+  for (let come = 0; come < 2; come += 1) await first.bring(Buffer.alloc(16 * MiB))
+  const look = holdLook(world)
+  first.bring(Buffer.alloc(16 * MiB)).catch(() => {})
+  await look.begun
+  return { first, beside, look }
+}
+
+for (const isRoom of [true, false])
+  t.test(
+    `R681: nor where no length was said; the newer one finds ${isRoom ? 'room' : 'none'}`,
+    async t => {
+      const world = createWorld()
+      const { registry } = world
+      const { first, beside, look } = await bringTooMuch(world)
+      if (isRoom) await registry.cancelUpload(other, beside.id)
+      const body = heldBody({ lengthBytes: 2 })
+      const newer = registry.appendUpload(team, first.id, body.chunk).then(
+        ({ sizeBytes }) => sizeBytes,
+        (error: unknown) => error,
+      )
+      t.match(await first.over, { code: 'BLOB_UPLOAD_INVALID' }, 'before its look is over')
+      if (!isRoom) t.match(await newer, { code: 'UNAVAILABLE' }, 'before it brings a byte')
+      else {
+        await body.bring('x')
+        look.goOn()
+        // Room for others is looked for after that.
+        await begin(world, 60 * MiB).catch(() => {})
+        await body.bring('y')
+        body.end()
+        t.equal(await newer, 48 * MiB + 2)
+      }
+      look.goOn()
+      t.equal((await begin(world, isRoom ? 50 * MiB : 40 * MiB)).sizeBytes / MiB, isRoom ? 50 : 40)
+    },
+  )
+
+t.test('R681: a stop leaves it to the next process, whatever its room', async t => {
+  const world = createWorld()
+  const { first, look } = await bringTooMuch(world)
+  await world.registry.stop()
+  t.match(await first.over, { code: 'UNAVAILABLE', message: /stopping/ })
+  look.goOn()
+  await new Promise(setImmediate)
+  const next = createEngine({ maxStorageBytes: 2 * LIMIT, after: world })
+  const { sizeBytes } = await next.registry.uploadState(team, first.id)
+  t.equal(sizeBytes, 48 * MiB)
+  const more = await next.registry.appendUpload(team, first.id, chunkOf('xy'))
+  t.equal(more.sizeBytes, sizeBytes + 2)
 })
