@@ -37,8 +37,8 @@ export interface RetentionDeps {
 export function createRetention({ clock, settings, retain }: RetentionDeps): AskedJob & Scheduling {
   let known = JSON.stringify(settings())
   let changedMs: number | undefined
-  /** What the last run was to take is left, since a reload came: another one takes it. */
-  let isCutOff = false
+  /** When another run is due for what one has left, since a reload came. */
+  let owedMs: number | undefined
 
   /** Undefined: they are those of the start. */
   function findChange(): number | undefined {
@@ -48,14 +48,18 @@ export function createRetention({ clock, settings, retain }: RetentionDeps): Ask
     return changedMs
   }
 
+  /** Also the pace of one that fails. */
+  const waitMs = () => Math.min(FIRST_AFTER_MS, settings().intervalMs)
+
   return {
     name: 'retain',
     schedule: () => {
       const since = findChange()
       const { policies, intervalMs: everyMs, dryRun } = settings()
       if (policies.length === 0) return undefined
-      const firstAfterMs = Math.min(FIRST_AFTER_MS, everyMs)
-      const schedule = { everyMs, firstAfterMs, dryRun, ...(isCutOff && { dueMs: 0 }) }
+      const firstAfterMs = waitMs()
+      const owed = owedMs === undefined ? {} : { dueMs: owedMs }
+      const schedule = { everyMs, firstAfterMs, dryRun, ...owed }
       return since === undefined ? schedule : { ...schedule, notBeforeMs: since + firstAfterMs }
     },
     workOf: args => {
@@ -64,8 +68,11 @@ export function createRetention({ clock, settings, retain }: RetentionDeps): Ask
       const asked = JSON.stringify(settings())
       const run = async (run: JobRun) => {
         const isWhatIsDue = () => run.dryRun === settings().dryRun
-        // One that fails is tried again at its pace, and not at once.
-        if (isWhatIsDue()) isCutOff = false
+        const beganMs = clock.monotonicMs()
+        // Whoever asks for it sooner takes nothing from it unless that ends well.
+        const isOwed = isWhatIsDue() && owedMs !== undefined && owedMs <= beganMs
+        // One that fails is tried again, and not at once.
+        if (isOwed) owedMs = beganMs + waitMs()
         let isOther = false
         const rules = () => {
           const now = settings()
@@ -74,7 +81,8 @@ export function createRetention({ clock, settings, retain }: RetentionDeps): Ask
           return isOther ? { ...now, policies: [] } : now
         }
         const result = await retain(rules, run)
-        if (isOther && isWhatIsDue()) isCutOff = true
+        if (isWhatIsDue() && isOther) owedMs = (findChange() ?? clock.monotonicMs()) + waitMs()
+        else if (isWhatIsDue() && (isOwed || !run.signal.aborted)) owedMs = undefined
         return isOther ? alsoNoted(result, CUT_OFF) : result
       }
       return { about: asked, run }

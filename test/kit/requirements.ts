@@ -568,6 +568,7 @@ const PLATFORM: readonly Row[] = [
     'what the disk cannot remove is not told, logged or counted as room before it is gone',
   ],
   [623, 'P1', 'a round of retention that a reload cuts off is made up for, not left to the next'],
+  [682, 'P2', 'a round that a reload cut off is made up for, whoever runs it in vain before'],
   [627, 'P1', 'retention that fails again and again is tried at its pace, never without a pause'],
   [345, 'P1', 'an operator sees which line of a policy holds a tag, and when it goes'],
   [482, 'P1', 'credentials that an upstream does not take are seen in check and status'],

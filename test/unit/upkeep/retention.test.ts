@@ -1,5 +1,6 @@
 // Goal: retention runs by itself where there are policies, as they are now, and nowhere else.
 // Method: what the job says of its schedule, and what its runs are given.
+import { once } from 'node:events'
 import t from 'tap'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import { Jobs } from '../../../src/upkeep/jobs.ts'
@@ -172,7 +173,7 @@ t.test('R623: a round that a reload cuts off is made up for when its wait is ove
 })
 
 t.test(
-  'R627: what makes up for a round that was cut off, and fails, waits for the next',
+  'R627: what makes up for a round that was cut off, and fails, is tried again at a pace',
   async t => {
     const clock = createManualClock()
     let settings: RetentionSettings = {
@@ -188,7 +189,7 @@ t.test(
       retain: async rules => {
         runs.push(clock.monotonicMs())
         // Without a pause between them there would be no end to it.
-        if (runs.length > 1 && runs.length < 9) throw new StoreError('full', 'the disk is full')
+        if (runs.length === 2 || runs.length === 3) throw new StoreError('full', 'the disk is full')
         if (runs.length === 1) settings = { ...settings, delayMs: 2 }
         rules()
         return { gone: [], count: 0, freedBytes: 0 }
@@ -206,9 +207,60 @@ t.test(
       [firstMs, firstMs + HOUR_MS / 12],
       'the one that was cut off, and the one that fails',
     )
-    await clock.advance(HOUR_MS - 1)
-    t.equal(runs.length, 2)
-    await clock.advance(1)
-    t.equal(runs.length, 3)
+    for (const [waitMs, count] of [
+      [HOUR_MS / 12, 2],
+      [HOUR_MS / 12, 3],
+      [HOUR_MS, 4],
+    ] as const) {
+      await clock.advance(waitMs - 1)
+      t.equal(runs.length, count)
+      await clock.advance(1)
+      t.equal(runs.length, count + 1)
+    }
   },
 )
+
+for (const how of ['fails', 'is cancelled', 'ends well'])
+  t.test(`R682: a run that is asked for before that, and ${how}`, async t => {
+    const clock = createManualClock()
+    let settings: RetentionSettings = {
+      delayMs: 1,
+      intervalMs: 24 * HOUR_MS,
+      dryRun: false,
+      policies: [policy],
+    }
+    let runs = 0
+    const job = createRetention({
+      clock,
+      settings: () => settings,
+      retain: async (rules, { signal }) => {
+        runs += 1
+        if (runs === 1) settings = { ...settings, delayMs: 2 }
+        rules()
+        if (runs === 2 && how === 'fails') throw new StoreError('full', 'the disk is full')
+        if (runs === 2 && how === 'is cancelled') await once(signal, 'abort')
+        return { gone: [], count: 0, freedBytes: 0 }
+      },
+    })
+    const deps = { clock, note: () => {}, lastRuns: new LastRuns(createMemoryCatalog()) }
+    const jobs = new Jobs([job], deps)
+    jobs.start()
+    t.teardown(() => jobs.stop())
+    await clock.advance(HOUR_MS / 12)
+    await clock.advance(60_000)
+    const follow = async () => {
+      const { signal } = new AbortController()
+      for await (const _ of jobs.run('retain', { dryRun: false, signal }));
+    }
+    const asked = follow().catch(() => {})
+    await clock.untilSleeping(HOUR_MS)
+    if (how === 'is cancelled') jobs.cancel('retain')
+    await asked
+    t.equal(runs, 2)
+    await clock.advance(HOUR_MS / 12 - 60_000 - 1)
+    t.equal(runs, 2)
+    await clock.advance(1)
+    t.equal(runs, how === 'ends well' ? 2 : 3, 'the round is made up for, if it was not')
+    await clock.advance(23 * HOUR_MS)
+    t.equal(runs, how === 'ends well' ? 2 : 3)
+  })
