@@ -87,6 +87,15 @@ export class Graces {
   }
 
   /**
+   * What holds from a time to come on holds from now on, as what became loose then did now: to be
+   * called with the catalog's `putBack`.
+   */
+  async putBack(nowMs: number): Promise<void> {
+    this.#held = this.#held?.map(each => ({ ...each, fromMs: Math.min(each.fromMs, nowMs) }))
+    await this.#write()
+  }
+
+  /**
    * In how long a pass takes something that the last one did not, or that one of now does not.
    * Undefined when nothing waits for the end of its grace.
    * @throws StoreError

@@ -395,6 +395,38 @@ for (const how of ['a clock that is put ahead', 'time off'])
     t.strictSame(named(await collected(next)), partsOf(deleted).sort(), 'and no longer')
   })
 
+for (const isRestarted of [false, true])
+  t.test(
+    `R683: a grace that a clock ahead saw shortened${isRestarted ? ', and a restart' : ''}`,
+    async t => {
+      let graceMs = DAY_MS
+      const graces = { graceMs: () => graceMs }
+      const engine = createEngine(graces)
+      const { registry, clock } = engine
+      const { deleted } = await beginGraces(engine)
+      await collected(engine)
+      clock.jump(YEAR_MS)
+      graceMs = GRACE_MS
+      await collected(engine)
+      clock.jump(-YEAR_MS)
+      t.match(await collected(engine), { count: 0 })
+      await clock.advance(DAY_MS - 2)
+      t.match(await collected(engine), { count: 0 }, 'what was deleted before keeps its own')
+      await clock.advance(3)
+      t.strictSame(named(await collected(engine)), partsOf(deleted).sort())
+      if (isRestarted) await registry.stop()
+      const next = isRestarted ? createEngine({ ...graces, after: engine }) : engine
+      await clock.advance(1)
+      const image = makeImage({ seed: 'later', layers: [10] })
+      await pushImage(next.registry, app, image, 'v1')
+      await next.registry.deleteManifest(app, digested(image.manifest.digest).reference)
+      await clock.advance(GRACE_MS)
+      t.match(await collected(next), { count: 0 })
+      await clock.advance(1)
+      t.strictSame(named(await collected(next)), partsOf(image).sort(), 'from now on it is short')
+    },
+  )
+
 t.test('R388: nor what nobody has a manifest for', async t => {
   const engine = createEngine()
   const { registry, content, store, clock } = engine
