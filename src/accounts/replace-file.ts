@@ -7,6 +7,7 @@ import {
   fstatSync,
   fsyncSync,
   ftruncateSync,
+  linkSync,
   openSync,
   readFileSync,
   realpathSync,
@@ -41,7 +42,8 @@ export class FileTakenError extends Error {
  *
  * While this runs, the new text is in `<file>.lock`, which is what keeps a second one out.
  * @returns false where `edit` gives undefined, and nothing was changed
- * @throws FileTakenError, the system's errors, and what `edit` throws; then nothing was changed
+ * @throws FileTakenError, the system's errors, and what `edit` throws; then nothing was changed,
+ * but where the directory cannot be synced behind it
  */
 export function replaceFile(path: string, edit: (text: string) => string | undefined): boolean {
   const file = followed(path)
@@ -83,8 +85,37 @@ export function writeWhole(path: string, text: string): void {
   } finally {
     closeSync(descriptor)
   }
+  putInPlace(beside, path)
+}
+
+/** What is told as failed would else be in force after a restart. */
+function putInPlace(beside: string, path: string): void {
+  const before = `${path}.before`
+  const putBack = keepAs(before, path)
   renameSync(beside, path)
-  syncDirectory(dirname(path))
+  try {
+    syncDirectory(dirname(path))
+  } catch (error) {
+    putBack()
+    throw error
+  } finally {
+    // It may hold what nobody is to have any more.
+    rmSync(before, { force: true })
+  }
+}
+
+/** Gives the file as it is another name, to be had back by. */
+function keepAs(before: string, path: string): () => void {
+  try {
+    rmSync(before, { force: true })
+    linkSync(path, before)
+    return () => renameSync(before, path)
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
+      return () => rmSync(path, { force: true })
+    // On a disk where a file has one name only, it stays as it was changed.
+    return () => {}
+  }
 }
 
 /** A link to a file that is not there yet is a file of its own name. */

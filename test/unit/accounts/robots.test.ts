@@ -1,7 +1,8 @@
 // Goal: whatever the file of robots holds, the edge starts, says what is wrong with which file, and
 // takes nobody for a robot. Method: the real file, whole and with each of its fields spoiled.
-import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import fs, { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
+import { dirname, join } from 'node:path'
 import t from 'tap'
 import { Robots } from '../../../src/accounts/tokens/robots.ts'
 
@@ -58,4 +59,39 @@ t.test('R655: a file of robots of whatever shape is told by its name, and left',
     t.throws(() => robots.issue('other', undefined), /damaged/)
     t.equal(readFileSync(before.path, 'utf8'), text)
   }
+})
+
+/** While `work` runs no directory can be synced, as on a disk that fails. */
+function withoutDirectories(work: () => void): void {
+  const { fsyncSync } = fs
+  fs.fsyncSync = descriptor => {
+    if (fs.fstatSync(descriptor).isDirectory()) throw new Error('EIO: i/o error, fsync')
+    fsyncSync(descriptor)
+  }
+  syncBuiltinESMExports()
+  try {
+    work()
+  } finally {
+    fs.fsyncSync = fsyncSync
+    syncBuiltinESMExports()
+  }
+}
+
+t.test('R685: a change that the disk failed, and that is told so, is not in force', async t => {
+  const before = open(t)
+  withoutDirectories(() => t.throws(() => issued(before), /EIO/))
+  t.ok(open(t, before.path).robots.isEmpty)
+  const secret = issued(before)
+  withoutDirectories(() => {
+    t.throws(() => before.robots.issue('other', undefined), /EIO/)
+    t.throws(() => before.robots.rotate('ci', 0), /EIO/)
+    t.throws(() => before.robots.revoke('ci'), /EIO/)
+  })
+  for (const { robots } of [before, open(t, before.path)]) {
+    t.match(robots.find(secret), { name: 'ci' })
+    t.match(robots.all, [{ name: 'ci' }])
+  }
+  t.ok(before.robots.revoke('ci'))
+  t.equal(open(t, before.path).robots.find(secret), undefined)
+  t.same(readdirSync(dirname(before.path)), ['robots.json'], 'no copy is left of what was')
 })
