@@ -61,11 +61,20 @@ class LocalAccess implements Access {
   readonly revision: Access['revision']
   readonly #settings: () => AccessSettings
   readonly #locals: Locals
+  /** One for all: it is asked for each answer from memory. */
+  readonly #unruled: Unruled
   readonly #bookOf = createBookOf()
 
   constructor(settings: () => AccessSettings, revision: Access['revision']) {
     this.#settings = settings
-    this.#locals = new Locals(settings)
+    const locals = new Locals(settings)
+    this.#locals = locals
+    this.#unruled = {
+      locals,
+      get accounts() {
+        return settings().accounts
+      },
+    }
     this.revision = revision
   }
 
@@ -160,10 +169,6 @@ class LocalAccess implements Access {
   /** Undefined without rules. */
   get #book(): Rulebook | undefined {
     return this.#bookOf(this.#settings())
-  }
-
-  get #unruled(): Unruled {
-    return { accounts: this.#settings().accounts, locals: this.#locals }
   }
 
   /** Programs of the machine have their rights for as long as there is no account. */
