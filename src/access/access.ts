@@ -75,8 +75,8 @@ export interface AccessRequest {
  * `anonymously`: readable without credentials too, from anywhere, so that a shared cache in front
  * may keep it (R11). `denied`: may be told; `reason` is for the client: which rule it was, and what
  * to do. `hidden`: is told that there is nothing. `unauthorized`: who shows credentials may; also
- * said of those that are nobody's. `busy`, `limited`: nobody knows whose they are, and none are
- * tried now. `by`, for the log: what decided.
+ * said of those that are nobody's. `busy`, `limited`, `away`: nobody knows whose they are, and none
+ * are tried now. `by`, for the log: what decided.
  */
 export type Decision =
   | { readonly kind: 'allowed'; readonly anonymously: boolean }
@@ -105,7 +105,7 @@ type Unidentified =
       readonly by?: string
     }
   | {
-      readonly kind: 'busy' | 'limited'
+      readonly kind: 'busy' | 'limited' | 'away'
       readonly reason: string
       readonly retryAfterSeconds: number
     }

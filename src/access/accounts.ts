@@ -3,14 +3,22 @@
 
 /** What came of a name and a password. */
 export type Verified =
-  | { readonly kind: 'account'; readonly name: string }
+  | KnownAccount
   /** Nobody's. It is the same whether there is such an account or not, and takes as long. */
   | Refused
   /**
    * Nothing: too many are being tried (`busy`), or there were too many wrong ones from there or for
-   * that name (`limited`), the same whether there is such an account or not.
+   * that name (`limited`), the same whether there is such an account or not; or nobody can say now
+   * whose it is (`away`).
    */
-  | { readonly kind: 'busy' | 'limited'; readonly retryAfterSeconds: number }
+  | { readonly kind: 'busy' | 'limited' | 'away'; readonly retryAfterSeconds: number }
+
+export interface KnownAccount {
+  readonly kind: 'account'
+  readonly name: string
+  /** In which an identity provider says that it is, beside those of the configuration. */
+  readonly groups?: readonly string[]
+}
 
 /** `byToken`: a token was shown. */
 type Refused = { readonly kind: 'refused'; readonly byToken?: true }

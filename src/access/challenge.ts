@@ -4,7 +4,7 @@ import type { Decision } from './access.ts'
 import type { AccountsSettings, Login } from './accounts.ts'
 
 type Unauthorized = Extract<Decision, { kind: 'unauthorized' }>
-type Unidentified = Unauthorized | Extract<Decision, { kind: 'busy' | 'limited' }>
+type Unidentified = Unauthorized | Extract<Decision, { kind: 'busy' | 'limited' | 'away' }>
 
 /** `by`, for the log: what denied it to who has shown this `login`, which is nobody's. */
 export function askForLogin(
@@ -33,6 +33,7 @@ export function whyUnidentified(
     case 'refused':
       return refused(accounts, login.byToken)
     case 'busy':
+    case 'away':
     case 'limited': {
       const { kind, retryAfterSeconds } = login
       return { kind, reason: NOT_TRIED[kind], retryAfterSeconds }
@@ -51,6 +52,7 @@ const WRONG = 'this user name and password are not good here: log in again'
 const WRONG_TOKEN = 'this token is not good here, or not any more: get another one, or log in again'
 const NOT_TRIED = {
   busy: 'too many logins are being tried at once; try again',
+  away: 'whoever can say whose this token is does not answer: try again',
   limited:
     'too many wrong user names and passwords came from this address or for this name: try again later, with the right ones',
 } as const

@@ -179,7 +179,7 @@ class LocalAccess implements Access {
   #callerOf(principal: Principal): Caller {
     const { address } = principal
     const login = this.#settings().accounts && principal.login
-    const account = login?.kind === 'account' ? login.name : undefined
+    const account = login?.kind === 'account' ? login : undefined
     const { certificate: shown } = principal
     const certificate = shown.kind === 'named' ? shown.names : undefined
     return { address, account, certificate, isLocal: () => this.#locals.is(principal) }

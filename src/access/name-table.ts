@@ -2,6 +2,13 @@
 // all rules, so that a decision takes no look at groups, however many there are.
 import type { AccessRule, Who } from './rule.ts'
 
+/** As which somebody has logged in. */
+export interface Identity {
+  readonly name: string
+  /** Beside those that `Groups` say. */
+  readonly groups?: readonly string[]
+}
+
 /** Names of accounts by that of the group. */
 export type Groups = Readonly<Record<string, readonly string[]>>
 
@@ -43,11 +50,13 @@ export class NameTable {
   }
 
   /** `account`: undefined for who has not logged in. `certificate`: names of the one shown. */
-  find(account: string | undefined, certificate: readonly string[] = []): NumbersOfName {
-    const own = this.#findAccount(account, certificate.length > 0)
-    const numbers = certificate.flatMap(
-      name => this.#numbers.get(textOf({ kind: 'certificate', name })) ?? [],
-    )
+  find(account: Identity | undefined, certificate: readonly string[] = []): NumbersOfName {
+    const own = this.#findAccount(account?.name, certificate.length > 0)
+    const said: readonly Named[] = [
+      ...certificate.map(name => ({ kind: 'certificate', name }) as const),
+      ...(account?.groups ?? []).map(name => ({ kind: 'group', name }) as const),
+    ]
+    const numbers = said.flatMap(each => this.#numbers.get(textOf(each)) ?? [])
     if (numbers.length === 0) return own
     return { key: `${own.key} and ${numbers.join()}`, numbers: [...own.numbers, ...numbers] }
   }

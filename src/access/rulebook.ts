@@ -11,7 +11,7 @@ import picomatch from 'picomatch'
 import { TAG_GLOB } from '../oci/name-glob.ts'
 import type { RepositoryKey, Tag } from '../oci/reference.ts'
 import type { Action, MovedTags } from './access.ts'
-import { type Groups, NameTable, type NumbersOfName } from './name-table.ts'
+import { type Groups, type Identity, NameTable, type NumbersOfName } from './name-table.ts'
 import { NetworkTable } from './network-table.ts'
 import { nextShown } from './next-shown.ts'
 import { beginningOf } from './pattern.ts'
@@ -22,7 +22,7 @@ export interface Caller {
   /** Undefined, and what is no address: where it calls from is not known. */
   readonly address: string | typeof ELSEWHERE | undefined
   /** As which it has logged in. Default: it has not. */
-  readonly account?: string | undefined
+  readonly account?: Identity | undefined
   /** Names of the certificate that it shows. Default: none. */
   readonly certificate?: readonly string[] | undefined
   /** Undefined: that was not found out yet. Asked only where a rule is about it. */

@@ -5,6 +5,7 @@ import type { Action, MovedTags } from '../access/access.ts'
 import { type SharedLoopback, whyLocalPushOff } from '../access/local-push.ts'
 import { readNetwork } from '../access/network.ts'
 import { type AccessRule, formatWho, RIGHTS } from '../access/rule.ts'
+import type { Identity } from '../access/name-table.ts'
 import { type Caller, ELSEWHERE, Rulebook } from '../access/rulebook.ts'
 import type { AuthConfig, Config } from '../config/config.ts'
 import type { Place } from '../config/findings.ts'
@@ -25,7 +26,7 @@ export const help = `entrepot access test WHO ACTION REPOSITORY [--tag TAG] [--c
 Says whether the access rules of the configuration let somebody do something, which of them decides, and on which line it
 stands. No server is asked: after a change of the file, this is what the next reload brings.
 
-  WHO         an account; a robot such as robot:ci; an address such as 10.0.0.7; "local", a program on the machine of the edge, where this runs as well; or
+  WHO         an account; a robot such as robot:ci; oidc:PROVIDER:NAME or group:oidc:PROVIDER:GROUP, who shows a token of that provider; an address such as 10.0.0.7; "local", a program on the machine of the edge, where this runs as well; or
               "anonymous", somebody whom no rule with a network is about
   ACTION      pull, push, delete or list
   REPOSITORY  with its registry, as clients write it: docker.io/alpine is docker.io/library/alpine
@@ -182,7 +183,9 @@ function callerOf(
   const network = readNetwork(who)
   const isRobot = auth !== undefined && who.startsWith('robot:')
   if (isRobot || auth?.names.includes(who) === true)
-    return { address: ELSEWHERE, account: who, isLocal: () => false }
+    return { address: ELSEWHERE, account: { name: who }, isLocal: () => false }
+  const identity = auth && identityOf(who, auth)
+  if (identity !== undefined) return { address: ELSEWHERE, account: identity, isLocal: () => false }
   if (network.kind === 'none' || who.includes('/')) {
     const near = closest(who, auth?.names ?? [])
     const hint = near === undefined ? '' : ` (did you mean ${near}?)`
@@ -190,6 +193,16 @@ function callerOf(
     throw new CliError(EXIT_CODES.usage, message)
   }
   return { address: network.network.address, isLocal: () => false }
+}
+
+/** Of an identity provider; undefined: it is none. `group:…`: of whom that group alone is known. */
+function identityOf(who: string, { providers }: AuthConfig): Identity | undefined {
+  const [, group, name = ''] = /^(group:)?(oidc:[^:]+(?::.+)?)$/s.exec(who) ?? []
+  const provider = providers.find(each => `${name}:`.startsWith(`oidc:${each.name}:`))
+  if (provider === undefined) return undefined
+  const any = `oidc:${provider.name}`
+  if (group === undefined) return name === any ? undefined : { name, groups: [any] }
+  return { name: `${any}:`, groups: [any, name] }
 }
 
 function tellWithout(config: Config, asked: Asked): Told {

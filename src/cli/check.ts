@@ -93,7 +93,11 @@ function askServer<Answer>({ admin }: Config, path: string): Promise<Answer | ty
 
 function describeLogins({ auth, access }: Config): string {
   if (auth === undefined) return ''
-  const accounts = `${describeCount(auth.names.length, 'account')} in ${auth.path}`
+  const { file, names, providers } = auth
+  const accounts = [
+    ...(file === undefined ? [] : [`${describeCount(names.length, 'account')} in ${file.path}`]),
+    ...(providers.length === 0 ? [] : [`tokens of ${providers.map(each => each.name).join(', ')}`]),
+  ].join(', ')
   if (access.length > 0)
     return `${accounts}: access says what they may do, and who is not logged in\n`
   return `${accounts}: whoever has logged in may do everything, and nobody else anything\n`

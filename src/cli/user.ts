@@ -119,7 +119,7 @@ function find(
   const { path, result } = loadConfiguration(context, named)
   const [socket, configured] =
     result.kind === 'ok'
-      ? [result.config.admin.socket, result.config.auth?.path]
+      ? [result.config.admin.socket, result.config.auth?.file?.path]
       : [result.socket.path, result.accountsPath]
   const found = file ?? configured
   if (found !== undefined) return { file: found, socket }

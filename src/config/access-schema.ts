@@ -7,7 +7,7 @@ import { RIGHT } from './word-formats.ts'
 export const ACCESS_KEYS = {
   who: value(WHO, {
     description:
-      'Whom the rule is about: `"*"`, everybody; `alice`, who has logged in by that name; `group:ci`, by one that is in `auth.groups.ci`; `anonymous`, who has not logged in, which without accounts is everybody; `local`, programs on the machine of the edge that call it on a loopback address and name, told apart as for `http.localpush`: whoever calls otherwise is not one, so it gives rights and keeps nobody from any; `net:10.0.0.0/8`, who calls from that network, IPv4 or IPv6.',
+      'Whom the rule is about: `"*"`, everybody; `alice`, who has logged in by that name; `group:ci`, by one that is in `auth.groups.ci`; `robot:ci`, a robot; `oidc:github:NAME`, who shows a token of the provider `github` of `auth.oidc` with that name; `group:oidc:github:GROUP`, with that group; `group:oidc:github`, any of it; `anonymous`, who has not logged in, which without accounts is everybody; `local`, programs on the machine of the edge that call it on a loopback address and name, told apart as for `http.localpush`: whoever calls otherwise is not one, so it gives rights and keeps nobody from any; `net:10.0.0.0/8`, who calls from that network, IPv4 or IPv6.',
     reload: true,
   }),
   match: value(REPOSITORY_GLOB, {

@@ -1,6 +1,7 @@
 // The keys of `auth`: who may log in, and which names go together.
 import { type Format, PATH } from './formats.ts'
 import { group, mapOf, optional, value, valuesOf } from './keys.ts'
+import { PROVIDERS } from './oidc-schema.ts'
 import { MEMBER } from './who.ts'
 
 /** Longer ones do not fit the line that a client shows. */
@@ -46,5 +47,6 @@ export const AUTH = optional(
       'Names of accounts and robots that rules may mean together, by that of the group.',
       '<group>',
     ),
+    oidc: PROVIDERS,
   }),
 )

@@ -6,6 +6,7 @@ import { hasLoopback, isWithin } from '../access/network.ts'
 import { beginningOf } from '../access/pattern.ts'
 import { formatWho, type Who } from '../access/rule.ts'
 import { ACCESS_KEYS } from './access-schema.ts'
+import { whyNoIdentity } from './build-oidc.ts'
 import {
   hostsOfPattern,
   type KnownNames,
@@ -169,6 +170,19 @@ function checkName(
   // Robots come and go while the server runs.
   if (auth === undefined || who.name.startsWith('robot:')) return
   const isGroup = who.kind === 'group'
+  if (who.name.startsWith('oidc:')) {
+    const wrong = whyNoIdentity(who.name, auth)
+    const near =
+      wrong?.near &&
+      closest(
+        who.name,
+        wrong.near.map(name => `oidc:${name}`),
+      )
+    const suggestion = near && formatWho({ ...who, name: near })
+    if (wrong !== undefined)
+      judge.note(path, { severity: 'warning', message: wrong.message, suggestion })
+    return
+  }
   const names = isGroup ? Object.keys(auth.groups) : auth.names
   if (names.includes(who.name)) return
   const near = closest(who.name, isGroup ? names : [...names, ...HERE])

@@ -1,11 +1,12 @@
-// `auth` → the accounts of a file, judged while an operator reads the answer: what is wrong in it,
-// by line, and names that nobody has.
+// `auth` → who may log in, by a file of accounts or an identity provider, judged while an operator
+// reads the answer: what is wrong in the file, by line, and names that nobody has.
 import { parseHtpasswd } from '../access/htpasswd/parse.ts'
 import { isLoopback } from './addresses.ts'
 import type { AuthConfig } from './config.ts'
 import type { Path } from './findings.ts'
 import type { Judge } from './judge.ts'
 import type { Settings } from './schema.ts'
+import { buildProviders } from './build-oidc.ts'
 import { Secret } from './secret.ts'
 import { closest } from './suggest.ts'
 import { isRobot } from './who.ts'
@@ -13,17 +14,33 @@ import { isRobot } from './who.ts'
 const AT_PATH: Path = ['auth', 'htpasswd', 'path']
 
 /** Undefined without accounts. Those that cannot be had, which is then noted, are not in it. */
-export function buildAuth(judge: Judge, { auth, http }: Settings): AuthConfig | undefined {
+export function buildAuth(judge: Judge, settings: Settings): AuthConfig | undefined {
+  const { auth, http } = settings
   if (auth === undefined) return undefined
   const { htpasswd, groups } = auth
-  if (htpasswd === undefined) {
-    // If it was written, that was a fault, and was told.
-    if (!judge.isWritten(['auth', 'htpasswd']))
-      judge.note(['auth'], { message: 'has no htpasswd: there is nothing to log in by' })
+  const providers = buildProviders(judge, settings)
+  if (htpasswd === undefined && providers.length === 0) {
+    // If one was written, that was a fault, and was told.
+    if (!WAYS.some(way => judge.isWritten(['auth', way])))
+      judge.note(['auth'], {
+        message: 'has no htpasswd and no oidc: there is nothing to log in by',
+      })
     return undefined
   }
   judgeWire(judge, http)
-  const path = judge.credential(htpasswd.path)
+  const file = htpasswd && readAccounts(judge, htpasswd.path)
+  const names = file?.names ?? []
+  if (file?.isWhole !== false) judgeGroups(judge, groups, names)
+  const realm = htpasswd?.realm ?? REALM_DEFAULT
+  return { realm, file: file && { path: file.path, text: file.text }, providers, groups, names }
+}
+
+const WAYS = ['htpasswd', 'oidc'] as const
+const REALM_DEFAULT = 'Registry'
+
+/** `isWhole`: it was there, and has no fault. */
+function readAccounts(judge: Judge, named: string) {
+  const path = judge.credential(named)
   const text = judge.readFile(AT_PATH, path, 'secret')
   if (text === undefined) {
     const message = `make it with "entrepot user add NAME --file ${path}"`
@@ -33,8 +50,8 @@ export function buildAuth(judge: Judge, { auth, http }: Settings): AuthConfig | 
   for (const { line, message } of faults)
     judge.note(AT_PATH, { message: `${path}:${line}: ${message}` })
   const names = entries.map(({ name }) => name)
-  if (text !== undefined && faults.length === 0) judgeGroups(judge, groups, names)
-  return { realm: htpasswd.realm, path, text: new Secret(text ?? ''), groups, names }
+  const isWhole = text !== undefined && faults.length === 0
+  return { path, text: new Secret(text ?? ''), names, isWhole }
 }
 
 /**
@@ -54,6 +71,11 @@ function judgeWire(judge: Judge, { addr, host, tls, trustedproxies }: Settings['
 /** Accounts come and go while the server runs, so that this is no fault; robots are its own. */
 function judgeGroups(judge: Judge, groups: AuthConfig['groups'], names: readonly string[]): void {
   const known = new Set(names)
+  for (const group of Object.keys(groups))
+    if (group.startsWith('oidc:')) {
+      const message = 'is no group: what begins so, identity providers say'
+      judge.note(['auth', 'groups', group], { message })
+    }
   for (const [group, members] of Object.entries(groups))
     for (const [index, member] of members.entries()) {
       if (known.has(member) || isRobot(member)) continue

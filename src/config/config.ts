@@ -7,6 +7,7 @@ import type { ListenAddress } from './addresses.ts'
 import type { Selector } from '../registry/pins/selectors.ts'
 import type { Place } from './findings.ts'
 import type { Named } from './keys.ts'
+import type { PROVIDER_KEYS } from './oidc-schema.ts'
 import type { RULE_KEYS } from './repository-schema.ts'
 import type { KEEP_LINE_KEYS, POLICY_KEYS, RETENTION_KEYS } from './retention-schema.ts'
 import type { HTTP_KEYS, Settings, UpstreamSettings } from './schema.ts'
@@ -52,17 +53,25 @@ export interface Config {
   readonly settings: readonly Setting[]
 }
 
-/** Accounts in a file, as it was when the configuration was read. */
 export interface AuthConfig {
   /** As it stands between quotes in a challenge. */
   readonly realm: string
-  readonly path: string
-  /** Of the file, without a fault. */
-  readonly text: Secret
+  /** Accounts in a file, as it was when the configuration was read: without a fault. */
+  readonly file: { readonly path: string; readonly text: Secret } | undefined
+  /** Whose tokens are good here, too; the first that a token fits says who it is. */
+  readonly providers: readonly ProviderConfig[]
   /** Names of accounts by that of the group. */
   readonly groups: Readonly<Record<string, readonly string[]>>
   /** Of the accounts in the file. */
   readonly names: readonly string[]
+}
+
+/** `claims`: values that are good, by the claim that a token has to have. */
+export interface ProviderConfig extends Omit<Named<typeof PROVIDER_KEYS>, 'ca'> {
+  readonly name: string
+  readonly claims: Readonly<Record<string, readonly string[]>>
+  /** PEM text of certificates to trust beside the usual ones. */
+  readonly ca: string | undefined
 }
 
 type JudgedHttpKey = 'names' | 'hosts' | 'localPush' | 'tls'

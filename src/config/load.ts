@@ -53,7 +53,7 @@ export function loadConfig(options: LoadOptions): LoadResult {
   const distribution = distributionFile(parsed.root)
   const isClear = parsed.findings.length === 0 && distribution === undefined
   const socket = { path: config.admin.socket, isSure: isSureSocket(read, isClear) }
-  const where = { socket, accountsPath: config.auth?.path }
+  const where = { socket, accountsPath: config.auth?.file?.path }
   if (parsed.kind === 'broken')
     return { kind: 'invalid', findings: sortFindings(parsed.findings), ...where }
   if (distribution !== undefined) return { kind: 'invalid', findings: [distribution], ...where }

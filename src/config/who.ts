@@ -8,6 +8,10 @@ import type { Parsed } from './units.ts'
 const NETWORK = /^net:/
 const GROUP = /^group:/
 const CERTIFICATE = /^cert:/
+/** A provider of auth.oidc, and what its tokens call somebody. */
+const IDENTITY = /^oidc:[^:]+:[\x21-\x7e]+$/
+const IDENTITY_NAMES =
+  'behind oidc: stands the name of a provider of auth.oidc, a colon, and a name as its tokens have it'
 /** No name of an account has a colon. */
 const ROBOT = 'robot:'
 /** As entrepot token takes them. */
@@ -45,6 +49,8 @@ function readWho(text: string): Parsed<Who> {
     return ok({ kind: 'group', name: text.replace(GROUP, '') })
   if (CERTIFICATE.test(text)) return readCertificate(text.replace(CERTIFICATE, ''))
   if (isRobot(text)) return readRobot(text)
+  if (IDENTITY.test(text)) return ok({ kind: 'account', name: text })
+  if (text.startsWith('oidc:')) return { kind: 'fault', message: IDENTITY_NAMES }
   if (NETWORK.test(text)) return readNet(text.replace(NETWORK, ''))
   const network = readNetwork(text)
   if (network.kind !== 'none') {

@@ -83,6 +83,26 @@ export const NAME_FIELD = oneOf<(typeof NAME_FIELDS)[number]>('place of a name',
   subject: 'cn',
 })
 
+/** None by a secret that both sides know: who checks such a token could write one. */
+const SIGNATURES = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+] as const
+
+export const SIGNATURE = oneOf<(typeof SIGNATURES)[number]>('algorithm', SIGNATURES, {
+  rsa: 'RS256',
+  ecdsa: 'ES256',
+  ed25519: 'EdDSA',
+})
+
 export const LEVEL = oneOf<LogLevel>('level', LOG_LEVELS, {
   warning: 'warn',
   critical: 'fatal',

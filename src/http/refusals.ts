@@ -31,9 +31,10 @@ export function refusedBy(refusal: Refusal, refused: Refused): RegistryError {
       return new RegistryError('UNAUTHORIZED', reason, { challenge })
     }
     case 'busy':
+    case 'away':
     case 'limited': {
       const { retryAfterSeconds } = refusal
-      const code = kind === 'busy' ? 'UNAVAILABLE' : 'TOOMANYREQUESTS'
+      const code = kind === 'limited' ? 'TOOMANYREQUESTS' : 'UNAVAILABLE'
       return new RegistryError(code, reason, { retryAfterSeconds })
     }
   }

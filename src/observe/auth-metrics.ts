@@ -31,4 +31,16 @@ export const AUTH_METRICS = {
     help: 'Passwords tried, but for those remembered from minutes before. busy: too many at once, told to come back; failed: it could not be computed; limited: not tried, after too many wrong ones from that address or for that name.',
     labels: { outcome: TRIED },
   },
+  authIdentities: {
+    name: 'entrepot_auth_identities_total',
+    type: 'counter',
+    help: 'Tokens of identity providers (auth.oidc) that were looked at. away: nobody could say whose it is, since the issuer did not give its keys.',
+    labels: { outcome: ['right', 'refused', 'away'] },
+  },
+  authIssuerKeys: {
+    name: 'entrepot_auth_issuer_keys_total',
+    type: 'counter',
+    help: 'Times that keys of an identity provider were asked for.',
+    labels: { outcome: ['taken', 'failed'] },
+  },
 } as const satisfies Readonly<Record<string, MetricRow>>

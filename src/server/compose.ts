@@ -43,7 +43,11 @@ export interface Base {
 export async function compose(config: Config, base: Base): Promise<RunningServer> {
   const { surroundings, logger, metrics, undo, opening, epochs } = base
   const { clock } = surroundings
-  const accounts = new OpenAccounts(config, { ...base, clock, changed: () => dataPort.renew() })
+  const accounts = new OpenAccounts(config, {
+    ...surroundings,
+    ...base,
+    changed: () => dataPort.renew(),
+  })
   undo.push(() => accounts.stop())
   const tls = openTls(config, { ...base, clock, dataPort: () => dataPort })
   undo.push(async () => tls?.stop())

@@ -8,12 +8,12 @@ import type {
   FoundLogin,
   IssuedToken,
   LoginAttempt,
-  ShownForToken,
   TokenRequest,
   Verified,
 } from '../access/accounts.ts'
 import { type Entry, type LineFault, parseHtpasswd } from '../access/htpasswd/parse.ts'
 import { Bcrypt } from '../accounts/bcrypt.ts'
+import type { Identities } from '../accounts/identities/identities.ts'
 import type { Robots } from '../accounts/tokens/robots.ts'
 import { KEY_BYTES, PasswordCheck, type RefusedByLimit } from '../accounts/password-check.ts'
 import type { AuthConfig, Config } from '../config/config.ts'
@@ -23,6 +23,7 @@ import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { createOnceAMinute, type OnceAMinute } from '../observe/once-a-minute.ts'
 import type { Clock } from '../registry/ports/clock.ts'
+import { byIdentity, openIdentities, type IdentityLogin } from './open-identities.ts'
 import { OpenTokens } from './open-tokens.ts'
 import type { AccountsState } from './thread-settings.ts'
 
@@ -30,6 +31,7 @@ export interface OpenAccountsDeps {
   readonly clock: Clock
   readonly logger: Logger
   readonly metrics: Metrics
+  readonly version: string
   /** Called in the turn in which other accounts are in force. Resolves when every thread knows. */
   readonly changed: () => Promise<void>
 }
@@ -41,6 +43,7 @@ export class OpenAccounts implements Accounts, AccountsState {
   readonly #stopping = new AbortController()
   readonly #due: OnceAMinute
   readonly #directory: string
+  readonly #identities: Identities
   #hasBegun = false
   #givenOut: OpenTokens | undefined
   readonly #file: WatchedFiles<readonly Entry[], readonly LineFault[]>
@@ -48,7 +51,7 @@ export class OpenAccounts implements Accounts, AccountsState {
   #auth: AuthConfig | undefined
   #names: readonly string[] = []
 
-  constructor({ auth, storage }: Config, deps: OpenAccountsDeps) {
+  constructor({ auth, storage, proxyEnvironment }: Config, deps: OpenAccountsDeps) {
     this.#deps = deps
     this.#directory = storage.rootDirectory
     const { clock, metrics } = deps
@@ -61,7 +64,8 @@ export class OpenAccounts implements Accounts, AccountsState {
       limited: refused => this.#noteLimited(refused),
     })
     this.#file = this.#createFile()
-    this.#take(auth, auth?.text.reveal())
+    this.#identities = openIdentities(proxyEnvironment, deps)
+    this.#take(auth, auth?.file?.text.reveal())
   }
 
   /**
@@ -75,12 +79,15 @@ export class OpenAccounts implements Accounts, AccountsState {
 
   /** Nobody can log in yet. Until `begin` that is not known. */
   get isEmpty(): boolean {
-    return this.#names.length === 0 && this.robots?.isEmpty === true
+    const isWithout = this.#names.length === 0 && this.#identities.isEmpty
+    return isWithout && this.robots?.isEmpty === true
   }
 
   async verify(attempt: LoginAttempt): Promise<FoundLogin<Verified>> {
-    const robot = this.#tokens?.readRobot(attempt.password)
-    return robot ?? { login: await this.#check.verify(attempt), forMs: Infinity }
+    const { password } = attempt
+    const robot = this.#tokens?.readRobot(password)
+    const found = robot ?? (await this.#findIdentity(password))
+    return found ?? { login: await this.#check.verify(attempt), forMs: Infinity }
   }
 
   /** Undefined without accounts. */
@@ -94,7 +101,15 @@ export class OpenAccounts implements Accounts, AccountsState {
   }
 
   async readToken(token: string): Promise<FoundLogin> {
-    return this.#tokens?.readToken(token) ?? { login: { kind: 'refused', byToken: true }, forMs: 0 }
+    const own = this.#tokens?.readToken(token)
+    if (own !== undefined && own.login.kind !== 'refused') return own
+    const found = await this.#findIdentity(token)
+    return found === undefined || found.login.kind === 'refused' ? NO_TOKEN : found
+  }
+
+  #findIdentity(shown: string): Promise<IdentityLogin | undefined> {
+    const holderOf = (token: string) => this.#tokens?.holderOf(token)
+    return byIdentity(shown, { identities: this.#identities, holderOf, clock: this.#deps.clock })
   }
 
   async issueToken({ shown, isOffline }: TokenRequest): Promise<IssuedToken> {
@@ -104,8 +119,12 @@ export class OpenAccounts implements Accounts, AccountsState {
     const toRobot =
       shown.kind === 'password' ? tokens.issueForRobot(shown.attempt.password) : undefined
     if (toRobot !== undefined) return toRobot
-    const whose = await this.#whose(tokens, shown)
-    return whose.kind === 'account' ? tokens.issue(whose.name, isOffline) : whose
+    if (shown.kind === 'refresh token') {
+      const holder = tokens.redeem(shown.token)
+      return holder === undefined ? REFUSED : tokens.issue(holder, isOffline)
+    }
+    const { login, holder } = await this.#whose(shown.attempt)
+    return login.kind === 'account' ? tokens.issue(holder ?? login, isOffline) : login
   }
 
   /**
@@ -122,13 +141,9 @@ export class OpenAccounts implements Accounts, AccountsState {
     return 'ended'
   }
 
-  async #whose(
-    tokens: OpenTokens,
-    shown: Exclude<ShownForToken, { kind: 'nothing' }>,
-  ): Promise<Verified> {
-    if (shown.kind === 'password') return this.#check.verify(shown.attempt)
-    const name = tokens.redeem(shown.token)
-    return name === undefined ? REFUSED : { kind: 'account', name }
+  async #whose(attempt: LoginAttempt): Promise<Pick<IdentityLogin, 'login' | 'holder'>> {
+    const found = await this.#findIdentity(attempt.password)
+    return found ?? { login: await this.#check.verify(attempt) }
   }
 
   /**
@@ -147,8 +162,9 @@ export class OpenAccounts implements Accounts, AccountsState {
    */
   async look(): Promise<LookedAtAccounts | undefined> {
     await this.#file.look('now')
-    if (this.#auth === undefined) return undefined
-    return { path: resolve(this.#auth.path), isInForce: !this.#file.isRefused }
+    const file = this.#auth?.file
+    if (file === undefined) return undefined
+    return { path: resolve(file.path), isInForce: !this.#file.isRefused }
   }
 
   async stop(): Promise<void> {
@@ -157,19 +173,26 @@ export class OpenAccounts implements Accounts, AccountsState {
   }
 
   #takeNewest(auth: AuthConfig | undefined): void {
-    const text = auth && goodTextOf(auth.path)
-    const isKept = text === undefined && auth !== undefined && auth.path === this.#auth?.path
-    if (!isKept) return this.#take(auth, text ?? auth?.text.reveal())
+    const file = auth?.file
+    const text = file && goodTextOf(file.path)
+    const isKept = text === undefined && file !== undefined && file.path === this.#auth?.file?.path
+    if (!isKept) return this.#take(auth, text ?? file?.text.reveal())
     // It cannot be taken by now: what is in force stays, as at any look.
-    this.#auth = auth
+    this.#goBy(auth)
     this.#follow()
   }
 
-  #take(auth: AuthConfig | undefined, text = ''): void {
+  #goBy(auth: AuthConfig | undefined): void {
     this.#auth = auth
+    this.#identities.replace(auth?.providers ?? [])
+  }
+
+  #take(auth: AuthConfig | undefined, text = ''): void {
+    const file = auth?.file
+    this.#goBy(auth)
     this.#use(parseHtpasswd(text).entries)
-    this.#file.replace(auth === undefined ? [] : [{ path: auth.path, text }])
-    if (auth === undefined || this.#isWatching) return
+    this.#file.replace(file === undefined ? [] : [{ path: file.path, text }])
+    if (file === undefined || this.#isWatching) return
     this.#isWatching = true
     void this.#file.watch(this.#stopping.signal)
   }
@@ -183,7 +206,7 @@ export class OpenAccounts implements Accounts, AccountsState {
   #follow(): void {
     if (!this.#hasBegun || this.#auth === undefined) return
     const { clock, logger } = this.#deps
-    const hashOf = (name: string) => this.#check.hashOf(name)
+    const hashOf = (name: string) => this.#identities.definitionOf(name) ?? this.#check.hashOf(name)
     this.#givenOut ??= new OpenTokens({ directory: this.#directory, clock, logger, hashOf })
     this.#givenOut.follow(this.#names)
   }
@@ -225,6 +248,7 @@ export class OpenAccounts implements Accounts, AccountsState {
 }
 
 const REFUSED = { kind: 'refused' } as const
+const NO_TOKEN = { login: { kind: 'refused', byToken: true }, forMs: 0 } as const
 const LIMITED = 'logins are refused for a while, after too many wrong ones'
 
 /** Undefined where it cannot be read now, or is faulty. */

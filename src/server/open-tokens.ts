@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { FoundLogin, IssuedToken, Verified } from '../access/accounts.ts'
 import { type FoundRobot, Robots, SECRET_PREFIX } from '../accounts/tokens/robots.ts'
 import { TokenKeys } from '../accounts/tokens/token-keys.ts'
-import { type AccessToken, Tokens } from '../accounts/tokens/tokens.ts'
+import { type AccessToken, type Holder, Tokens } from '../accounts/tokens/tokens.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 
@@ -13,7 +13,7 @@ export interface OpenTokensDeps {
   readonly directory: string
   readonly clock: Pick<Clock, 'nowMs'>
   readonly logger: Logger
-  /** Of an account's password; undefined: there is no such account. */
+  /** Of what an account logs in by; undefined: there is no such account. */
   readonly hashOf: (account: string) => string | undefined
 }
 
@@ -70,18 +70,23 @@ export class OpenTokens {
   issueForRobot(secret: string): IssuedToken | undefined {
     if (!isRobots(secret)) return undefined
     const found = this.robots.find(secret)
-    return answer(found && this.#tokens.issue(nameOf(found), found.hash))
+    return answer(found && this.#tokens.issue({ name: nameOf(found) }, found.hash))
   }
 
   /** `isOffline`: with a refresh token. */
-  issue(account: string, isOffline: boolean): IssuedToken {
-    const refreshToken = isOffline ? this.#tokens.issueRefresh(account) : undefined
-    return answer(this.#tokens.issue(account), refreshToken)
+  issue(whose: Holder, isOffline: boolean): IssuedToken {
+    const refreshToken = isOffline ? this.#tokens.issueRefresh(whose) : undefined
+    return answer(this.#tokens.issue(whose), refreshToken)
   }
 
   /** Whose it is; undefined: nobody's. */
-  redeem(refreshToken: string): string | undefined {
+  redeem(refreshToken: string): Holder | undefined {
     return this.#tokens.redeem(refreshToken)
+  }
+
+  /** Of a token that was bought by one of an identity provider; undefined: it is none. */
+  holderOf(token: string): Holder | undefined {
+    return this.#tokens.holderOf(token)
   }
 
   /** Of one that there is. @throws where it would not outlast this process */

@@ -221,7 +221,7 @@ function credentialSource({ credentials }: UpstreamConfig): CredentialSource {
 }
 
 /** HTTPS_PROXY for https upstreams, HTTP_PROXY for the others, as every client reads them. */
-function proxyOptions(
+export function proxyOptions(
   proxy: ProxyChoice,
   url: string,
   environment: ProxyEnvironment,

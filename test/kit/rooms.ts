@@ -145,7 +145,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   // Rights do not depend on what exists, so nothing is here to look it up by.
   access: { imports: ['oci'], builtins: NO_INPUT_OUTPUT },
   // Files of accounts, and what it takes to try a password.
-  accounts: { imports: ['access/accounts.ts', 'access/htpasswd', 'access/network.ts'] },
+  accounts: { imports: ['async', 'access/accounts.ts', 'access/htpasswd', 'access/network.ts'] },
   // Surfaces ask the registry, and know nobody behind its ports.
   http: { imports: [...HTTP, 'async'] },
   // What is in memory is answered before anybody routes, plans or handles.
@@ -248,6 +248,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'access/rulebook.ts',
       'access/network.ts',
       'access/local-push.ts',
+      'access/name-table.ts',
       'access/htpasswd',
       'accounts/replace-file.ts',
       'server/route-options.ts',
@@ -330,6 +331,8 @@ export const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
   pino: ['observe'],
   'prom-client': ['observe'],
   yaml: ['config'],
+  // What others signed is read there and nowhere else.
+  jose: ['accounts/identities'],
   bcryptjs: ['accounts', 'cli/user.ts'],
   tldts: ['upstream'],
   // Addresses are judged where a connection is opened, taken or counted.

@@ -23,6 +23,14 @@ export interface Credential {
   readonly forMs: number
 }
 
+/** Whose a token is. */
+export interface Holder {
+  readonly name: string
+  readonly groups?: readonly string[] | undefined
+  /** Wall clock; whatever is given for it ends then. Default: it goes on with the account. */
+  readonly endsAtMs?: number | undefined
+}
+
 export interface AccessToken {
   readonly token: string
   readonly issuedAtMs: number
@@ -37,7 +45,7 @@ export const REFRESH_SECONDS = 365 * 24 * 3_600
 const ANONYMOUS_SHARED_MS = 60_000
 const SERVICE = 'entrepot'
 /** Longer ones are none of ours, and cost a look each. */
-const TOKEN_MAX_LENGTH = 2_048
+const TOKEN_MAX_LENGTH = 8_192
 const REFRESH_PREFIX = 'ert_'
 const VERSION_LENGTH = 22
 
@@ -50,11 +58,16 @@ interface Claims {
   readonly sub?: string
   /** Of what bought it; see `#versionOf`. */
   readonly ver?: string
+  /** Of an identity provider's token that was shown: its groups, and when it all ends (seconds). */
+  readonly grp?: readonly string[]
+  readonly end?: number
   readonly iat: number
   readonly nbf: number
   readonly exp: number
   readonly jti: string
 }
+
+type RefreshClaims = Required<Pick<Claims, 'sub' | 'ver' | 'exp'>> & Pick<Claims, 'grp' | 'end'>
 
 export class Tokens {
   readonly #deps: TokensDeps
@@ -68,9 +81,10 @@ export class Tokens {
    * `hash`: of the credential that was shown for it. Default: the one that the account has.
    * Undefined where there is no such account any more.
    */
-  issue(name: string, hash = this.#hashOf(name)): AccessToken | undefined {
+  issue({ name, ...rest }: Holder, hash = this.#hashOf(name)): AccessToken | undefined {
     if (hash === undefined) return undefined
-    return this.#sign({ sub: name, ver: this.#versionOf(name, hash) })
+    const issued = this.#sign({ sub: name, ver: this.#versionOf(name, hash), ...endOf(rest) })
+    return issued.expiresInSeconds > 0 ? issued : undefined
   }
 
   issueAnonymous(): AccessToken {
@@ -94,48 +108,61 @@ export class Tokens {
     if (name === undefined) return { login: { kind: 'anonymous', byToken: true }, forMs }
     const credential = this.#credentialBehind(name, ver)
     if (credential === undefined) return { login: REFUSED, forMs: 0 }
-    return { login: { kind: 'account', name }, forMs: Math.min(forMs, credential.forMs) }
+    const login = { kind: 'account', name, ...groupsOf(claims) } as const
+    return { login, forMs: Math.min(forMs, credential.forMs) }
+  }
+
+  /** Of an access token that was bought by one of an identity provider; undefined: it is none. */
+  holderOf(token: string): Holder | undefined {
+    const { end, grp: groups } = this.#claimsOf(token) ?? {}
+    const { login } = this.read(token)
+    if (end === undefined || login.kind !== 'account') return undefined
+    return { name: login.name, groups, endsAtMs: end * 1_000 }
   }
 
   /** Undefined where there is no such account any more. */
-  issueRefresh(name: string): string | undefined {
+  issueRefresh({ name, ...rest }: Holder): string | undefined {
     const hash = this.#hashOf(name)
     if (hash === undefined) return undefined
     const ver = this.#versionOf(name, hash)
-    const exp = Math.floor(this.#deps.nowMs() / 1_000) + REFRESH_SECONDS
-    const claims = encode({ sub: name, ver, exp, jti: randomUUID() })
+    const said = endOf(rest)
+    const exp = said.end ?? Math.floor(this.#deps.nowMs() / 1_000) + REFRESH_SECONDS
+    const claims = encode({ sub: name, ver, ...said, exp, jti: randomUUID() })
     return `${REFRESH_PREFIX}${claims}.${this.#macOf(`refresh ${claims}`)}`
   }
 
   /** Whose it is; undefined: nobody's. */
-  redeem(refreshToken: string): string | undefined {
+  redeem(refreshToken: string): Holder | undefined {
     if (!refreshToken.startsWith(REFRESH_PREFIX)) return undefined
     if (refreshToken.length > TOKEN_MAX_LENGTH) return undefined
     const [claims = '', mac = ''] = refreshToken.slice(REFRESH_PREFIX.length).split('.')
     const right = Buffer.from(this.#macOf(`refresh ${claims}`))
     const shown = Buffer.from(mac)
     if (shown.length !== right.length || !timingSafeEqual(shown, right)) return undefined
-    const { sub, ver, exp } = decode<Required<Pick<Claims, 'sub' | 'ver' | 'exp'>>>(claims)
+    const { sub, ver, exp, grp: groups, end } = decode<RefreshClaims>(claims)
     const isOver = this.#deps.nowMs() / 1_000 >= exp
-    return isOver || this.#credentialBehind(sub, ver) === undefined ? undefined : sub
+    if (isOver || this.#credentialBehind(sub, ver) === undefined) return undefined
+    return { name: sub, groups, endsAtMs: end === undefined ? undefined : end * 1_000 }
   }
 
-  #sign(who: Pick<Claims, 'sub' | 'ver'>): AccessToken {
+  /** What was bought by a token of others lasts as long as that may go on. */
+  #sign(who: Pick<Claims, 'sub' | 'ver' | 'grp' | 'end'>): AccessToken {
     const issuedAtMs = this.#deps.nowMs()
     const iat = Math.floor(issuedAtMs / 1_000)
+    const exp = who.end ?? iat + ACCESS_SECONDS
     const claims: Claims = {
       iss: SERVICE,
       aud: SERVICE,
       ...who,
       iat,
       nbf: iat,
-      exp: iat + ACCESS_SECONDS,
+      exp,
       jti: randomUUID(),
     }
     const key = this.#deps.keys.signing()
     const signed = `${headOf(key)}.${encode(claims)}`
     const signature = sign(null, Buffer.from(signed), key.privateKey).toString('base64url')
-    return { token: `${signed}.${signature}`, issuedAtMs, expiresInSeconds: ACCESS_SECONDS }
+    return { token: `${signed}.${signature}`, issuedAtMs, expiresInSeconds: exp - iat }
   }
 
   /** Of what this edge has signed, whenever that was. */
@@ -174,6 +201,15 @@ export class Tokens {
   #macOf(text: string): string {
     return createHmac('sha256', this.#deps.keys.secret).update(text).digest('base64url')
   }
+}
+
+function endOf({ groups, endsAtMs }: Omit<Holder, 'name'>): Pick<Claims, 'grp' | 'end'> {
+  const end = endsAtMs === undefined ? {} : { end: Math.floor(endsAtMs / 1_000) }
+  return { ...(groups && { grp: groups }), ...end }
+}
+
+function groupsOf({ grp: groups }: Claims): { readonly groups?: readonly string[] } {
+  return groups === undefined ? {} : { groups }
 }
 
 function headOf({ id }: SigningKey): string {

@@ -21,7 +21,11 @@ const from = (
   address: Caller['address'],
   isLocal: boolean | undefined = false,
   account?: string,
-): Caller => ({ address, account, isLocal: () => isLocal })
+): Caller => ({
+  address,
+  account: account === undefined ? undefined : { name: account },
+  isLocal: () => isLocal,
+})
 const GROUPS = { ci: ['bob', 'carol'], all: ['alice', 'bob'], none: [] }
 
 /** Of rules as people write them. */
@@ -267,7 +271,7 @@ function walk(rules: readonly AccessRule[], caller: Caller, question: Question):
   const { key = '', action, moves = [] } = question
   const { address = '' } = caller
   const isFrom = ({ who }: AccessRule) => {
-    const { account } = caller
+    const account = caller.account?.name
     switch (who.kind) {
       case 'everybody':
         return true

@@ -148,3 +148,28 @@ t.test('R511: access test knows accounts, their groups, and what holds without r
   const empty = await runCli(['check', '--config', alone.config])
   t.match(empty.stdout, /may do everything until there is an account/)
 })
+
+t.test('R589: access test knows who shows a token of an identity provider', async t => {
+  const { test, check } = await open(
+    t,
+    `auth: { oidc: { ci: { issuer: "https://ci.example.com", audiences: [edge], groups: repository } } }
+access:
+  - { who: "oidc:ci:repo:team/app", match: "localhost/app/**", allow: [pull, push] }
+  - { who: "group:oidc:ci:team/app", match: "localhost/app/**", allow: [pull] }
+  - { who: "group:oidc:ci", match: "localhost/open/**", allow: [pull] }
+`,
+  )
+  for (const [who, action, name, exitCode, stdout] of [
+    ['oidc:ci:repo:team/app', 'push', 'localhost/app/x', 0, /access\[0\] on line 3/],
+    ['oidc:ci:repo:team/other', 'pull', 'localhost/app/x', 1, /no rule of access/],
+    ['oidc:ci:repo:team/other', 'pull', 'localhost/open/x', 0, /access\[2\] on line 5/],
+    ['group:oidc:ci:team/app', 'pull', 'localhost/app/x', 0, /access\[1\] on line 4/],
+    ['group:oidc:ci:team/app', 'push', 'localhost/app/x', 1, /access\[1\] on line 4/],
+    ['group:oidc:ci', 'pull', 'localhost/open/x', 0, /access\[2\] on line 5/],
+  ] as const) {
+    const told = await test(who, action, name)
+    t.match(told, { exitCode, stdout }, `${who} ${action} ${name}`)
+  }
+  t.match(await test('oidc:cd:x', 'pull', 'localhost/open/x'), { exitCode: 2 })
+  t.match(await check(), { exitCode: 0, stdout: /tokens of ci: access says what they may do/ })
+})

@@ -12,7 +12,7 @@ const files = { '/etc/ht': `# people\nalice:${HASH}\nbob:${HASH}\n` }
 t.test('R515: accounts and groups arrive, and hashes nowhere else', async t => {
   const text = `${LOCAL}auth: { htpasswd: { realm: Edge 1, path: /etc/ht }, groups: { ci: [bob] } }\n`
   const config = configOf(text, { files })
-  t.match(config.auth, { realm: 'Edge 1', path: '/etc/ht', groups: { ci: ['bob'] } })
+  t.match(config.auth, { realm: 'Edge 1', file: { path: '/etc/ht' }, groups: { ci: ['bob'] } })
   t.same(config.auth?.names, ['alice', 'bob'])
   t.notMatch(JSON.stringify(config), /WQst/)
   t.equal(configOf(AUTH, { files }).auth?.realm, 'Registry')

@@ -1,0 +1,57 @@
+// `auth.oidc` → the identity providers, in the operator's order, and what cannot be meant: one that
+// takes anybody's tokens, and one that nobody is let in by.
+import type { Config, ProviderConfig } from './config.ts'
+import type { Path } from './findings.ts'
+import type { Judge } from './judge.ts'
+import { named } from './keys.ts'
+import { PROVIDER_KEYS } from './oidc-schema.ts'
+import type { Settings } from './schema.ts'
+
+/** It stands between colons in rules. */
+const NAME = /^[a-z0-9](?:[a-z0-9._-]{0,30}[a-z0-9])?$/
+
+export function buildProviders(judge: Judge, settings: Settings): readonly ProviderConfig[] {
+  const entries = Object.entries(settings.auth?.oidc ?? {})
+  const [first] = entries
+  if (first !== undefined && settings.access.length === 0 && !judge.isWritten(['access', 0])) {
+    const message =
+      'needs rules of access: without any, whoever the issuer knows could do everything here'
+    judge.note(['auth', 'oidc'], { message })
+  }
+  return entries.map(([name, provider]) => {
+    const at: Path = ['auth', 'oidc', name]
+    if (!NAME.test(name)) {
+      const message = 'is no name: at most 32 of a-z, 0-9, dots, dashes and underscores'
+      judge.note(at, { message })
+    }
+    needsOne(judge, at, { audiences: provider.audiences, algorithms: provider.algorithms })
+    for (const [claim, values] of Object.entries(provider.claims))
+      needsOne(judge, [...at, 'claims'], { [claim]: values })
+    const { ca: file, ...keys } = named(PROVIDER_KEYS, provider)
+    const ca = file && judge.readCertificates([...at, 'ca'], file)
+    return { ...keys, name, ca }
+  })
+}
+
+function needsOne(
+  judge: Judge,
+  at: Path,
+  lists: Readonly<Record<string, readonly string[]>>,
+): void {
+  // Of those that were written and are faulty that was told.
+  for (const [key, list] of Object.entries(lists))
+    if (list.length === 0 && !judge.isWritten([...at, key, 0]))
+      judge.note([...at, key], { message: 'must name one at least' })
+}
+
+/** Of a name that rules use, `oidc:PROVIDER:…`: why nobody has it. Undefined: somebody may. */
+export function whyNoIdentity(
+  name: string,
+  { providers }: Pick<NonNullable<Config['auth']>, 'providers'>,
+): { readonly message: string; readonly near?: readonly string[] } | undefined {
+  const [, providerName = '', value] = /^oidc:([^:]*)(?::(.*))?$/s.exec(name) ?? []
+  const names = providers.map(each => each.name)
+  if (!names.includes(providerName))
+    return { message: 'is nobody: there is no such provider under auth.oidc', near: names }
+  return value === '' ? { message: 'is nobody: a name stands behind the second colon' } : undefined
+}

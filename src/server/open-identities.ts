@@ -1,0 +1,110 @@
+// The identity providers of the running server: their keys, fetched as from upstreams, and what is
+// told of tokens that are not good. A part of the composition root.
+import type { FoundLogin, Verified } from '../access/accounts.ts'
+import {
+  Identities,
+  type Provider,
+  type RefusedIdentity,
+} from '../accounts/identities/identities.ts'
+import { type KeySet, parseKeySet, parseMetadata } from '../accounts/identities/issuer-documents.ts'
+import type { Holder } from '../accounts/tokens/tokens.ts'
+import type { ProxyEnvironment } from '../config/config.ts'
+import type { Logger } from '../observe/log.ts'
+import type { Metrics } from '../observe/metrics.ts'
+import { createOnceAMinute } from '../observe/once-a-minute.ts'
+import type { Clock } from '../registry/ports/clock.ts'
+import { lookupAll } from '../upstream/connect/connector.ts'
+import { createLookUps } from '../upstream/connect/look-ups.ts'
+import { openDocuments } from '../upstream/documents.ts'
+import { proxyOptions } from './upstreams.ts'
+
+export interface OpenIdentitiesDeps {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly metrics: Metrics
+  readonly version: string
+}
+
+export function openIdentities(
+  environment: ProxyEnvironment,
+  { clock, logger, metrics, version }: OpenIdentitiesDeps,
+): Identities {
+  const due = createOnceAMinute(() => clock.monotonicMs())
+  const { configured: lookup } = createLookUps(lookupAll, clock)
+
+  async function fetchKeys({ issuer, jwks, ca }: Provider): Promise<KeySet> {
+    const named = [issuer, ...(jwks === undefined ? [] : [jwks])].map(text => new URL(text))
+    const proxy = proxyOptions({ kind: 'environment' }, issuer, environment)
+    const tls = ca === undefined ? {} : { caPem: ca }
+    const userAgent = `entrepot/${version}`
+    const documents = openDocuments({ named, userAgent, ...proxy, ...tls }, { clock, lookup })
+    try {
+      const place = jwks ?? parseMetadata(await documents.read(metadataOf(issuer)), issuer)
+      return parseKeySet(await documents.read(new URL(place)))
+    } finally {
+      await documents.close()
+    }
+  }
+
+  function noteRefused({ reason, issuer, subject }: RefusedIdentity): void {
+    const held = due(`${reason} ${issuer}`)
+    if (held !== undefined) logger.warn({ issuer, reason, subject, held, hint: HINT }, REFUSED)
+  }
+
+  return new Identities({
+    nowMs: () => clock.nowMs(),
+    monotonicMs: () => clock.monotonicMs(),
+    fetchKeys,
+    found: (outcome, refused) => {
+      metrics.count('authIdentities', { outcome })
+      if (refused !== undefined) noteRefused(refused)
+    },
+    asked: (issuer, outcome, err) => {
+      metrics.count('authIssuerKeys', { outcome })
+      const hint = 'keys that were looked up before stay good for auth.oidc.<provider>.maxstale'
+      if (outcome === 'failed') logger.error({ issuer, err, hint }, AWAY)
+    },
+  })
+}
+
+export interface IdentityLogin extends FoundLogin<Verified> {
+  /** Whom tokens of this edge are given to for it. */
+  readonly holder?: Holder
+}
+
+/**
+ * By the token of an identity provider, or by what was bought with one: that is good as a password,
+ * too, since some clients keep nothing else. Undefined of what is neither by its looks.
+ */
+export async function byIdentity(
+  shown: string,
+  {
+    identities,
+    holderOf,
+    clock,
+  }: {
+    readonly identities: Identities
+    readonly holderOf: (token: string) => Holder | undefined
+    readonly clock: Pick<Clock, 'nowMs'>
+  },
+): Promise<IdentityLogin | undefined> {
+  if (identities.isEmpty) return undefined
+  const holder = holderOf(shown)
+  if (holder !== undefined) {
+    const { name, groups = [], endsAtMs = 0 } = holder
+    const login = { kind: 'account', name, groups } as const
+    return { login, forMs: endsAtMs - clock.nowMs(), holder }
+  }
+  const found = await identities.find(shown)
+  if (found?.kind !== 'identity') return found && { login: found, forMs: 0 }
+  const { account, forMs, endsAtMs } = found
+  return { login: account, forMs, holder: { ...account, endsAtMs } }
+}
+
+function metadataOf(issuer: string): URL {
+  return new URL(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`)
+}
+
+const HINT = 'reason says what of the token did not fit auth.oidc; subject is a hash of its sub'
+const REFUSED = 'a token of an identity provider is nobody here'
+const AWAY = 'the keys of an identity provider could not be had'
