@@ -2,7 +2,7 @@
 // error precedence: 403 before 404). Rules say it (rulebook.ts), or what holds where there are none
 // (decide-without-rules.ts). Accounts come in behind this one interface.
 import type { Repository, RepositoryKey, Tag } from '../oci/reference.ts'
-import type { Login } from './accounts.ts'
+import type { Login, TokenServer } from './accounts.ts'
 import type { Revision } from './revision.ts'
 
 /**
@@ -94,6 +94,8 @@ export type Challenge =
   | {
       readonly kind: 'token'
       readonly realm: string
+      /** Of somebody else's; undefined: this edge's own. */
+      readonly server?: TokenServer | undefined
       readonly error?: 'invalid_token' | 'insufficient_scope' | undefined
     }
 

@@ -1,6 +1,8 @@
 // Who somebody is that shows a name and a password: what access goes by, whoever keeps accounts and
 // wherever passwords are tried.
 
+import type { RegistryHost } from '../oci/reference.ts'
+
 /** What came of a name and a password. */
 export type Verified =
   | KnownAccount
@@ -18,13 +20,38 @@ export interface KnownAccount {
   readonly name: string
   /** In which an identity provider says that it is, beside those of the configuration. */
   readonly groups?: readonly string[]
+  /** By a token of somebody else's token server, which allows nothing else. */
+  readonly grants?: readonly Grant[]
 }
 
 /** `byToken`: a token was shown. */
 type Refused = { readonly kind: 'refused'; readonly byToken?: true }
 
+/** One entry of `access` in a token, as distribution has it. */
+export interface Grant {
+  readonly type: string
+  readonly name: string
+  readonly actions: readonly string[]
+}
+
+/** Values, so that each thread can be given them. */
+export interface TokenServer {
+  /** Where clients are sent for a token. */
+  readonly realm: string
+  /** Whom they ask a token for: this edge. */
+  readonly service: string
+  /** Of names that carry none. */
+  readonly defaultHost: RegistryHost
+}
+
 /** `anonymous`: shows nothing, or a token that says so. */
-export type Login = Verified | { readonly kind: 'anonymous'; readonly byToken?: true }
+export type Login = Verified | Anonymous
+
+interface Anonymous {
+  readonly kind: 'anonymous'
+  readonly byToken?: true
+  readonly grants?: readonly Grant[]
+}
 
 /** `address`: of the client; undefined when its connection is gone. */
 export interface LoginAttempt {
@@ -80,4 +107,6 @@ export interface AccountsSettings {
   readonly groups: Readonly<Record<string, readonly string[]>>
   /** There is none yet. */
   readonly isEmpty: boolean
+  /** Somebody else's, whose tokens have to allow what is done. Default: tokens are this edge's. */
+  readonly tokenServer?: TokenServer | undefined
 }

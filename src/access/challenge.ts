@@ -2,21 +2,23 @@
 // is asked for and whoever asks, so that it tells of nothing but that a login may help.
 import type { Decision } from './access.ts'
 import type { AccountsSettings, Login } from './accounts.ts'
+import { grantsOf } from './grants.ts'
 
 type Unauthorized = Extract<Decision, { kind: 'unauthorized' }>
 type Unidentified = Unauthorized | Extract<Decision, { kind: 'busy' | 'limited' | 'away' }>
 
 /** `by`, for the log: what denied it to who has shown this `login`, which is nobody's. */
 export function askForLogin(
-  { realm }: AccountsSettings,
+  { realm, tokenServer: server }: AccountsSettings,
   login: Login | undefined,
   by?: string,
 ): Unauthorized {
-  const hasToken = login?.kind === 'anonymous' && login.byToken === true
+  const hasToken = (login?.kind === 'anonymous' && login.byToken) || grantsOf(login) !== undefined
   // Without it clients ask for the same token again and again (R129).
   const error = hasToken ? 'insufficient_scope' : undefined
   const asked = { kind: 'unauthorized', reason: LOG_IN } as const
-  return { ...asked, challenge: { kind: 'token', realm, error }, ...(by !== undefined && { by }) }
+  const challenge = { kind: 'token', realm, server, error } as const
+  return { ...asked, challenge, ...(by !== undefined && { by }) }
 }
 
 /** What is wrong with credentials that were shown. Undefined: nothing, or there are none. */
@@ -41,10 +43,10 @@ export function whyUnidentified(
   }
 }
 
-function refused({ realm }: AccountsSettings, byToken = false): Unauthorized {
+function refused({ realm, tokenServer: server }: AccountsSettings, byToken = false): Unauthorized {
   const error = byToken ? 'invalid_token' : undefined
   const reason = byToken ? WRONG_TOKEN : WRONG
-  return { kind: 'unauthorized', reason, challenge: { kind: 'token', realm, error } }
+  return { kind: 'unauthorized', reason, challenge: { kind: 'token', realm, server, error } }
 }
 
 const LOG_IN = 'this registry asks for a login here: docker login, or what other clients call it'

@@ -3,6 +3,7 @@
 // push and delete; they have their rights until there is an account.
 import type { AccessRequest, Decision, Principal } from './access.ts'
 import type { AccountsSettings } from './accounts.ts'
+import { grantsOf } from './grants.ts'
 import type { Locals } from './locals.ts'
 
 export interface Unruled {
@@ -36,7 +37,9 @@ function decideNowByLogin(
   principal: Principal,
   { accounts, locals }: Unruled & { readonly accounts: AccountsSettings },
 ): boolean | undefined {
-  if (principal.login?.kind === 'account') return true
+  const { login } = principal
+  // What a token grants is looked at before.
+  if (login?.kind === 'account' || grantsOf(login) !== undefined) return true
   return accounts.isEmpty ? locals.is(principal) : false
 }
 

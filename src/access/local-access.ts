@@ -15,6 +15,7 @@ import type {
 import type { AccountsSettings, Login } from './accounts.ts'
 import { askForLogin, whyUnidentified } from './challenge.ts'
 import { isOneOf, refuseAtTheDoor } from './door.ts'
+import { grantsOf, isGranted } from './grants.ts'
 import { hasCredentials } from './marks.ts'
 import { asMet, decideByRules } from './decide-by-rules.ts'
 import { decideNowWithoutRules, decideWithoutRules, type Unruled } from './decide-without-rules.ts'
@@ -120,6 +121,8 @@ class LocalAccess implements Access {
     const { accounts } = this.#settings()
     const wrong = accounts && whyUnidentified(principal.login, accounts)
     if (wrong !== undefined) return this.#tell(principal, wrong)
+    const ungranted = this.#refuseUngranted(request)
+    if (ungranted !== undefined) return ungranted
     const book = this.#book
     const decision =
       book === undefined
@@ -140,10 +143,25 @@ class LocalAccess implements Access {
     const { accounts } = this.#settings()
     // Credentials that have to be tried, or are nobody's.
     if (accounts && whyUnidentified(principal.login, accounts) !== undefined) return undefined
+    const server = accounts?.tokenServer
+    if (server && !isGranted(principal.login, { resource: repository, action }, server))
+      return false
     const book = this.#book
     if (book === undefined) return decideNowWithoutRules(principal, action, this.#unruled)
     const party = book.partyOf(this.#callerOf(principal))
     return party?.judge({ key: repositoryKey(repository), action }).isAllowed
+  }
+
+  /** What the token of who asks does not allow, whatever rules say. Undefined: that it does. */
+  #refuseUngranted(request: AccessRequest): Decision | undefined {
+    const { accounts } = this.#settings()
+    const { login } = request.principal
+    const server = accounts?.tokenServer
+    if (accounts === undefined || server === undefined) return undefined
+    if (isGranted(login, request, server)) return undefined
+    if (request.resource === 'unrouted' && grantsOf(login) !== undefined)
+      return { kind: 'hidden', by: UNGRANTED }
+    return this.#tell(request.principal, askForLogin(accounts, login, UNGRANTED))
   }
 
   isShown(principal: Principal, repository: Repository): boolean {
@@ -209,7 +227,8 @@ class LocalAccess implements Access {
   #mayNeedLogin(principal: Principal): boolean {
     if (this.#asksNobody(principal)) return false
     if (this.#isUnowned && this.#locals.is(principal) === true) return false
-    return this.#book?.isOpenToAll !== true
+    const needsToken = this.#settings().accounts?.tokenServer !== undefined
+    return needsToken || this.#book?.isOpenToAll !== true
   }
 }
 
@@ -244,4 +263,5 @@ const NO_ACCOUNTS =
 const NO_NAMES: PublicNames = { url: undefined, hosts: [] }
 type Denied = Extract<Refusal, { kind: 'denied' }>
 
+const UNGRANTED = 'no token that was shown grants it'
 const BY_THIS_NAME = 'by this name nobody needs to (http.anonymous)'

@@ -5,6 +5,7 @@ import type { Action, MovedTags } from '../access/access.ts'
 import { type SharedLoopback, whyLocalPushOff } from '../access/local-push.ts'
 import { readNetwork } from '../access/network.ts'
 import { type AccessRule, formatWho, RIGHTS } from '../access/rule.ts'
+import { whyNoName } from '../access/htpasswd/parse.ts'
 import type { Identity } from '../access/name-table.ts'
 import { type Caller, ELSEWHERE, Rulebook } from '../access/rulebook.ts'
 import type { AuthConfig, Config } from '../config/config.ts'
@@ -184,6 +185,10 @@ function callerOf(
   const isRobot = auth !== undefined && who.startsWith('robot:')
   if (isRobot || auth?.names.includes(who) === true)
     return { address: ELSEWHERE, account: { name: who }, isLocal: () => false }
+  // Whom there is, its server alone knows.
+  const isToldByToken = auth?.token !== undefined && whyNoName(who) === undefined
+  if (isToldByToken && readNetwork(who).kind === 'none')
+    return { address: ELSEWHERE, account: { name: who }, isLocal: () => false }
   const identity = auth && identityOf(who, auth)
   if (identity !== undefined) return { address: ELSEWHERE, account: identity, isLocal: () => false }
   if (network.kind === 'none' || who.includes('/')) {
@@ -231,7 +236,7 @@ function tellByLogin(config: Config, auth: AuthConfig, asked: Asked): Told {
 /**
  * Which repository it is, where it was written otherwise, and what holds for a write whoever asks.
  */
-function policyOf({ repositories }: Config, { name, action, repository }: Asked): string[] {
+function policyOf({ auth, repositories }: Config, { name, action, repository }: Asked): string[] {
   const key = repositoryKey(repository)
   const spelled = key === name ? [] : [`${name} is ${key}`]
   const { push, deletable } = createPolicies(repositories).find(repository)
@@ -239,7 +244,7 @@ function policyOf({ repositories }: Config, { name, action, repository }: Asked)
     return [...spelled, 'repositories refuses all pushes there']
   if (action === 'delete' && !deletable)
     return [...spelled, 'repositories refuses all deletes there']
-  return spelled
+  return auth?.token === undefined ? spelled : [...spelled, 'a token has to grant it, too']
 }
 
 function describePlace(place: Place | undefined): string {

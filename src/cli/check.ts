@@ -93,7 +93,8 @@ function askServer<Answer>({ admin }: Config, path: string): Promise<Answer | ty
 
 function describeLogins({ auth, access }: Config): string {
   if (auth === undefined) return ''
-  const { file, names, providers } = auth
+  const { file, names, providers, token } = auth
+  if (token !== undefined) return `tokens of ${token.realm} say what whoever shows one may do\n`
   const accounts = [
     ...(file === undefined ? [] : [`${describeCount(names.length, 'account')} in ${file.path}`]),
     ...(providers.length === 0 ? [] : [`tokens of ${providers.map(each => each.name).join(', ')}`]),

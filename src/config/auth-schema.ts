@@ -1,7 +1,7 @@
 // The keys of `auth`: who may log in, and which names go together.
 import { type Format, PATH } from './formats.ts'
 import { group, mapOf, optional, value, valuesOf } from './keys.ts'
-import { PROVIDERS } from './oidc-schema.ts'
+import { PROVIDERS, TOKEN_DESCRIPTION, TOKEN_KEYS } from './oidc-schema.ts'
 import { MEMBER } from './who.ts'
 
 /** Longer ones do not fit the line that a client shows. */
@@ -48,5 +48,6 @@ export const AUTH = optional(
       '<group>',
     ),
     oidc: PROVIDERS,
+    token: optional(group(TOKEN_DESCRIPTION, TOKEN_KEYS)),
   }),
 )

@@ -167,8 +167,9 @@ function checkName(
     const message = `there are no accounts without auth.htpasswd, and ${formatWho(who)} would be one`
     return judge.note(path, { message, suggestion })
   }
-  // Robots come and go while the server runs.
+  // Robots come and go while the server runs; whom a token server knows, it alone says.
   if (auth === undefined || who.name.startsWith('robot:')) return
+  if (auth.token !== undefined && who.kind === 'account') return
   const isGroup = who.kind === 'group'
   if (who.name.startsWith('oidc:')) {
     const wrong = whyNoIdentity(who.name, auth)

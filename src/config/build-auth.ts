@@ -7,6 +7,7 @@ import type { Path } from './findings.ts'
 import type { Judge } from './judge.ts'
 import type { Settings } from './schema.ts'
 import { buildProviders } from './build-oidc.ts'
+import { buildTokenServer } from './build-token-server.ts'
 import { Secret } from './secret.ts'
 import { closest } from './suggest.ts'
 import { isRobot } from './who.ts'
@@ -19,23 +20,36 @@ export function buildAuth(judge: Judge, settings: Settings): AuthConfig | undefi
   if (auth === undefined) return undefined
   const { htpasswd, groups } = auth
   const providers = buildProviders(judge, settings)
-  if (htpasswd === undefined && providers.length === 0) {
+  const token = auth.token && buildTokenServer(judge, auth.token)
+  if (token !== undefined && (htpasswd !== undefined || providers.length > 0)) {
+    const message =
+      'stands alone: its token server says who somebody is; take out htpasswd and oidc'
+    judge.note(['auth', 'token'], { message })
+  }
+  if (htpasswd === undefined && providers.length === 0 && token === undefined) {
     // If one was written, that was a fault, and was told.
     if (!WAYS.some(way => judge.isWritten(['auth', way])))
       judge.note(['auth'], {
-        message: 'has no htpasswd and no oidc: there is nothing to log in by',
+        message: 'has no htpasswd, oidc or token: there is nothing to log in by',
       })
     return undefined
   }
   judgeWire(judge, http)
   const file = htpasswd && readAccounts(judge, htpasswd.path)
   const names = file?.names ?? []
-  if (file?.isWhole !== false) judgeGroups(judge, groups, names)
+  if (file?.isWhole !== false && token === undefined) judgeGroups(judge, groups, names)
   const realm = htpasswd?.realm ?? REALM_DEFAULT
-  return { realm, file: file && { path: file.path, text: file.text }, providers, groups, names }
+  return {
+    realm,
+    file: file && { path: file.path, text: file.text },
+    token,
+    providers,
+    groups,
+    names,
+  }
 }
 
-const WAYS = ['htpasswd', 'oidc'] as const
+const WAYS = ['htpasswd', 'oidc', 'token'] as const
 const REALM_DEFAULT = 'Registry'
 
 /** `isWhole`: it was there, and has no fault. */

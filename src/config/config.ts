@@ -58,12 +58,24 @@ export interface AuthConfig {
   readonly realm: string
   /** Accounts in a file, as it was when the configuration was read: without a fault. */
   readonly file: { readonly path: string; readonly text: Secret } | undefined
+  /** Whose tokens say who somebody is and what they may; it stands alone. */
+  readonly token: TokenServerConfig | undefined
   /** Whose tokens are good here, too; the first that a token fits says who it is. */
   readonly providers: readonly ProviderConfig[]
   /** Names of accounts by that of the group. */
   readonly groups: Readonly<Record<string, readonly string[]>>
   /** Of the accounts in the file. */
   readonly names: readonly string[]
+}
+
+/** Of somebody else. `roots`: PEM of one certificate each; `pem`: of a public key. */
+export interface TokenServerConfig {
+  readonly realm: string
+  readonly service: string
+  readonly issuer: string
+  readonly roots: readonly string[]
+  readonly keys: readonly { readonly kid: string; readonly pem: string }[]
+  readonly algorithms: readonly string[]
 }
 
 /** `claims`: values that are good, by the claim that a token has to have. */

@@ -1,5 +1,5 @@
-// The keys of `auth.oidc`: whose tokens are good for a login here, and what is taken from them.
-import { type Format, DURATION, PATH, TEXT } from './formats.ts'
+// The keys of `auth.oidc` and `auth.token`: whose tokens are good here, and what is taken of them.
+import { type Format, DURATION, PATH, TEXT, URL_TEXT } from './formats.ts'
 import { group, mapOf, optional, value, valuesOf } from './keys.ts'
 import { SIGNATURE } from './word-formats.ts'
 
@@ -105,3 +105,51 @@ export const PROVIDERS = mapOf(
   'Identity providers whose tokens (OIDC) are good as a password, by any user name: of CI jobs, of Kubernetes service accounts, of people. By name, which rules of `access` use; they need such rules. The first one whose issuer, audience and claims a token has says who it is.',
   '<provider>',
 )
+
+export const TOKEN_DESCRIPTION =
+  'Somebody else’s token server, as distribution has it: clients are sent there, and its tokens say what they may do here. It stands alone, without `htpasswd` and `oidc`; rules of `access` have to allow it as well.'
+
+export const TOKEN_KEYS = {
+  realm: value(URL_TEXT, {
+    description: 'Where clients get tokens.',
+    reload: true,
+  }),
+  service: value(TEXT, {
+    description: 'What the token server calls this edge: the `aud` of its tokens.',
+    reload: true,
+  }),
+  issuer: value(TEXT, {
+    description: 'What the token server calls itself: the `iss` of its tokens.',
+    reload: true,
+  }),
+  rootcertbundle: optional(
+    value(PATH, {
+      description:
+        'PEM file of certificates whose keys sign tokens, or which sign the certificates that tokens bring (`x5c`). It is read at a start and a reload.',
+      reload: true,
+    }),
+  ),
+  jwks: optional(
+    value(PATH, {
+      description:
+        'File with the public keys that sign tokens (JSON Web Key Set), each with a `kid`. It is read at a start and a reload.',
+      reload: true,
+    }),
+  ),
+  signingalgorithms: valuesOf(SIGNATURE, {
+    description: 'How tokens may be signed.',
+    default: [
+      'RS256',
+      'RS384',
+      'RS512',
+      'PS256',
+      'PS384',
+      'PS512',
+      'ES256',
+      'ES384',
+      'ES512',
+      'EdDSA',
+    ],
+    reload: true,
+  }),
+}

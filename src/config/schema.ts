@@ -196,7 +196,6 @@ export type UpstreamSettings = Static<typeof UPSTREAM_KEYS>
 export const LATER_KEYS: ReadonlySet<string> = new Set([
   'storage.s3',
   'catalog.postgres',
-  'auth.token',
   'notifications',
   'peers',
 ])

@@ -46,9 +46,10 @@ function challengeText(challenge: Challenge, refused: Refused): string {
   const { realm } = challenge
   if (challenge.kind === 'basic' || target?.endpoint.kind === 'token')
     return `Basic realm=${quote(realm)}`
+  const { server } = challenge
   const parameters = {
-    realm: `${originOf(refused)}${ENDPOINTS.token.route}`,
-    service: SERVICE,
+    realm: server?.realm ?? `${originOf(refused)}${ENDPOINTS.token.route}`,
+    service: server?.service ?? SERVICE,
     scope: target && scopeOf(target, request.method ?? ''),
     error: challenge.error,
   }

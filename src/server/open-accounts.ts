@@ -14,6 +14,7 @@ import type {
 import { type Entry, type LineFault, parseHtpasswd } from '../access/htpasswd/parse.ts'
 import { Bcrypt } from '../accounts/bcrypt.ts'
 import type { Identities } from '../accounts/identities/identities.ts'
+import { TokenServerTokens } from '../accounts/identities/token-server.ts'
 import type { Robots } from '../accounts/tokens/robots.ts'
 import { KEY_BYTES, PasswordCheck, type RefusedByLimit } from '../accounts/password-check.ts'
 import type { AuthConfig, Config } from '../config/config.ts'
@@ -24,7 +25,7 @@ import type { Metrics } from '../observe/metrics.ts'
 import { createOnceAMinute, type OnceAMinute } from '../observe/once-a-minute.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import { byIdentity, openIdentities, type IdentityLogin } from './open-identities.ts'
-import { OpenTokens } from './open-tokens.ts'
+import { isRobots, OpenTokens } from './open-tokens.ts'
 import type { AccountsState } from './thread-settings.ts'
 
 export interface OpenAccountsDeps {
@@ -44,6 +45,8 @@ export class OpenAccounts implements Accounts, AccountsState {
   readonly #due: OnceAMinute
   readonly #directory: string
   readonly #identities: Identities
+  /** Of somebody else's token server, in place of this edge's own. */
+  #others: TokenServerTokens | undefined
   #hasBegun = false
   #givenOut: OpenTokens | undefined
   readonly #file: WatchedFiles<readonly Entry[], readonly LineFault[]>
@@ -79,7 +82,8 @@ export class OpenAccounts implements Accounts, AccountsState {
 
   /** Nobody can log in yet. Until `begin` that is not known. */
   get isEmpty(): boolean {
-    const isWithout = this.#names.length === 0 && this.#identities.isEmpty
+    const isWithout =
+      this.#names.length === 0 && this.#identities.isEmpty && this.#others === undefined
     return isWithout && this.robots?.isEmpty === true
   }
 
@@ -101,6 +105,8 @@ export class OpenAccounts implements Accounts, AccountsState {
   }
 
   async readToken(token: string): Promise<FoundLogin> {
+    if (this.#others !== undefined && !isRobots(token))
+      return this.#others.read(token, this.#deps.clock.nowMs())
     const own = this.#tokens?.readToken(token)
     if (own !== undefined && own.login.kind !== 'refused') return own
     const found = await this.#findIdentity(token)
@@ -185,6 +191,7 @@ export class OpenAccounts implements Accounts, AccountsState {
   #goBy(auth: AuthConfig | undefined): void {
     this.#auth = auth
     this.#identities.replace(auth?.providers ?? [])
+    this.#others = auth?.token && new TokenServerTokens(auth.token)
   }
 
   #take(auth: AuthConfig | undefined, text = ''): void {

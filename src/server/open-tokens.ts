@@ -101,7 +101,8 @@ const TOKENS_FILE = 'tokens.json'
 const ROBOT = 'robot:'
 const REFUSED = { kind: 'refused' } as const
 
-function isRobots(secret: string): boolean {
+/** By its looks. */
+export function isRobots(secret: string): boolean {
   return secret.startsWith(SECRET_PREFIX)
 }
 

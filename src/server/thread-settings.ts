@@ -31,7 +31,16 @@ export function threadSettings(
   const { hosts, anonymousHosts, publicUrl, names } = config.http
   const isForOthers = config.http.localPush === 'unsaid' && tls?.isForLoopback === false
   const localPush = isForOthers ? 'certificate' : config.http.localPush
-  const accounts = config.auth && { realm: config.auth.realm, groups: config.auth.groups, isEmpty }
+  const accounts = config.auth && {
+    realm: config.auth.realm,
+    groups: config.auth.groups,
+    isEmpty,
+    tokenServer: config.auth.token && {
+      realm: config.auth.token.realm,
+      service: config.auth.token.service,
+      defaultHost: config.defaultRegistry,
+    },
+  }
   const localPushOff = whyLocalPushOff(localPush, sharedLoopback)
   return {
     route: routeOptions(config),

@@ -5,6 +5,8 @@ export interface ReadJwt {
   readonly algorithm: string
   /** Undefined: it names none. */
   readonly keyId: string | undefined
+  /** DER in base64, the signer's own first. Empty: it brings none. */
+  readonly certificates: readonly string[]
   readonly issuer: string
   readonly audiences: readonly string[]
   /** Undefined: there is none, and it is nobody's. */
@@ -35,6 +37,7 @@ export function readJwt(token: string): ReadJwt | undefined {
   return {
     algorithm: alg,
     keyId: typeof kid === 'string' ? kid : undefined,
+    certificates: [header['x5c']].flat().filter(each => typeof each === 'string'),
     issuer: iss,
     audiences: [aud].flat().filter(each => typeof each === 'string'),
     subject: typeof sub === 'string' && sub !== '' ? sub : undefined,

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { runCli } from '../../kit/cli.ts'
+import { makeKey } from '../../kit/issuer.ts'
 
 async function open(t: Test, text: string) {
   const directory = await mkdtemp(join(tmpdir(), 'entrepot-access-'))
@@ -172,4 +173,20 @@ access:
   }
   t.match(await test('oidc:cd:x', 'pull', 'localhost/open/x'), { exitCode: 2 })
   t.match(await check(), { exitCode: 0, stdout: /tokens of ci: access says what they may do/ })
+})
+
+t.test('R666: access test says of a token server’s accounts what rules say', async t => {
+  const { config, test, check } = await open(t, '')
+  const jwks = join(config, '..', 'jwks')
+  const { kid, publicKey } = makeKey('ES256', 'one')
+  await writeFile(jwks, JSON.stringify({ keys: [{ ...publicKey.export({ format: 'jwk' }), kid }] }))
+  const token = { realm: 'https://auth.example.com/t', service: 'edge', issuer: 'a', jwks }
+  const rule = { who: 'alice', match: 'localhost/app/**', allow: ['pull'] }
+  await writeFile(config, JSON.stringify({ auth: { token }, access: [rule] }))
+  t.match(await test('alice', 'pull', 'localhost/app/x'), {
+    exitCode: 0,
+    stdout: /access\[0\].*\n +a token has to grant it, too/,
+  })
+  t.match(await test('bob', 'pull', 'localhost/app/x'), { exitCode: 1 })
+  t.match(await check(), { exitCode: 0, stdout: /tokens of https:\/\/auth\.example\.com\/t say/ })
 })

@@ -48,8 +48,9 @@ t.test(
       /error: auth\.htpasswd\.realm: must be/,
     ])
     t.match(complaints('auth: { token: {} }'), [
-      /error: auth: has no htpasswd/,
-      /auth\.token: is not in this version yet/,
+      /auth\.token\.realm: is missing/,
+      /auth\.token\.service: is missing/,
+      /auth\.token\.issuer: is missing/,
     ])
   },
 )

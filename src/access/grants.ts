@@ -1,0 +1,38 @@
+// What a token of somebody else's token server grants (distribution's `auth.token`): it names
+// repositories and what may be done with them, and all else it does not allow, whatever rules say.
+import { LOCALHOST, type RegistryHost, type Repository, repositoryKey } from '../oci/reference.ts'
+import type { AccessRequest } from './access.ts'
+import type { Grant, Login, TokenServer } from './accounts.ts'
+
+/** As distribution asks for them: who pushes reads as well. */
+const ACTIONS = { pull: ['pull'], push: ['pull', 'push'], delete: ['delete'], list: ['*'] } as const
+const EVERYTHING = '*'
+
+/** Undefined: it came with no such token. */
+export function grantsOf(login: Login | undefined): readonly Grant[] | undefined {
+  return login?.kind === 'account' || login?.kind === 'anonymous' ? login.grants : undefined
+}
+
+/** Does the token of who asks allow it? A robot has none, and needs none. */
+export function isGranted(
+  login: Login | undefined,
+  { resource, action }: Pick<AccessRequest, 'resource' | 'action'>,
+  { defaultHost }: TokenServer,
+): boolean {
+  const grants = grantsOf(login)
+  if (grants === undefined) return login?.kind === 'account'
+  if (resource === 'unrouted') return false
+  const type = resource === 'catalog' ? 'registry' : 'repository'
+  const names = resource === 'catalog' ? ['catalog'] : namesOf(resource, defaultHost)
+  const granted = grants
+    .filter(grant => grant.type === type && names.includes(grant.name))
+    .flatMap(({ actions }) => actions)
+  return granted.includes(EVERYTHING) || ACTIONS[action].every(each => granted.includes(each))
+}
+
+/** With its registry; and as clients write it without one. */
+function namesOf(repository: Repository, defaultHost: RegistryHost): readonly string[] {
+  const { registry: host, name } = repository
+  const isLocal = host === LOCALHOST && !name.includes('/')
+  return [repositoryKey(repository), ...(host === defaultHost || isLocal ? [name] : [])]
+}
