@@ -17,7 +17,8 @@ import {
 } from './catalog-samples.ts'
 import { isMemberOf } from '../kit/membership.ts'
 
-const NAMES = ['index', 'image', 'own', 'shared', 'config', 'other', 'lone', 'later']
+const IMAGES = ['index', 'image', 'other', 'later', 'partly', 'none']
+const NAMES = [...IMAGES, 'own', 'shared', 'config', 'lone', 'fresh']
 
 /** By the names of these tests. */
 function named(rows: readonly { readonly digest: string }[]): string[] {
@@ -416,7 +417,7 @@ export function spaceContract(t: Test, makeCatalog: MakeCatalog): void {
     await catalog.noteStock(false)
     const platforms = [layerEdge('later', { kind: 'manifest' })]
     await catalog.recordManifest(pullOf(manifestNamed('index', platforms)))
-    await catalog.recordManifest(pullOf(manifestNamed('later', [layerEdge('shared')])))
+    await catalog.recordManifest(pullOf(manifestNamed('later', [layerEdge('new')])))
     const cold = async () => named((await catalog.listColdest({ limit: 9 })).images)
     t.strictSame(await cold(), ['later'])
     const image = { repository: alpine, digest: digestNamed('image') }
@@ -433,5 +434,25 @@ export function spaceContract(t: Test, makeCatalog: MakeCatalog): void {
     t.strictSame(await cold(), ['image', 'other'])
     t.match(await catalog.evictImage(unclear), { hasLeft: true })
     t.strictSame(await leaving(catalog), ['image', 'index', 'later', 'own'])
+  })
+
+  t.test('R686: nor an image of which its manifest alone would leave', async t => {
+    const catalog = await makeCatalog(t)
+    await pullTwo(catalog)
+    await catalog.markRebuilt(false)
+    await catalog.noteStock(false)
+    const upon = manifestNamed('upon', [layerEdge('own')])
+    const partly = manifestNamed('partly', [layerEdge('own'), layerEdge('fresh')])
+    const none = manifestNamed('none', [layerEdge('not here')])
+    for (const each of [upon, partly, none]) await catalog.recordManifest(pullOf(each))
+    await catalog.recordBlob(blobOf('fresh'))
+    const cold = async () => named((await catalog.listColdest({ limit: 9 })).images)
+    t.strictSame(await cold(), ['none', 'partly'])
+    const eviction = { repository: alpine, reason: 'evicted', atMs: 50 } as const
+    t.match(await catalog.evictImage({ ...eviction, digest: upon.digest }), { hasLeft: false })
+    t.match(await catalog.evictImage({ ...eviction, digest: partly.digest }), { hasLeft: true })
+    t.strictSame(await leaving(catalog), ['fresh', 'partly'])
+    const purge = { ...eviction, digest: upon.digest, reason: 'purged' } as const
+    t.match(await catalog.evictImage(purge), { hasLeft: true }, 'who means it has it taken')
   })
 }

@@ -535,6 +535,7 @@ const PLATFORM: readonly Row[] = [
   [610, 'P0', 'whatever else lists it meanwhile, and leaves'],
   [680, 'P0', 'nor goes out of its repository with something else that is deleted'],
   [613, 'P0', 'what is cached is not taken for room that nobody would have by it'],
+  [686, 'P1', 'nor an image for its manifest alone, whose layers stay for what is lost'],
   [635, 'P1', 'what was pushed stays what it was pushed as, whatever its upstream calls it'],
   [633, 'P1', 'an operator is told what holds an image, in the time by which it is held'],
   [632, 'P0', 'a clock that is set ends no push that is under way'],

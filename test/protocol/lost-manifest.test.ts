@@ -18,9 +18,9 @@ import { startStub } from '../kit/stub-registry.ts'
 const DAY_MS = 24 * 60 * 60 * 1000
 const image = makeImage({ seed: 'lost', layers: [10] })
 const parts = [image.config, ...image.layers]
-// With the same layer.
+// With the same layer, and one more.
 const platform = { os: 'linux', architecture: 'arm64' }
-const sharing = makeImage({ seed: 'lost', layers: [10], platform })
+const sharing = makeImage({ seed: 'lost', layers: [10, 20], platform })
 const COMPARED = 'what is kept beside the content was compared with the catalog'
 
 async function push(t: Test, edge: TestEdge, name: string, pushed: typeof image): Promise<void> {

@@ -36,11 +36,24 @@ const IS_UNHELD = (contentClass: ContentClass) =>
 /** Nor does another, so it may be purged. */
 const IS_PURGEABLE = IS_UNHELD('cached')
 
+const LAYERS_HERE = `
+  SELECT 1 FROM edge o CROSS JOIN content layer ON layer.id = o.child AND layer.present = 1
+  WHERE o.parent = m.content AND o.kind = ${EDGE_CODES.layer}`
+
+/**
+ * Layers of it are here, and none of them may leave. Mostly nothing is unclear, which is found once
+ * for all images.
+ */
+const LIES_ON_UNCLEAR = `
+  EXISTS (SELECT 1 FROM content WHERE unclear = 1)
+  AND EXISTS (${LAYERS_HERE} AND layer.unclear = 1)
+  AND NOT EXISTS (${LAYERS_HERE} AND layer.unclear = 0)`
+
 /**
  * And its file may leave, unless somebody else needs it: by what is unclear nothing would become
  * free, however much of it left, and whoever pulls it would find nothing.
  */
-export const IS_EVICTABLE = `${IS_PURGEABLE} AND c.unclear = 0`
+export const IS_EVICTABLE = `${IS_PURGEABLE} AND c.unclear = 0 AND NOT (${LIES_ON_UNCLEAR})`
 
 /**
  * Manifests that an index lists, and that are here and were given to its repository: it leaves

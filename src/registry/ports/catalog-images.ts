@@ -156,7 +156,8 @@ export interface ImageWrites {
    * A cached image leaves its repository: its membership, the tags there that point to it,
    * pointers to it as `previous`, and memberships of what nothing else there lists; with it what is
    * loose by that leaves as by `letGo`. No effect on what is held or kept, what a local tag points
-   * to, what was leased or promised there, and what is unclear: nothing would become free by it.
+   * to, what was leased or promised there, and what is unclear: nothing would become free by it;
+   * nor on an image of which layers are here and all of those are unclear, for its manifest alone.
    * `purged`: what is unclear, or kept for others alone, leaves its repository, and no bytes by
    * it. MUST resolve to what was done, whatever `footprint` said.
    */

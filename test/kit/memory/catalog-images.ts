@@ -339,7 +339,11 @@ export class MemoryImages {
   }
 
   #isEvictable(state: RepositoryState, digest: Digest): boolean {
-    return !this.#all.unclear.has(digest) && this.#isPurgeable(state, digest)
+    const { unclear, contents, edges } = this.#all
+    if (unclear.has(digest) || !this.#isPurgeable(state, digest)) return false
+    const layers = (edges.get(digest) ?? []).filter(({ kind }) => kind === 'layer')
+    const here = layers.filter(({ child }) => contents.has(child))
+    return here.length === 0 || here.some(({ child }) => !unclear.has(child))
   }
 
   #isPurgeable(state: RepositoryState, digest: Digest): boolean {
