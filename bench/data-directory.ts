@@ -10,6 +10,7 @@ import { type Digest, digestOf } from '../src/oci/digest.ts'
 import { parseRepositoryKey, parseTag } from '../src/oci/reference.ts'
 import type { Edge } from '../src/registry/ports/catalog-content.ts'
 import type { ColdPlace } from '../src/registry/ports/catalog-images.ts'
+import { TimeKeeper } from '../src/registry/retain/time-keeper.ts'
 import { systemClock } from '../src/server/clock.ts'
 import { document, MEDIA_TYPES } from '../test/kit/image.ts'
 
@@ -97,7 +98,10 @@ export async function letImagesGo(directory: string, blobs: number): Promise<voi
   }
 }
 
-/** Images of so many blobs, all from one repository, are deleted as of `atMs`; their files stay. */
+/**
+ * Images of so many blobs, all from one repository, are deleted as of `atMs`, by an edge that ran
+ * until now; their files stay.
+ */
 export async function deleteImages(
   directory: string,
   { blobs, atMs }: { blobs: number; atMs: number },
@@ -108,6 +112,10 @@ export async function deleteImages(
     const tags = await catalog.listTags(repository, { limit: Math.floor(blobs / PER_IMAGE) })
     await Promise.all(tags.map(({ digest }) => catalog.removeMember(repository, digest)))
     await catalog.stampLoose(atMs)
+    const clock = { at: atMs - 1, nowMs: () => clock.at, monotonicMs: () => clock.at }
+    const keeper = new TimeKeeper({ catalog, clock })
+    clock.at = Date.now()
+    await keeper.write()
   } finally {
     await closeInOrder(catalog)
   }

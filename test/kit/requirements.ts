@@ -537,6 +537,7 @@ const PLATFORM: readonly Row[] = [
   [613, 'P0', 'what is cached is not taken for room that nobody would have by it'],
   [686, 'P1', 'nor an image for its manifest alone, whose layers stay for what is lost'],
   [635, 'P1', 'what was pushed stays what it was pushed as, whatever its upstream calls it'],
+  [634, 'P0', 'no grace is cut short, however often it is changed, and whatever ends meanwhile'],
   [633, 'P1', 'an operator is told what holds an image, in the time by which it is held'],
   [632, 'P0', 'a clock that is set ends no push that is under way'],
   [631, 'P1', 'what is lost can be given up, by a delete and a purge of what was pushed'],

@@ -43,6 +43,8 @@ interface Held {
 const NAME = 'graces'
 /** Of one that is changed more often, the oldest are taken for the longest of them. */
 const HELD_MAX = 16
+/** An NTP client that slews puts a clock back by less, again and again. */
+const PUT_BACK_MS = 60_000
 
 /**
  * Which grace held when, so that nothing goes sooner than whoever deleted it could count on: a
@@ -54,6 +56,8 @@ export class Graces {
   #held: readonly Held[] | undefined
   #written: string | undefined
   #passMs: number | undefined
+  /** That anything may be dated. */
+  #latestMs = Number.MIN_SAFE_INTEGER
   readonly #steady: SteadyClock
 
   constructor(deps: GracesDeps) {
@@ -126,10 +130,27 @@ export class Graces {
   }
 
   async #heldUntil({ nowMs, timeRun }: GraceAt): Promise<readonly Held[]> {
-    const before = this.#held ?? (await this.#read())
-    const next = { fromMs: nowMs, graceMs: this.#deps.graceMs() }
+    const before = this.#inOrder(this.#held ?? (await this.#read()), nowMs)
+    const next = { fromMs: this.#latestMs, graceMs: this.#deps.graceMs() }
     this.#held = followedBy(before, next, { nowMs: this.#passUntil(nowMs), timeRun })
     return this.#held
+  }
+
+  /**
+   * Of what is dated by a clock that was put back since nobody knows which grace held then: it has
+   * the longest of them, until the clock has gone well for as long.
+   */
+  #inOrder(before: readonly Held[], nowMs: number): readonly Held[] {
+    this.#latestMs = Math.max(this.#latestMs, nowMs, before.at(-1)?.fromMs ?? nowMs)
+    if (before.length === 0 || nowMs > this.#latestMs - PUT_BACK_MS) return before
+    const graceMs = this.#deps.graceMs()
+    const longestMs = Math.max(...before.map(each => each.graceMs))
+    if (this.mayPutBack(Math.max(longestMs, graceMs))) this.#latestMs = nowMs
+    // The next process has to know until when as well.
+    return [
+      { fromMs: 0, graceMs: longestMs },
+      { fromMs: this.#latestMs, graceMs },
+    ]
   }
 
   /** For the next process. What cannot be written down now is tried again. */
@@ -178,7 +199,7 @@ export class Grace {
 
   /** What was at that time, or later, was no longer ago than this. */
   before(ranMs: number): number {
-    return this.timeRun.before(ranMs, this.nowMs)
+    return beforeThat(this, ranMs)
   }
 
   /** Leases that were to end before are over. */
@@ -209,7 +230,7 @@ export class Grace {
     for (const [at, { fromMs, graceMs }] of this.#held.entries()) {
       const looseAtMs = await firstLooseAt(Math.max(fromMs, this.before(graceMs)))
       if (looseAtMs === undefined || looseAtMs > this.#endMs(at)) continue
-      const agoMs = this.timeRun.agoMs(looseAtMs, this.nowMs)
+      const agoMs = this.timeRun.usedAgoMs(looseAtMs, this.nowMs)
       const leftMs = Math.max(0, looseAtMs - this.nowMs) + graceMs - agoMs + 1
       leastMs = Math.min(leastMs ?? Number.POSITIVE_INFINITY, leftMs)
     }
@@ -222,6 +243,15 @@ export class Grace {
 }
 
 /**
+ * Until it has run for so long since that was first noted, nothing was longer ago: for how long it
+ * ran before nobody knows.
+ */
+function beforeThat({ timeRun, nowMs }: GraceAt, ranMs: number): number {
+  const atMs = timeRun.before(ranMs, nowMs)
+  return atMs > timeRun.sinceMs ? atMs : Number.MIN_SAFE_INTEGER
+}
+
+/**
  * Without those by which nothing was held any more at the last pass, in time that ran until then: a
  * longer one may have held it since.
  */
@@ -231,7 +261,7 @@ function followedBy(
   pass: GraceAt,
 ): readonly Held[] {
   const longestMs = Math.max(graceMs, ...before.map(each => each.graceMs))
-  const overMs = pass.timeRun.before(longestMs, pass.nowMs)
+  const overMs = beforeThat(pass, longestMs)
   const held = before.filter((_, at) => {
     const next = before[at + 1]
     return next === undefined || next.fromMs >= overMs

@@ -52,7 +52,8 @@ async function isHere({ catalog, repository, isGone }: ReachDeps, digest: Digest
 /** It is pinned, has yet to be delivered, or was promised to whoever may push. */
 async function isWanted(deps: ReachDeps, digest: Digest): Promise<boolean> {
   const { catalog, pins, repository, leasesOverMs } = deps
-  if (((await catalog.leasedUntil(repository, digest)) ?? 0) > leasesOverMs) return true
+  const leasedMs = await catalog.leasedUntil(repository, digest)
+  if (leasedMs !== undefined && leasedMs > leasesOverMs) return true
   if (await catalog.isPending(repository, digest)) return true
   if ((await catalog.holdsOf(repository, digest)).includes('undelivered')) return true
   const entries = await catalog.listDeliveriesOf(repositoryKey(repository))

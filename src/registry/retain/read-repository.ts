@@ -158,7 +158,8 @@ async function heldBy(reading: Reading, digest: Digest): Promise<string | undefi
   if (!holds.includes('pushed')) return OF_AN_UPSTREAM
   const pinned = await pinnedBy(reading, digest)
   if (pinned !== undefined) return pinned
-  const isLeased = ((await catalog.leasedUntil(repository, digest)) ?? 0) > leasesOverMs
+  const leasedMs = await catalog.leasedUntil(repository, digest)
+  const isLeased = leasedMs !== undefined && leasedMs > leasesOverMs
   return isLeased ? 'a client was just told that it is here' : undefined
 }
 

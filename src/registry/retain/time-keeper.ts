@@ -36,6 +36,8 @@ export class TimeKeeper {
   readonly #deps: TimeKeeperDeps
   #seen: Look
   #kept: Kept | undefined
+  /** Since the last note, and so far that it matters. */
+  #isPutBack = false
 
   /** To be made at the start: from then on time has run. */
   constructor(deps: TimeKeeperDeps) {
@@ -46,6 +48,9 @@ export class TimeKeeper {
   /** @throws StoreError */
   async asOfNow(): Promise<TimeRun> {
     const { sinceMs, gaps } = await this.#keptUntilNow()
+    // What is dated from now on is older than the last note: should this process end before the
+    // next one, all of that would count as time that ran.
+    if (this.#isPutBack) await this.write().catch(() => {})
     return new TimeRun(sinceMs, gaps)
   }
 
@@ -58,6 +63,7 @@ export class TimeKeeper {
     const kept = await this.#keptUntilNow()
     const noted: Noted = { ...kept, seenMs: this.#seen.nowMs }
     await this.#deps.catalog.noteJob({ name: NAME, body: JSON.stringify(noted) })
+    this.#isPutBack = false
   }
 
   /** As `write`; a next process that finds no note makes do with the last. */
@@ -79,6 +85,7 @@ export class TimeKeeper {
     const ranMs = look.monotonicMs - this.#seen.monotonicMs
     // By so much the clock was put ahead since, or the machine was asleep: nobody knows when.
     const jumpMs = nowMs - this.#seen.nowMs - ranMs
+    this.#isPutBack ||= jumpMs <= -GAP_MIN_MS
     this.#seen = look
     const gaps = withGap(kept.gaps, { fromMs: nowMs - jumpMs, untilMs: nowMs })
     this.#kept = asOf({ ...kept, gaps }, nowMs)

@@ -291,6 +291,7 @@ t.test('R384: it goes also after a restart; without the catalog it stays', async
   await afterGrace(lost)
   t.ok(await pulls(lost, one), 'nobody knows that it was below')
   t.notOk(await pulls(lost, index))
+  await engine.registry.stop()
   const next = createEngine({ after: engine })
   await collected(next)
   t.strictSame(onDisk(next), [])
