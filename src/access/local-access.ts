@@ -128,6 +128,8 @@ class LocalAccess implements Access {
       book === undefined
         ? decideWithoutRules(request, this.#unruled)
         : decideByRules(book, this.#callerOf(principal), request)
+    // Whatever rules say to everybody, it takes a token.
+    if (decision.kind === 'allowed' && accounts?.tokenServer !== undefined) return TO_SOME
     // Also of who shows a certificate: somebody may want to log in by its machine.
     const mayHelp = principal.login?.kind === 'anonymous' && !this.#asksNobody(principal)
     if (accounts === undefined || decision.kind === 'allowed' || !mayHelp) return decision
@@ -263,5 +265,6 @@ const NO_ACCOUNTS =
 const NO_NAMES: PublicNames = { url: undefined, hosts: [] }
 type Denied = Extract<Refusal, { kind: 'denied' }>
 
+const TO_SOME: Decision = { kind: 'allowed', anonymously: false }
 const UNGRANTED = 'no token that was shown grants it'
 const BY_THIS_NAME = 'by this name nobody needs to (http.anonymous)'

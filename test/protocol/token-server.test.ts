@@ -198,6 +198,18 @@ tap.test('R663: a token that its server did not sign for this edge is nobody’s
   t.equal(await status(sign(access, { exp: now - 59 })), 200, 'clocks differ a little')
 })
 
+tap.test('R662: what needs a token no cache in front may keep for others', async t => {
+  const rule = { who: '*', match: 'docker.io/**', allow: ['pull'] }
+  const { edge, sign } = await open(t, { access: [rule] })
+  const token = bearer(sign(grant('team/app', 'pull')))
+  const path = `/v2/team/app/manifests/${image.manifest.digest}`
+  for (let time = 0; time < 3; time += 1) {
+    const { status, headers } = await edge.get(path, token)
+    t.equal(status, 200)
+    t.match(headers['cache-control'], /private/)
+  }
+})
+
 const derOf = (pem: string) => pem.replaceAll(/-----[^-]+-----|\s/g, '')
 
 /** As libtrust writes it; made here by another way than the edge does it. */
