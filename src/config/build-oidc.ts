@@ -18,7 +18,7 @@ export function buildProviders(judge: Judge, settings: Settings): readonly Provi
       'needs rules of access: without any, whoever the issuer knows could do everything here'
     judge.note(['auth', 'oidc'], { message })
   }
-  return entries.map(([name, provider]) => {
+  const providers = entries.map(([name, provider]) => {
     const at: Path = ['auth', 'oidc', name]
     if (!NAME.test(name)) {
       const message = 'is no name: at most 32 of a-z, 0-9, dots, dashes and underscores'
@@ -31,6 +31,31 @@ export function buildProviders(judge: Judge, settings: Settings): readonly Provi
     const ca = file && judge.readCertificates([...at, 'ca'], file)
     return { ...keys, name, ca }
   })
+  noteStrangers(judge, settings, providers)
+  return providers
+}
+
+/** Anybody who wants one has an account there, and with it tokens for any audience. */
+const PUBLIC_ISSUERS: ReadonlySet<string> = new Set([
+  'https://token.actions.githubusercontent.com',
+  'https://gitlab.com',
+  'https://accounts.google.com',
+])
+
+/** A rule about all that such an issuer vouches for lets strangers in. */
+function noteStrangers(
+  judge: Judge,
+  { access }: Settings,
+  providers: readonly ProviderConfig[],
+): void {
+  for (const [index, { who, allow }] of access.entries()) {
+    if (who.kind !== 'group' || allow.length === 0) continue
+    const provider = providers.find(({ name }) => who.name === `oidc:${name}`)
+    const isPublic = provider !== undefined && PUBLIC_ISSUERS.has(provider.issuer)
+    if (!isPublic || Object.keys(provider.claims).length > 0) continue
+    const message = `is anybody at all: ${provider.issuer} has tokens for everybody; name a group or a name, or set auth.oidc.${provider.name}.claims`
+    judge.note(['access', index, 'who'], { severity: 'warning', message })
+  }
 }
 
 function needsOne(

@@ -68,6 +68,10 @@ t.test('R589: a rule about nobody of a provider is told', async t => {
     ['oidc:ci:a b', /behind oidc: stands the name of a provider/],
   ] as const)
     t.match(complaints(textOf(GOOD, who)).join('\n'), told, who)
+  const github = 'issuer: "https://token.actions.githubusercontent.com", audiences: [edge]'
+  t.match(complaints(textOf(github)).join('\n'), /warning: access\[0\]\.who: is anybody at all/)
+  t.same(complaints(textOf(`${github}, claims: { repository_owner: [team] }`)), [])
+  t.same(complaints(textOf(`${github}, groups: repository`, 'group:oidc:ci:team/app')), [])
   const inGroups = `${HTTP}auth: { oidc: { ci: { ${GOOD} } }, groups: { "oidc:ci": [] } }
 access: [{ who: "*", match: "localhost/**", allow: [pull] }]\n`
   t.match(complaints(inGroups).join('\n'), /is no group: what begins so/)
