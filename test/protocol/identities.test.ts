@@ -212,6 +212,7 @@ tap.test('R582: groups are those of its claim, of its provider alone', async t =
   t.equal(await inGroup('group:oidc:ci:devs', ['ops', 'devs']), 200)
   t.equal(await inGroup('group:oidc:ci:devs', 'devs'), 200)
   t.equal(await inGroup('group:oidc:ci:the devs', ['the devs']), 200)
+  t.equal(await inGroup('group:oidc:ci:/Büro', ['/Büro', '/Lager']), 200)
   t.equal(await inGroup('group:oidc:ci', undefined), 200, 'anybody of the provider')
   t.equal(await inGroup('group:oidc:ci:devs', ['ops']), 404)
   t.equal(await inGroup('group:oidc:ci:devs', undefined), 404)

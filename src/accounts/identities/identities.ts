@@ -75,8 +75,8 @@ export const SKEW_SECONDS = 30
 /** They stand in each token that is given for it. */
 const GROUPS_MAX_CHARACTERS = 4_096
 const NAME = /^[\x21-\x7e]{1,255}$/
-/** Spaces are usual in groups of directories. */
-const GROUP = /^[\x20-\x7e]{1,255}$/
+/** In groups of directories there are spaces, and letters of all languages. */
+const GROUP = /^\P{Cc}{1,255}$/u
 const SUBJECT_HASH_LENGTH = 16
 
 type Judged = Exclude<FoundIdentity, { kind: 'away' }> | Reason
