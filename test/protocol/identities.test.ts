@@ -357,6 +357,14 @@ tap.test('R588: while the issuer is away known keys are good for a while', async
   t.equal(await status(basic(issuer.token(now()))), 200)
 })
 
+tap.test('R588: where its keys are the operator may say, at any address', async t => {
+  const keys = await startIssuer(t)
+  const { issuer, now, status } = await open(t, { jwks: `${keys.url}/keys` })
+  keys.use(issuer.key)
+  t.equal(await status(basic(issuer.token(now()))), 200)
+  t.same([issuer.asked, keys.asked], [[], ['/keys']])
+})
+
 tap.test('R588: an issuer that says what it should not gives no keys', async t => {
   const { edge, issuer, now, status } = await open(t)
   const token = () => basic(issuer.token(now()))
@@ -364,15 +372,21 @@ tap.test('R588: an issuer that says what it should not gives no keys', async t =
     body: JSON.stringify({ ...own, ...over }),
   })
   const inside = 'http://10.0.0.7/keys'
+  // It would give the right ones.
+  const other = await startIssuer(t)
+  other.use(issuer.key)
   const rows: Readonly<Record<string, Issuer['behaviour']>> = {
     'another issuer': { metadata: metadata({ issuer: 'https://evil.example' }) },
     'no keys': { metadata: metadata({ jwks_uri: undefined }) },
     'an address inside': { metadata: metadata({ jwks_uri: inside }) },
     'a name inside': { metadata: metadata({ jwks_uri: 'https://metadata.internal/keys' }) },
-    'another port of loopback': { metadata: metadata({ jwks_uri: 'http://127.0.0.1:9/keys' }) },
+    'another port of loopback': { metadata: metadata({ jwks_uri: `${other.url}/keys` }) },
     'plain http': { metadata: metadata({ jwks_uri: 'http://example.com/keys' }) },
     'a file': { metadata: metadata({ jwks_uri: 'file:///etc/passwd' }) },
     'a redirect inside': { keys: () => ({ status: 302, headers: { location: inside }, body: '' }) },
+    'a redirect to another port of loopback': {
+      keys: () => ({ status: 302, headers: { location: `${other.url}/keys` }, body: '' }),
+    },
     'a loop': { keys: () => ({ status: 302, headers: { location: '/keys' }, body: '' }) },
     'an error': { keys: () => ({ status: 500, body: '{"keys":[]}' }) },
     'no JSON': { keys: () => ({ body: '<html>' }) },
@@ -384,6 +398,7 @@ tap.test('R588: an issuer that says what it should not gives no keys', async t =
     await edge.clock.advance(MINUTE_MS)
     t.equal(await status(token()), 503, what)
   }
+  t.same(other.asked, [], 'nobody asked there')
   Object.assign(issuer.behaviour, { metadata: undefined, keys: undefined, hangs: true })
   await edge.clock.advance(MINUTE_MS)
   t.equal(await edge.settle(status(token())), 503, 'it does not answer')
