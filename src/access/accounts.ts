@@ -82,6 +82,8 @@ export type IssuedToken =
   | {
       readonly kind: 'token'
       readonly token: string
+      /** Undefined: nobody's. */
+      readonly account: string | undefined
       /** Wall clock. */
       readonly issuedAtMs: number
       readonly expiresInSeconds: number

@@ -3,6 +3,7 @@
 // directory decides who may.
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { NoteAudit } from '../observe/audit.ts'
 import type { Logger } from '../observe/log.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { JobControl, JobEvent } from '../registry/job.ts'
@@ -22,6 +23,8 @@ export interface ApiDeps {
   readonly endLogins: (account: string) => Promise<EndedLogins>
   readonly robots: RobotsControl
   readonly logger: Logger
+  /** Default: nothing is. */
+  readonly audit?: NoteAudit | undefined
 }
 
 export type EndedLogins = 'ended' | 'no such account' | 'no accounts'
@@ -71,7 +74,7 @@ export interface FailedEvent {
 
 export function registerApi(
   app: FastifyInstance,
-  { operator, lookAtAccounts, endLogins, robots, logger }: ApiDeps,
+  { operator, lookAtAccounts, endLogins, robots, logger, audit }: ApiDeps,
 ): void {
   app.register(
     async api => {
@@ -80,6 +83,7 @@ export function registerApi(
         if (status === 500) logger.error({ err: error }, 'admin request failed')
         reply.code(status).send({ code, message })
       })
+      if (audit !== undefined) auditActions(api, audit)
       api.get('/status', async () => operator.status())
       api.get('/images', async request =>
         operator.list(parameter(request, 'pattern'), parameter(request, 'sort')),
@@ -120,6 +124,15 @@ export function registerApi(
     },
     { prefix: '/api/v1' },
   )
+}
+
+/** Of all that is more than a look. What is asked for names things, and nothing secret. */
+function auditActions(api: FastifyInstance, audit: NoteAudit): void {
+  api.addHook('onResponse', async ({ method, routeOptions, query }, { statusCode: status }) => {
+    if (method === 'GET' || method === 'HEAD') return
+    const action = routeOptions.url?.replace('/api/v1/', '')
+    audit({ audit: 'admin', action, ...(query as object), who: 'operator', status })
+  })
 }
 
 function registerJobs(api: FastifyInstance, jobs: JobControl): void {

@@ -44,6 +44,7 @@ export function buildConfig(judge: Judge, settings: Settings): Config {
   judgeExposed(judge, Object.keys(settings.upstreams), { ...built, ...rules, http, auth })
   return deepFreeze({
     log: settings.log,
+    audit: buildAudit(settings),
     http,
     admin: { addr: buildAdminAddress(judge, settings), socket: socketPath(judge, settings) },
     memoryBytes: settings.memory,
@@ -57,6 +58,10 @@ export function buildConfig(judge: Judge, settings: Settings): Config {
     proxyEnvironment: buildProxyEnvironment(judge.surroundings.env),
     settings: listSettings(settings, judge.fileTexts),
   })
+}
+
+function buildAudit({ audit: { output, pulls } }: Settings): Config['audit'] {
+  return output === undefined ? undefined : { output, pulls }
 }
 
 function buildHttp(judge: Judge, settings: Settings): HttpConfig {

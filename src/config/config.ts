@@ -22,6 +22,8 @@ import type {
 
 export interface Config {
   readonly log: { readonly level: LogLevel }
+  /** Undefined: there is no audit log. */
+  readonly audit: AuditConfig | undefined
   readonly http: HttpConfig
   readonly admin: {
     readonly addr: ListenAddress
@@ -51,6 +53,12 @@ export interface Config {
   readonly proxyEnvironment: ProxyEnvironment
   /** Every key with its value, for comparing and showing; secrets stay secret. */
   readonly settings: readonly Setting[]
+}
+
+export interface AuditConfig {
+  /** `stdout`, `stderr`, or the path of a file. */
+  readonly output: string
+  readonly pulls: boolean
 }
 
 export interface AuthConfig {

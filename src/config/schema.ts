@@ -126,6 +126,21 @@ const SCHEMA = group('Configuration of Entrepot. Everything may be left out.', {
       reload: true,
     }),
   }),
+  audit: group('The audit log: who did what, one JSON object per line.', {
+    output: optional(
+      value(PATH, {
+        description:
+          'Where it goes: `stdout`, `stderr`, or a file that lines are added to and that a reload opens anew. Logins, denials, pushes, deletes and what operators do are in it.',
+        defaultText: 'there is none',
+        reload: false,
+      }),
+    ),
+    pulls: value(BOOLEAN, {
+      description: 'Also what is pulled, a line for each manifest and blob.',
+      default: 'false',
+      reload: false,
+    }),
+  }),
   http: group('The listener that container clients speak to.', HTTP_KEYS),
   admin: group('The operator’s listeners: health, metrics, and the command line.', {
     addr: value(ADDRESS, {

@@ -66,6 +66,8 @@ export interface AppDeps {
   readonly accounts?: Accounts
   readonly logger: Logger
   readonly metrics: Metrics
+  /** Default: there is no audit. */
+  readonly audit?: NoteRequest | undefined
   readonly clock: Clock
   /** Of the whole process. */
   readonly places: Places
@@ -127,7 +129,7 @@ export function buildApp(deps: AppDeps): DataApp {
   const threads = options.threads ?? 1
   const connections = new Connections(clock, Math.ceil(WAITING_TOTAL_MAX_BYTES / threads))
   const readers = createStalledReaders({ clock, noteCut: () => metrics.count('streamsCut', {}) })
-  const noteRequest = createNoteRequest({ logger, metrics })
+  const noteRequest = createNoteRequest({ logger, metrics, audit: deps.audit })
   let draining = false
   const { certificateOf = () => NO_CERTIFICATE, isOutdated = () => false } = transport
   const { proxies: settings = () => NO_PROXIES, unlisted } = deps
@@ -209,7 +211,13 @@ function createHotOf(
   return new Hot({
     ...sending,
     answers: createHotAnswers({ maxBytes, epochs }),
-    createNote: createNoteHits({ logger, metrics, noteRequest, nowMs: () => clock.nowMs() }),
+    createNote: createNoteHits({
+      logger,
+      metrics,
+      noteRequest,
+      audit: deps.audit,
+      nowMs: () => clock.nowMs(),
+    }),
     access,
     owners,
     logins,

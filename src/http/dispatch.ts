@@ -50,6 +50,7 @@ export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<
     return answerLivez()
   }
   const principal = new RequestPrincipal(request, caller, deps)
+  record.principal = principal
   const { revision } = deps.access
   if (!revision.isHeld) await revision.untilHeld()
   const refusal = deps.access.admit(principal)

@@ -2,12 +2,14 @@
 // the log line will say.
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { EndpointLabel, OutcomeLabel, SourceLabel } from '../observe/metrics-table.ts'
-import type { RequestSummary } from '../observe/note-request.ts'
+import type { Login } from '../access/accounts.ts'
+import type { RequestSummary, Who } from '../observe/note-request.ts'
 import type { BlobSender } from './send/blob-sender.ts'
 import { isDelivered, isWaitedFor } from './end-answer.ts'
 import { isPrintable } from './answer.ts'
 import type { HotMiss } from './memory/hot-answers.ts'
 import { WAITING_BODY_MAX_BYTES, WAITING_REQUEST_BYTES } from './limits.ts'
+import { type RequestPrincipal, whoIs } from './principal.ts'
 import type { Caller } from './proxies/callers.ts'
 
 /**
@@ -31,6 +33,10 @@ export interface RequestRecord {
   error: Error | undefined
   /** Which rule of access denied it: for the log alone. */
   deniedBy: string | undefined
+  /** Undefined before anybody asked. */
+  principal: RequestPrincipal | undefined
+  /** What came of it, where a token was asked for. */
+  login: Login | undefined
   /** We broke the connection because the answer could not be finished. */
   cut: boolean
 }
@@ -79,6 +85,8 @@ export function createExchange(
       receivedBytes: 0,
       error: undefined,
       deniedBy: undefined,
+      principal: undefined,
+      login: undefined,
       cut: false,
     },
     body: { read: 'nothing', failure: undefined, wake: undefined },
@@ -147,7 +155,13 @@ export function summarize(exchange: Exchange, nowMs: number): RequestSummary {
     deniedBy: record.deniedBy,
     client: exchange.caller.address,
     userAgent: request.headers['user-agent'],
+    who: whoOf(record),
   }
+}
+
+function whoOf({ principal, login }: RequestRecord): Who | undefined {
+  if (principal === undefined || login === undefined) return principal?.who
+  return whoIs(login, principal)
 }
 
 /** An `aborted` answer is the client's choice and no error (R52). */

@@ -3,6 +3,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Owner, Principal, ShownCertificate } from '../access/access.ts'
 import type { Login } from '../access/accounts.ts'
+import type { Who } from '../observe/note-request.ts'
 import type { ConnectionOwners } from './connection-owners.ts'
 import type { Logins } from './logins.ts'
 import { type Caller, type Callers, hostOf } from './proxies/callers.ts'
@@ -53,6 +54,11 @@ export class RequestPrincipal implements Principal {
     return login
   }
 
+  /** As far as it was asked for. */
+  get who(): Who {
+    return whoIs(this.#foundLogin?.login, this)
+  }
+
   get certificate(): ShownCertificate {
     return this.#certificateOf(this.#request.socket)
   }
@@ -92,6 +98,18 @@ export class RequestPrincipal implements Principal {
     this.#found = await this.#owners.find(this.#request.socket)
     return this.#found
   }
+}
+
+/** `login`: what came of it. As rules of access call them, and users of this machine by number. */
+export function whoIs(
+  login: Login | undefined,
+  { certificate, owner }: Pick<Principal, 'certificate' | 'owner'>,
+): Who {
+  if (login?.kind === 'account') return { name: login.name, login: 'account' }
+  const isNobody = login !== undefined && login.kind !== 'anonymous'
+  const named = certificate.kind === 'named' ? `cert:${certificate.names[0]}` : undefined
+  const user = owner?.kind === 'user' ? `uid:${owner.uid}` : undefined
+  return { name: isNobody ? 'nobody' : (named ?? user ?? 'anonymous'), login: login?.kind }
 }
 
 /**

@@ -2,7 +2,7 @@
 // nothing fails by it: what it does not take is dropped and counted, and the next lines are tried
 // again. Not pino's own destination: that one throws away its whole process when a write fails, and
 // waits for ever at the end for a reader that does not read.
-import { constants, fstatSync, openSync, write, writeSync } from 'node:fs'
+import { close, constants, fstatSync, openSync, write, writeSync } from 'node:fs'
 
 /**
  * A write of its own for each line costs a request from memory as much as its answer: lines are
@@ -52,6 +52,9 @@ export class LogOutput {
   #isCut = false
   #dropped = 0
   #code: string | undefined
+  #closing: PromiseWithResolvers<void> | undefined
+  /** Its number may be another file's by now. */
+  #isClosed = false
 
   constructor(options: LogOutputOptions) {
     this.#options = options
@@ -60,6 +63,7 @@ export class LogOutput {
 
   /** Takes whole lines, each with its line feed. Never throws. */
   write(lines: string): void {
+    if (this.#isClosed) return this.#drop('failed', lines)
     const bytes = Buffer.byteLength(lines)
     if (this.#waitingBytes + this.#writing.length + bytes > WAITING_MAX_BYTES) {
       this.#drop('slow', lines)
@@ -90,6 +94,13 @@ export class LogOutput {
     }
   }
 
+  /** Nothing more comes. Resolves when the last line is written, or dropped. Closes the file. */
+  close(): Promise<void> {
+    this.#closing ??= Promise.withResolvers<void>()
+    this.#write()
+    return this.#closing.promise
+  }
+
   #writeSoon(): void {
     if (this.#isDue) return
     this.#isDue = true
@@ -101,18 +112,37 @@ export class LogOutput {
   }
 
   #write(): void {
-    if (this.#isWriting) return
+    if (this.#isWriting || this.#isClosed) return
     if (this.#writing.length === 0) this.#writing = this.#take()
-    if (this.#writing.length === 0) return
+    if (this.#writing.length === 0) {
+      if (this.#closing !== undefined) this.#closeFile(this.#closing)
+      return
+    }
     this.#isWriting = true
     write(this.#fd, this.#writing, (error, bytes) => {
       this.#isWriting = false
       if (error === null) this.#wrote(bytes)
+      else if (this.#closing !== undefined) return this.#giveUp(error, this.#closing)
       else if (!isBusy(error)) this.#failed(error)
-      const isMore = this.#writing.length > 0 || this.#waitingBytes >= GATHERED_BYTES
+      const isFull = this.#waitingBytes >= GATHERED_BYTES || this.#closing !== undefined
+      const isMore = this.#writing.length > 0 || isFull
       if (error === null && isMore) this.#write()
       else if (isMore || this.#waitingBytes > 0) this.#writeSoon()
     })
+  }
+
+  /** At its end nobody waits for a file that takes no more. */
+  #giveUp(error: NodeJS.ErrnoException, closing: PromiseWithResolvers<void>): void {
+    this.#writing = Buffer.concat([this.#writing, this.#take()])
+    this.#failed(error)
+    this.#closeFile(closing)
+  }
+
+  #closeFile({ resolve }: PromiseWithResolvers<void>): void {
+    this.#isClosed = true
+    const { fd } = this.#options
+    if (fd !== this.#fd) close(fd)
+    close(this.#fd, () => resolve())
   }
 
   #take(): Buffer {

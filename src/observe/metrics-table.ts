@@ -222,6 +222,12 @@ export const METRICS = {
     help: 'Log lines that standard output did not take: the write failed, or more waited than are kept.',
     labels: { reason: DROP_REASONS },
   },
+  auditLinesDropped: {
+    name: 'entrepot_audit_lines_dropped_total',
+    type: 'counter',
+    help: 'Lines of the audit log that were not written: the write failed, or more waited than are kept.',
+    labels: { reason: DROP_REASONS },
+  },
   ...STORAGE_METRICS,
   ...EVICTION_METRICS,
   blobs: { name: 'entrepot_blobs', type: 'gauge', help: 'Blobs here.', labels: {} },

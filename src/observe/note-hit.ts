@@ -3,7 +3,13 @@
 import { type Logger, lineWriter } from './log.ts'
 import type { OutcomeLabel } from './metrics-table.ts'
 import type { Metrics } from './metrics.ts'
-import { MESSAGE, methodLabel, type NoteRequest, type RequestSummary } from './note-request.ts'
+import {
+  MESSAGE,
+  methodLabel,
+  type NoteRequest,
+  type RequestSummary,
+  type Who,
+} from './note-request.ts'
 import { shorten } from './redact.ts'
 
 /** What is the same at every request that gets this answer. */
@@ -16,6 +22,8 @@ export type HitFacts = Pick<
 export interface Hit
   extends Pick<RequestSummary, 'requestId' | 'durationMs' | 'client' | 'userAgent'> {
   readonly outcome: OutcomeLabel
+  /** Looked at where there is an audit alone. */
+  readonly by: { readonly who: Who }
   /** Of an answer that did not end as usual, if it is not all of it. */
   readonly sentBytes?: number | undefined
   readonly error?: Error | undefined
@@ -29,6 +37,8 @@ export interface NoteHitDeps {
   readonly metrics: Metrics
   /** For what did not end as usual. */
   readonly noteRequest: NoteRequest
+  /** Default: nothing is. */
+  readonly audit?: NoteRequest | undefined
   /** Wall clock, for the line's time. */
   readonly nowMs: () => number
 }
@@ -41,6 +51,7 @@ export function createNoteHits({
   logger,
   metrics,
   noteRequest,
+  audit,
   nowMs,
 }: NoteHitDeps): CreateNoteHit {
   const write = lineWriter(logger)
@@ -53,10 +64,12 @@ export function createNoteHits({
     return hit => {
       const { requestId, durationMs, client, userAgent } = hit
       if (hit.outcome !== 'completed') {
-        const { error, sentBytes: partBytes = sentBytes } = hit
-        noteRequest({ ...facts, ...hit, sentBytes: partBytes, path: undefined, error })
+        const { error, sentBytes: partBytes = sentBytes, by, ...rest } = hit
+        const { who } = by
+        noteRequest({ ...facts, ...rest, sentBytes: partBytes, path: undefined, error, who })
         return
       }
+      audit?.({ ...facts, ...hit, sentBytes, path: undefined, error: undefined, who: hit.by.who })
       series.add({ durationMs, sentBytes })
       if (!logger.isLevelEnabled('info')) return
       const from = client === undefined ? '' : `,"client":"${client}"`

@@ -10,6 +10,14 @@ import {
 import type { Metrics } from './metrics.ts'
 import { redactText, shorten } from './redact.ts'
 
+/** Who asked, for the audit alone. */
+export interface Who {
+  /** As rules of access call it. */
+  readonly name: string
+  /** What came of what was shown. */
+  readonly login: 'account' | 'anonymous' | 'refused' | 'limited' | 'busy' | 'away' | undefined
+}
+
 /** What is known of a request when its connection's part in it is over. */
 export interface RequestSummary {
   readonly requestId: string
@@ -38,6 +46,8 @@ export interface RequestSummary {
   readonly deniedBy?: string | undefined
   readonly client: string | undefined
   readonly userAgent: string | undefined
+  /** Undefined where it was refused before anybody asked. */
+  readonly who?: Who | undefined
 }
 
 /** Of the one line that each request gets. */
@@ -54,12 +64,16 @@ const REFUSED_UPSTREAM: ReadonlySet<number> = new Set([403, 404, 405, 413, 429])
 export function createNoteRequest({
   logger,
   metrics,
+  audit,
 }: {
-  logger: Logger
-  metrics: Metrics
+  readonly logger: Logger
+  readonly metrics: Metrics
+  /** Default: nothing is. */
+  readonly audit?: NoteRequest | undefined
 }): NoteRequest {
   return summary => {
     countRequest(summary, metrics)
+    audit?.(summary)
     const level = levelOf(summary)
     if (!logger.isLevelEnabled(level)) return
     logger[level](fieldsOf(summary), MESSAGE)
@@ -97,7 +111,7 @@ function isRefusedUpstream({ method, status, error }: RequestSummary): boolean {
 }
 
 function fieldsOf(summary: RequestSummary) {
-  const { error, deniedBy, userAgent, path, repository, reference, ...rest } = summary
+  const { error, deniedBy, userAgent, path, repository, reference, who: _, ...rest } = summary
   const { receivedBytes, durationMs, ...plain } = rest
   return {
     ...plain,

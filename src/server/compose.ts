@@ -15,6 +15,7 @@ import { type Engine, openEngine } from './engine.ts'
 import { listening, mustBeFree } from './listening.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
+import { OpenAudit } from './open-audit.ts'
 import { OpenAccounts } from './open-accounts.ts'
 import { OpenTls, type OpenTlsDeps } from './open-tls.ts'
 import { readDepartures, readGauges, readRobots, readThreads, readTraffic } from './readings.ts'
@@ -41,17 +42,16 @@ export interface Base {
 
 /** @throws StoreError or a listen error, with a message for the operator */
 export async function compose(config: Config, base: Base): Promise<RunningServer> {
-  const { surroundings, logger, metrics, undo, opening, epochs } = base
+  const { surroundings, logger, metrics, undo, opening } = base
   const { clock } = surroundings
-  const accounts = new OpenAccounts(config, {
-    ...surroundings,
-    ...base,
-    changed: () => dataPort.renew(),
-  })
+  const audit = openAudit(config, base)
+  undo.push(async () => audit?.stop())
+  const all = { ...surroundings, ...base, audit }
+  const accounts = new OpenAccounts(config, { ...all, changed: () => dataPort.renew() })
   undo.push(() => accounts.stop())
-  const tls = openTls(config, { ...base, clock, dataPort: () => dataPort })
+  const tls = openTls(config, { ...all, dataPort: () => dataPort })
   undo.push(async () => tls?.stop())
-  const dataPort: DataPort = new DataPort(config, { ...surroundings, ...base, accounts, tls })
+  const dataPort: DataPort = new DataPort(config, { ...all, accounts, tls })
   undo.push(() => dataPort.end())
   const { readCached, sending, elsewhere } = dataPort
   const deps = { ...surroundings, ...base, readCached, elsewhere }
@@ -59,7 +59,7 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
   // The data directory is this process's alone by now.
   accounts.begin()
   if (accounts.isEmpty) await dataPort.renew()
-  const reloads = new Reloads(config, { engine, dataPort, accounts, tls, epochs, logger, clock })
+  const reloads = new Reloads(config, { ...all, engine, dataPort, accounts, tls })
   const operator = openOperator({ surroundings, metrics, engine, dataPort, reloads, tls })
   watchGauges(metrics, { engine, dataPort, clock })
   metrics.watch(async () => readRobots(accounts.robots?.all ?? [], clock.nowMs()))
@@ -87,6 +87,7 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
     endLogins,
     robots,
     logger,
+    audit: audit?.note,
     readiness,
   })
   const addresses = await listenAdmin(admin, config.admin)
@@ -108,6 +109,15 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
       await undo.run()
     },
   }
+}
+
+function openAudit(
+  { audit }: Config,
+  { surroundings, logger, metrics, logDestination }: Base,
+): OpenAudit | undefined {
+  const { clock, atExit } = surroundings
+  const nowMs = () => clock.nowMs()
+  return audit && new OpenAudit(audit, { logger, metrics, logDestination, nowMs, atExit })
 }
 
 function openTls(

@@ -32,6 +32,7 @@ import {
 } from '../threads/http-threads.ts'
 import { createCountsMemory, sharedCounts } from '../threads/shared-counts.ts'
 import type { ThreadSettings } from '../threads/sides.ts'
+import type { OpenAudit } from './open-audit.ts'
 import { openThreadApp, readCachedFor, sendfileFor, type ThreadAppOptions } from './thread-app.ts'
 import { type SettingsSurroundings, type StateOfFiles, threadSettings } from './thread-settings.ts'
 
@@ -39,6 +40,7 @@ import { type SettingsSurroundings, type StateOfFiles, threadSettings } from './
 export interface DataPortDeps extends SettingsSurroundings, StateOfFiles {
   readonly logger: Logger
   readonly logDestination: { write(lines: string): void }
+  readonly audit: Pick<OpenAudit, 'settings' | 'write'> | undefined
   readonly metrics: Metrics
   readonly clock: Clock
   readonly epochs: Epochs
@@ -105,6 +107,7 @@ export class DataPort {
     return {
       threads: this.#threads,
       memoryBytes: this.#memoryBytes,
+      audit: this.#deps.audit?.settings,
       tls: this.#settings.tls,
       cursorKey: this.#cursorKey,
       toldOfProxy: this.#toldOfProxy,
@@ -164,6 +167,7 @@ export class DataPort {
       epochs,
       places: this.#waitingRoom,
       shared: sharedCounts(this.#counts, 0),
+      writeAudit: line => this.#deps.audit?.write(line),
     })
     this.#transport = transport
     this.#app = app

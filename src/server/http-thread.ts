@@ -6,6 +6,7 @@ import { createLocalAccess } from '../access/local-access.ts'
 import { Revision } from '../access/revision.ts'
 import { drain } from '../http/drain.ts'
 import { FreePlaces } from '../http/places/free-places.ts'
+import { PULL_LINE } from '../observe/audit.ts'
 import { createLogger } from '../observe/log.ts'
 import { createMetrics, type Metrics } from '../observe/metrics.ts'
 import { createEpochs } from '../registry/epochs.ts'
@@ -49,7 +50,7 @@ const sleep = (ms: number, signal?: AbortSignal) => systemClock.sleep(ms, signal
 /** @param port leads to the coordinating thread */
 export function runHttpThread(port: Port, start: HttpThreadStart): void {
   const clock = systemClock
-  const log = createBatches(lines => coordinator.notify('log', lines), clock)
+  const { log, audit } = createStreams(() => coordinator, clock)
   const logger = createLogger({ level: start.settings.logLevel, destination: log })
   const metrics = createMetrics({ ...start, sleep, process: false })
   const epochs = createEpochs(start.epochs)
@@ -79,6 +80,7 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
     places,
     epochs,
     shared,
+    writeAudit: line => audit.write(line),
   })
   const coordinator: CoordinatorThread = new OtherThread(port, {
     methods: {
@@ -98,6 +100,7 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
         openBlobs.stop()
         await borrowed.stop()
         log.flush()
+        audit.flush()
         return undefined
       },
       ping: async () => undefined,
@@ -114,6 +117,13 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
     },
   })
   void tellCounted(coordinator, metrics)
+}
+
+function createStreams(coordinator: () => CoordinatorThread, clock: Pick<Clock, 'sleep'>) {
+  return {
+    log: createBatches(lines => coordinator().notify('log', lines), clock, EVERYDAY),
+    audit: createBatches(lines => coordinator().notify('audit', lines), clock, PULL_LINE),
+  }
 }
 
 async function tellCounted(coordinator: CoordinatorThread, metrics: Metrics): Promise<never> {
@@ -141,12 +151,13 @@ const LOG_MOST_CHARACTERS = 64 * 1024
 const EVERYDAY = '{"level":"info"'
 
 /**
- * Everyday lines go together, now and then; others at once, since this thread may be about to die
- * of what they tell.
+ * Everyday lines, which begin with `everyday`, go together, now and then; others at once, since
+ * this thread may be about to die of what they tell.
  */
 function createBatches(
   send: (lines: string) => void,
   clock: Pick<Clock, 'sleep'>,
+  everyday: string,
 ): {
   write(line: string): void
   flush(): void
@@ -161,7 +172,7 @@ function createBatches(
     write(line) {
       const isFirst = waiting === ''
       waiting += line
-      if (!line.startsWith(EVERYDAY) || waiting.length > LOG_MOST_CHARACTERS) flush()
+      if (!line.startsWith(everyday) || waiting.length > LOG_MOST_CHARACTERS) flush()
       else if (isFirst) void clock.sleep(LOG_EVERY_MS).then(flush)
     },
     flush,

@@ -15,11 +15,13 @@ import { type Entry, type LineFault, parseHtpasswd } from '../access/htpasswd/pa
 import { Bcrypt } from '../accounts/bcrypt.ts'
 import type { Identities } from '../accounts/identities/identities.ts'
 import { TokenServerTokens } from '../accounts/identities/token-server.ts'
+import { changedAccounts } from '../accounts/changed-accounts.ts'
 import type { Robots } from '../accounts/tokens/robots.ts'
 import { KEY_BYTES, PasswordCheck, type RefusedByLimit } from '../accounts/password-check.ts'
 import type { AuthConfig, Config } from '../config/config.ts'
 import { readLocalFile } from '../config/local-file.ts'
 import { type FilesFault, type Judged, WatchedFiles } from '../config/watched-files.ts'
+import type { NoteAudit } from '../observe/audit.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { createOnceAMinute, type OnceAMinute } from '../observe/once-a-minute.ts'
@@ -33,6 +35,8 @@ export interface OpenAccountsDeps {
   readonly logger: Logger
   readonly metrics: Metrics
   readonly version: string
+  /** Default: nothing is. */
+  readonly audit?: { readonly note: NoteAudit } | undefined
   /** Called in the turn in which other accounts are in force. Resolves when every thread knows. */
   readonly changed: () => Promise<void>
 }
@@ -246,7 +250,15 @@ export class OpenAccounts implements Accounts, AccountsState {
     this.#deps.logger.warn({ limit, client, ...account, held, hint }, LIMITED)
   }
 
+  /** Those that a start finds were there before. */
+  #auditChange(entries: readonly Entry[]): void {
+    const before = new Map(this.#names.map(name => [name, this.#check.hashOf(name)]))
+    const changed = changedAccounts(before, new Map(entries.map(({ name, hash }) => [name, hash])))
+    if (this.#hasBegun && changed) this.#deps.audit?.note({ audit: 'accounts', ...changed })
+  }
+
   #use(entries: readonly Entry[]): void {
+    this.#auditChange(entries)
     this.#names = entries.map(({ name }) => name)
     this.#check.replace(entries)
     this.#follow()

@@ -60,7 +60,7 @@ export class OpenTokens {
   }
 
   issueAnonymous(): IssuedToken {
-    return answer(this.#tokens.issueAnonymous())
+    return answer(this.#tokens.issueAnonymous(), undefined)
   }
 
   /**
@@ -70,13 +70,15 @@ export class OpenTokens {
   issueForRobot(secret: string): IssuedToken | undefined {
     if (!isRobots(secret)) return undefined
     const found = this.robots.find(secret)
-    return answer(found && this.#tokens.issue({ name: nameOf(found) }, found.hash))
+    if (found === undefined) return REFUSED
+    const name = nameOf(found)
+    return answer(this.#tokens.issue({ name }, found.hash), name)
   }
 
   /** `isOffline`: with a refresh token. */
   issue(whose: Holder, isOffline: boolean): IssuedToken {
     const refreshToken = isOffline ? this.#tokens.issueRefresh(whose) : undefined
-    return answer(this.#tokens.issue(whose), refreshToken)
+    return answer(this.#tokens.issue(whose), whose.name, refreshToken)
   }
 
   /** Whose it is; undefined: nobody's. */
@@ -110,6 +112,11 @@ function nameOf({ name }: FoundRobot): string {
   return `${ROBOT}${name}`
 }
 
-function answer(issued: AccessToken | undefined, refreshToken?: string): IssuedToken {
-  return issued === undefined ? REFUSED : { kind: 'token', ...issued, refreshToken }
+/** `account`: whose it is; undefined: nobody's. */
+function answer(
+  issued: AccessToken | undefined,
+  account: string | undefined,
+  refreshToken?: string,
+): IssuedToken {
+  return issued === undefined ? REFUSED : { kind: 'token', ...issued, account, refreshToken }
 }

@@ -6,6 +6,7 @@ import type { Logger } from '../observe/log.ts'
 import type { Epochs } from '../registry/epochs.ts'
 import type { RefusedReload } from '../registry/operator/operator-deps.ts'
 import type { Clock } from '../registry/ports/clock.ts'
+import type { OpenAudit } from './open-audit.ts'
 import type { DataPort } from './data-port.ts'
 import type { Engine } from './engine.ts'
 import type { OpenAccounts } from './open-accounts.ts'
@@ -18,6 +19,7 @@ export interface ReloadedParts {
   readonly dataPort: Pick<DataPort, 'replace'>
   readonly epochs: Epochs
   readonly logger: Logger
+  readonly audit: OpenAudit | undefined
   readonly clock: Clock
 }
 
@@ -62,12 +64,15 @@ export class Reloads {
   }
 
   async #take(next: Config): Promise<ConfigChange> {
-    const { engine, accounts, tls, dataPort, epochs, logger } = this.#parts
+    const { engine, accounts, tls, dataPort, epochs, logger, audit } = this.#parts
+    // Whoever moved the file away reloads for a new one.
+    audit?.reopen()
     engine.replace(next)
     // In the turn in which the data port raises the revision that they are of.
     accounts.replace(next)
     tls?.replace(next)
     const { changed } = compareConfigs(this.#current, next)
+    audit?.note({ audit: 'admin', action: 'reload', changed, who: 'operator' })
     this.#current = next
     // With what this process began with: what waited before waits on, and what was taken back does
     // no more.

@@ -26,6 +26,8 @@ export interface Coordinator {
   readonly metrics: Metrics
   /** Where whole log lines go. */
   readonly logDestination: { write(lines: string): void }
+  /** Undefined: there is none. */
+  readonly audit: { write(lines: string): void } | undefined
   /** The thread's own file. Default: http-thread beside this one. */
   readonly entry?: URL
 }
@@ -57,7 +59,7 @@ function coordinate(
   start: HttpThreadStart,
   coordinator: Coordinator,
 ): RunningThread {
-  const { registry, waitingRoom, accounts, logger, metrics, logDestination } = coordinator
+  const { registry, waitingRoom, accounts, logger, metrics, logDestination, audit } = coordinator
   const places = lendPlaces(waitingRoom)
   const lent = lendRegistry({
     registry,
@@ -76,6 +78,7 @@ function coordinate(
       ...lent.handlers.notes,
       ...places.notes,
       log: lines => logDestination.write(lines),
+      audit: lines => audit?.write(lines),
       counted: snapshot => metrics.merged.update(start.thread, snapshot),
     },
   })

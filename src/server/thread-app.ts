@@ -7,6 +7,7 @@ import { ToldOfProxy } from '../http/proxies/told-of-proxy.ts'
 import { loadSendfile, type Sendfile } from '../http/send/sendfile.ts'
 import { loadLimitUnsent } from '../http/send/unsent-limit.ts'
 import { createTlsTransport, type TlsOptions, type TlsTransport } from '../http/tls/tls.ts'
+import { type AuditSettings, createAudit, createAuditRequest } from '../observe/audit.ts'
 import type { ReadCached } from '../registry/fill/buffer-pool.ts'
 import type { sharedCounts } from '../threads/shared-counts.ts'
 
@@ -20,6 +21,8 @@ export interface ThreadWire {
 export interface ThreadAppOptions extends ThreadWire {
   /** Threads that serve, the first one included. */
   readonly threads: number
+  /** Undefined: there is no audit. */
+  readonly audit: AuditSettings | undefined
   /** For answers in memory, of this thread. */
   readonly memoryBytes: number
   /** See AppDeps. */
@@ -31,20 +34,24 @@ export interface ThreadAppOptions extends ThreadWire {
 export interface ThreadAppParts
   extends Omit<
     AppDeps,
-    'owners' | 'options' | 'transport' | 'sendfile' | 'cursorKey' | 'unlisted'
+    'audit' | 'owners' | 'options' | 'transport' | 'sendfile' | 'cursorKey' | 'unlisted'
   > {
   readonly shared: ReturnType<typeof sharedCounts>
+  /** Where lines of the audit go. */
+  readonly writeAudit: (line: string) => void
 }
 
 export function openThreadApp(
   options: ThreadAppOptions,
-  { shared, ...parts }: ThreadAppParts,
+  { shared, writeAudit, ...parts }: ThreadAppParts,
 ): { readonly app: DataApp; readonly transport: TlsTransport | undefined } {
   const { threads, native, tls, memoryBytes, cursorKey, toldOfProxy } = options
   const limitUnsent = native ? loadLimitUnsent({ threads }) : undefined
   const transport = tls && createTlsTransport(tls, { ...parts, limitUnsent })
+  const noteAudit = createAudit(writeAudit, () => parts.clock.nowMs())
   const app = buildApp({
     ...parts,
+    audit: options.audit && createAuditRequest(noteAudit, options.audit),
     cursorKey,
     unlisted: new ToldOfProxy(toldOfProxy, parts.logger),
     sendfile: sendfileFor(options),

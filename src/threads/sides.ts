@@ -172,6 +172,8 @@ export interface CoordinatorSide {
     PlacesSide['notes'] & {
       /** Whole log lines, as they are to be written. */
       readonly log: string
+      /** The same of the audit log. */
+      readonly audit: string
       /** What was counted for the metrics since the thread began. */
       readonly counted: MetricsSnapshot
     }

@@ -52,6 +52,7 @@ export function overThreads(
       placesHeld: () => {},
       log: () => {},
       counted: () => {},
+      audit: () => {},
     },
   })
   const borrowed = borrowRegistry({

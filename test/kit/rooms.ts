@@ -270,7 +270,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   // For `entrepot check`, which opens no directory.
   'server/probe-upstreams.ts': { imports: ['server/upstreams.ts', 'oci', 'config', PORTS] },
   // The first thread and the further ones have it, so it knows what both have.
-  'server/thread-app.ts': { imports: ['http', 'registry/fill', 'threads'] },
+  'server/thread-app.ts': { imports: ['http', 'observe/audit.ts', 'registry/fill', 'threads'] },
   // What one directory holds.
   'server/content.ts': {
     imports: [

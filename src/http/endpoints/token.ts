@@ -3,7 +3,7 @@
 // (R133, R181).
 import type { IncomingMessage } from 'node:http'
 import type { Access, Principal } from '../../access/access.ts'
-import type { IssuedToken, ShownForToken } from '../../access/accounts.ts'
+import type { IssuedToken, Login, ShownForToken } from '../../access/accounts.ts'
 import type { Target } from '../../oci/endpoint.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { type Answer, jsonAnswer } from '../answer.ts'
@@ -42,6 +42,7 @@ export async function giveToken(exchange: Exchange, deps: TokenDeps): Promise<An
     request.method === 'POST' ? await askedByForm(exchange, deps) : askedByQuery(request, deps)
   const { shown, isOffline, scope } = asked
   const issued = shown === undefined ? REFUSED : await logins.issueToken(shown, isOffline)
+  exchange.record.login = loginBy(issued)
   if (issued.kind === 'token') return answerToken(issued, scope)
   const refusal = access.judgeLogin(principal, issued)
   if (refusal === undefined)
@@ -52,6 +53,12 @@ export async function giveToken(exchange: Exchange, deps: TokenDeps): Promise<An
 }
 
 const REFUSED = { kind: 'refused' } as const
+
+function loginBy(issued: IssuedToken): Login {
+  if (issued.kind !== 'token') return issued
+  const { account: name } = issued
+  return name === undefined ? { kind: 'anonymous' } : { kind: 'account', name }
+}
 
 function askedByQuery(
   request: IncomingMessage,

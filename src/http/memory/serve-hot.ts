@@ -34,6 +34,7 @@ export interface FoundHot {
   readonly kind: 'hit'
   readonly answer: HotAnswer
   readonly request: HotRequest
+  readonly principal: RequestPrincipal
   /** Of a large blob: what sends it. */
   readonly sender: BlobSender | undefined
 }
@@ -72,13 +73,15 @@ export class Hot {
     if (answer.kind === 'miss') return answer
     const principal = new RequestPrincipal(request, caller, this.#deps)
     if (!this.#mayBeGiven(answer, request, principal)) return undefined
-    if (answer.blob === undefined) return { kind: 'hit', answer, request: hot, sender: undefined }
+    const found = { kind: 'hit', answer, request: hot, principal } as const
+    if (answer.blob === undefined) return { ...found, sender: undefined }
     const sender = this.#senderOf(answer.blob, response, caller)
-    return sender && { kind: 'hit', answer, request: hot, sender }
+    return sender && { ...found, sender }
   }
 
   /** Writes it whole. */
-  send(response: ServerResponse, { answer, request, sender }: FoundHot, more: SendHot): void {
+  send(response: ServerResponse, found: FoundHot, more: SendHot): void {
+    const { answer, request, principal: by, sender } = found
     const { clock } = this.#deps
     const { requestId, startedMs, client, over } = more
     const { head, status, body, ageAt, idAt } = answer
@@ -92,7 +95,7 @@ export class Hot {
       const outcome = error === undefined ? delivered : 'failed'
       const durationMs = clock.monotonicMs() - startedMs
       const { userAgent } = request
-      answer.note({ requestId, durationMs, client, userAgent, outcome, sentBytes, error })
+      answer.note({ requestId, durationMs, client, userAgent, outcome, sentBytes, error, by })
       over()
     }
     // The first is the usual end; the second alone a connection that broke. Not by `once`, which

@@ -1,7 +1,8 @@
 // Goal: lines come out whole and in order, and the last ones of a process, too. Method: real files,
 // read back.
 import { execFileSync } from 'node:child_process'
-import { closeSync, constants, openSync, readSync } from 'node:fs'
+import { once } from 'node:events'
+import { closeSync, constants, fstatSync, openSync, readSync, watch } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -116,3 +117,42 @@ function readNow(fd: number): string {
     return ''
   }
 }
+
+t.test('a file that is done with is closed once, with all that waited for it', async t => {
+  const directory = await mkdtemp(join(tmpdir(), 'entrepot-log-'))
+  t.teardown(() => rm(directory, { recursive: true }))
+  const dropped: number[] = []
+  const options = { dropped: (_: DropReason, lines: number) => dropped.push(lines), resumed() {} }
+  const [first, second] = [join(directory, 'first'), join(directory, 'second')]
+  const fd = openSync(first, 'a')
+  const output = new LogOutput({ ...options, fd })
+  output.write('one\n')
+  await output.close()
+  t.equal(await readFile(first, 'utf8'), 'one\n')
+  const next = openSync(second, 'a')
+  t.equal(next, fd, 'the number is another file’s')
+  const other = new LogOutput({ ...options, fd: next })
+  const watched = watch(second)
+  const written = once(watched, 'change')
+  other.write('two\n')
+  output.write('three\n')
+  // What was due of the first is over when that of the second is written.
+  await written
+  watched.close()
+  t.ok(fstatSync(next).isFile(), 'which stays open')
+  t.same(dropped, [1])
+  await other.close()
+  t.equal(await readFile(second, 'utf8'), 'two\n')
+})
+
+t.test('a file that takes no more does not hold up its end', async t => {
+  const dropped: number[] = []
+  const output = new LogOutput({
+    fd: openSync('/dev/full', 'a'),
+    dropped: (_, lines) => dropped.push(lines),
+    resumed() {},
+  })
+  for (const line of ['one', 'two']) output.write(`${line}\n`)
+  await output.close()
+  t.same(dropped, [2])
+})
