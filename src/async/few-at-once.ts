@@ -35,20 +35,33 @@ export async function eachFew<Item>(
   atOnce: number,
   work: (item: Item) => Promise<void>,
 ): Promise<void> {
-  const running = new Set<Promise<void>>()
   const failures: unknown[] = []
+  let running = 0
+  let tellEnd = () => {}
+  // Not a race of all that run: each of them would keep every race until it ends.
+  const oneEnds = () =>
+    new Promise<void>(resolve => {
+      tellEnd = resolve
+    })
+  const run = async (item: Item): Promise<void> => {
+    running += 1
+    try {
+      await work(item)
+    } catch (error) {
+      failures.push(error)
+    }
+    running -= 1
+    tellEnd()
+  }
   try {
     for await (const item of items) {
       if (failures.length > 0) break
-      const mine = work(item)
-        .catch((error: unknown) => void failures.push(error))
-        .finally(() => running.delete(mine))
-      running.add(mine)
-      if (running.size >= atOnce) await Promise.race(running)
+      void run(item)
+      if (running >= atOnce) await oneEnds()
     }
   } catch (error) {
     failures.push(error)
   }
-  await Promise.all(running)
+  while (running > 0) await oneEnds()
   if (failures.length > 0) throw failures[0]
 }
