@@ -50,8 +50,9 @@ build() {
     export GOTOOLCHAIN=local CGO_ENABLED=0 GOFLAGS='-mod=mod -buildvcs=false'
     go mod init "build.invalid/$name"
     go get -t "$package@$version"
-    # Nobody debugs them: a sixth less to compute, and a third less to write.
-    local flags=(-ldflags='-s -w' -gcflags=all=-dwarf=false -o "$module/out")
+    # Nobody debugs them: a sixth less to compute, and a third less to write. They wait more than
+    # they compute: without inlining, a fifth less to compile.
+    local flags=(-ldflags='-s -w' -gcflags='all=-dwarf=false -l' -o "$module/out")
     case $(go list -f '{{.Name}}' "$package") in
       main) go build "${flags[@]}" "$package" ;;
       *) go test -c "${flags[@]}" "$package" ;;
