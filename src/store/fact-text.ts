@@ -55,11 +55,13 @@ function identityText(identity: FactIdentity): string {
 }
 
 /**
- * `catalog`: the identity of the one under which it is told.
+ * `catalog`: the identity of the one under which it is told; one that `isEarlier` is told under
+ * none.
  * @throws Error when it is longer than FACT_LIMIT_BYTES: it could not be read again
  */
-export function formatFact(fact: Fact, catalog: string): string {
-  const text = JSON.stringify({ version: versionOf(fact), catalog, ...fact })
+export function formatFact({ isEarlier, ...fact }: ListedFact, catalog: string): string {
+  const told = isEarlier === true ? {} : { catalog }
+  const text = JSON.stringify({ version: versionOf(fact), ...told, ...fact })
   if (Buffer.byteLength(text) <= FACT_LIMIT_BYTES) return text
   throw new Error(`a fact of kind ${fact.kind} is longer than ${FACT_LIMIT_BYTES} bytes`)
 }

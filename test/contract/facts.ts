@@ -102,6 +102,9 @@ function written(t: Test, makeFacts: MakeFacts): void {
       await later.write([MANIFEST])
       await later.remove([delivery(1, '')])
       t.same(await listed(later), sorted([MANIFEST, { ...tagged(TWO, 7), isEarlier: true }]))
+      const earlier = { ...MANIFEST, isEarlier: true } as const
+      await later.write([earlier])
+      t.same(await later.find(MANIFEST), earlier, 'put back as it was')
       // As earlier versions of this program wrote them.
       await spoil(MANIFEST, JSON.stringify({ version: 1, ...MANIFEST }))
       t.match(

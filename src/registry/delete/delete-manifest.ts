@@ -20,7 +20,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { FactIdentity, FactStore } from '../ports/facts.ts'
 import { nextOrder } from '../ports/order.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
-import { restoreFacts, type RestoreDeps } from '../restore-facts.ts'
+import { restoreFacts, type RestoreDeps, UnknownFacts } from '../restore-facts.ts'
 import type { Turns } from '../../async/turns.ts'
 import { type Withdrawn, withdrawDeliveries } from './withdraw-deliveries.ts'
 import { rowsOf } from '../pages.ts'
@@ -81,7 +81,7 @@ export async function removeTag(
 export interface Removing extends Pick<RemoveOptions, 'followedSinceMs' | 'unlessLeased'> {
   /** Default now; `at once`: nobody counts on a grace. */
   readonly deletedAtMs?: number | 'at once'
-  /** That lead to it, as facts alone tell. Default none. */
+  /** It is lost: these lead to it, as facts alone tell. Default it is not. */
   readonly factTags?: readonly Tag[]
 }
 
@@ -96,32 +96,33 @@ export async function removeManifest(
   digest: Digest,
   how: Removing = {},
 ): Promise<boolean> {
-  const { catalog, facts, clock } = deps
-  const atMs = clock.nowMs()
-  const { deletedAtMs = atMs, factTags = [], ...options } = how
+  const { catalog, facts } = deps
+  const atMs = deps.clock.nowMs()
+  const { deletedAtMs = atMs, factTags, ...options } = how
   const deleting = deletedAtMs === 'at once' ? options : { ...options, deletedAtMs }
   const known = await tagsTo(catalog, repository, digest)
-  const tags = new Set([...known.map(({ tag }) => tag), ...factTags])
+  const tags = new Set([...known.map(({ tag }) => tag), ...(factTags ?? [])])
   const withdrawn = await withdrawDeliveries(catalog, repository, { tags, digest })
   const key = repositoryKey(repository)
   const deleted = { kind: 'deleted', repository: key, digest } as const
-  const gone = [
-    { kind: 'manifest', repository: key, digest } as const,
-    ...[...tags].map(tag => ({ kind: 'tag', repository: key, tag }) as const),
-  ]
-  const identities = [deleted, ...gone, ...deliveryFacts(withdrawn)]
-  return orRestore(deps, identities, async () => {
+  const manifest = { kind: 'manifest', repository: key, digest } as const
+  const gone = [...tags].map(tag => ({ kind: 'tag', repository: key, tag }) as const)
+  const identities = [deleted, manifest, ...gone, ...deliveryFacts(withdrawn)]
+  const isLost = factTags !== undefined
+  return orRestore(deps, identities, async restore => {
     const tombstone = { ...deleted, atMs, order: nextOrder(catalog) }
     await facts.write([tombstone], { takesAway: true })
-    await facts.remove(gone)
+    await facts.remove(isLost ? gone : [manifest, ...gone])
     await changeFacts(facts, withdrawn)
     if (
       !(await catalog.removeMember(repository, digest, { ...optionsOf(withdrawn), ...deleting }))
     ) {
-      await restoreFacts(deps, { identities, atMs: clock.nowMs() })
+      await restore()
       return false
     }
     await forgetDeliveries(facts, withdrawn)
+    // Nothing else tells of what is lost: until all else is done, it can be deleted once more.
+    if (isLost) await facts.remove([manifest])
     return true
   })
 }
@@ -129,12 +130,14 @@ export async function removeManifest(
 async function orRestore<Result>(
   deps: DeleteManifestDeps,
   identities: readonly FactIdentity[],
-  work: () => Promise<Result>,
+  work: (restore: () => Promise<void>) => Promise<Result>,
 ): Promise<Result> {
+  const unknown = await UnknownFacts.of(deps, identities)
+  const restore = () => restoreFacts(deps, { identities, atMs: deps.clock.nowMs(), unknown })
   try {
-    return await work()
+    return await work(restore)
   } catch (error) {
-    await restoreFacts(deps, { identities, atMs: deps.clock.nowMs() })
+    await restore()
     throw error
   }
 }

@@ -111,22 +111,25 @@ export async function deleteAlsoLost(
       : undefined
   if (lost !== undefined) {
     requireUnboundTags(deps.policies, lost)
-    const isGivenUp = await deps.turns.take(repositoryKey(repository), () => giveUp(deps, lost))
-    if (isGivenUp) return deps.stock?.lookAgain()
+    let isLost = true
+    try {
+      isLost = await deps.turns.take(repositoryKey(repository), () => giveUp(deps, lost))
+    } finally {
+      // Also where it failed: nobody else finds out what is left of it.
+      if (isLost) deps.stock?.lookAgain()
+    }
+    if (isLost) return
   }
   await deleteManifest(deps, repository, reference)
 }
 
+/** Also with its tombstone: a delete that could not even put its facts back is gone on with. */
 async function isLost(
   { catalog, facts }: Pick<LostDeps, 'catalog' | 'facts'>,
   { repository, digest }: Image,
 ): Promise<boolean> {
   if ((await catalog.findManifest(repository, digest)) !== undefined) return false
-  const named = { repository: repositoryKey(repository), digest } as const
-  return (
-    (await facts.has({ kind: 'manifest', ...named })) &&
-    !(await facts.has({ kind: 'deleted', ...named }))
-  )
+  return facts.has({ kind: 'manifest', repository: repositoryKey(repository), digest })
 }
 
 /** Unless something else was pushed since. */

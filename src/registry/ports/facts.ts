@@ -93,12 +93,13 @@ export interface FactStore {
   /** How many could not be read when they were listed, since the start, each time anew. */
   readonly unreadable: number
   /**
-   * Writes all of them; each takes the place of the one with its identity, whole or not at all.
+   * Writes all of them; each takes the place of the one with its identity, whole or not at all. One
+   * that `isEarlier` is so afterwards: it is put back.
    * Durable when it resolves: file fsync, rename, fsync of the directory. Never retries an fsync.
    * Calls that overlap MUST leave, for each identity, the fact of the call that was made last.
    * @throws StoreError full, io: then any of them may or may not be written
    */
-  write(facts: readonly Fact[], options?: FactOptions): Promise<void>
+  write(facts: readonly ListedFact[], options?: FactOptions): Promise<void>
   /**
    * Removes them, durably. No effect for those that are not there. Ordered with `write` as that is.
    * @throws StoreError io

@@ -37,15 +37,20 @@ export async function* takeLost(
     noteStorage(deps.note, error)
     return []
   })
-  for (const lost of manifests) {
-    await pause()
-    if (signal.aborted) break
-    const what = nameOf(lost)
-    const take = () => giveUp(deps, lost, { deletedAtMs: 'at once' })
-    if (!kept) yield { what, stays: HELD }
-    else if (dryRun || (await deps.turns.take(repositoryKey(lost.repository), take))) yield { what }
+  try {
+    for (const lost of manifests) {
+      await pause()
+      if (signal.aborted) break
+      const what = nameOf(lost)
+      const take = () => giveUp(deps, lost, { deletedAtMs: 'at once' })
+      if (!kept) yield { what, stays: HELD }
+      else if (dryRun || (await deps.turns.take(repositoryKey(lost.repository), take)))
+        yield { what }
+    }
+  } finally {
+    // Also of those before one that failed.
+    if (kept && !dryRun && manifests.length > 0) deps.stock?.lookAgain()
   }
-  if (kept && !dryRun && manifests.length > 0) deps.stock?.lookAgain()
 }
 
 async function findMeant(deps: LostDeps, matcher: Matcher): Promise<readonly LostManifest[]> {

@@ -14,7 +14,7 @@ import type { RecordPush } from '../ports/catalog-pushes.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Fact, FactIdentity, FactStore } from '../ports/facts.ts'
 import { type KeptManifestFact, pushedManifestFact } from '../kept-manifest.ts'
-import { restoreFacts, type RestoreDeps } from '../restore-facts.ts'
+import { restoreFacts, type RestoreDeps, UnknownFacts } from '../restore-facts.ts'
 import type { TagResolver } from '../pull/resolve-tag.ts'
 
 /** Looks at the disk at a time. */
@@ -121,6 +121,9 @@ async function recordBetweenFacts(
   const { repository, manifest } = push
   const { digest } = manifest
   const outdated = outdatedBy(push)
+  const touched = changes.flatMap(each => ('remove' in each ? each.remove : each.write))
+  const identities = [...touched, ...outdated]
+  const unknown = await UnknownFacts.of(deps, identities)
   try {
     for (const each of changes) {
       if ('remove' in each) await facts.remove(each.remove)
@@ -133,8 +136,7 @@ async function recordBetweenFacts(
     // Not before the row: a crash in between must leave what was acknowledged, which is the delete.
     if (outdated.length > 0) await facts.remove(outdated)
   } catch (error) {
-    const touched = changes.flatMap(each => ('remove' in each ? each.remove : each.write))
-    await restoreFacts(deps, { identities: [...touched, ...outdated], atMs: push.atMs })
+    await restoreFacts(deps, { identities, atMs: push.atMs, unknown })
     throw error
   }
 }

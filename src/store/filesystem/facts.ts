@@ -4,7 +4,6 @@
 import { lstat, opendir, unlink } from 'node:fs/promises'
 import { BLOCK_BYTES, onDiskBytes } from '../../registry/ports/blob-store.ts'
 import type {
-  Fact,
   FactIdentity,
   FactOptions,
   FactStore,
@@ -86,7 +85,10 @@ export class FilesystemFacts implements FactStore {
     )
   }
 
-  async write(facts: readonly Fact[], { takesAway = false }: FactOptions = {}): Promise<void> {
+  async write(
+    facts: readonly ListedFact[],
+    { takesAway = false }: FactOptions = {},
+  ): Promise<void> {
     // Of two with one identity the later one.
     const texts = new Map(
       facts.map(fact => [factName(fact), formatFact(fact, this.#catalog)] as const),

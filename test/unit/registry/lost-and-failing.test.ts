@@ -1,0 +1,105 @@
+// Goal: what is lost outlives a push or a delete that fails: nobody gave it up, and it comes back
+// with its bytes. Whoever tries a delete again ends it. Method: a catalog is built from facts
+// while the bytes of a manifest are gone; then each write of a change breaks in turn.
+import t from 'tap'
+import { RegistryError } from '../../../src/oci/errors.ts'
+import { BREAKS, type Break, createBreaking } from '../../kit/breaking-ports.ts'
+import { carriedOf, MODES, type Mode, OLD, pointsTo } from '../../kit/cut-off-pushes.ts'
+import { createEngine } from '../../kit/engine.ts'
+import { factsOf } from '../../kit/facts-of.ts'
+import { makeImage } from '../../kit/image.ts'
+import { createMemoryCatalog } from '../../kit/memory/catalog.ts'
+import { digested, pushDocument, pushImage, pushParts } from '../../kit/push-image.ts'
+import { everywhere, rebuilt } from '../../kit/rebuilt.ts'
+
+const lost = makeImage({ seed: 'older', layers: [10] })
+const other = makeImage({ seed: 'other', layers: [10] })
+const ongoing = new AbortController().signal
+/** No change has more. */
+const WRITES_MAX = 20
+
+/** The catalog does not know of it, and facts do. */
+async function lose(mode: Mode) {
+  const policies = everywhere(mode)
+  const first = createEngine({ policies })
+  await pushImage(first.registry, mode.repository, lost, 'v1')
+  const { disk, clock } = first
+  const bytes = disk.blobs.get(OLD)
+  if (bytes === undefined) throw new Error('its bytes are where others are')
+  disk.blobs.delete(OLD)
+  const breaking = createBreaking()
+  const catalog = createMemoryCatalog()
+  await rebuilt(first, policies, catalog)
+  const after = { disk, clock, catalog: breaking.catalog(catalog) }
+  const engine = createEngine({ policies, after, facts: facts => breaking.facts(facts) })
+  for (const image of [lost, other]) await pushParts(engine.registry, mode.repository, image)
+  /** Where the tag points once its bytes are back: at the next start, and in another catalog. */
+  const found = async () => {
+    disk.blobs.set(OLD, bytes)
+    const kept = new Map(disk.facts)
+    const { catalog: anew } = await rebuilt(first, policies)
+    for (const [name, text] of kept) disk.facts.set(name, text)
+    await createEngine({ policies, after: { ...after, catalog } }).registry.compareFacts(ongoing)
+    return Promise.all([catalog, anew].map(each => pointsTo(each, mode.repository)))
+  }
+  return { engine, breaking, catalog, found }
+}
+
+type Lost = Awaited<ReturnType<typeof lose>>
+
+const CHANGES = {
+  'a push of it': ({ registry }, { repository }) =>
+    pushDocument(registry, repository, { document: lost.manifest, reference: 'v1' }),
+  'a push to its tag': ({ registry }, { repository }) =>
+    pushDocument(registry, repository, { document: other.manifest, reference: 'v1' }),
+  'a delete of it': ({ registry }, { repository }) =>
+    registry.deleteManifest(repository, digested(OLD).reference),
+} as const satisfies Record<string, (engine: Lost['engine'], mode: Mode) => Promise<unknown>>
+
+/** Each write of it breaks in turn; `check` is asked when it was told to have failed. */
+async function eachWrite(
+  change: keyof typeof CHANGES,
+  { mode, how }: { mode: Mode; how: Break },
+  check: (world: Lost, at: number) => Promise<void>,
+): Promise<number> {
+  for (let at = 0; at < WRITES_MAX; at++) {
+    const world = await lose(mode)
+    world.breaking.arm(at, how)
+    const hasFailed = await CHANGES[change](world.engine, mode).then(
+      () => false,
+      () => true,
+    )
+    const { isBroken } = world.breaking
+    world.breaking.disarm()
+    if (!isBroken) return at
+    if (hasFailed) await check(world, at)
+  }
+  throw new Error('it never came to its end')
+}
+
+for (const mode of MODES)
+  for (const change of Object.keys(CHANGES) as (keyof typeof CHANGES)[])
+    t.test(`R700: ${mode.push}: ${change} that is refused gives nothing up`, async t => {
+      const writes = await eachWrite(change, { mode, how: 'refused' }, async ({ found }, at) => {
+        t.same(await found(), [OLD, OLD], `write ${at}`)
+      })
+      t.ok(writes > 2)
+    })
+
+for (const mode of MODES)
+  for (const how of BREAKS)
+    t.test(`R700: ${mode.push}: a delete that was ${how} is ended by the next one`, async t => {
+      await eachWrite('a delete of it', { mode, how }, async world => {
+        const { engine, catalog, found } = world
+        await CHANGES['a delete of it'](engine, mode).catch(isGone)
+        t.same((await factsOf(engine.facts, 'manifest')).length, 0)
+        t.same((await factsOf(engine.facts, 'tag')).length, 0)
+        t.same(await carriedOf(catalog, mode.repository), [])
+        t.same(await found(), [undefined, undefined])
+      })
+    })
+
+/** All of it was done the first time, and could not be said. */
+function isGone(error: unknown): void {
+  if (!(error instanceof RegistryError) || error.code !== 'MANIFEST_UNKNOWN') throw error
+}
