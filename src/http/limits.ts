@@ -41,6 +41,15 @@ export const ENDED_WAIT_MS = 1_000
 export const BODY_IDLE_MS = 60_000
 
 /**
+ * A body of which less comes while it is waited for so long is given up with 408 (R710): else a
+ * byte a minute would hold its request for ever. At 55 bytes a second a megabyte takes five hours:
+ * no push over such a line would ever end, while the slowest lines that push bring ten times as
+ * much.
+ */
+export const BODY_LEAST_BYTES = 16 * 1024
+export const BODY_LEAST_MS = 5 * 60_000
+
+/**
  * What must be held whole is given up with 408 unless it comes at this rate, after a while that any
  * line may need to begin: a byte a minute would hold its memory for years. 8 KiB/s is what a modem
  * does.

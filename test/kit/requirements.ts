@@ -387,6 +387,8 @@ const SECURITY: readonly Row[] = [
   [191, 'P0', 'paths in storage come from digests and generated ids only'],
   [192, 'P0', 'ambiguous HTTP is refused'],
   [193, 'P1', 'slow clients hold no memory'],
+  [710, 'P1', 'a body that brings next to nothing is ended with 408; what came of it counts'],
+  [711, 'P1', 'a head that never ends is 408, and ends its connection'],
   [194, 'P0', 'nothing pushed can stand under an upstream’s name', 'push'],
   [195, 'P0', 'secrets stay out of logs, errors and metrics'],
   [196, 'P1', 'the operator’s surface is another listener'],

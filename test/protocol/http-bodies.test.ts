@@ -9,6 +9,8 @@ import { breakOff } from '../kit/over-tls.ts'
 import { APP, openUpload, turn, UPLOADS } from '../kit/open-upload.ts'
 
 const IDLE_MS = 60_000
+/** What is enough in five minutes. */
+const LEAST_BYTES = 16 * 1024
 /** Other requests that are answered meanwhile: what the port does at once it has done by then. */
 const OTHERS = 5
 
@@ -16,12 +18,11 @@ t.test(
   'R228: a slow body may take for ever; one that brings nothing for a minute is 408',
   async t => {
     const { socket, ended, received, head, clock, url, registry, id } = await openUpload(t)
-    socket.write(head(['Content-Length: 1000']))
+    socket.write(head([`Content-Length: ${10 * LEAST_BYTES}`]))
     for (let piece = 1; piece <= 20; piece += 1) {
       await clock.untilSleeping(IDLE_MS)
-      socket.write('0123456789')
-      const seen = registry.received(id, piece * 10)
-      await seen
+      socket.write(Buffer.alloc(LEAST_BYTES / 4))
+      await registry.received(id, (piece * LEAST_BYTES) / 4)
       await clock.advance(IDLE_MS - 1_000)
       t.equal(received(), '')
     }
@@ -35,7 +36,37 @@ t.test(
     const next = await openSocket(url)
     next.socket.write(head(['Connection: close'], 'GET'))
     await next.ended
-    t.match(next.received(), /Range: 0-199/, 'R110: what came counts')
+    t.match(next.received(), `Range: 0-${5 * LEAST_BYTES - 1}`, 'R110: what came counts')
+  },
+)
+
+t.test(
+  'R710: a body that trickles is 408 after five minutes, and goes on where it was',
+  async t => {
+    const { socket, ended, received, head, clock, url, registry, id, until } = await openUpload(t)
+    socket.write(head(['Content-Length: 1000']))
+    for (let piece = 1; piece <= 5; piece += 1) {
+      await clock.untilSleeping(IDLE_MS)
+      socket.write('0')
+      await registry.received(id, piece)
+      await clock.advance(IDLE_MS - 1_000)
+      t.equal(received(), '')
+    }
+    socket.write('0')
+    await registry.received(id, 6)
+    await clock.advance(5_000)
+    await until('HTTP/1.1 408 Request Timeout')
+    await ended
+    t.match(received(), /connection: close/i)
+    t.match(
+      received(),
+      /"UNSUPPORTED","message":"less than 16384 bytes of the body came in 300 sec/,
+    )
+    const next = await openSocket(url)
+    next.socket.write(`${head(['Content-Length: 4', 'Content-Range: 6-9'])}6789`)
+    await next.until('HTTP/1.1 202 Accepted')
+    t.match(next.received(), /Range: 0-9\r\n/, 'what came counts')
+    next.socket.destroy()
   },
 )
 

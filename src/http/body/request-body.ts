@@ -1,8 +1,8 @@
 // The body of a request as the engine reads it: pulled piece by piece, so that a client is read no
 // faster than the engine takes it (R193). 100 Continue goes out with the first pull and not before
-// (R15). A client that brings nothing for a while, breaks HTTP or leaves ends it with an error; how
-// long the whole takes is nobody's business (R228), unless memory is held for it. One that nobody
-// wants is dropped (`dropBody`).
+// (R15). A client that brings nothing or next to nothing for a while (body-pace.ts), breaks HTTP or
+// leaves ends it with an error; how long the whole takes is nobody's business (R228), unless memory
+// is held for it. One that nobody wants is dropped (`dropBody`).
 import type { IncomingMessage } from 'node:http'
 import { NOT_NEEDED } from '../../async/aborting.ts'
 import { within } from '../../async/within.ts'
@@ -11,10 +11,13 @@ import type { Clock } from '../../registry/ports/clock.ts'
 import { type Exchange, hasBody } from '../exchange.ts'
 import {
   BODY_IDLE_MS,
+  BODY_LEAST_BYTES,
+  BODY_LEAST_MS,
   HELD_BODY_GRACE_MS,
   HELD_BODY_LEAST_BYTES_PER_SECOND,
   LINGER_MS,
 } from '../limits.ts'
+import { BodyPace, type TooSlow } from './body-pace.ts'
 
 const CONTINUE = /(?:^|\W)100-continue(?:$|\W)/i
 
@@ -27,8 +30,8 @@ function awaitsContinue({ headers, httpVersion }: IncomingMessage): boolean {
  * Nothing is read before the first pull. Can be left at any time, also while a piece is waited for;
  * what remains then stays on the connection, which ends with the answer. To be iterated once. Its
  * iterator throws when the client left, and then nobody is there to be answered; RegistryError
- * UNSUPPORTED 408 after BODY_IDLE_MS of silence; RegistryError SIZE_INVALID when the body broke
- * off.
+ * UNSUPPORTED 408 after BODY_IDLE_MS of silence, or BODY_LEAST_MS of waiting for less than
+ * BODY_LEAST_BYTES; RegistryError SIZE_INVALID when the body broke off.
  */
 export function readBody(exchange: Exchange, clock: Clock): AsyncIterable<Uint8Array> {
   if (!hasBody(exchange.request)) return NOTHING
@@ -93,6 +96,7 @@ function iterate(exchange: Exchange, clock: Clock): AsyncIterator<Uint8Array, un
         const piece = request.read() as Uint8Array | null
         if (piece !== null) {
           record.receivedBytes += piece.length
+          wait.came(piece.length)
           return { done: false, value: piece }
         }
         if (request.readableEnded) {
@@ -122,13 +126,15 @@ function begin(exchange: Exchange, clock: Clock): Wait {
 interface Wait {
   /** Resolves when there is more, the end, or a failure. */
   forMore(): Promise<void>
+  /** So many bytes came. */
+  came(bytes: number): void
   /** Takes listeners and timer away, and ends the wait. */
   release(): void
 }
 
 function createWait({ request, body }: Exchange, clock: Clock): Wait {
   const over = new AbortController()
-  let sinceMs: number | undefined
+  const pace = new BodyPace()
   let watched = false
   const wake = () => body.wake?.()
   const fail = (error: Error) => {
@@ -147,16 +153,16 @@ function createWait({ request, body }: Exchange, clock: Clock): Wait {
 
   /** One timer for the whole body: it runs again for as long as is left since the wait began. */
   async function watch(): Promise<void> {
-    for (let leftMs = BODY_IDLE_MS; leftMs > 0; ) {
-      await clock.sleep(leftMs, over.signal)
-      leftMs = BODY_IDLE_MS - (sinceMs === undefined ? 0 : clock.monotonicMs() - sinceMs)
+    for (;;) {
+      await clock.sleep(pace.leftMs(clock.monotonicMs()), over.signal)
+      const reason = pace.tooSlow(clock.monotonicMs())
+      if (reason !== undefined) return fail(tooSlow(reason))
     }
-    fail(tooSlow())
   }
 
   return {
     async forMore() {
-      sinceMs = clock.monotonicMs()
+      pace.wait(clock.monotonicMs())
       if (!watched) {
         watched = true
         watch().catch(ignore)
@@ -164,8 +170,9 @@ function createWait({ request, body }: Exchange, clock: Clock): Wait {
       await new Promise<void>(resolve => {
         body.wake = resolve
       })
-      sinceMs = undefined
+      pace.rest(clock.monotonicMs())
     },
+    came: bytes => pace.came(bytes),
     release() {
       over.abort(NOT_NEEDED)
       wake()
@@ -179,10 +186,15 @@ function createWait({ request, body }: Exchange, clock: Clock): Wait {
 
 function ignore(): void {}
 
-function tooSlow(): RegistryError {
-  const seconds = BODY_IDLE_MS / 1_000
-  const message = `no byte of the body came for ${seconds} seconds; what came before may be resumed`
-  return new RegistryError('UNSUPPORTED', message, { status: 408 })
+function tooSlow(reason: TooSlow): RegistryError {
+  return new RegistryError('UNSUPPORTED', TOO_SLOW[reason], { status: 408 })
+}
+
+const MS_PER_SECOND = 1_000
+const RESUMABLE = 'what came before may be resumed'
+const TOO_SLOW: Readonly<Record<TooSlow, string>> = {
+  silent: `no byte of the body came for ${BODY_IDLE_MS / MS_PER_SECOND} seconds; ${RESUMABLE}`,
+  trickles: `less than ${BODY_LEAST_BYTES} bytes of the body came in ${BODY_LEAST_MS / MS_PER_SECOND} seconds; ${RESUMABLE}`,
 }
 
 /**
