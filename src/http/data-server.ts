@@ -100,6 +100,9 @@ function createDataServer(transport: Transport, serve: Serve): Server | HttpsSer
   // Who has ended its side may wait for its answers all the same; connections.ts sees to how long.
   // Node's types do not tell of it.
   Object.assign(server, { httpAllowHalfOpen: true })
+  // Else those beyond 1,000 are dropped without a word, and with them what a proxy adds behind
+  // those of its client. How many there may be, HEADER_MAX_BYTES says.
+  server.maxHeadersCount = 0
   server.on('request', serve)
   server.on('checkContinue', serve)
   server.on('checkExpectation', serve)

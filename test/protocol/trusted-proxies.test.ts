@@ -240,6 +240,19 @@ tap.test('R564: what a listed proxy passes on comes from no program of the machi
   }
 })
 
+for (const threads of [1, 4])
+  tap.test(`R720: ${threads} thread(s) read what stands behind many headers`, async t => {
+    const { edge } = await open(t, { http: { threads }, access: RULES })
+    // More than node keeps by itself.
+    const many = Object.fromEntries(Array.from({ length: 1_500 }, (_, at) => [`a${at}`, '1']))
+    for (const client of await reachThreads(t, edge.url, threads, PROXY)) {
+      t.equal((await push(client, { ...many, ...by(FRIEND) })).status, 202)
+      t.equal((await push(client, { ...many, ...by(STRANGER) })).status, 403)
+      const twice = await push(client, { ...by(FRIEND), ...many, 'x-real-ip': STRANGER })
+      t.equal(twice.status, 400, 'what stands in front and behind')
+    }
+  })
+
 tap.test('R565: what nobody can say who asks it is refused, before anything else', async t => {
   const { edge, clientAt } = await open(t, { access: RULES })
   const proxy = clientAt(PROXY)
