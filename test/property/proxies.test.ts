@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { parseForwarded } from '../../src/http/proxies/forwarded.ts'
+import { FORWARDED_MAX_LENGTH, parseForwarded } from '../../src/http/proxies/forwarded.ts'
 import { readForwarding } from '../../src/http/proxies/forwarding.ts'
 import { readNode, UNKNOWN } from '../../src/http/proxies/node-name.ts'
 import { PROXY_HEADER_MAX_BYTES, readProxyHeader } from '../../src/http/proxies/proxy-header.ts'
@@ -128,6 +128,31 @@ t.test('R242: Forwarded is parsed, or is none', async t => {
       )
     }),
   )
+})
+
+/** What a client may send, in one header or in several. */
+const SENT_MAX = 96 * 1_024
+
+t.test('R572, R721: runs of anything in Forwarded take no more time than their length', async t => {
+  // By a pattern that can share out blanks in several ways each of these takes half a minute.
+  for (const unit of [' ', '\t', ' \t', ',', ';', 'a', 'a=b;', 'for=', ' a', '"', '\\', '\\"'])
+    for (const before of ['', `for=${CLIENT};`, `for=${CLIENT} `, 'a="', 'a="b"'])
+      for (const length of [FORWARDED_MAX_LENGTH, SENT_MAX]) {
+        const room = length - before.length - 1
+        const run = unit.repeat(Math.floor(room / unit.length))
+        const lines = Array.from({ length: SENT_MAX / length }, () => [
+          'Forwarded',
+          `${before}${run}=`,
+        ])
+        const found = readForwarding(lines.flat(), isTrusted)
+        t.equal(found?.kind, 'unclear', JSON.stringify({ before, unit, length }))
+      }
+})
+
+t.test('R721: a Forwarded header is read up to a bound, and none of it beyond', async t => {
+  const line = `for=${CLIENT}${' '.repeat(FORWARDED_MAX_LENGTH)}`
+  t.equal(parseForwarded(line.slice(0, FORWARDED_MAX_LENGTH))?.length, 1)
+  t.equal(parseForwarded(line.slice(0, FORWARDED_MAX_LENGTH + 1)), undefined)
 })
 
 const beginnings = fc.constantFrom(

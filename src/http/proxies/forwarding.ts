@@ -104,7 +104,8 @@ function saidByForwarded(lines: readonly string[], isTrusted: IsTrusted): Said |
   const elements: ForwardedElement[] = []
   for (const line of lines) {
     const parsed = parseForwarded(line)
-    if (parsed === undefined) return unclear('the Forwarded header of this request is malformed')
+    if (parsed === undefined)
+      return unclear('the Forwarded header of this request is malformed or too long')
     elements.push(...parsed)
   }
   const fromRight = elements.toReversed()
