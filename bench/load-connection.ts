@@ -27,6 +27,8 @@ export interface ConnectOptions {
   readonly port: number
   /** PEM: speaks TLS 1.3 and trusts this. */
   readonly authority?: string | undefined
+  /** Shown with each request. Default: nothing is. */
+  readonly authorization?: string | undefined
   /** Where to connect from. Default: as the kernel likes. */
   readonly localAddress?: string | undefined
   /** A server that sends nothing for so long has hung. Default 60 s; 0: never. */
@@ -58,10 +60,11 @@ interface Exchange {
 }
 
 export function connect(options: ConnectOptions): Connection {
-  const { host, port, authority, localAddress } = options
+  const { host, port, authority, authorization, localAddress } = options
   const { silenceMs = SILENCE_MS, readBytes = READ_BYTES } = options
   let current: Exchange | undefined
   let closed = false
+  const login = authorization === undefined ? '' : `Authorization: ${authorization}\r\n`
 
   const finish = () => {
     const ending = current
@@ -111,7 +114,8 @@ export function connect(options: ConnectOptions): Connection {
         const response = { status: 0, headers: {}, bodyBytes: 0, complete: false }
         if (closed) return resolve(response)
         current = { head: '', response, expectedBytes: undefined, onBody, done: resolve }
-        socket.write(`GET ${path} HTTP/1.1\r\nHost: ${host}:${port}\r\nAccept: ${ACCEPT}\r\n\r\n`)
+        const head = `Host: ${host}:${port}\r\nAccept: ${ACCEPT}\r\n${login}`
+        socket.write(`GET ${path} HTTP/1.1\r\n${head}\r\n`)
       })
     },
     close: () => socket.destroy(),

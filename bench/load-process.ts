@@ -3,6 +3,7 @@
 // have it. usage: forked by load.ts
 import { createHash, type Hash } from 'node:crypto'
 import { type Connection, connect, type Response } from './load-connection.ts'
+import { logIn, type LoggedIn, type LogInCall } from './load-logins.ts'
 import { type HoldCall, holdReaders, releaseReaders, type Held } from './load-stall.ts'
 
 export interface Target {
@@ -10,6 +11,8 @@ export interface Target {
   readonly port: number
   /** PEM; undefined for plain HTTP. */
   readonly authority?: string | undefined
+  /** Undefined: no login is shown. */
+  readonly authorization?: string | undefined
   /** Asked for one after another on the same connection; the last is the one that is measured. */
   readonly paths: readonly string[]
 }
@@ -36,6 +39,7 @@ export type LoadCall =
       readonly clients: number
     }
   | HoldCall
+  | LogInCall
 
 /** What one client saw; times count from the moment at which all clients set off. */
 export interface Pulled {
@@ -71,7 +75,9 @@ process.on('message', (message: { id: number } & LoadCall) => {
 process.once('disconnect', () => process.exit())
 process.send?.({ id: 0, result: null })
 
-async function answer(message: LoadCall): Promise<Pulled[] | Looped | Asked | Held | null> {
+async function answer(
+  message: LoadCall,
+): Promise<Pulled[] | Looped | Asked | Held | LoggedIn | null> {
   switch (message.call) {
     case 'loop':
       return loop(message)
@@ -79,6 +85,8 @@ async function answer(message: LoadCall): Promise<Pulled[] | Looped | Asked | He
       return ask(message)
     case 'hold':
       return holdReaders(message)
+    case 'log in':
+      return logIn(message)
     case 'release':
       releaseReaders()
       return null

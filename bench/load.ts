@@ -1,6 +1,7 @@
 // The bench's side of the load process.
 import { forkWorker } from './worker.ts'
 import type { Asked, LoadCall, Looped, Pulled, Target } from './load-process.ts'
+import type { LoggedIn, Shown } from './load-logins.ts'
 import type { Held } from './load-stall.ts'
 
 export interface Load {
@@ -19,6 +20,11 @@ export interface Load {
    */
   hold(url: string, path: string, clients: number): Promise<Held>
   release(): Promise<void>
+  /**
+   * Each of `shown` on a connection of its own, `everyMs` after the one before whatever became of
+   * that; 0: all at once.
+   */
+  logIn(url: string, path: string, options: LogInOptions): Promise<LoggedIn>
   stop(): Promise<void>
 }
 
@@ -31,6 +37,13 @@ export interface PullOptions {
   readonly firstByteOnly?: boolean
   /** PEM: who signed the certificate of a server that speaks TLS. */
   readonly authority?: string
+  /** What is shown with each request. Default: nothing. */
+  readonly authorization?: string
+}
+
+export interface LogInOptions {
+  readonly shown: readonly Shown[]
+  readonly everyMs: number
 }
 
 export interface LoopOptions {
@@ -43,8 +56,8 @@ export async function startLoad(): Promise<Load> {
   await worker.first
   const call = (message: LoadCall) => worker.call(message)
   return {
-    pull: async (url, paths, { authority, ...options } = {}) => {
-      const target = { ...targetOf(url, paths), authority }
+    pull: async (url, paths, { authority, authorization, ...options } = {}) => {
+      const target = { ...targetOf(url, paths), authority, authorization }
       const usual = { clients: 1, hash: false, firstByteOnly: false }
       return (await call({ call: 'pull', target, ...usual, ...options })) as Pulled[]
     },
@@ -55,6 +68,8 @@ export async function startLoad(): Promise<Load> {
     hold: async (url, path, clients) =>
       (await call({ call: 'hold', target: targetOf(url, [path]), clients })) as Held,
     release: async () => void (await call({ call: 'release' })),
+    logIn: async (url, path, options) =>
+      (await call({ call: 'log in', target: targetOf(url, [path]), ...options })) as LoggedIn,
     stop: () => worker.stop(),
   }
 }

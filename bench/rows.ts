@@ -1,6 +1,7 @@
 // Every row of the bench, in the order in which they run and are printed.
 import type { Row } from './row.ts'
 import { ablations } from './rows/ablations.ts'
+import { access } from './rows/access.ts'
 import { alone } from './rows/alone.ts'
 import { cold } from './rows/cold.ts'
 import { collecting } from './rows/collecting.ts'
@@ -27,6 +28,7 @@ export const ROWS: readonly Row[] = [
   tls,
   hotSmall,
   hotRules,
+  access,
   freshness,
   uses,
   cold,

@@ -19,6 +19,7 @@ import { startLoad } from './load.ts'
 import { watchOthers } from './processes.ts'
 import type { Row, RowContext } from './row.ts'
 import { ROWS } from './rows.ts'
+import { HOT_LOGINS } from './servers/with-accounts.ts'
 import { COLD_SERVERS, HOT_SERVERS, PUSHABLE, REGISTRIES } from './servers.ts'
 import { startUpstream } from './upstream.ts'
 
@@ -69,7 +70,9 @@ async function measure(
 /** @throws Error for a name that no server has: nobody would miss its rows */
 function checkServers(names: readonly string[]): void {
   const known = new Set(
-    [REGISTRIES, PUSHABLE, HOT_SERVERS, COLD_SERVERS, ABLATIONS].flat().map(({ name }) => name),
+    [REGISTRIES, PUSHABLE, HOT_SERVERS, COLD_SERVERS, HOT_LOGINS, ABLATIONS]
+      .flat()
+      .map(({ name }) => name),
   )
   const unknown = names.filter(name => !known.has(name))
   if (unknown.length > 0)

@@ -13,12 +13,14 @@ import { noteProcess } from './ledger.ts'
 const READY_TIMEOUT_MS = 30_000
 /** Between two attempts to reach a server that starts: the error of what is measured. */
 const POLL_MS = 2
+/** 401: it serves, and wants a login. */
+const ANSWERS = new Set([200, 401])
 const STOP_TIMEOUT_MS = 5_000
 
 export interface RunningServer {
   readonly url: string
   readonly pid: number
-  /** From the start of the process to the first answer to GET /v2/. */
+  /** From the start of the process to the first answer to GET /v2/, or that it wants a login. */
   readonly readyMs: number
   /** Of Entrepot: health and metrics. */
   readonly adminUrl?: string
@@ -83,7 +85,7 @@ interface Place {
 
 async function untilAnswering(place: Place, startedMs: number): Promise<number | string> {
   while (performance.now() - startedMs < READY_TIMEOUT_MS) {
-    if ((await statusOf(place)) === 200) return performance.now() - startedMs
+    if (ANSWERS.has((await statusOf(place)) ?? 0)) return performance.now() - startedMs
     await wait(POLL_MS)
   }
   return `did not answer within ${READY_TIMEOUT_MS / 1000} s`

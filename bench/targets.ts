@@ -32,15 +32,20 @@ export interface Aim {
   readonly lines: readonly string[]
   /** The same, as far as they were measured: what only the full form has. Default none. */
   readonly alsoLines?: readonly string[]
+  /** Whose measure it is. Default: Entrepot's as it is set up by default. */
+  readonly judged?: string
   /** What is measured, in words. */
   readonly what: string
   readonly limit: Limit
   readonly why?: string
 }
 
-/** Entrepot's measure over that of `server`, round by round; the median of these counts. */
-export function ratioTo(server: string, aim: Aim): Target {
-  return target(aim, { unit: ` × ${server}`, digits: 2 }, (result, line) =>
+/**
+ * Entrepot's measure over that of `server`, round by round; the median of these counts. `called`:
+ * what the goal calls that server.
+ */
+export function ratioTo(server: string, aim: Aim, called = server): Target {
+  return target(aim, { unit: ` × ${called}`, digits: 2 }, (result, line) =>
     ratios(result, [server], { ...aim, line }),
   )
 }
@@ -58,7 +63,7 @@ export function ratioToBest(servers: readonly string[], aim: Aim): Target {
 /** A measure of Entrepot's own; the median counts. */
 export function ownCount(aim: Aim, digits = 0): Target {
   return target(aim, { unit: '', digits }, (result, line) =>
-    find(result, ENTREPOT, { ...aim, line }).map(({ value }) => value),
+    find(result, aim.judged ?? ENTREPOT, { ...aim, line }).map(({ value }) => value),
   )
 }
 
@@ -104,7 +109,7 @@ export function words(line: string, must: string, good: RegExp): Target {
 }
 
 function target(
-  { row, what, lines: always, alsoLines = [], limit, why }: Aim,
+  { row, what, lines: always, alsoLines = [], judged = ENTREPOT, limit, why }: Aim,
   { unit, digits }: { readonly unit: string; readonly digits: number },
   valuesOf: (result: RowResult, line: string) => readonly number[],
 ): Target {
@@ -117,7 +122,7 @@ function target(
     judge: result => {
       const lines = [...always, ...alsoLines.filter(line => valuesOf(result, line).length > 0)]
       const seen = lines.map(line => ({ line, values: valuesOf(result, line) }))
-      const failures = failuresOf(result, lines)
+      const failures = failuresOf(result, { judged, lines })
       if (failures === 0 && seen.some(({ values }) => values.length === 0)) return undefined
       const worst = seen
         .map(({ values }) => distance(median(values), limit))
@@ -153,10 +158,13 @@ function shortfall(worst: number, limit: Limit): string {
   return `${percent} %`
 }
 
-/** Answers, pulls or pushes of Entrepot that failed in these lines. */
-function failuresOf({ samples }: RowResult, lines: readonly string[]): number {
+/** Answers, pulls or pushes that failed in these lines. */
+function failuresOf(
+  { samples }: RowResult,
+  { judged, lines }: { readonly judged: string; readonly lines: readonly string[] },
+): number {
   return samples
-    .filter(({ server, line }) => server === ENTREPOT && (lines.includes(line) || lines[0] === ''))
+    .filter(({ server, line }) => server === judged && (lines.includes(line) || lines[0] === ''))
     .reduce((sum, { measures }) => sum + Number(measures['failures'] ?? 0), 0)
 }
 
@@ -164,6 +172,7 @@ interface Place {
   readonly line: string
   readonly measure: string
   readonly limit: Limit
+  readonly judged?: string
 }
 
 /** One for each round in which Entrepot and at least one of the others were measured. */
@@ -174,7 +183,7 @@ export function ratios(
 ): readonly number[] {
   const others = servers.flatMap(server => find(result, server, place))
   const best = 'atMost' in place.limit ? Math.min : Math.max
-  return find(result, ENTREPOT, place).flatMap(({ round, value }) => {
+  return find(result, place.judged ?? ENTREPOT, place).flatMap(({ round, value }) => {
     const same = others.filter(each => each.round === round).map(each => each.value)
     return same.length === 0 ? [] : [value / best(...same)]
   })

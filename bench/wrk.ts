@@ -1,5 +1,6 @@
 // wrk as the load client for many small requests, and its report read.
 import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
 export interface WrkOptions {
@@ -7,6 +8,8 @@ export interface WrkOptions {
   readonly seconds: number
   /** Default none. */
   readonly accept?: string
+  /** A file: what requests show, one line of it after the other. Default: nothing. */
+  readonly logins?: string
 }
 
 export interface WrkReport {
@@ -33,11 +36,16 @@ const UNIT_BYTES: Readonly<Record<string, number>> = {
 /** Its own two seconds are too few for a large blob among many clients. */
 const TIMEOUT = '60s'
 
+const LOGINS_SCRIPT = fileURLToPath(new URL('wrk-logins.lua', import.meta.url))
+
 /** @throws Error when wrk is not installed */
 export async function runWrk(url: string, options: WrkOptions): Promise<WrkReport> {
-  const { clients, seconds, accept } = options
+  const { clients, seconds, accept, logins } = options
   const load = ['-t1', `-c${clients}`, `-d${seconds}s`, '--latency', '--timeout', TIMEOUT]
-  const args = [...load, ...(accept === undefined ? [] : ['-H', `Accept: ${accept}`]), url]
+  const script = logins === undefined ? [] : ['-s', LOGINS_SCRIPT]
+  const file = logins === undefined ? [] : ['--', logins]
+  const head = accept === undefined ? [] : ['-H', `Accept: ${accept}`]
+  const args = [...load, ...head, ...script, url, ...file]
   const { stdout } = await promisify(execFile)('wrk', args)
   return parseWrk(stdout)
 }

@@ -37,7 +37,7 @@ export const hotSmall: Row = {
         { measure: 'upstreamRequests', heading: 'requests upstream' },
         { measure: 'failures', heading: 'failed answers' },
       ],
-      note: 'With a Bearer token: not measured, since this version has no accounts and looks at no token.',
+      note: 'With accounts and a Bearer token: the table of accounts, below.',
     },
   ],
   async run(context) {

@@ -9,7 +9,8 @@ import { type RunningServer } from '../server-process.ts'
 import { launch, type ServerKind, type ServerOptions, writeCertificate } from './kind.ts'
 
 export const ENTREPOT = 'Entrepot'
-const CHECKOUT = fileURLToPath(new URL('../..', import.meta.url))
+/** Of this version, built. */
+export const CHECKOUT = fileURLToPath(new URL('../..', import.meta.url))
 /** As in systemd/entrepot.service. */
 const NODE_FLAGS = ['--max-semi-space-size=8', '--min-semi-space-size=4', '--initial-heap-size=64']
 
@@ -38,7 +39,7 @@ export async function startEntrepot(
   checkout: string,
   options: ServerOptions,
 ): Promise<RunningServer> {
-  const { upstreamUrl, directory, ttl, threads, upstream, storage, access } = options
+  const { upstreamUrl, directory, ttl, threads, upstream, storage, access, auth } = options
   const files = writeCertificate(options)
   if (files !== undefined && !isBuilt('http.tls')) throw new Error('http.tls is not built yet')
   const adminPort = await freePort()
@@ -55,6 +56,7 @@ export async function startEntrepot(
         },
         admin: { addr: `127.0.0.1:${adminPort}`, socket: join(directory, 'admin.sock') },
         storage: { rootdirectory: join(directory, 'data'), ...storage },
+        ...(auth === undefined ? {} : { auth }),
         ...(access === undefined ? {} : { access }),
         upstreams: {
           'docker.io': {

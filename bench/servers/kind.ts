@@ -19,6 +19,8 @@ export interface ServerOptions {
   readonly storage?: Readonly<Record<string, unknown>>
   /** For Entrepot: who may do what. Default: there are no rules. */
   readonly access?: readonly object[]
+  /** For Entrepot: its accounts. Default: there are none. */
+  readonly auth?: object
   /** For Entrepot: further keys of its upstream. */
   readonly upstream?: Readonly<Record<string, unknown>>
   /** Speaks TLS with this certificate, TLS 1.3 where that can be set. */

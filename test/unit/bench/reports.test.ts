@@ -69,6 +69,8 @@ t.test('a metric is read by its whole name; of several series the largest counts
   const page = '# HELP lag x\nlag_max 9\nlag 0.012\n'
   t.equal(readMetric(page, 'lag'), 0.012)
   t.equal(readMetric('lag{thread="1"} 1\nlag{thread="2"} 3 1700000000\n', 'lag'), 3)
+  const labelled = 'tried{outcome="right"} 3\ntried{outcome="wrong"} 5\n'
+  t.equal(readMetric(labelled, 'tried{outcome="right"}'), 3)
   t.ok(Number.isNaN(readMetric(page, 'la')))
 })
 

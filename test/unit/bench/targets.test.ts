@@ -54,6 +54,28 @@ t.test('a ratio is taken round by round, and its median counts', async t => {
   t.equal(ratioTo('zot', aim).must, 'CPU ≤ 0.50 × zot')
 })
 
+t.test('another set-up is judged by its own figures and failures', async t => {
+  const rows: Row[] = [
+    ['4', 'Entrepot', 1, 100],
+    ['4', 'Entrepot, Bearer token', 1, 90],
+  ]
+  const judged = 'Entrepot, Bearer token'
+  const target = ratioTo('Entrepot', { ...aim, judged, limit: { atLeast: 0.95 } }, 'without')
+  t.equal(target.must, 'CPU ≥ 0.95 × without')
+  t.match(target.judge(resultOf(rows)), { met: false, seen: '4: 0.90' })
+  t.match(ownCount({ ...aim, judged, limit: { atMost: 95 } }).judge(resultOf(rows)), { met: true })
+  const failing = (server: string) => {
+    const result = resultOf(rows)
+    const samples = result.samples.map(each =>
+      each.server === server ? { ...each, measures: { ...each.measures, failures: 1 } } : each,
+    )
+    return { ...result, samples }
+  }
+  const easy = ratioTo('Entrepot', { ...aim, judged, limit: { atLeast: 0.85 } })
+  t.match(easy.judge(failing(judged)), { met: false, missedBy: '1 failures' })
+  t.match(easy.judge(failing('Entrepot')), { met: true })
+})
+
 t.test('every line must hold', async t => {
   const result = resultOf([
     ['4', 'Entrepot', 1, 1],
