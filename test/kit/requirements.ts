@@ -347,6 +347,7 @@ const SECURITY: readonly Row[] = [
   [571, 'P0', 'nginx, Caddy and HAProxy in front, each with TLS, hand on pulls, pushes and logins'],
   [572, 'P1', 'what proxies say is read in bounded time, whatever it is'],
   [720, 'P0', 'what a proxy adds behind many headers of a client counts, however many those are'],
+  [722, 'P0', 'X-Real-IP names who asks or a proxy on the way; of another one nothing is answered'],
   [721, 'P0', 'no Forwarded header of a client keeps others waiting'],
   [535, 'P0', 'the conformance suite has no failure with a login by tokens, and by Basic'],
   [536, 'P0', 'clients log in, push and pull, and are told when a login is wrong or wanted'],

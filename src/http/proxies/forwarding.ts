@@ -119,10 +119,13 @@ function saidByForwarded(lines: readonly string[], isTrusted: IsTrusted): Said |
 function saidByMarks(lines: Lines, isTrusted: IsTrusted): Said | Unclear {
   const client = findClient(itemsFromRight(lines.for), isTrusted)
   const real = addressOf(lines.real)
-  // It is the last of the addresses, and may be another proxy's.
-  const isOther = client !== undefined && real !== undefined && real !== client.address
-  if (isOther && (real === UNKNOWN || !isTrusted(real)))
-    return unclear('X-Forwarded-For and X-Real-IP of this request contradict each other')
+  if (client !== undefined && real !== undefined && real !== client.address) {
+    // Or it is one of the proxies on the way. Another one means that proxies write X-Real-IP alone,
+    // and that X-Forwarded-For is a client's.
+    const onTheWay = itemsFromRight(lines.for).take(client.at).map(readNode)
+    if (!onTheWay.some(address => address === real))
+      return unclear('X-Forwarded-For and X-Real-IP of this request contradict each other')
+  }
   const at = client?.at ?? 0
   return readSaid(client?.address ?? real, itemAt(lines.proto, at), itemAt(lines.host, at))
 }

@@ -159,12 +159,7 @@ t.test('R562: host and scheme are those of the hop that the client came by', asy
 
 t.test('R565: what a proxy hands on beside its own may not say anything else', async t => {
   const own = 'X-Forwarded-For: 192.0.2.7'
-  for (const line of [
-    'X-Real-IP: 192.0.2.7',
-    // Of the proxy in front of the nearest one.
-    'X-Real-IP: 10.0.0.2',
-    'Forwarded: for="192.0.2.7:99"',
-  ])
+  for (const line of ['X-Real-IP: 192.0.2.7', 'Forwarded: for="192.0.2.7:99"'])
     t.equal(addressOf(own, line), '192.0.2.7', line)
   for (const line of [
     'X-Real-IP: 203.0.113.9',
@@ -175,6 +170,9 @@ t.test('R565: what a proxy hands on beside its own may not say anything else', a
     'Forwarded: for=10.0.0.2',
   ])
     t.equal(addressOf(own, line), 'unclear', line)
+  const chain = `${own}, 10.0.0.1, 10.0.0.2`
+  for (const address of ['192.0.2.7', '10.0.0.1', '10.0.0.2'])
+    t.equal(addressOf(chain, `X-Real-IP: ${address}`), '192.0.2.7', 'on the way')
   t.equal(addressOf(own, 'X-Real-IP: 192.0.2.7', 'X-Real-IP: 203.0.113.9'), 'unclear')
   const scheme = ['Forwarded: for=192.0.2.7;proto=http', 'X-Forwarded-Proto: https']
   t.equal(addressOf(own, ...scheme), 'unclear')
@@ -185,6 +183,15 @@ t.test('R565: what a proxy hands on beside its own may not say anything else', a
     'unclear',
     'of a proxy that sets X-Real-IP alone',
   )
+})
+
+t.test('R722: X-Real-IP of a proxy that is not on the way speaks against it', async t => {
+  // Two proxies that write X-Real-IP alone, and what their client wrote.
+  for (const line of ['192.0.2.7', '203.0.113.9, 192.0.2.7', '10.0.0.1, 192.0.2.7', '10.0.0.2'])
+    t.equal(addressOf(`X-Forwarded-For: ${line}`, 'X-Real-IP: 10.0.0.1'), 'unclear', line)
+  const behind = 'X-Forwarded-For: 10.0.0.1, 192.0.2.7, 10.0.0.2'
+  t.equal(addressOf(behind, 'X-Real-IP: 10.0.0.1'), 'unclear', 'left of the client')
+  t.equal(addressOf(behind, 'X-Real-IP: 10.0.0.2'), '192.0.2.7')
 })
 
 t.test('R566: who passes on and does not say for whom has no client', async t => {
