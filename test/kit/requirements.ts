@@ -328,6 +328,7 @@ const SECURITY: readonly Row[] = [
   [664, 'P1', 'keys of a token server go by the names that token servers write'],
   [665, 'P0', 'a certificate in a token counts where a listed authority signed it'],
   [666, 'P1', 'what is wrong with a token server is told by check'],
+  [723, 'P0', 'who is in many groups is given a token that is good, or none'],
   [589, 'P1', 'what is wrong with identity providers, and rules about them, is told by check'],
   [560, 'P0', 'who asks is who a listed proxy says, up to the first that is not listed'],
   [561, 'P0', 'what anybody else says of whom they pass on changes nothing'],

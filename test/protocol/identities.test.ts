@@ -3,6 +3,7 @@
 // is anybody's. Method: the whole edge in process over a stub registry, an issuer on loopback that
 // signs by itself, one and four threads, with clients on every thread.
 import tap from 'tap'
+import { GROUPS_MAX_BYTES } from '../../src/accounts/identities/identities.ts'
 import { startTestEdge, type TestEdge } from '../kit/edge.ts'
 import { makeImage } from '../kit/image.ts'
 import {
@@ -250,6 +251,32 @@ tap.test('R583: what is given for it outlasts it, for the session and no longer'
   }
   t.equal((await redeem(edge, bought.refresh)).status, 401)
   t.equal((await buy(edge, bought.token)).status, 401)
+})
+
+tap.test('R723: who is in many groups has a token that is good, or none', async t => {
+  const who = 'group:oidc:ci:0-team'
+  const { edge, issuer, now, status } = await open(t, { groups: 'groups' }, { who })
+  for (const letter of ['a', '"', 'Ж', '語', '😀']) {
+    const room = GROUPS_MAX_BYTES - Buffer.byteLength(JSON.stringify(['0-team']))
+    const wide = Buffer.byteLength(`,${JSON.stringify(letter.repeat(4))}`)
+    const groups = ['0-team', ...Array(Math.floor(room / wide)).fill(letter.repeat(4))]
+    // The longest name makes the longest token.
+    const sub = '"'.repeat(255)
+    const good = issuer.token(now(), { groups, sub })
+    t.equal(await status(basic(good)), 200, letter)
+    const bought = await buy(edge, good)
+    t.equal(bought.status, 200)
+    t.equal(await status(bearer(bought.token)), 200)
+    t.equal(await status(basic(bought.token)), 200)
+    const redeemed = await redeem(edge, bought.refresh)
+    t.equal(redeemed.status, 200)
+    t.equal(await status(bearer(redeemed.token)), 200, 'in the same groups')
+    const more = issuer.token(now(), { groups: [...groups, 'x'.repeat(wide)], sub })
+    t.equal((await buy(edge, more)).status, 401)
+    t.equal(await status(basic(more)), 401)
+  }
+  await edge.untilLogged('a token of an identity provider is nobody here', 1)
+  t.ok(edge.lines().some(({ reason }) => reason === 'groups'))
 })
 
 for (const threads of [1, 4])

@@ -72,8 +72,11 @@ export interface IdentitiesDeps {
 
 /** Clocks of machines that are kept by a time server agree far better. */
 export const SKEW_SECONDS = 30
-/** They stand in each token that is given for it. */
-const GROUPS_MAX_CHARACTERS = 4_096
+/**
+ * As JSON. They stand in each token that is given for it, and leave room in it for the longest name
+ * (TOKEN_MAX_LENGTH).
+ */
+export const GROUPS_MAX_BYTES = 4_096
 const NAME = /^[\x21-\x7e]{1,255}$/
 /** In groups of directories there are spaces, and letters of all languages. */
 const GROUP = /^\P{Cc}{1,255}$/u
@@ -217,7 +220,7 @@ function identify(provider: Provider, claims: JWTPayload, nowMs: number): Judged
   if (typeof value !== 'string' || !NAME.test(value) || !isVerified) return 'name'
   const said = provider.groups === undefined ? [] : textsOf(claims[provider.groups])
   if (said === undefined || !said.every(each => GROUP.test(each))) return 'groups'
-  if (said.join('').length > GROUPS_MAX_CHARACTERS) return 'groups'
+  if (Buffer.byteLength(JSON.stringify(said)) > GROUPS_MAX_BYTES) return 'groups'
   const prefix = nameOf(provider)
   const groups = [prefix, ...said.map(each => `${prefix}:${each}`)]
   const forMs = (exp + SKEW_SECONDS) * 1_000 - nowMs

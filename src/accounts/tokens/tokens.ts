@@ -26,6 +26,7 @@ export interface Credential {
 /** Whose a token is. */
 export interface Holder {
   readonly name: string
+  /** Of an identity provider: the first is for whoever it knows, and the others begin with it. */
   readonly groups?: readonly string[] | undefined
   /** Wall clock; whatever is given for it ends then. Default: it goes on with the account. */
   readonly endsAtMs?: number | undefined
@@ -84,7 +85,8 @@ export class Tokens {
   issue({ name, ...rest }: Holder, hash = this.#hashOf(name)): AccessToken | undefined {
     if (hash === undefined) return undefined
     const issued = this.#sign({ sub: name, ver: this.#versionOf(name, hash), ...endOf(rest) })
-    return issued.expiresInSeconds > 0 ? issued : undefined
+    const isReadable = issued.token.length <= TOKEN_MAX_LENGTH
+    return issued.expiresInSeconds > 0 && isReadable ? issued : undefined
   }
 
   issueAnonymous(): AccessToken {
@@ -114,10 +116,10 @@ export class Tokens {
 
   /** Of an access token that was bought by one of an identity provider; undefined: it is none. */
   holderOf(token: string): Holder | undefined {
-    const { end, grp: groups } = this.#claimsOf(token) ?? {}
+    const { end, ...claims } = this.#claimsOf(token) ?? {}
     const { login } = this.read(token)
     if (end === undefined || login.kind !== 'account') return undefined
-    return { name: login.name, groups, endsAtMs: end * 1_000 }
+    return { name: login.name, ...groupsOf(claims), endsAtMs: end * 1_000 }
   }
 
   /** Undefined where there is no such account any more. */
@@ -139,10 +141,10 @@ export class Tokens {
     const right = Buffer.from(this.#macOf(`refresh ${claims}`))
     const shown = Buffer.from(mac)
     if (shown.length !== right.length || !timingSafeEqual(shown, right)) return undefined
-    const { sub, ver, exp, grp: groups, end } = decode<RefreshClaims>(claims)
+    const { sub, ver, exp, end, ...more } = decode<RefreshClaims>(claims)
     const isOver = this.#deps.nowMs() / 1_000 >= exp
     if (isOver || this.#credentialBehind(sub, ver) === undefined) return undefined
-    return { name: sub, groups, endsAtMs: end === undefined ? undefined : end * 1_000 }
+    return { name: sub, ...groupsOf(more), endsAtMs: end === undefined ? undefined : end * 1_000 }
   }
 
   /** What was bought by a token of others lasts as long as that may go on. */
@@ -205,11 +207,18 @@ export class Tokens {
 
 function endOf({ groups, endsAtMs }: Omit<Holder, 'name'>): Pick<Claims, 'grp' | 'end'> {
   const end = endsAtMs === undefined ? {} : { end: Math.floor(endsAtMs / 1_000) }
-  return { ...(groups && { grp: groups }), ...end }
+  return { ...(groups && { grp: shortened(groups) }), ...end }
 }
 
-function groupsOf({ grp: groups }: Claims): { readonly groups?: readonly string[] } {
-  return groups === undefined ? {} : { groups }
+/** In many groups it is their provider's name that would take most of a token. */
+function shortened([first = '', ...rest]: readonly string[]): readonly string[] {
+  return [first, ...rest.map(each => each.slice(first.length))]
+}
+
+function groupsOf({ grp }: Pick<Claims, 'grp'>): { readonly groups?: readonly string[] } {
+  if (grp === undefined) return {}
+  const [first = '', ...rest] = grp
+  return { groups: [first, ...rest.map(each => `${first}${each}`)] }
 }
 
 function headOf({ id }: SigningKey): string {
