@@ -30,6 +30,15 @@ export function isGranted(
   return granted.includes(EVERYTHING) || ACTIONS[action].every(each => granted.includes(each))
 }
 
+/**
+ * What a grant is to call it: as the client does, where that can mean no other registry's; else a
+ * token for one registry would be good for what another has by the same name.
+ */
+export function grantName(repository: Repository, spelled: string, server: TokenServer): string {
+  const names = namesOf(repository, server.defaultHost)
+  return names.includes(spelled) ? spelled : repositoryKey(repository)
+}
+
 /** With its registry; and as clients write it without one. */
 function namesOf(repository: Repository, defaultHost: RegistryHost): readonly string[] {
   const { registry: host, name } = repository

@@ -206,8 +206,12 @@ function decide(context: Context, request: Omit<AccessRequest, 'principal'>): bo
   const decision = access.decide({ ...request, principal })
   if (decision.kind === 'allowed') return decision.anonymously
   if ('by' in decision) exchange.record.deniedBy = decision.by
-  if (decision.kind !== 'hidden')
-    throw refusedBy(decision, { ...exchange, target, names: access.namesFor(principal) })
+  if (decision.kind !== 'hidden') {
+    const { resource } = request
+    const repository = typeof resource === 'string' ? undefined : resource
+    const names = access.namesFor(principal)
+    throw refusedBy(decision, { ...exchange, target, repository, names })
+  }
   throw new RegistryError(ABSENT[target.endpoint.kind] ?? 'NAME_UNKNOWN')
 }
 

@@ -5,9 +5,11 @@ import type { IncomingMessage } from 'node:http'
 import type { Challenge, NamesForCaller, Refusal } from '../access/access.ts'
 import { isLoopbackName } from '../access/loopback.ts'
 import { isOneOf } from '../access/door.ts'
+import { grantName } from '../access/grants.ts'
 import { ENDPOINTS, type Target } from '../oci/endpoint.ts'
 import { RegistryError } from '../oci/errors.ts'
 import { quote } from '../oci/header-list.ts'
+import type { Repository } from '../oci/reference.ts'
 import { type Caller, hostOf, schemeOf } from './proxies/callers.ts'
 
 /** What tokens of this edge are for; of one edge as of the next, whose keys differ. */
@@ -18,6 +20,8 @@ export interface Refused {
   readonly request: IncomingMessage
   readonly caller: Caller
   readonly target?: Target | undefined
+  /** Where the target leads. */
+  readonly repository?: Repository | undefined
   readonly names: NamesForCaller
 }
 
@@ -42,7 +46,7 @@ export function refusedBy(refusal: Refusal, refused: Refused): RegistryError {
 
 /** Basic is not offered beside Bearer: dockerd without a login takes it for a demand. */
 function challengeText(challenge: Challenge, refused: Refused): string {
-  const { request, target } = refused
+  const { request, target, repository } = refused
   const { realm } = challenge
   if (challenge.kind === 'basic' || target?.endpoint.kind === 'token')
     return `Basic realm=${quote(realm)}`
@@ -50,7 +54,11 @@ function challengeText(challenge: Challenge, refused: Refused): string {
   const parameters = {
     realm: server?.realm ?? `${originOf(refused)}${ENDPOINTS.token.route}`,
     service: server?.service ?? SERVICE,
-    scope: target && scopeOf(target, request.method ?? ''),
+    scope:
+      target &&
+      scopeOf(target, request.method ?? '', path =>
+        server && repository ? grantName(repository, path, server) : path,
+      ),
     error: challenge.error,
   }
   const written = Object.entries(parameters).flatMap(([name, value]) =>
@@ -104,11 +112,15 @@ function isForwardedTls({ headers }: IncomingMessage): boolean {
   )
 }
 
-/** By the names that the client uses (R133). */
-function scopeOf({ endpoint }: Target, method: string): string | undefined {
+/** By the names that the client uses (R133), where `nameOf` has no other. */
+function scopeOf(
+  { endpoint }: Target,
+  method: string,
+  nameOf: (path: string) => string,
+): string | undefined {
   if (endpoint.kind === 'catalog') return 'registry:catalog:*'
   if (!('path' in endpoint)) return undefined
-  return `repository:${endpoint.path}:${actionsOf(endpoint.kind, method)}`
+  return `repository:${nameOf(endpoint.path)}:${actionsOf(endpoint.kind, method)}`
 }
 
 function actionsOf(kind: Target['endpoint']['kind'], method: string): string {

@@ -327,6 +327,7 @@ const SECURITY: readonly Row[] = [
   [663, 'P0', 'a token that its token server did not sign for this edge is nobody’s'],
   [664, 'P1', 'keys of a token server go by the names that token servers write'],
   [665, 'P0', 'a certificate in a token counts where a listed authority signed it'],
+  [724, 'P0', 'the challenge of a token server asks for what lets the client in, by each name'],
   [666, 'P1', 'what is wrong with a token server is told by check'],
   [723, 'P0', 'who is in many groups is given a token that is good, or none'],
   [589, 'P1', 'what is wrong with identity providers, and rules about them, is told by check'],

@@ -54,7 +54,7 @@ async function open(
   } = {},
 ) {
   const stub = await startStub(t)
-  for (const name of ['team/app', 'other/app']) stub.addImage(name, 'v1', image)
+  for (const name of ['team/app', 'other/app', 'library/one']) stub.addImage(name, 'v1', image)
   const directory = t.testdir({ ...files })
   const token = {
     realm: REALM,
@@ -63,7 +63,10 @@ async function open(
     ...(files.roots && { rootcertbundle: join(directory, 'roots') }),
     ...(files.jwks && { jwks: join(directory, 'jwks') }),
   }
-  const upstreams = { 'docker.io': { url: stub.url, prefetch: false } }
+  const upstreams = {
+    'docker.io': { url: stub.url, prefetch: false },
+    'quay.io': { url: stub.url, prefetch: false, virtualhosts: ['quay.lan'] },
+  }
   const config = { http: { addr: '127.0.0.1:0', threads }, auth: { token }, access }
   const edge = await startTestEdge(t, { upstreams, config })
   const now = Math.floor(edge.clock.nowMs() / 1_000)
@@ -137,6 +140,39 @@ for (const threads of [1, 4])
       401,
     )
   })
+
+tap.test('R724: with what the challenge asks for a client gets what it asked', async t => {
+  const { edge, sign } = await open(t)
+  const ask = (path: string, headers: Headers) => edge.send('GET', path, { headers })
+  const seen: string[] = []
+  for (const [name, path, host] of [
+    ['team/app', MINE],
+    ['docker.io/team/app', '/v2/docker.io/team/app/manifests/v1'],
+    ['docker.io/library/one', '/v2/docker.io/one/manifests/v1'],
+    ['docker.io/team/app', '/v2/index.docker.io/team/app/manifests/v1'],
+    ['team/app', `${MINE}?ns=docker.io`],
+    ['quay.io/team/app', '/v2/quay.io/team/app/manifests/v1'],
+    ['quay.io/team/app', `${MINE}?ns=quay.io`],
+    ['quay.io/team/app', MINE, 'quay.lan'],
+  ] as const) {
+    const how = host === undefined ? ACCEPT : { ...ACCEPT, host }
+    const asked = await ask(path, how)
+    t.equal(asked.status, 401, path)
+    const challenge = String(asked.headers['www-authenticate'])
+    const scope = /scope="repository:([^:"]*):pull"/.exec(challenge)?.[1] ?? ''
+    t.equal(scope, name, path)
+    seen.push(scope)
+    const shown = { ...how, ...bearer(sign(grant(scope, 'pull'))) }
+    t.equal((await ask(path, shown)).status, 200, `${path} ${host}`)
+    const registry = path.includes('ns=quay') || host !== undefined ? 'docker.io' : 'quay.io'
+    const other = { ...how, ...bearer(sign(grant(`${registry}/team/app`, 'pull'))) }
+    if (!scope.startsWith(registry)) t.equal((await ask(path, other)).status, 401, 'of another')
+  }
+  for (const [path, host] of [[`${MINE}?ns=quay.io`], [MINE, 'quay.lan']] as const) {
+    const how = { ...bearer(sign(grant('team/app', 'pull'))), ...(host && { host }) }
+    t.equal((await ask(path, how)).status, 401, 'a name alone is the default registry’s')
+  }
+})
 
 tap.test('R662: rules have to allow it as well, as whom the token names', async t => {
   const access = [
