@@ -20,13 +20,16 @@ const CLIENTS = 'canary-of-a-client'
 const basic = (password: string) => Buffer.from(`user:${password}`).toString('base64')
 const SECRETS = [PASSWORD, TOKEN, CLIENTS, basic(PASSWORD), basic(CLIENTS)]
 const BLOB = bytesContent(Buffer.from('a blob that lies elsewhere'))
+/** Nobody has it but whom the URL of its layer names. */
+const FOREIGN = bytesContent(Buffer.from('a layer of somebody else'))
 const { manifest: MANIFEST, config: CONFIG, layer: LAYER } = MEDIA_TYPES.oci
 const REDIRECTS = [301, 302, 303, 307, 308]
 
 /** An image whose layer has a URL of its own. */
 function imageAt(url: string) {
   const config = { mediaType: CONFIG, digest: BLOB.digest, size: BLOB.sizeBytes }
-  const layers = [{ ...config, mediaType: LAYER, urls: [`${url}/foreign`] }]
+  const size = FOREIGN.sizeBytes
+  const layers = [{ mediaType: LAYER, digest: FOREIGN.digest, size, urls: [`${url}/foreign`] }]
   return document(MANIFEST, { schemaVersion: 2, mediaType: MANIFEST, config, layers })
 }
 
@@ -98,6 +101,11 @@ const VARIANTS: Readonly<Record<string, Variant>> = {
   'a layer with a URL elsewhere': {
     leads: ({ target }, canary) =>
       target.includes('/manifests/') ? served(imageAt(canary)) : { status: 404 },
+    asks: [
+      ['GET', '/manifests/v1'],
+      ['HEAD', `/blobs/${FOREIGN.digest}`],
+      ['GET', `/blobs/${FOREIGN.digest}`],
+    ],
     isRefused: true,
   },
   'an upload that goes on elsewhere': {
