@@ -3,13 +3,14 @@
 // to be delivered. So a lost database loses no push and no delivery, and brings nothing back that
 // was deleted. What was only cached is not in the facts: it is fetched again.
 import { parseRepositoryKey } from '../../oci/reference.ts'
+import { bestEffort } from '../best-effort.ts'
 import { eachFew } from '../../async/few-at-once.ts'
 import type { StoredContent } from '../content.ts'
 import { StoreError } from '../ports/store-error.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
-import type { Fact, FactStore } from '../ports/facts.ts'
+import type { Fact, FactStore, ListedFact } from '../ports/facts.ts'
 import { rebuildDelivery, Undelivered } from './rebuild-delivery.ts'
 import { rebuildManifest } from './rebuild-manifest.ts'
 import { rebuildTag } from './rebuild-tag.ts'
@@ -85,6 +86,7 @@ async function rebuild(parts: RebuildParts, counts: Counts): Promise<void> {
   // Tombstones after all that lists or names what they are about.
   await eachOf('deleted', async fact => {
     await catalog.removeMember(parseRepositoryKey(fact.repository), fact.digest)
+    await tellAnew(parts, fact)
     counts.deletes++
   })
   await eachOf('delivery', async fact => {
@@ -122,11 +124,22 @@ async function countManifest(
   }
 }
 
+/**
+ * This catalog knows of the delete: it takes nothing away that comes from now on. Where the disk
+ * refuses that, it may, of what a manifest lists that an upstream gives.
+ */
+async function tellAnew(
+  { facts, note }: RebuildParts,
+  { isEarlier, ...fact }: ListedFact & { readonly kind: 'deleted' },
+): Promise<void> {
+  if (isEarlier === true) await bestEffort(note, () => facts.write([fact], { takesAway: true }))
+}
+
 /** Reads the facts once more for each kind that there is; those of one kind in any order. */
 function eachOfThose(parts: RebuildParts, kinds: ReadonlySet<Fact['kind']>) {
   return async <Kind extends Fact['kind']>(
     kind: Kind,
-    work: (fact: Extract<Fact, { kind: Kind }>) => Promise<void>,
+    work: (fact: ListedFact & { kind: Kind }) => Promise<void>,
   ): Promise<void> => {
     if (kinds.has(kind))
       await eachFact(parts, async fact => (isOf(fact, kind) ? work(fact) : undefined))
@@ -134,15 +147,15 @@ function eachOfThose(parts: RebuildParts, kinds: ReadonlySet<Fact['kind']>) {
 }
 
 function isOf<Kind extends Fact['kind']>(
-  fact: Fact,
+  fact: ListedFact,
   kind: Kind,
-): fact is Extract<Fact, { kind: Kind }> {
+): fact is ListedFact & { kind: Kind } {
   return fact.kind === kind
 }
 
 async function eachFact(
   { facts, clock }: RebuildParts,
-  work: (fact: Fact) => Promise<void>,
+  work: (fact: ListedFact) => Promise<void>,
 ): Promise<void> {
   await eachFew(facts.list(), FACTS_AT_ONCE, fact => patiently(clock, () => work(fact)))
 }

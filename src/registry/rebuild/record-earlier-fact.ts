@@ -68,16 +68,23 @@ async function recordDelivery(
 
 const DELIVERY_OUTCOMES = { recorded: 'recorded', dropped: 'superseded', unclear: 'lost' } as const
 
-/** Whoever pushed the same again since has taken the tombstone away, or was cut off before. */
+/**
+ * One that could not be read when the catalog was built: what that made a member nothing but a fact
+ * of the manifest or one that lists it did. Whoever pushed the same again since has taken the
+ * tombstone away, or was cut off before; and what an upstream gave since is no business of it.
+ */
 async function recordDeleted(
   { facts, catalog }: EarlierFactDeps,
-  { repository, digest }: DeletedFact,
+  { repository: key, digest }: DeletedFact,
 ): Promise<'recorded' | 'superseded'> {
-  const manifest = await facts.find({ kind: 'manifest', repository, digest })
-  const isPushedSince =
-    manifest !== undefined && manifest !== 'unreadable' && manifest.isEarlier !== true
-  if (isPushedSince) return 'superseded'
-  await catalog.removeMember(parseRepositoryKey(repository), digest)
+  const repository = parseRepositoryKey(key)
+  const manifest = await facts.find({ kind: 'manifest', repository: key, digest })
+  const cameSince =
+    manifest === undefined
+      ? !(await catalog.isListed(repository, digest))
+      : manifest !== 'unreadable' && manifest.isEarlier !== true
+  if (cameSince) return 'superseded'
+  await catalog.removeMember(repository, digest)
   return 'recorded'
 }
 
