@@ -2,7 +2,6 @@
 // no database in here.
 import { leaveDeleted } from './delete/leave-deleted.ts'
 import { purge, type PurgeDeps } from './purge/purge.ts'
-import { repositoryKey } from '../oci/reference.ts'
 import type { BlobAnswer } from './answers.ts'
 import type { Registry } from './use-cases.ts'
 import { appendUpload } from './upload/append-upload.ts'
@@ -11,7 +10,7 @@ import { BlobPresence } from './blob-presence.ts'
 import { collect, type CollectDeps, GRACE_MS, whatWaits } from './collect/collect.ts'
 import { beginGrace, Graces } from './collect/grace.ts'
 import { deleteBlob } from './delete/delete-blob.ts'
-import { deleteAlsoLost } from './delete/lost-manifest.ts'
+import { deleteAlsoLost } from './delete/delete-also-lost.ts'
 import { evictDown } from './evict/evict-down.ts'
 import { OldDeletes } from './delete/forget-deletes.ts'
 import { Fills } from './fill/fills.ts'
@@ -168,7 +167,7 @@ function pulling({ deps, uses, manifests, blobs, lists }: Parts) {
 }
 
 function pushing(parts: Parts) {
-  const { deps, leaving, turns, blobPushes, manifestPushes } = parts
+  const { deps, leaving, blobPushes, manifestPushes } = parts
   const { uploads } = blobPushes
   const deleted = { ...deps, leaving, forget: (each: IsMeant) => forget(remembering(parts), each) }
   return {
@@ -187,7 +186,7 @@ function pushing(parts: Parts) {
     },
     deleteBlob: (repository, digest) =>
       leaveDeleted(deleted, { repository, digest }, () =>
-        turns.take(repositoryKey(repository), () => deleteBlob(blobPushes, repository, digest)),
+        deleteBlob(manifestPushes, repository, digest),
       ),
   } satisfies Partial<Registry>
 }

@@ -2,21 +2,19 @@
 // the upstream is never told (R119).
 import type { Digest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
-import type { Repository } from '../../oci/reference.ts'
+import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { BlobPresence } from '../blob-presence.ts'
 import { requireDeletable } from './delete-refusal.ts'
+import type { LostDeps } from './lost-manifest.ts'
+import { requireClearTags } from './require-clear-tags.ts'
 import { requireUnbound } from './require-unbound.ts'
-import type { Catalog } from '../ports/catalog.ts'
-import type { RepositoryPolicies } from '../repository-policy.ts'
 
-export interface DeleteBlobDeps {
-  readonly catalog: Catalog
-  readonly policies: RepositoryPolicies
+export interface DeleteBlobDeps extends LostDeps {
   readonly presence: BlobPresence
 }
 
 /**
- * MUST run in the repository's turn. Durable when it resolves.
+ * Durable when it resolves.
  * @throws RegistryError UNSUPPORTED, BLOB_UNKNOWN, DENIED; StoreError
  */
 export async function deleteBlob(
@@ -24,8 +22,17 @@ export async function deleteBlob(
   repository: Repository,
   digest: Digest,
 ): Promise<void> {
-  const { catalog, policies, presence } = deps
-  requireDeletable(policies, repository)
+  requireDeletable(deps.policies, repository)
+  await requireClearTags(deps, repository)
+  await deps.turns.take(repositoryKey(repository), () => removeBlob(deps, repository, digest))
+}
+
+async function removeBlob(
+  deps: DeleteBlobDeps,
+  repository: Repository,
+  digest: Digest,
+): Promise<void> {
+  const { catalog, presence } = deps
   // What a manifest took along is gone, but clients delete an image piece by piece, and want to
   // hear that each piece was there.
   const member = await catalog.findMember(repository, digest)

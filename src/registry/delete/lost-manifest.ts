@@ -2,24 +2,11 @@
 // since its bytes were gone, or the fact could not be read, when that was built. Whoever deletes it
 // gives it up: its facts go, as those of one that is here, and nothing is held for it any more.
 import { filterFew } from '../../async/few-at-once.ts'
-import {
-  parseRepositoryKey,
-  type Reference,
-  type Repository,
-  repositoryKey,
-  type Tag,
-} from '../../oci/reference.ts'
+import { parseRepositoryKey, repositoryKey, type Tag } from '../../oci/reference.ts'
 import type { Image } from '../ports/catalog-images.ts'
 import type { Fact } from '../ports/facts.ts'
 import type { Stock } from '../stock.ts'
-import {
-  deleteManifest,
-  type DeleteManifestDeps,
-  type Removing,
-  removeManifest,
-} from './delete-manifest.ts'
-import { requireDeletable } from './delete-refusal.ts'
-import { requireUnboundTags } from './require-unbound.ts'
+import { type DeleteManifestDeps, type Removing, removeManifest } from './delete-manifest.ts'
 
 export interface LostDeps extends DeleteManifestDeps {
   /** Absent: something may be lost. */
@@ -90,37 +77,17 @@ export async function giveUp(
   how: Pick<Removing, 'deletedAtMs'> = {},
 ): Promise<boolean> {
   if (!(await isLost(deps, { repository, digest }))) return false
-  const isItsTag = (tag: Tag) => leadsTo(deps, { repository, digest }, tag)
-  const factTags = await filterFew(tags, LOOKS_AT_ONCE, isItsTag)
+  const factTags = await tagsStill(deps, { repository, digest, tags })
   return removeManifest(deps, repository, digest, { ...how, factTags })
 }
 
-/**
- * `deleteManifest`, also of one that is lost, which has no tags that could be deleted before it.
- * @throws as that does
- */
-export async function deleteAlsoLost(
-  deps: LostDeps,
-  repository: Repository,
-  reference: Reference,
-): Promise<void> {
-  requireDeletable(deps.policies, repository)
-  const lost =
-    reference.kind === 'digest'
-      ? await findLostManifest(deps, { repository, digest: reference.digest })
-      : undefined
-  if (lost !== undefined) {
-    requireUnboundTags(deps.policies, lost)
-    let isLost = true
-    try {
-      isLost = await deps.turns.take(repositoryKey(repository), () => giveUp(deps, lost))
-    } finally {
-      // Also where it failed: nobody else finds out what is left of it.
-      if (isLost) deps.stock?.lookAgain()
-    }
-    if (isLost) return
-  }
-  await deleteManifest(deps, repository, reference)
+/** With those of its tags that lead to it still. MUST run in the repository's turn. */
+export async function stillLost(deps: Looking, lost: LostManifest): Promise<LostManifest> {
+  return { ...lost, tags: (await isLost(deps, lost)) ? await tagsStill(deps, lost) : [] }
+}
+
+function tagsStill(deps: Looking, lost: LostManifest): Promise<readonly Tag[]> {
+  return filterFew(lost.tags, LOOKS_AT_ONCE, tag => leadsTo(deps, lost, tag))
 }
 
 /** Also with its tombstone: a delete that could not even put its facts back is gone on with. */

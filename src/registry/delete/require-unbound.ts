@@ -14,7 +14,6 @@ import {
 import { immutableTag } from '../immutable-tag.ts'
 import { rowsOf } from '../pages.ts'
 import { Pieces } from '../pieces.ts'
-import type { Image } from '../ports/catalog-images.ts'
 import type { RecordedTag } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import { DENIED, type RepositoryPolicies } from '../repository-policy.ts'
@@ -58,16 +57,6 @@ export async function requireUnbound(
       if (above.size > ABOVE_MAX) throw tooManyAbove(repository, reference)
     }
   }
-}
-
-/** The same of one that is lost, which takes nothing along. @throws RegistryError DENIED */
-export function requireUnboundTags(
-  policies: RepositoryPolicies,
-  { repository, digest, tags }: Image & { readonly tags: readonly Tag[] },
-): void {
-  const { isImmutable } = policies.find(repository)
-  const tag = tags.find(isImmutable)
-  if (tag !== undefined) throw refusal(repository, { tag, digest })
 }
 
 async function tagsByDigest(
