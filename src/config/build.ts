@@ -18,6 +18,7 @@ import type { Judge } from './judge.ts'
 import { judgeAnonymous } from './judge-anonymous.ts'
 import { judgeExposed } from './judge-exposed.ts'
 import { judgeLimits } from './judge-limits.ts'
+import { judgeClientLimits } from './judge-client-limits.ts'
 import { judgeProxies } from './judge-proxies.ts'
 import { named } from './keys.ts'
 import { HTTP_KEYS, type Settings } from './schema.ts'
@@ -41,6 +42,7 @@ export function buildConfig(judge: Judge, settings: Settings): Config {
   const rules = buildAccess(judge, settings, { ...known, localPush: http.localPush, auth })
   judgeAnonymous(judge, settings, rules.access)
   judgeProxies(judge, settings)
+  judgeClientLimits(judge, settings)
   judgeExposed(judge, Object.keys(settings.upstreams), { ...built, ...rules, http, auth })
   return deepFreeze({
     log: settings.log,

@@ -16,6 +16,7 @@ import {
 } from './keys.ts'
 import { ACCESS_RULES } from './access-schema.ts'
 import { AUTH } from './auth-schema.ts'
+import { CLIENT_LIMITS } from './client-limits-schema.ts'
 import { REPOSITORY_RULES } from './repository-schema.ts'
 import { STORAGE } from './storage-schema.ts'
 import { TLS_KEYS } from './tls-schema.ts'
@@ -106,6 +107,7 @@ export const HTTP_KEYS = {
       reload: false,
     }),
   ),
+  limits: CLIENT_LIMITS,
   tls: optional(
     whole(group('TLS on this listener. Without it, plain HTTP.', TLS_KEYS), { reload: false }),
   ),

@@ -13,6 +13,7 @@ import { createNoteRequest, type NoteRequest } from '../observe/note-request.ts'
 import type { Registry } from '../registry/use-cases.ts'
 import type { Epochs } from '../registry/epochs.ts'
 import type { Clock } from '../registry/ports/clock.ts'
+import { ClientLimits, type ClientLimitSettings } from './clients/client-limits.ts'
 import { type ConnectionOwners, createConnectionOwners } from './connection-owners.ts'
 import { Connections } from './connections.ts'
 import { createCursors, CURSOR_KEY_BYTES } from './cursor.ts'
@@ -21,6 +22,8 @@ import { openServer, PLAIN, type Transport } from './data-server.ts'
 import {
   type Count,
   createCount,
+  createKeyedCount,
+  type KeyedCount,
   MEMORY_BYTES,
   REQUESTS_MAX,
   WAITING_TOTAL_MAX_BYTES,
@@ -46,7 +49,7 @@ export interface HttpOptions {
    */
   readonly threads?: number
   /** What they count together. Default: what this one does alone. */
-  readonly shared?: { readonly requests: Count }
+  readonly shared?: { readonly requests: Count; readonly clients: KeyedCount }
   /**
    * What answers in memory may take, in this thread. Default MEMORY_BYTES; 0: none are remembered.
    */
@@ -62,6 +65,8 @@ export interface AppDeps {
   readonly proxies?: () => ProxySettings
   /** Default: nobody is told of proxies that are not listed. */
   readonly unlisted?: UnlistedProxies
+  /** What one client may have at once. Default: there are no such limits. */
+  readonly clientLimits?: () => ClientLimitSettings | undefined
   /** Where passwords are tried. Default: none is good. */
   readonly accounts?: Accounts
   readonly logger: Logger
@@ -134,6 +139,8 @@ export function buildApp(deps: AppDeps): DataApp {
   const { certificateOf = () => NO_CERTIFICATE, isOutdated = () => false } = transport
   const { proxies: settings = () => NO_PROXIES, unlisted } = deps
   const callers = new Callers({ settings, unlisted })
+  const clients = createClientLimits(deps, callers)
+  const takePlaceNow = createTakePlaceNow(deps.places)
   const principals = { owners, logins, certificateOf, callers }
   const serve = createServe({
     ...deps,
@@ -144,8 +151,10 @@ export function buildApp(deps: AppDeps): DataApp {
     noteRequest,
     hot: createHotOf({ ...deps, ...principals }, noteRequest, {
       readers,
-      takePlaceNow: createTakePlaceNow(deps.places),
+      // Who may not have more streams is told so on the usual way.
+      takePlaceNow: (...asked) => (clients.limitsStreams ? 'none' : takePlaceNow(...asked)),
     }),
+    clients,
     connections,
     memory: createMemoryBudget(manifestBodiesBounds(threads)),
     takePlace: createTakePlace(deps.places),
@@ -185,6 +194,12 @@ export function buildApp(deps: AppDeps): DataApp {
     },
     othersWait: waiting => readers.othersWait(waiting),
   }
+}
+
+function createClientLimits(deps: AppDeps, callers: Callers): ClientLimits {
+  const { clientLimits: settings = () => undefined, options } = deps
+  const counts = options?.shared?.clients ?? createKeyedCount()
+  return new ClientLimits({ ...deps, settings, counts, callers })
 }
 
 /** Undefined without epochs, which say when to forget, and without memory. */

@@ -21,6 +21,8 @@ export interface Context {
   readonly takePlace: TakePlace
   /** For lists that end behind what is hidden. */
   readonly cursors: Cursors
+  /** To be told whose it is once that is known: see DispatchDeps. */
+  readonly limitAccount: (principal: Principal) => void
   readonly target: Target
   /** HEAD: the same headers as GET, and no body. */
   readonly headOnly: boolean

@@ -36,6 +36,8 @@ export interface DispatchDeps extends PrincipalSources {
   readonly cursors: Cursors
   /** Throws RegistryError UNAVAILABLE when this process has too much to do; not asked for pings. */
   readonly checkCapacity: () => void
+  /** Throws RegistryError TOOMANYREQUESTS when the account has too much under way. */
+  readonly limitAccount: Context['limitAccount']
 }
 
 /** @throws RegistryError for what the client may know, and whatever else went wrong. */
@@ -78,25 +80,13 @@ export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<
   if (wrongLogin !== undefined) throw refuse(wrongLogin, target)
   deps.checkCapacity()
 
-  const { registry, access, clock, memory, takePlace, cursors } = deps
-  const context: Context = {
-    exchange,
-    registry,
-    access,
-    principal,
-    clock,
-    memory,
-    takePlace,
-    cursors,
-    target,
-    headOnly,
-  }
+  const context: Context = { ...deps, exchange, principal, target, headOnly }
   if (endpoint.kind === 'catalog') {
     for (;;) {
       const decidedBy = await meet(context, 'pull')
       decide(context, { resource: 'catalog', action: 'list' })
       const answer = await answerCatalog(context)
-      if (decidedBy === access.revision.newest) return answer
+      if (decidedBy === deps.access.revision.newest) return answer
     }
   }
   const plan = planOf({ endpoint, request, target })
@@ -149,8 +139,11 @@ async function carryOut(context: Context, plan: Plan): Promise<Answer> {
 }
 
 /** What is needed to decide, by what holds now: of which revision that is. */
-function meet({ access, principal }: Context, about: 'pull' | 'pull or push'): Promise<number> {
-  return untilKnown(access, () => access.meet(principal, about))
+async function meet(context: Context, about: 'pull' | 'pull or push'): Promise<number> {
+  const { access, principal } = context
+  const decidedBy = await untilKnown(access, () => access.meet(principal, about))
+  context.limitAccount(principal)
+  return decidedBy
 }
 
 /** What `find` found out is of one revision, and of the one that holds then: which. */

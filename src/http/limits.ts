@@ -199,3 +199,22 @@ export function createCount(): Count {
     },
   }
 }
+
+/** The same of each of many clients, by what stands for one. */
+export interface KeyedCount {
+  /** As for Count. MAY return a little more than there is, never less. */
+  add(key: string, by: number): number
+}
+
+/** One that no other thread counts. */
+export function createKeyedCount(): KeyedCount {
+  const sums = new Map<string, number>()
+  return {
+    add(key, by) {
+      const sum = (sums.get(key) ?? 0) + by
+      if (sum === 0) sums.delete(key)
+      else sums.set(key, sum)
+      return sum
+    },
+  }
+}

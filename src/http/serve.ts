@@ -9,6 +9,7 @@ import { RegistryError } from '../oci/errors.ts'
 import type { Registry } from '../registry/use-cases.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { Answer } from './answer.ts'
+import type { ClientLimits } from './clients/client-limits.ts'
 import type { Connections, Turn } from './connections.ts'
 import type { Cursors } from './cursor.ts'
 import { dispatch } from './dispatch.ts'
@@ -44,6 +45,7 @@ export interface ServeDeps extends BlobSenderDeps, PrincipalSources {
   readonly takePlace: TakePlace
   readonly cursors: Cursors
   readonly requestIdOf: RequestIdOf
+  readonly clients: ClientLimits
   /** Undefined when nothing is to be remembered. */
   readonly hot: Hot | undefined
   /** Requests at once before new ones are told to come back. */
@@ -91,26 +93,19 @@ export function createServe(deps: ServeDeps): Serve {
     void answer()
   }
 
-  /**
-   * Not when there is too much to do, nor when answers end their connections: those are told so by
-   * the other way.
-   */
-  function findHot(request: IncomingMessage, response: ServerResponse, caller: Caller) {
-    const { hot } = deps
-    if (hot === undefined || running.add(0) >= deps.requestsMax || deps.draining()) return undefined
-    return connections.isFree(request.socket) ? hot.find(request, response, caller) : undefined
-  }
-
   return (request, response) => {
     const startedMs = clock.monotonicMs()
     const { socket } = request
     // A client that finds a connection ended which it had in reserve opens another one.
     if (deps.isOutdated(socket) && connections.isFree(socket)) return void socket.destroy()
     const caller = deps.callers.of(request)
-    const found = findHot(request, response, caller)
+    const found = mayBeHot(request, caller, deps)
+      ? deps.hot?.find(request, response, caller)
+      : undefined
     if (found?.kind === 'hit') {
       connections.enter(socket, WHOLE)
       begin()
+      deps.clients.answersNow(response, caller)
       const requestId = deps.requestIdOf(found.request.requestId)
       const over = () => leave(socket)
       deps.hot?.send(response, found, { requestId, startedMs, client: caller.address, over })
@@ -129,6 +124,15 @@ export function createServe(deps: ServeDeps): Serve {
     })
     if (entered === 'refused') metrics.count('requestsRefused', { reason: 'busy' })
   }
+}
+
+/**
+ * Not when there is too much to do, of all or of one client, nor when answers end their
+ * connections: those are told so by the other way.
+ */
+function mayBeHot(request: IncomingMessage, caller: Caller, deps: ServeDeps): boolean {
+  if (deps.running.add(0) >= deps.requestsMax || deps.draining()) return false
+  return deps.clients.mayAnswerNow(request, caller) && deps.connections.isFree(request.socket)
 }
 
 /** The turn of a request that was answered when it came, and of which no body is to come. */
@@ -179,7 +183,11 @@ async function findAnswer(exchange: Exchange, deps: ServeDeps): Promise<Answer> 
   try {
     const answer = await dispatch(exchange, {
       ...deps,
-      checkCapacity: () => checkCapacity(deps),
+      checkCapacity: () => {
+        checkCapacity(deps)
+        deps.clients.admitAddress(exchange)
+      },
+      limitAccount: principal => deps.clients.admitAccount(exchange, principal),
     })
     deps.hot?.offer(exchange, answer)
     return answer

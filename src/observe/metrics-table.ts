@@ -90,6 +90,12 @@ export const METRICS = {
     help: 'Requests refused before they were looked at: too many at once, a connection too many, not HTTP, or without the PROXY header that it takes.',
     labels: { reason: REFUSAL },
   },
+  clientsLimited: {
+    name: 'entrepot_clients_limited_total',
+    type: 'counter',
+    help: 'Requests refused with 429 because one address or account had as much under way as one may (http.limits).',
+    labels: { of: ['address', 'account'], limited: ['requests', 'streams', 'uploads'] },
+  },
   httpThreads: {
     name: 'entrepot_http_threads',
     type: 'gauge',

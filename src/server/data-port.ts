@@ -160,6 +160,7 @@ export class DataPort {
       registry,
       access: createLocalAccess(() => this.#settings.access, this.#revision),
       proxies: () => this.#settings.proxies,
+      clientLimits: () => this.#settings.clientLimits,
       accounts: this.#deps.accounts,
       logger,
       metrics,

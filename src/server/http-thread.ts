@@ -65,21 +65,21 @@ export function runHttpThread(port: Port, start: HttpThreadStart): void {
     openBlobs,
     readCached: readCachedFor(start),
   })
-  const shared = sharedCounts(start.counts, start.thread)
-  const { places: limit } = start
-  const free = new FreePlaces({ limit, counts: shared, released: () => places.freed() })
+  const counts = sharedCounts(start.counts, start.thread)
+  const free = new FreePlaces({ limit: start.places, counts, released: () => places.freed() })
   const places = borrowPlaces(() => coordinator, free)
   const { app, transport } = openThreadApp(start, {
     registry: borrowed.registry,
     access: createLocalAccess(() => rules.access, revision),
     proxies: () => rules.proxies,
+    clientLimits: () => rules.clientLimits,
     accounts: borrowAccounts(() => coordinator),
     logger,
     metrics,
     clock,
     places,
     epochs,
-    shared,
+    shared: counts,
     writeAudit: line => audit.write(line),
   })
   const coordinator: CoordinatorThread = new OtherThread(port, {
@@ -133,8 +133,8 @@ async function tellCounted(coordinator: CoordinatorThread, metrics: Metrics): Pr
   }
 }
 
-function rulesOf({ route, repositories, access, proxies }: ThreadSettings) {
-  return { route: createRoute(route), policies: createPolicies(repositories), access, proxies }
+function rulesOf({ route, repositories, ...asGiven }: ThreadSettings) {
+  return { ...asGiven, route: createRoute(route), policies: createPolicies(repositories) }
 }
 
 function nothing(): undefined {

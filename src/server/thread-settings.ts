@@ -58,6 +58,7 @@ export function threadSettings(
       accounts,
     },
     proxies: { trusted: config.http.trustedProxies, protocol: config.http.proxyProtocol },
+    clientLimits: config.http.limits,
     tls: tls?.options,
     logLevel: config.log.level,
   }

@@ -1,6 +1,14 @@
 // Numbers that all threads count together, so that a bound of the process stays one bound however
 // many threads serve: each thread has a place of its own for each number, and what counts is the
-// sum. What a dead thread had counted is taken back with its place.
+// sum. What a dead thread had counted is taken back with its place. Behind its numbers each has
+// those that are kept by key.
+import {
+  fillSeeds,
+  KEYED_NUMBERS,
+  type KeyedCount,
+  keyedCounts,
+  SEED_NUMBERS,
+} from './keyed-counts.ts'
 
 /** Numbers of whole requests that are bounded far below two thousand millions. */
 const COUNTED = ['requests', 'places', 'placesWaitedFor'] as const
@@ -14,22 +22,30 @@ export interface SharedCount {
   add(by: number): number
 }
 
+/** Numbers of one thread. */
+const STRIDE = COUNTED.length + KEYED_NUMBERS
+
 /** For so many threads, to be given to each of them. */
 export function createCountsMemory(threads: number): SharedArrayBuffer {
-  return new SharedArrayBuffer(threads * COUNTED.length * Int32Array.BYTES_PER_ELEMENT)
+  const numbers = SEED_NUMBERS + threads * STRIDE
+  const memory = new SharedArrayBuffer(numbers * Int32Array.BYTES_PER_ELEMENT)
+  fillSeeds(memory)
+  return memory
 }
 
 /** The part of `thread`, which nobody else adds to. */
 export function sharedCounts(
   memory: SharedArrayBuffer,
   thread: number,
-): Readonly<Record<Counted, SharedCount>> {
-  const places = new Int32Array(memory)
-  const count = (first: number): SharedCount => ({
+): Readonly<Record<Counted, SharedCount>> & { readonly clients: KeyedCount } {
+  const numbers = new Int32Array(memory)
+  const threads = (numbers.length - SEED_NUMBERS) / STRIDE
+  const firsts = Array.from({ length: threads }, (_, each) => firstOf(each))
+  const count = (number: number): SharedCount => ({
     add(by) {
-      if (by !== 0) Atomics.add(places, thread * COUNTED.length + first, by)
+      if (by !== 0) Atomics.add(numbers, firstOf(thread) + number, by)
       let sum = 0
-      for (let at = first; at < places.length; at += COUNTED.length) sum += Atomics.load(places, at)
+      for (const first of firsts) sum += Atomics.load(numbers, first + number)
       return sum
     },
   })
@@ -37,13 +53,20 @@ export function sharedCounts(
     requests: count(0),
     places: count(1),
     placesWaitedFor: count(2),
+    clients: keyedCounts(numbers, {
+      own: firstOf(thread) + COUNTED.length,
+      firsts: firsts.map(first => first + COUNTED.length),
+    }),
   }
+}
+
+function firstOf(thread: number): number {
+  return SEED_NUMBERS + thread * STRIDE
 }
 
 /** What `thread` had counted: it is no more. */
 export function forgetCounts(memory: SharedArrayBuffer, thread: number): void {
-  const places = new Int32Array(memory)
-  for (let number = 0; number < COUNTED.length; number += 1) {
-    Atomics.store(places, thread * COUNTED.length + number, 0)
-  }
+  const numbers = new Int32Array(memory)
+  const first = firstOf(thread)
+  for (let number = first; number < first + STRIDE; number += 1) Atomics.store(numbers, number, 0)
 }

@@ -8,6 +8,7 @@ import type {
   Verified,
 } from '../access/accounts.ts'
 import type { AccessSettings } from '../access/local-access.ts'
+import type { ClientLimitSettings } from '../http/clients/client-limits.ts'
 import type { ProxySettings } from '../http/proxies/callers.ts'
 import type { TlsOptions } from '../http/tls/tls.ts'
 import type { Digest } from '../oci/digest.ts'
@@ -191,6 +192,8 @@ export interface ThreadSettings {
   readonly repositories: readonly RepositoryRule[]
   readonly access: AccessSettings
   readonly proxies: ProxySettings
+  /** Undefined: there are none. */
+  readonly clientLimits: ClientLimitSettings | undefined
   /** Undefined: plain HTTP, which it is as long as the process runs. */
   readonly tls: TlsOptions | undefined
   /** Of all this: see access/revision.ts. */

@@ -8,6 +8,7 @@ import type { Accounts } from '../../src/access/accounts.ts'
 import type { Access, Owner } from '../../src/access/access.ts'
 import { type AccessSettings, createLocalAccess } from '../../src/access/local-access.ts'
 import { buildApp, type DataApp, type HttpOptions } from '../../src/http/app.ts'
+import type { ClientLimitSettings } from '../../src/http/clients/client-limits.ts'
 import {
   type Connection,
   type ConnectionOwners,
@@ -64,6 +65,8 @@ export interface TestAppOptions {
   readonly accounts?: Accounts
   /** Default: no proxy is believed. */
   readonly proxies?: () => ProxySettings
+  /** Default: there are none. */
+  readonly clientLimits?: () => ClientLimitSettings | undefined
   readonly options?: HttpOptions
   readonly level?: LogLevel
   readonly transport?: Transport

@@ -165,6 +165,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     imports: ['access/network.ts', 'access/network-table.ts', 'observe', `${PORTS}/clock.ts`],
     never: ['endpoints', 'memory', 'places', 'send', 'tls', 'body'],
   }),
+  // What a client may have at once does not depend on what becomes of it.
+  'http/clients': insideOf('http', {
+    imports: ['access', 'oci', 'observe', `${PORTS}/clock.ts`],
+    never: ['endpoints', 'memory', 'places', 'send', 'tls', 'body'],
+  }),
   // A body is read in the same way whoever wants it.
   'http/body': insideOf('http', {
     imports: ['async', 'oci', 'registry'],
@@ -230,6 +235,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'registry',
       'access',
       'observe',
+      'http/clients/client-limits.ts',
       'http/places',
       'http/proxies/callers.ts',
       'http/tls/tls.ts',
