@@ -131,7 +131,7 @@ function auditActions(api: FastifyInstance, audit: NoteAudit): void {
   api.addHook('onResponse', async ({ method, routeOptions, query }, { statusCode: status }) => {
     if (method === 'GET' || method === 'HEAD') return
     const action = routeOptions.url?.replace('/api/v1/', '')
-    audit({ audit: 'admin', action, ...(query as object), who: 'operator', status })
+    audit({ audit: 'admin', action, who: 'operator', status, asked: query })
   })
 }
 

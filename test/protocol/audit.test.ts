@@ -2,13 +2,16 @@
 // denied, by which rule, and what operators did; of no secret anything, and of a pull where it was
 // asked for. Method: the whole edge in process over a stub registry, one to four threads, with
 // raw clients and the command line; the file as it is once the edge has stopped.
+import { once } from 'node:events'
 import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { type IncomingMessage, request } from 'node:http'
 import { join } from 'node:path'
 import tap from 'tap'
 import { OF_ACCOUNT_AND_ADDRESS } from '../../src/accounts/failed-logins.ts'
 import { runCli } from '../kit/cli.ts'
 import { startTestEdge } from '../kit/edge.ts'
 import { makeImage } from '../kit/image.ts'
+import { keySet, makeKey, signToken } from '../kit/issuer.ts'
 import { startStub } from '../kit/stub-registry.ts'
 import { reachThreads } from '../kit/thread-clients.ts'
 
@@ -85,7 +88,7 @@ tap.test('R694: logins are written down, good, wrong and too many, and no secret
   t.match(lines.slice(0, 3), [
     { audit: 'login', outcome: 'done', who: 'alice', status: 200, ...where },
     { audit: 'login', outcome: 'done', who: 'alice', endpoint: 'ping' },
-    { audit: 'admin', who: 'operator', action: 'robots/issue', name: 'ci', status: 200 },
+    { audit: 'admin', who: 'operator', action: 'robots/issue', asked: { name: 'ci' }, status: 200 },
   ])
   const tried = lines.slice(3)
   t.equal(tried.length, OF_ACCOUNT_AND_ADDRESS.atOnce + 1)
@@ -165,6 +168,69 @@ tap.test('R697: what operators do is written down, and who came and went', async
   const done = lines.filter(({ audit }) => audit === 'admin').map(({ action }) => action)
   t.match(done, ['accounts/look', 'accounts/logout', 'pins/pin', 'reload'])
   for (const { audit, who } of lines) if (audit === 'admin') t.equal(who, 'operator')
+})
+
+tap.test('R725: what is asked of the socket is a field of its own', async t => {
+  const { edge, written } = await open(t)
+  const forged =
+    'audit=login&action=x&time=2020-01-01T00:00:00.000Z&who=alice&status=1&outcome=done'
+  const path = `/api/v1/pins/pin?pattern=docker.io/team/*&${forged}`
+  const answer = request({ socketPath: edge.socket, path, method: 'POST' }).end()
+  const [{ statusCode }] = (await once(answer, 'response')) as [IncomingMessage]
+  t.equal(statusCode, 200)
+  const [line, ...more] = await written()
+  t.same(more, [])
+  const { time, asked, ...rest } = line ?? {}
+  t.same(rest, { audit: 'admin', action: 'pins/pin', who: 'operator', status: 200 })
+  t.match(asked, { pattern: 'docker.io/team/*', audit: 'login', who: 'alice' })
+  t.equal(time, new Date(edge.clock.nowMs()).toISOString())
+})
+
+tap.test('R726, R727: what a token does not grant is denied to whom it names', async t => {
+  const key = makeKey('RS256', 'one')
+  const directory = t.testdir({ jwks: JSON.stringify(keySet([key])) })
+  const [file, jwks] = [join(directory, 'audit.log'), join(directory, 'jwks')]
+  const token = { realm: 'https://auth.example.com/token', service: 'edge', issuer: 'A', jwks }
+  const http = { addr: '127.0.0.1:0' }
+  const config = { default: 'localhost', http, auth: { token }, audit: { output: file } }
+  const edge = await startTestEdge(t, { upstreams: {}, config })
+  const seconds = Math.floor(edge.clock.nowMs() / 1_000)
+  const granted = [{ type: 'repository', name: 'localhost/app', actions: ['pull'] }]
+  const bearer = (sub: string) => {
+    const claims = { iss: 'A', aud: 'edge', sub, iat: seconds, exp: seconds + 300, access: granted }
+    return { authorization: `Bearer ${signToken(claims, { key })}` }
+  }
+  const manifest = `/v2/localhost/app/manifests/sha256:${'0'.repeat(64)}`
+  const uploads = '/v2/localhost/app/blobs/uploads/'
+  for (const [method, path] of [
+    ['POST', uploads],
+    ['DELETE', manifest],
+    ['PUT', manifest],
+  ] as const) {
+    t.equal((await edge.send(method, path, { headers: bearer('alice') })).status, 401)
+  }
+  const reserved = [
+    'nobody',
+    'anonymous',
+    'operator',
+    'uid:0',
+    'cert:x',
+    'robot:x',
+    'oidc:x:y',
+    'group:x',
+  ]
+  for (const sub of reserved) t.equal((await edge.get('/v2/', bearer(sub))).status, 401, sub)
+  await edge.stop()
+  const lines = read(file)
+  const denied = lines.filter(({ audit }) => audit === 'denied')
+  t.match(
+    denied.map(({ who, method }) => [who, method].join(' ')),
+    ['alice POST', 'alice DELETE', 'alice PUT'],
+  )
+  for (const line of denied) t.match(line, { outcome: 'refused', status: 401, rule: /token/ })
+  const rest = lines.filter(({ audit }) => audit !== 'denied')
+  t.equal(rest.length, reserved.length)
+  for (const line of rest) t.match(line, { audit: 'login', outcome: 'refused', who: 'nobody' })
 })
 
 tap.test('R698: a file that was moved away is begun anew by a reload', async t => {

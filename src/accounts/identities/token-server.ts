@@ -24,8 +24,8 @@ export const TOKEN_SERVER_SKEW_SECONDS = 60
 const GRANTS_MAX = 256
 const CHAIN_MAX = 5
 const NAME = /^[\x21-\x7e]{1,255}$/
-/** Whom this edge alone vouches for. */
-const RESERVED = /^(?:robot|oidc):/
+/** Whom this edge alone vouches for, and what its audit log calls others. */
+const RESERVED = /^(?:(?:robot|oidc|cert|uid|net|group):|(?:nobody|anonymous|operator|local)$)/
 
 const REFUSED: FoundLogin = { login: { kind: 'refused', byToken: true }, forMs: 0 }
 
