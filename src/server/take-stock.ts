@@ -34,7 +34,7 @@ const NOT_ADOPTED = 'files without rows were not adopted'
 const STAYING = {
   'all found': undefined,
   'some lost':
-    'one of these files may be of what is lost, and none leaves before that is given up, with "entrepot purge REPOSITORY@DIGEST --kept", or is found by a start: push it again, or bring its file back',
+    'one of these files may be of what is lost, and none leaves before that is given up, with "entrepot purge REPOSITORY@DIGEST --kept", or is found by a start: "entrepot purge REPOSITORY --dry-run" tells what is lost of one; push it again, or bring its file back',
   unfinished:
     'one of these files may be of what facts tell of, and none leaves before those are compared with the catalog: that is tried again',
 } as const

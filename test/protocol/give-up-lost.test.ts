@@ -52,6 +52,9 @@ t.test('R631: a purge of what was pushed gives up what is lost of it', async t =
   const lost = await lose(t)
   const edge = await startLooked(lost)
   t.match(await purge(edge, 'localhost/app:v1'), { exitCode: 1, stdout: /lost: --kept/ })
+  t.match(await purge(edge, 'localhost/app', '--dry-run'), {
+    stdout: /^localhost\/app:v1 .* lost/m,
+  })
   t.match(await purge(edge, 'localhost/*:v1', '--kept', '--dry-run'), {
     exitCode: 0,
     stdout: /^localhost\/app:v1 .*\n1 would go/ms,

@@ -48,7 +48,7 @@ const WHY_UNCLEAR =
   'something that was pushed here is lost, and may need what this has: it stays until that is found or given up ("Backup and restore" in docs/operations.md)'
 
 const WHY_FOLLOWING =
-  'what listed it, or what it is about, was deleted: it goes when storage.gc.delay is over, unless a tag, another image or a pin reaches it by then, and not while something of its repository is lost'
+  'what listed it, or what it is about, was deleted: it goes when storage.gc.delay is over, unless a tag, another image or a pin reaches it by then, and not while something of its repository is lost or cannot be read'
 
 export async function explainLeaving(
   deps: Pick<OperatorDeps, 'catalog' | 'pins' | 'retention' | 'registry' | 'jobs'>,
@@ -155,7 +155,7 @@ async function placeOf(
 const NO_PLACE = {
   'further down': `when there is no room, more than ${LOOKED_AT_MAX} images leave before it`,
   'not among them':
-    'it does not leave for want of room: another repository keeps it, or somebody was told that it is here',
+    'it does not leave for want of room: it was pushed, here or to another repository, or somebody was told that it is here',
 } as const
 
 /** How many leave before the last of these. */

@@ -57,6 +57,7 @@ const HELD_TOLD_MAX = 1_000
 const LOOKED_AT_ONCE = 50
 
 const PURGED = 'purged'
+const GIVEN_UP = 'lost, and given up'
 const HELD = 'it was pushed here: --kept takes it as well'
 const PROMISED = 'a push under way was told that it is here'
 
@@ -132,7 +133,7 @@ class Purging {
 
   async takeLost(matcher: Matcher): Promise<void> {
     for await (const { what, stays } of takeLost(this.#deps, matcher, this.#options))
-      if (stays === undefined) this.#add(what)
+      if (stays === undefined) this.#tally.add({ what, reason: GIVEN_UP, bytes: 0 })
       else this.#hold(what, stays)
   }
 
