@@ -22,11 +22,10 @@ export const SENT_BY_CLIENTS: ReadonlySet<string> = new Set([
 ])
 
 /**
- * What they send beside with logins and with pulls, which goes on with half a blob or asks whether
- * a copy is still good. No write has it.
+ * What they send beside with pulls, which goes on with half a blob or asks whether a copy is still
+ * good. No write has it.
  */
 export const SENT_WITH_PULLS: ReadonlySet<string> = new Set([
-  'authorization',
   'cache-control',
   'if-modified-since',
   'if-none-match',
@@ -34,6 +33,9 @@ export const SENT_WITH_PULLS: ReadonlySet<string> = new Set([
   'pragma',
   'range',
 ])
+
+/** The same, of who may have logged in. */
+export const SENT_WITH_LOGINS: ReadonlySet<string> = new Set(['authorization', ...SENT_WITH_PULLS])
 
 /** The first header that no client sends by itself, in lower case; not one `known` beside. */
 export function unusualHeader(

@@ -1,7 +1,7 @@
 // What holds where the operator wrote no rules. With accounts, who has logged in may do everything,
 // and nobody else anything. Without, everybody may pull and list, and programs of this machine may
 // push and delete; they have their rights until there is an account.
-import type { AccessRequest, Decision, Principal } from './access.ts'
+import type { AccessRequest, Action, Decision, Principal } from './access.ts'
 import type { AccountsSettings } from './accounts.ts'
 import { grantsOf } from './grants.ts'
 import type { Locals } from './locals.ts'
@@ -18,7 +18,7 @@ export function decideWithoutRules(
   { accounts, locals }: Unruled,
 ): Decision {
   if (accounts === undefined) return decideWithoutAccounts(principal, { action, locals })
-  if (decideNowByLogin(principal, { accounts, locals }) === true) return TO_SOME
+  if (decideNowByLogin(principal, action, { accounts, locals }) === true) return TO_SOME
   if (action === 'pull') return { kind: 'hidden', by: NO_LOGIN }
   return { kind: 'denied', reason: NO_LOGIN, by: NO_LOGIN }
 }
@@ -29,18 +29,19 @@ export function decideNowWithoutRules(
   action: 'pull' | 'push',
   { accounts, locals }: Unruled,
 ): boolean | undefined {
-  if (accounts === undefined) return action === 'pull' || locals.is(principal)
-  return decideNowByLogin(principal, { accounts, locals })
+  if (accounts === undefined) return action === 'pull' || locals.is(principal, action)
+  return decideNowByLogin(principal, action, { accounts, locals })
 }
 
 function decideNowByLogin(
   principal: Principal,
+  action: Action,
   { accounts, locals }: Unruled & { readonly accounts: AccountsSettings },
 ): boolean | undefined {
   const { login } = principal
   // What a token grants is looked at before.
   if (login?.kind === 'account' || grantsOf(login) !== undefined) return true
-  return accounts.isEmpty ? locals.is(principal) : false
+  return accounts.isEmpty ? locals.is(principal, action) : false
 }
 
 function decideWithoutAccounts(
@@ -48,7 +49,7 @@ function decideWithoutAccounts(
   { action, locals }: Pick<AccessRequest, 'action'> & Pick<Unruled, 'locals'>,
 ): Decision {
   if (action === 'pull' || action === 'list') return ALLOWED
-  const reason = locals.whyNot(principal)
+  const reason = locals.whyNot(principal, action)
   return reason === undefined
     ? ALLOWED
     : { kind: 'denied', reason: `${UNRULED[action]}: ${reason}` }

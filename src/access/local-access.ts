@@ -6,6 +6,7 @@ import { type Repository, type RepositoryKey, repositoryKey } from '../oci/refer
 import type {
   Access,
   AccessRequest,
+  Action,
   Decision,
   NamesForCaller,
   Principal,
@@ -127,7 +128,7 @@ class LocalAccess implements Access {
     const decision =
       book === undefined
         ? decideWithoutRules(request, this.#unruled)
-        : decideByRules(book, this.#callerOf(principal), request)
+        : decideByRules(book, this.#callerOf(principal, request.action), request)
     // Whatever rules say to everybody, it takes a token.
     if (decision.kind === 'allowed' && accounts?.tokenServer !== undefined) return TO_SOME
     // Also of who shows a certificate: somebody may want to log in by its machine.
@@ -150,7 +151,7 @@ class LocalAccess implements Access {
       return false
     const book = this.#book
     if (book === undefined) return decideNowWithoutRules(principal, action, this.#unruled)
-    const party = book.partyOf(this.#callerOf(principal))
+    const party = book.partyOf(this.#callerOf(principal, action))
     return party?.judge({ key: repositoryKey(repository), action }).isAllowed
   }
 
@@ -196,17 +197,17 @@ class LocalAccess implements Access {
     return this.#book === undefined && this.#settings().accounts?.isEmpty === true
   }
 
-  #callerOf(principal: Principal): Caller {
+  #callerOf(principal: Principal, action: Action): Caller {
     const { address } = principal
     const login = this.#settings().accounts && principal.login
     const account = login?.kind === 'account' ? login : undefined
     const { certificate: shown } = principal
     const certificate = shown.kind === 'named' ? shown.names : undefined
-    return { address, account, certificate, isLocal: () => this.#locals.is(principal) }
+    return { address, account, certificate, isLocal: () => this.#locals.is(principal, action) }
   }
 
   #partyOf(principal: Principal): Party | undefined {
-    return this.#book?.partyOf(asMet(this.#callerOf(principal)))
+    return this.#book?.partyOf(asMet(this.#callerOf(principal, 'list')))
   }
 
   #findOut(principal: Principal, about: About): Promise<void> | undefined {
@@ -220,7 +221,7 @@ class LocalAccess implements Access {
   #needsOwner(principal: Principal, about: About): boolean {
     const isAsked = about === 'pull or push' || this.#isUnowned
     const isInRules = about !== 'ping' && this.#book?.isAboutLocals === true
-    if ((isAsked || isInRules) && this.#locals.mayBe(principal)) return true
+    if ((isAsked || isInRules) && this.#locals.mayBe(principal, 'pull')) return true
     const { accounts, publicNames } = this.#settings()
     return accounts !== undefined && publicNames?.url !== undefined && mayCallFromHere(principal)
   }
@@ -228,7 +229,7 @@ class LocalAccess implements Access {
   /** Of a ping: may it be that who asks needs a login for anything? */
   #mayNeedLogin(principal: Principal): boolean {
     if (this.#asksNobody(principal)) return false
-    if (this.#isUnowned && this.#locals.is(principal) === true) return false
+    if (this.#isUnowned && this.#locals.is(principal, 'pull') === true) return false
     const needsToken = this.#settings().accounts?.tokenServer !== undefined
     return needsToken || this.#book?.isOpenToAll !== true
   }

@@ -4,7 +4,7 @@
 // the first that did not. A forwarder that root or a person runs cannot be told from a client;
 // SECURITY.md says so.
 import type { Owner, Principal } from './access.ts'
-import { SENT_WITH_PULLS, unusualHeader } from './client-headers.ts'
+import { SENT_WITH_LOGINS, unusualHeader } from './client-headers.ts'
 import { isLoopback, isLoopbackName } from './loopback.ts'
 
 /** Whoever calls by another way: what to do instead. */
@@ -42,7 +42,7 @@ export function whyNoLocalProgram(
  * a pull or a write.
  */
 export function mayCallFromHere(principal: Principal): boolean {
-  return whyNoLocalProgram(principal, SENT_WITH_PULLS) === undefined
+  return whyNoLocalProgram(principal, SENT_WITH_LOGINS) === undefined
 }
 
 /**

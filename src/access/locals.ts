@@ -1,6 +1,7 @@
 // Which callers are programs of this machine (local-program.ts), where those are told from others
 // at all (local-push.ts).
-import type { Owner, Principal } from './access.ts'
+import type { Action, Owner, Principal } from './access.ts'
+import { SENT_WITH_PULLS } from './client-headers.ts'
 import { mayCallFromHere, whyNoLocalProgram, whyNotOwner } from './local-program.ts'
 import { LOCAL_PUSH_OFF } from './local-push.ts'
 
@@ -23,19 +24,21 @@ export class Locals {
   }
 
   /** Would it be one, if it belonged to somebody whose programs are? */
-  mayBe(principal: Principal): boolean {
-    return this.#whyNotBySigns(principal) === undefined
+  mayBe(principal: Principal, action: Action): boolean {
+    return this.#whyNotBySigns(principal, action) === undefined
   }
 
   /** Undefined: it was not found out yet whom it belongs to, and hangs on that. */
-  is(principal: Principal): boolean | undefined {
-    if (!this.mayBe(principal)) return false
+  is(principal: Principal, action: Action): boolean | undefined {
+    if (!this.mayBe(principal, action)) return false
     return principal.owner && this.#whyNotByOwner(principal.owner) === undefined
   }
 
   /** For who is told; of whoever was met. Undefined: it is one. */
-  whyNot(principal: Principal): string | undefined {
-    return this.#whyNotBySigns(principal) ?? this.#whyNotByOwner(principal.owner ?? NOT_ASKED)
+  whyNot(principal: Principal, action: Action): string | undefined {
+    return (
+      this.#whyNotBySigns(principal, action) ?? this.#whyNotByOwner(principal.owner ?? NOT_ASKED)
+    )
   }
 
   /** Does it call from here by a name of here, logged in or not, as far as that is known? */
@@ -44,9 +47,11 @@ export class Locals {
     return owner !== undefined && mayCallFromHere(principal) && !this.#whyNotByOwner(owner)
   }
 
-  #whyNotBySigns(principal: Principal): string | undefined {
+  #whyNotBySigns(principal: Principal, action: Action): string | undefined {
     const { localPushOff } = this.#settings()
-    return localPushOff === undefined ? whyNoLocalProgram(principal) : LOCAL_PUSH_OFF[localPushOff]
+    if (localPushOff !== undefined) return LOCAL_PUSH_OFF[localPushOff]
+    const isRead = action === 'pull' || action === 'list'
+    return whyNoLocalProgram(principal, isRead ? SENT_WITH_PULLS : undefined)
   }
 
   /** For whom the signs speak already. */

@@ -5,7 +5,7 @@ import t from 'tap'
 import type { Action, Owner, Principal } from '../../../src/access/access.ts'
 import type { Login } from '../../../src/access/accounts.ts'
 import { type AccessSettings, createLocalAccess } from '../../../src/access/local-access.ts'
-import type { AccessRule } from '../../../src/access/rule.ts'
+import { type AccessRule, RIGHTS } from '../../../src/access/rule.ts'
 import { Revision } from '../../../src/access/revision.ts'
 import { parseRepositoryKey } from '../../../src/oci/reference.ts'
 
@@ -144,6 +144,25 @@ const HEADERS = {
     ['Host', 'localhost', '', ''],
   ],
 }
+
+t.test(
+  'R642: a program of this machine reads with the headers of a pull, and no write has them',
+  async t => {
+    const rules: readonly AccessRule[] = [
+      { who: { kind: 'local' }, match: '**', tags: [], allow: RIGHTS },
+    ]
+    const ruled = createLocalAccess(() => ({ ...RULES, rules }))
+    for (const name of ['Range', 'If-Range', 'If-None-Match', 'Cache-Control']) {
+      const signs = { ...LOCAL, rawHeaders: [...CLIENT, name, 'x'] }
+      const decided = (action: Action) =>
+        ruled.decide({ principal: principal(signs), resource: repository, action }).kind
+      t.equal(ruled.decideNow(principal(signs), repository, 'pull'), true, name)
+      t.equal(decided('pull'), 'allowed', name)
+      t.equal(decided('push'), 'denied', name)
+      t.equal(decided('delete'), 'denied', name)
+    }
+  },
+)
 
 t.test('R243: the whole matrix: pushes and deletes only when every sign agrees', async t => {
   let allowed = 0
