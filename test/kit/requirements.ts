@@ -636,6 +636,7 @@ const PLATFORM: readonly Row[] = [
   [460, 'P0', 'what an operator has pinned stays from then on, whatever is under way'],
   [626, 'P0', 'by no place that a client makes up does a catalog tell where hidden names are'],
   [625, 'P0', 'a refusal takes the same whether others pull what was asked for or nobody does'],
+  [640, 'P0', 'nothing tells who may not see a repository that it is there, in no state and form'],
   [642, 'P1', 'a program of this machine goes on with half a pull by its own right'],
   [605, 'P0', 'what a reload takes away is taken also from who has begun a write or waits'],
   [461, 'P0', 'a floor of a quota holds also while content leaves and a reload comes'],

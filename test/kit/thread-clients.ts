@@ -1,13 +1,20 @@
 // One client for each HTTP thread of an edge. The kernel decides which thread gets a connection;
 // ids of requests begin alike when the same thread gave them, so connections are made until there
 // is one to each.
-import { Agent, request } from 'node:http'
+import { Agent, type IncomingMessage, request } from 'node:http'
 import { once } from 'node:events'
 
 export interface ThreadAnswer {
   readonly status: number
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  /** As received: name, value, name, value. */
+  readonly rawHeaders: readonly string[]
   readonly body: Buffer
+}
+
+interface SentToThread {
+  readonly body?: Uint8Array
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 export interface ThreadClient {
@@ -17,11 +24,9 @@ export interface ThreadClient {
    * On one connection, one at a time. `path` may be a Location.
    * @throws when the connection breaks
    */
-  send(
-    method: string,
-    path: string,
-    sent?: { readonly body?: Uint8Array; readonly headers?: Readonly<Record<string, string>> },
-  ): Promise<ThreadAnswer>
+  send(method: string, path: string, sent?: SentToThread): Promise<ThreadAnswer>
+  /** The same, of whose body nothing was read; whoever asks reads it, or destroys it. */
+  begin(method: string, path: string, sent?: SentToThread): Promise<IncomingMessage>
   close(): void
 }
 
@@ -55,7 +60,7 @@ export async function reachThreads(
 async function connect(url: string, from: string | undefined): Promise<ThreadClient> {
   const localAddress = from === undefined ? {} : { localAddress: from }
   const agent = new Agent({ keepAlive: true, maxSockets: 1, ...localAddress })
-  const send: ThreadClient['send'] = async (method, path, { body, headers = {} } = {}) => {
+  const begin: ThreadClient['begin'] = async (method, path, { body, headers = {} } = {}) => {
     const length = body === undefined ? {} : { 'content-length': String(body.length) }
     const outgoing = request(new URL(path, url), {
       method,
@@ -63,12 +68,17 @@ async function connect(url: string, from: string | undefined): Promise<ThreadCli
       headers: { ...length, ...headers },
     })
     outgoing.end(body)
-    const [incoming] = await once(outgoing, 'response')
+    const [incoming] = (await once(outgoing, 'response')) as [IncomingMessage]
+    return incoming
+  }
+  const send: ThreadClient['send'] = async (method, path, sent) => {
+    const incoming = await begin(method, path, sent)
     const pieces: Buffer[] = []
-    for await (const piece of incoming) pieces.push(piece)
-    return { status: incoming.statusCode, headers: incoming.headers, body: Buffer.concat(pieces) }
+    for await (const piece of incoming) pieces.push(piece as Buffer)
+    const { statusCode: status = 0, headers, rawHeaders } = incoming
+    return { status, headers, rawHeaders, body: Buffer.concat(pieces) }
   }
   const { headers } = await send('GET', '/v2/')
   const [thread = ''] = String(headers['x-request-id']).split('-')
-  return { thread, send, close: () => agent.destroy() }
+  return { thread, send, begin, close: () => agent.destroy() }
 }
