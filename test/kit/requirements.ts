@@ -638,6 +638,7 @@ const PLATFORM: readonly Row[] = [
   [625, 'P0', 'a refusal takes the same whether others pull what was asked for or nobody does'],
   [640, 'P0', 'nothing tells who may not see a repository that it is there, in no state and form'],
   [642, 'P1', 'a program of this machine goes on with half a pull by its own right'],
+  [641, 'P1', 'for a refusal nothing is looked up, whether it is there or not'],
   [605, 'P0', 'what a reload takes away is taken also from who has begun a write or waits'],
   [461, 'P0', 'a floor of a quota holds also while content leaves and a reload comes'],
   [462, 'P1', 'after a purge nobody is told what an upstream said before it'],
