@@ -241,7 +241,7 @@ function refuseCredentials({ rawHeaders }: Principal): Refusal | undefined {
 }
 
 /** Rules are compiled when they are new; they come as the same list until then. */
-function createBookOf(): (settings: AccessSettings) => Rulebook | undefined {
+export function createBookOf(): (settings: AccessSettings) => Rulebook | undefined {
   let compiled:
     | {
         readonly rules: readonly AccessRule[]

@@ -8,6 +8,9 @@ import { formatNetwork, type Network } from './network.ts'
  */
 export const RIGHTS = ['pull', 'push', 'delete', 'list'] as const satisfies readonly Action[]
 
+/** `admin`: the operator's API over the network, about no repository (operator-access.ts). */
+export type Right = Action | 'admin'
+
 /** `anonymous`: who has not logged in and shows no certificate. */
 export type Who =
   | { readonly kind: 'everybody' | 'anonymous' }
@@ -33,7 +36,7 @@ export interface AccessRule {
    */
   readonly tags: readonly string[]
   /** What is not in here is denied where the rule is the first. */
-  readonly allow: readonly Action[]
+  readonly allow: readonly Right[]
 }
 
 /** As it is written. */

@@ -10,12 +10,12 @@ import { LRUCache } from 'lru-cache'
 import picomatch from 'picomatch'
 import { TAG_GLOB } from '../oci/name-glob.ts'
 import type { RepositoryKey, Tag } from '../oci/reference.ts'
-import type { Action, MovedTags } from './access.ts'
+import type { MovedTags } from './access.ts'
 import { type Groups, type Identity, NameTable, type NumbersOfName } from './name-table.ts'
 import { NetworkTable } from './network-table.ts'
 import { nextShown } from './next-shown.ts'
 import { beginningOf } from './pattern.ts'
-import { type AccessRule, RIGHTS, type Who } from './rule.ts'
+import { type AccessRule, type Right, RIGHTS, type Who } from './rule.ts'
 
 /** Who asks, as far as rules can be about it. */
 export interface Caller {
@@ -35,7 +35,7 @@ export const ELSEWHERE = Symbol('elsewhere')
 export interface Question {
   /** Undefined: a name that leads to no repository. Only what is about all is about it, too. */
   readonly key: RepositoryKey | undefined
-  readonly action: Action
+  readonly action: Right
   readonly moves?: MovedTags
 }
 
@@ -253,7 +253,7 @@ function createParty(
   return {
     judge({ key, action, moves }) {
       const order = orderOf(key)
-      if (action === 'pull' || action === 'list') return verdictOf(order.first, action)
+      if (action !== 'push' && action !== 'delete') return verdictOf(order.first, action)
       if (moves === 'any') return judgeAll(order, action)
       if (moves !== undefined && moves.length > 0) return judgeTags(order, action, moves)
       return action === 'push' ? judgeUntagged(order) : judgeAll(order, action)
@@ -273,7 +273,7 @@ function createParty(
 }
 
 /** Each tag has its own first rule. */
-function judgeTags({ withTags, first }: Order, action: Action, tags: readonly Tag[]): Verdict {
+function judgeTags({ withTags, first }: Order, action: Right, tags: readonly Tag[]): Verdict {
   const verdicts = tags.map(tag =>
     verdictOf(withTags.find(({ isAboutTag }) => isAboutTag(tag)) ?? first, action),
   )
@@ -281,7 +281,7 @@ function judgeTags({ withTags, first }: Order, action: Action, tags: readonly Ta
 }
 
 /** It may move each tag that there is: none of the rules with tags may be against it. */
-function judgeAll({ withTags, first }: Order, action: Action): Verdict {
+function judgeAll({ withTags, first }: Order, action: Right): Verdict {
   const against = withTags.find(({ rule }) => !rule.allow.includes(action))
   return verdictOf(against ?? first, action)
 }
@@ -292,7 +292,7 @@ function judgeUntagged({ withTags, first }: Order): Verdict {
   return verdictOf(forIt ?? first, 'push')
 }
 
-function verdictOf(deciding: Compiled | undefined, action: Action): Verdict {
+function verdictOf(deciding: Compiled | undefined, action: Right): Verdict {
   return {
     isAllowed: deciding?.rule.allow.includes(action) ?? false,
     rule: deciding?.index,

@@ -1,6 +1,5 @@
 // /api/v1: what the command line and the console ask for. JSON in and out, except for `pull` and
-// runs of jobs, whose progress is one JSON object per line. On the Unix socket alone, whose
-// directory decides who may.
+// runs of jobs, whose progress is one JSON object per line. Who may is for the listeners to say.
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { NoteAudit } from '../observe/audit.ts'
@@ -25,7 +24,17 @@ export interface ApiDeps {
   readonly logger: Logger
   /** Default: nothing is. */
   readonly audit?: NoteAudit | undefined
+  /** Who asks. Default: whoever may use the socket. */
+  readonly askedBy?: ((request: FastifyRequest) => Asker | undefined) | undefined
 }
+
+/** As the audit log has it. */
+export interface Asker {
+  readonly who: string
+  readonly client?: string | undefined
+}
+
+const OPERATOR: Asker = { who: 'operator' }
 
 export type EndedLogins = 'ended' | 'no such account' | 'no accounts'
 
@@ -74,7 +83,7 @@ export interface FailedEvent {
 
 export function registerApi(
   app: FastifyInstance,
-  { operator, lookAtAccounts, endLogins, robots, logger, audit }: ApiDeps,
+  { operator, lookAtAccounts, endLogins, robots, logger, audit, askedBy = () => OPERATOR }: ApiDeps,
 ): void {
   app.register(
     async api => {
@@ -83,7 +92,7 @@ export function registerApi(
         if (status === 500) logger.error({ err: error }, 'admin request failed')
         reply.code(status).send({ code, message })
       })
-      if (audit !== undefined) auditActions(api, audit)
+      if (audit !== undefined) auditActions(api, audit, askedBy)
       api.get('/status', async () => operator.status())
       api.get('/images', async request =>
         operator.list(parameter(request, 'pattern'), parameter(request, 'sort')),
@@ -127,11 +136,18 @@ export function registerApi(
 }
 
 /** Of all that is more than a look. What is asked for names things, and nothing secret. */
-function auditActions(api: FastifyInstance, audit: NoteAudit): void {
-  api.addHook('onResponse', async ({ method, routeOptions, query }, { statusCode: status }) => {
-    if (method === 'GET' || method === 'HEAD') return
+function auditActions(
+  api: FastifyInstance,
+  audit: NoteAudit,
+  askedBy: NonNullable<ApiDeps['askedBy']>,
+): void {
+  api.addHook('onResponse', async (request, { statusCode: status }) => {
+    const { method, routeOptions, query } = request
+    const asker = askedBy(request)
+    if (method === 'GET' || method === 'HEAD' || asker === undefined) return
+    const { who, client } = asker
     const action = routeOptions.url?.replace('/api/v1/', '')
-    audit({ audit: 'admin', action, who: 'operator', status, asked: query })
+    audit({ audit: 'admin', action, who, client, status, asked: query })
   })
 }
 

@@ -1,16 +1,19 @@
 // The admin listeners, apart from the data port (R196): health and metrics on a TCP address,
 // whoever reaches it, and the operator's API beside them on a Unix socket, whose directory decides
-// who may.
+// who may; where the configuration asks for it also for other machines (network.ts).
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { browserMark } from '../access/marks.ts'
 import { checkReadiness, type ReadinessOptions } from '../observe/health.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { type ApiDeps, registerApi } from './api.ts'
+import { buildNetworkApi, type Network } from './network.ts'
 import { openSocket } from './socket.ts'
 
 export interface AdminDeps extends ApiDeps {
   readonly metrics: Metrics
   readonly readiness: ReadinessOptions
+  /** For the API over the network. Default: there is none. */
+  readonly network?: Network | undefined
 }
 
 export interface AdminApp {
@@ -19,6 +22,8 @@ export interface AdminApp {
    * @throws when the address is taken
    */
   listen(addr: { readonly host: string | undefined; readonly port: number }): Promise<string>
+  /** The operator's API, for other machines: where there is a `network`. As `listen`. */
+  listenApi(addr: { readonly host: string | undefined; readonly port: number }): Promise<string>
   /** On the Unix socket of this path. @throws as openSocket */
   listenSocket(path: string): Promise<void>
   close(): Promise<void>
@@ -34,14 +39,22 @@ export function buildAdminApp(deps: AdminDeps): AdminApp {
   const overSocket = buildListener(deps)
   overSocket.addHook('onRequest', refuseBrowsers)
   registerApi(overSocket, deps)
+  const overNetwork = deps.network && buildNetworkApi(deps, deps.network)
   return {
     listen: async ({ host, port }) => {
       const url = await overTcp.listen({ host: host ?? '::', port })
       return url.replace(/^http:\/\//, '')
     },
+    listenApi: async ({ host, port }) => {
+      if (overNetwork === undefined) throw new Error('there is no API over the network')
+      // One server alone: of this name fastify would make one for each of its addresses.
+      const address = host === 'localhost' ? '127.0.0.1' : (host ?? '::')
+      const url = await overNetwork.listen({ host: address, port })
+      return url.replace(/^http:\/\//, '')
+    },
     listenSocket: path => openSocket(overSocket, path),
     close: async () => {
-      await Promise.all([overTcp.close(), overSocket.close()])
+      await Promise.all([overTcp.close(), overSocket.close(), overNetwork?.close()])
     },
   }
 }

@@ -69,3 +69,9 @@ export function parseUrl(text: string): Parsed<string> {
   if (url.search !== '' || url.hash !== '') return fault('must not hold a query or a fragment')
   return { kind: 'ok', value: `${url.origin}${url.pathname}`.replace(/\/+$/, '') }
 }
+
+/** Can only one of them be listened on? */
+export function areSameAddress(a: ListenAddress, b: ListenAddress): boolean {
+  const isSameHost = a.host === b.host || a.host === undefined || b.host === undefined
+  return a.port === b.port && a.port !== 0 && isSameHost
+}

@@ -1,10 +1,9 @@
 // `access` → the rules as they are obeyed (access/rulebook.ts), and what cannot be meant: a rule
 // that is never reached or matches nothing, one that lets in more than it says, and one that allows
 // what the rest of the configuration refuses.
-import type { Action } from '../access/access.ts'
 import { hasLoopback, isWithin } from '../access/network.ts'
 import { beginningOf } from '../access/pattern.ts'
-import { formatWho, type Who } from '../access/rule.ts'
+import { formatWho, type Right, type Who } from '../access/rule.ts'
 import { ACCESS_KEYS } from './access-schema.ts'
 import { whyNoIdentity } from './build-oidc.ts'
 import {
@@ -219,7 +218,7 @@ function noteNoDeny(
 }
 
 /** A rule with tags decides no pulls and lists. */
-function isAboutTags(rule: RuleSettings, other: RuleSettings, right: Action): boolean {
+function isAboutTags(rule: RuleSettings, other: RuleSettings, right: Right): boolean {
   const isWrite = right === 'push' || right === 'delete'
   return isWrite || (rule.tags.length === 0 && other.tags.length === 0)
 }

@@ -3,7 +3,7 @@
 // found at once.
 import { hasLoopback } from '../access/network.ts'
 import type { RegistryHost } from '../oci/reference.ts'
-import { isLoopback, type ListenAddress } from './addresses.ts'
+import { areSameAddress, isLoopback, type ListenAddress } from './addresses.ts'
 import { buildAccess } from './build-access.ts'
 import { buildAuth } from './build-auth.ts'
 import { buildPins } from './build-pins.ts'
@@ -15,6 +15,7 @@ import { type BuiltUpstreams, buildUpstreams } from './build-upstreams.ts'
 import { canonicalHost, checkedHost, DOCKER_HUB, isLocalhost } from './built-in.ts'
 import type { Config, HttpConfig, ProxyEnvironment, StorageConfig, TlsConfig } from './config.ts'
 import type { Judge } from './judge.ts'
+import { judgeAdmin } from './judge-admin.ts'
 import { judgeAnonymous } from './judge-anonymous.ts'
 import { judgeExposed } from './judge-exposed.ts'
 import { judgeLimits } from './judge-limits.ts'
@@ -41,6 +42,7 @@ export function buildConfig(judge: Judge, settings: Settings): Config {
   const auth = buildAuth(judge, settings)
   const rules = buildAccess(judge, settings, { ...known, localPush: http.localPush, auth })
   judgeAnonymous(judge, settings, rules.access)
+  judgeAdmin(judge, settings)
   judgeProxies(judge, settings)
   judgeClientLimits(judge, settings)
   judgeExposed(judge, Object.keys(settings.upstreams), { ...built, ...rules, http, auth })
@@ -48,7 +50,11 @@ export function buildConfig(judge: Judge, settings: Settings): Config {
     log: settings.log,
     audit: buildAudit(settings),
     http,
-    admin: { addr: buildAdminAddress(judge, settings), socket: socketPath(judge, settings) },
+    admin: {
+      addr: buildAdminAddress(judge, settings),
+      api: settings.admin.api,
+      socket: socketPath(judge, settings),
+    },
     memoryBytes: settings.memory,
     storage: buildStorage(judge, settings, known),
     defaultRegistry,
@@ -127,7 +133,7 @@ function checkNames(judge: Judge, { names }: HttpConfig, { upstreams }: BuiltUps
 }
 
 function buildAdminAddress(judge: Judge, { admin, http }: Settings): ListenAddress {
-  if (areSame(admin.addr, http.addr)) {
+  if (areSameAddress(admin.addr, http.addr)) {
     judge.note(['admin', 'addr'], {
       message: 'is the address of http.addr; each listener needs its own',
     })
@@ -136,11 +142,6 @@ function buildAdminAddress(judge: Judge, { admin, http }: Settings): ListenAddre
     judge.note(['admin', 'addr'], { severity: 'warning', message })
   }
   return admin.addr
-}
-
-function areSame(a: ListenAddress, b: ListenAddress): boolean {
-  const isSameHost = a.host === b.host || a.host === undefined || b.host === undefined
-  return a.port === b.port && a.port !== 0 && isSameHost
 }
 
 function socketPath(judge: Judge, { admin, storage }: Settings): string {

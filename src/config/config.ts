@@ -27,6 +27,8 @@ export interface Config {
   readonly http: HttpConfig
   readonly admin: {
     readonly addr: ListenAddress
+    /** Of the operator's API for other machines. Undefined: it is on the socket alone. */
+    readonly api: ListenAddress | undefined
     /** Path of the Unix socket. */
     readonly socket: string
   }

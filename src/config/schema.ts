@@ -150,6 +150,14 @@ const SCHEMA = group('Configuration of Entrepot. Everything may be left out.', {
       default: '127.0.0.1:5001',
       reload: false,
     }),
+    api: optional(
+      value(ADDRESS, {
+        description:
+          'The operator’s API, `/api/v1`, for other machines: for whom a rule of `access` allows `admin`, with a login or a client certificate. It speaks TLS as `http.tls` says; without that it has to be a loopback address. Requests go there directly: no proxy is believed.',
+        defaultText: 'it is on `admin.socket` alone',
+        reload: false,
+      }),
+    ),
     socket: optional(
       value(PATH, {
         description: 'Unix socket for the `entrepot` command line.',

@@ -1,7 +1,6 @@
 // Values that are one word of a closed set, with what people write for them elsewhere. One table
 // entry per set, as in formats.ts.
-import type { Action } from '../access/access.ts'
-import { RIGHTS } from '../access/rule.ts'
+import { type Right, RIGHTS } from '../access/rule.ts'
 import { LOG_LEVELS, type LogLevel } from '../observe/log-levels.ts'
 import {
   CONFLICT_CHOICES,
@@ -131,7 +130,7 @@ export const CONFLICT = oneOf<ConflictChoice>('choice', CONFLICT_CHOICES, {
   replace: 'overwrite',
 })
 
-export const RIGHT = oneOf<Action>('right', RIGHTS, {
+export const RIGHT = oneOf<Right>('right', [...RIGHTS, 'admin'], {
   read: 'pull',
   get: 'pull',
   write: 'push',

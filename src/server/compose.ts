@@ -7,17 +7,17 @@ import type { Robots } from '../accounts/tokens/robots.ts'
 import { prepareSocket } from '../admin/socket.ts'
 import type { SqliteCatalog } from '../catalog/sqlite/catalog.ts'
 import type { Closing } from './closing.ts'
-import { formatAddress } from '../config/addresses.ts'
 import type { Config } from '../config/config.ts'
 import { parseSelector } from '../config/selectors.ts'
 import { DataPort } from './data-port.ts'
 import { type Engine, openEngine } from './engine.ts'
-import { listening, mustBeFree } from './listening.ts'
+import { listening, listeningAt, mustBeFree } from './listening.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { OpenAudit } from './open-audit.ts'
 import { OpenAccounts } from './open-accounts.ts'
 import { OpenTls, type OpenTlsDeps } from './open-tls.ts'
+import { OperatorDoor } from './operator-door.ts'
 import { readDepartures, readGauges, readRobots, readThreads, readTraffic } from './readings.ts'
 import type { Epochs } from '../registry/epochs.ts'
 import { createOperator, type Operator } from '../registry/operator/operator.ts'
@@ -89,8 +89,9 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
     logger,
     audit: audit?.note,
     readiness,
+    network: config.admin.api && new OperatorDoor({ accounts, dataPort, clock, metrics }),
   })
-  const addresses = await listenAdmin(admin, config.admin)
+  const addresses = await listenAdmin(admin, config)
   // Whoever changed the file before could not ask for it; what fails the next look makes up for.
   await accounts.look().catch(() => {})
 
@@ -98,8 +99,7 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
 
   return {
     http,
-    admin: addresses.admin,
-    socket: addresses.socket,
+    ...addresses,
     sending,
     logger,
     reload: next => reloads.take(next),
@@ -215,21 +215,20 @@ function readinessChecks({ engine, dataPort, opening }: Running & Pick<Base, 'op
   }
 }
 
-async function prepareAdmin({ addr, socket }: Config['admin']): Promise<void> {
-  await listening({ key: 'admin.addr', address: formatAddress(addr), port: addr.port }, () =>
-    mustBeFree(addr.host ?? '::', addr.port),
-  )
+async function prepareAdmin({ addr, api, socket }: Config['admin']): Promise<void> {
+  await listeningAt('admin.addr', addr, () => mustBeFree(addr.host ?? '::', addr.port))
+  if (api !== undefined)
+    await listeningAt('admin.api', api, () => mustBeFree(api.host ?? '::', api.port))
   await listening({ key: 'admin.socket', address: socket }, () => prepareSocket(socket))
 }
 
 async function listenAdmin(
   admin: AdminApp,
-  { addr, socket }: Config['admin'],
-): Promise<{ admin: string; socket: string }> {
-  const address = await listening(
-    { key: 'admin.addr', address: formatAddress(addr), port: addr.port },
-    () => admin.listen(addr),
-  )
+  { admin: { addr, api, socket }, http: { tls } }: Config,
+): Promise<Pick<RunningServer, 'admin' | 'adminApi' | 'socket'>> {
+  const address = await listeningAt('admin.addr', addr, () => admin.listen(addr))
+  const apiAddress = api && (await listeningAt('admin.api', api, () => admin.listenApi(api)))
   await listening({ key: 'admin.socket', address: socket }, () => admin.listenSocket(socket))
-  return { admin: address, socket }
+  const adminApi = apiAddress && `${tls === undefined ? 'http' : 'https'}://${apiAddress}`
+  return { admin: address, adminApi, socket }
 }

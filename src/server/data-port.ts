@@ -14,7 +14,7 @@ import { noteWaitingRoom, WaitingRoom } from '../http/places/waiting-room.ts'
 import { placesFor } from '../http/places/limit.ts'
 import { createToldMemory } from '../http/proxies/told-of-proxy.ts'
 import type { TlsTransport } from '../http/tls/tls.ts'
-import { listening, mustBeFree, portOf } from './listening.ts'
+import { listeningAt, mustBeFree, portOf } from './listening.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Registry } from '../registry/use-cases.ts'
@@ -69,7 +69,7 @@ export class DataPort {
   readonly #further: HttpThreads | undefined
   readonly #placesMax: number
   readonly #waitingRoom: WaitingRoom
-  readonly #revision = new Revision()
+  readonly revision = new Revision()
   readonly #cursorKey = randomBytes(CURSOR_KEY_BYTES)
   readonly #toldOfProxy = createToldMemory()
   #transport: TlsTransport | undefined
@@ -86,7 +86,7 @@ export class DataPort {
     this.#counts = createCountsMemory(this.#threads)
     this.#memoryBytes = Math.floor(config.memoryBytes / this.#threads)
     this.#config = config
-    this.#settings = this.#settingsOf(this.#revision.newest)
+    this.#settings = this.#settingsOf(this.revision.newest)
     this.#placesMax = config.http.streams ?? placesFor(deps.memoryBytes)
     this.#waitingRoom = new WaitingRoom({
       limit: this.#placesMax,
@@ -115,12 +115,16 @@ export class DataPort {
     }
   }
 
+  /** In force now, on this thread too. */
+  get settings(): ThreadSettings {
+    return this.#settings
+  }
+
   /** Undefined before `listen`. */
   get port(): number | undefined {
     return this.#port
   }
 
-  /** For the blobs that this process writes itself. */
   get readCached(): ReadCached | undefined {
     return readCachedFor(this.#appOptions)
   }
@@ -158,7 +162,7 @@ export class DataPort {
     this.#registry = registry
     const { app, transport } = openThreadApp(this.#appOptions, {
       registry,
-      access: createLocalAccess(() => this.#settings.access, this.#revision),
+      access: createLocalAccess(() => this.#settings.access, this.revision),
       proxies: () => this.#settings.proxies,
       clientLimits: () => this.#settings.clientLimits,
       accounts: this.#deps.accounts,
@@ -174,21 +178,17 @@ export class DataPort {
     this.#app = app
     const { addr } = this.#http
     const host = addr.host ?? '::'
-    await listening(
-      { key: 'http.addr', address: formatAddress(addr), port: addr.port },
-      async () => {
-        const reusePort = this.#further !== undefined
-        // A shared port can also be shared with another process, which would take half of the
-        // connections.
-        if (reusePort) await mustBeFree(host, addr.port)
-        await app.listen({ host, port: addr.port, reusePort })
-      },
-    )
+    await listeningAt('http.addr', addr, async () => {
+      const reusePort = this.#further !== undefined
+      // A shared port can also be shared with another process, which would take half of the
+      // connections.
+      if (reusePort) await mustBeFree(host, addr.port)
+      await app.listen({ host, port: addr.port, reusePort })
+    })
     const port = portOf(app.server) ?? addr.port
     this.#port = port
     await this.#further?.listen({ host, port })
-    const address = formatAddress({ host: addr.host, port })
-    return transport === undefined ? address : `https://${address}`
+    return `${transport === undefined ? '' : 'https://'}${formatAddress({ host: addr.host, port })}`
   }
 
   /**
@@ -202,9 +202,8 @@ export class DataPort {
 
   /** The same of the accounts and certificates in force, in whose turn this is to be called. */
   async renew(): Promise<void> {
-    this.#settings = this.#settingsOf(this.#revision.raise())
-    const { tls } = this.#settings
-    if (tls !== undefined) this.#transport?.use(tls)
+    this.#settings = this.#settingsOf(this.revision.raise())
+    if (this.#settings.tls !== undefined) this.#transport?.use(this.#settings.tls)
     await this.#further?.replace(this.#settings)
   }
 
@@ -261,7 +260,7 @@ export class DataPort {
         counts: this.#counts,
         places: this.#placesMax,
         epochs: epochs.memory,
-        revision: this.#revision.memory,
+        revision: this.revision.memory,
         settings: this.#settings,
         version,
         nodeVersion,

@@ -1,6 +1,7 @@
 // Why an address of the configuration cannot be listened on, in words that name its key, and which
 // port it came to be. Who listens is compose.ts's.
 import { createServer, type Server } from 'node:net'
+import { formatAddress, type ListenAddress } from '../config/addresses.ts'
 
 /** Below it, listening is a privilege on most systems. */
 const FIRST_FREE_PORT = 1024
@@ -24,6 +25,15 @@ export async function listening<T>(wanted: Listening, listen: () => Promise<T>):
   } catch (error) {
     throw explained(wanted, error)
   }
+}
+
+/** On a port. @throws as listening */
+export function listeningAt<T>(
+  key: string,
+  addr: ListenAddress,
+  listen: () => Promise<T>,
+): Promise<T> {
+  return listening({ key, address: formatAddress(addr), port: addr.port }, listen)
 }
 
 function explained({ key, address, port }: Listening, error: unknown): unknown {

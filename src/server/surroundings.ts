@@ -51,6 +51,8 @@ export interface RunningServer {
    */
   readonly http: string
   readonly admin: string
+  /** The URL of the operator's API over the network, where there is one. */
+  readonly adminApi: string | undefined
   readonly socket: string
   readonly sending: Sending
   readonly logger: Logger

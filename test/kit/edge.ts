@@ -41,6 +41,8 @@ export interface TestEdgeOptions {
 export interface TestEdge {
   readonly url: string
   readonly adminUrl: string
+  /** Of the operator's API over the network; empty where there is none. */
+  readonly apiUrl: string
   /** Of the admin API. */
   readonly socket: string
   readonly dataDirectory: string
@@ -134,6 +136,7 @@ export async function startTestEdge(t: Teardown, options: TestEdgeOptions): Prom
   return {
     url,
     adminUrl: `http://${server.admin}`,
+    apiUrl: server.adminApi ?? '',
     socket: server.socket,
     dataDirectory: join(directory, 'data'),
     clock,

@@ -206,7 +206,6 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'oci',
       'observe/log-levels.ts',
       'registry/pins/selectors.ts',
-      'access/access.ts',
       'access/htpasswd',
       'access/rule.ts',
       'access/network.ts',
@@ -323,7 +322,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   // Parts that know nothing of what is composed.
   'server/closing.ts': { imports: [] },
-  'server/listening.ts': { imports: [] },
+  'server/listening.ts': { imports: ['config/addresses.ts'] },
   'server/data-directory.ts': { imports: [`${PORTS}/store-error.ts`] },
   'server/clock.ts': { imports: [PORTS] },
 }

@@ -70,7 +70,7 @@ t.test('R407: whom a rule is about is read, and written again', async t => {
 t.test('R407: what is no rule is an error with its line', async t => {
   t.match(
     complaints(`${CORP}access:
-  - { who: "*", match: "localhost/**", allow: [admin] }
+  - { who: "*", match: "localhost/**", allow: [own] }
   - { who: "*", match: "localhost/**", allow: [read] }
   - { match: "localhost/**", allow: [pull] }
   - { who: "*", match: team, allow: [pull] }
