@@ -18,7 +18,7 @@ import type { PipelinedClient } from './pipelined-client.ts'
 import type { ThreadAnswer } from './thread-clients.ts'
 
 /** Of how many one is asked in a round: all of them take minutes. `WHOLE_MATRIX=1`: each is. */
-const EVERY = process.env['WHOLE_MATRIX'] === '1' ? 1 : 3
+const EVERY = process.env['WHOLE_MATRIX'] === '1' ? 1 : 6
 
 /** What was asked for so often is in memory. */
 const WARM_AFTER = 3

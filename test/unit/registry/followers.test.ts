@@ -552,7 +552,7 @@ t.test('an operator is told of an image that it goes with its index', async t =>
   t.match(await why(), [/^it was pushed here and has no other home/])
   await remove(engine, index)
   t.match(await why(), [
-    /^what listed it, or what it is about, was deleted: it goes when storage.*lost$/,
+    /^what listed it, or what it is about, was deleted: it goes when storage.*lost or cannot be read$/,
   ])
   await pushDocument(engine.registry, app, { document: index.manifest })
   t.match(await why(), [/^it was pushed here and has no other home/])
