@@ -567,6 +567,7 @@ const PLATFORM: readonly Row[] = [
   [700, 'P0', 'and by nothing that fails: it is as it was before, and can be tried again'],
   [701, 'P0', 'a delete from before the catalog was lost takes nothing that is pulled since'],
   [702, 'P1', 'no client deletes what an immutable tag needs, or may, that is lost'],
+  [703, 'P1', 'no push moves an immutable tag, also where its manifest is lost'],
   [630, 'P1', 'what fails of what a start looks for is tried again, and holds nothing that comes'],
   [432, 'P0', 'what was pushed here does not go with what its upstream gives again'],
   [433, 'P1', 'what was delivered leaves no fact, nor do the images of an index'],

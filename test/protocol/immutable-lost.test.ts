@@ -122,3 +122,26 @@ t.test('R702: an operator may give up all of it', async t => {
   t.match(await runCli(['purge', image, '--kept', '--socket', edge.socket]), { exitCode: 0 })
   await edge.stop()
 })
+
+t.test('R703: no push moves an immutable tag whose manifest is lost', async t => {
+  const lost = await loseManifest(t, edge => pushTo(edge, APP, { image: LOST, tags: ['v1'] }), {
+    config,
+  })
+  const edge = await startLooked(lost)
+  await t.rejects(pushTo(edge, APP, { image: other, tags: ['v1'] }), /^403.*immutable/)
+  await pushTo(edge, APP, { image: LOST, tags: ['v1'] })
+  await pushTo(edge, APP, { image: other, tags: ['v2'] })
+  await edge.stop()
+  await mustBeWhole(t, lost, [LOST, other])
+})
+
+t.test('R703: nor one whose fact cannot be read', async t => {
+  const lost = await loseManifest(t, edge => pushTo(edge, APP, { image: LOST, tags: ['v1'] }), {
+    config,
+  })
+  const fact = { kind: 'tag', repository: APP as RepositoryKey, tag: 'v1' as Tag } as const
+  writeFileSync(join(lost.dataDirectory, 'facts', factName(fact)), 'damaged')
+  const edge = await startLooked(lost)
+  await t.rejects(pushTo(edge, APP, { image: other, tags: ['v1'] }), /^403.*cannot be read/)
+  await edge.stop()
+})

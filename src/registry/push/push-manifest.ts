@@ -76,7 +76,7 @@ export async function pushManifest(
   const listed = listedBy(manifest)
   if (way.mode !== 'forward') {
     // What is refused leases nothing.
-    await requireMovable(deps.catalog, way, { repository, digest, manifest, tags: tagsOf(push) })
+    await requireMovable(deps, way, { repository, digest, manifest, tags: tagsOf(push) })
     // Else what is found here may have left by the time of its turn, and the upstream was not
     // asked.
     await leaseListed(deps, repository, listed)
@@ -179,7 +179,7 @@ async function accept(
   pushed: Pushed,
 ): Promise<Digest | undefined> {
   const { repository, listed } = pushed
-  await requireMovable(deps.catalog, way, { ...pushed, tags: tagsOf(pushed) })
+  await requireMovable(deps, way, { ...pushed, tags: tagsOf(pushed) })
   // From here on nothing leaves of what it lists and is here.
   const leased = way.mode === 'forward' ? undefined : await leaseListed(deps, repository, listed)
   const confirmed = await confirmStill(deps, way, { ...pushed, leased })

@@ -1,15 +1,22 @@
 // Whether a push would move a tag that the operator made immutable: it is refused where the tag
-// points to another manifest, here or at the upstream that takes the push. A push of the manifest
-// that it points to changes nothing, and is fine; one of the same bytes by another media type is
-// none of it.
+// points to another manifest, here or at the upstream that takes the push, also where that manifest
+// is lost. A push of the manifest that it points to changes nothing, and is fine; one of the same
+// bytes by another media type is none of it.
 import type { Digest } from '../../oci/digest.ts'
-import type { Tag } from '../../oci/reference.ts'
+import { RegistryError } from '../../oci/errors.ts'
+import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
 import { withPushErrors } from '../upstream-failure.ts'
 import { immutableTag } from '../immutable-tag.ts'
 import type { Catalog } from '../ports/catalog.ts'
+import type { FactStore } from '../ports/facts.ts'
 import type { PushWay } from '../push-refusal.ts'
 import { pointsTo } from './learn-tags.ts'
 import { requireSameType, type TypedPush } from './require-same-type.ts'
+
+export interface MovableDeps {
+  readonly catalog: Pick<Catalog, 'findMember' | 'findTag'>
+  readonly facts: Pick<FactStore, 'find'>
+}
 
 export interface TaggedPush extends TypedPush {
   readonly tags: readonly Tag[]
@@ -23,7 +30,7 @@ export interface TaggedPush extends TypedPush {
  * @throws RegistryError DENIED, MANIFEST_INVALID; why the upstream gave no answer; StoreError
  */
 export async function requireMovable(
-  catalog: Catalog,
+  { catalog, facts }: MovableDeps,
   way: PushWay,
   push: TaggedPush,
 ): Promise<void> {
@@ -39,8 +46,29 @@ export async function requireMovable(
   async function whereIs(tag: Tag): Promise<Digest | undefined> {
     const known = await catalog.findTag(repository, tag)
     // What waits for its delivery here is not at the upstream yet.
-    if (way.mode !== 'forward' || known?.local === true) return known?.digest ?? learned?.get(tag)
+    if (known?.local === true) return known.digest
+    if (way.mode !== 'forward')
+      return (await findLost(facts, repository, tag)) ?? known?.digest ?? learned?.get(tag)
     const { upstream } = way.namespace
     return withPushErrors(repository, () => pointsTo(upstream, repository.name, { tag }))
   }
+}
+
+/**
+ * Where a tag was led to by a push that the catalog does not know.
+ * @throws RegistryError DENIED where that cannot be read; StoreError
+ */
+async function findLost(
+  facts: MovableDeps['facts'],
+  repository: Repository,
+  tag: Tag,
+): Promise<Digest | undefined> {
+  const key = repositoryKey(repository)
+  const fact = await facts.find({ kind: 'tag', repository: key, tag })
+  if (fact === 'unreadable')
+    throw new RegistryError(
+      'DENIED',
+      `the tag ${tag} of ${key} is immutable, and what it points to cannot be read: give what is new another tag, or let the operator of this registry look at its log`,
+    )
+  return fact?.kind === 'tag' ? fact.digest : undefined
 }
