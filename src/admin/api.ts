@@ -141,13 +141,18 @@ function auditActions(
   audit: NoteAudit,
   askedBy: NonNullable<ApiDeps['askedBy']>,
 ): void {
-  api.addHook('onResponse', async (request, { statusCode: status }) => {
+  api.addHook('preHandler', async (request, { raw }) => {
     const { method, routeOptions, query } = request
     const asker = askedBy(request)
     if (method === 'GET' || method === 'HEAD' || asker === undefined) return
     const { who, client } = asker
     const action = routeOptions.url?.replace('/api/v1/', '')
-    audit({ audit: 'admin', action, who, client, status, asked: query })
+    const line = { audit: 'admin', action, who, client, asked: query } as const
+    const note = () =>
+      audit(raw.writableFinished ? { ...line, status: raw.statusCode } : { ...line, left: true })
+    // It is done also where whoever asked for it does not wait for the answer.
+    if (raw.destroyed) note()
+    else raw.once('close', note)
   })
 }
 

@@ -1,7 +1,14 @@
 // The operator's API for other machines (admin.api): through the TLS of the data port, and judged
 // by the accounts and rules that are in force there. On the first thread alone: few ask. A part of
 // the composition root.
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
+import type { Socket } from 'node:net'
 import type { Accounts } from '../access/accounts.ts'
 import { OperatorAccess } from '../access/operator-access.ts'
 import type { Network } from '../admin/network.ts'
@@ -58,11 +65,19 @@ export class OperatorDoor implements Network {
     // All of them are counted and looked at: HEADER_MAX_BYTES is the bound.
     server.maxHeadersCount = 0
     server.prependListener('connection', () => this.#useNewest())
-    server.on('request', (request: IncomingMessage, response) => {
+    const busy = new WeakSet<Socket>()
+    server.on('request', (request: IncomingMessage, response: ServerResponse) => {
       this.#useNewest()
-      // Its certificate was judged by authorities of before: it is to begin anew.
-      if (this.#transport?.isOutdated?.(request.socket) === true) request.socket.destroy()
-      else handler(request, response)
+      const { socket } = request
+      // Its certificate was judged by authorities of before: it is to begin anew. Or it sends one
+      // after the other without waiting, which all would be kept while the first is judged.
+      if (this.#transport?.isOutdated?.(socket) === true || busy.has(socket)) {
+        socket.destroy()
+        return
+      }
+      busy.add(socket)
+      response.once('close', () => busy.delete(socket))
+      handler(request, response)
     })
     return server as Server
   }

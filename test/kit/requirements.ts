@@ -415,6 +415,8 @@ const SECURITY: readonly Row[] = [
   [741, 'P0', 'web pages, other names and wrong logins reach no operator’s API'],
   [742, 'P1', 'what an operator does over the network is written down with who it was'],
   [743, 'P1', 'an API for operators that nobody could use, or everybody, is told by check'],
+  [744, 'P1', 'what an operator began is written down, though its client has left'],
+  [745, 'P1', 'a connection of the operator’s API has one request at a time'],
   [246, 'P0', 'web pages are not answered, from memory neither'],
   [247, 'P1', 'the names that are answered can be listed'],
   [248, 'P1', 'credentials that are nobody’s are refused, and none are asked for'],

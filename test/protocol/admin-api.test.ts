@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { request, type RequestOptions } from 'node:https'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import tap from 'tap'
 import { OF_ACCOUNT_AND_ADDRESS } from '../../src/accounts/failed-logins.ts'
@@ -58,6 +59,22 @@ async function open(t: Test, access: readonly object[] = RULES, http: object = {
   }
   return { edge, ask, statusOf, rule, lines, htpasswd }
 }
+
+tap.test('R745: a connection has one request at a time, and no heap of them', async t => {
+  const { edge } = await open(t)
+  const { hostname, port } = new URL(edge.apiUrl)
+  const socket = connect(Number(port), hostname)
+  let answers = ''
+  socket.on('data', (data: Buffer) => {
+    answers += data.toString()
+  })
+  const { authorization } = ALICE
+  const head = `GET ${STATUS} HTTP/1.1\r\nHost: ${hostname}\r\nAuthorization: ${authorization}\r\n\r\n`
+  socket.on('error', () => {}).write(head.repeat(3))
+  await once(socket, 'close')
+  t.notMatch(answers, /HTTP/)
+  t.equal((await send(`${edge.apiUrl}${STATUS}`, 'GET', { headers: ALICE })).status, 200)
+})
 
 tap.test('R740: whom a rule allows admin may, and nobody else', async t => {
   const { edge, ask, statusOf } = await open(t)

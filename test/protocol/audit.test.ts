@@ -5,6 +5,7 @@
 import { once } from 'node:events'
 import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { type IncomingMessage, request } from 'node:http'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import tap from 'tap'
 import { OF_ACCOUNT_AND_ADDRESS } from '../../src/accounts/failed-logins.ts'
@@ -184,6 +185,18 @@ tap.test('R725: what is asked of the socket is a field of its own', async t => {
   t.same(rest, { audit: 'admin', action: 'pins/pin', who: 'operator', status: 200 })
   t.match(asked, { pattern: 'docker.io/team/*', audit: 'login', who: 'alice' })
   t.equal(time, new Date(edge.clock.nowMs()).toISOString())
+})
+
+tap.test('R744: what was begun is told, though who asked for it has left', async t => {
+  const { edge, written } = await open(t)
+  const socket = connect(edge.socket)
+  await once(socket, 'connect')
+  socket.write('POST /api/v1/pins/pin?pattern=docker.io/team/* HTTP/1.1\r\nHost: edge\r\n\r\n')
+  socket.destroySoon()
+  await once(socket, 'close')
+  t.match(await written(), [
+    { action: 'pins/pin', who: 'operator', asked: { pattern: 'docker.io/team/*' }, left: true },
+  ])
 })
 
 tap.test('R726, R727: what a token does not grant is denied to whom it names', async t => {
