@@ -6,7 +6,7 @@ import type { Principal, Refusal } from './access.ts'
 import { askForLogin, whyUnidentified } from './challenge.ts'
 import { refuseAtTheDoor } from './door.ts'
 import { type AccessSettings, createBookOf } from './local-access.ts'
-import type { AccessRule } from './rule.ts'
+import { isSomebody } from './rule.ts'
 
 /** Each time accounts have changed while a login was tried; then it is refused. */
 const LOGINS_MAX = 3
@@ -55,16 +55,12 @@ export class OperatorAccess {
     })
     const verdict = party?.judge({ key: undefined, action: 'admin' })
     const rule = verdict?.rule === undefined ? undefined : rules[verdict.rule]
-    if (verdict?.isAllowed === true && rule && isOfSomebody(rule)) return undefined
+    if (verdict?.isAllowed === true && rule && isSomebody(rule.who)) return undefined
     // Beside a certificate that is not enough somebody may want to log in.
     return account === undefined && accounts !== undefined
       ? askForLogin(accounts, login)
       : NOT_ALLOWED
   }
-}
-
-function isOfSomebody({ who: { kind } }: AccessRule): boolean {
-  return kind === 'account' || kind === 'group' || kind === 'certificate'
 }
 
 function isAddress(host: string): boolean {

@@ -25,6 +25,15 @@ export type Who =
   /** Who calls from there. */
   | { readonly kind: 'network'; readonly network: Network }
 
+/** All whom an identity provider knows are a group, too: with a public one, anybody. */
+const OF_PROVIDER = /^oidc:[^:]+$/
+
+/** Somebody, or somebody of a group, who is told from whoever else comes. */
+export function isSomebody(who: Who): boolean {
+  if (who.kind === 'group') return !OF_PROVIDER.test(who.name)
+  return who.kind === 'account' || who.kind === 'certificate'
+}
+
 export interface AccessRule {
   readonly who: Who
   /** Glob over the repository's key, `host/name`; `**` for all. */

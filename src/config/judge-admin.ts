@@ -1,12 +1,9 @@
 // The operator's API over the network: passwords are not read on the way to it, somebody may use
 // it, and nobody may whom no name tells from others.
-import { formatWho, type Who } from '../access/rule.ts'
+import { formatWho, isSomebody } from '../access/rule.ts'
 import { areSameAddress, isLoopback } from './addresses.ts'
 import type { Judge } from './judge.ts'
 import type { Settings } from './schema.ts'
-
-/** Who is known by a name, so that what it did can be told of it. */
-const NAMED: ReadonlySet<Who['kind']> = new Set(['account', 'group', 'certificate'])
 
 export function judgeAdmin(judge: Judge, settings: Settings): void {
   checkRules(judge, settings)
@@ -24,8 +21,8 @@ export function judgeAdmin(judge: Judge, settings: Settings): void {
     judge.note(path, { message })
   }
   if (access.some(({ allow }) => allow.includes('admin'))) return
-  const message =
-    'nobody may use it: no rule of access allows admin; the first may be { who: NAME, match: "**", allow: [pull, push, delete, list, admin] }'
+  const others = access.length > 0 ? '' : ', and behind it what others may, who else get nothing'
+  const message = `nobody may use it: no rule of access allows admin; the first may be { who: NAME, match: "**", allow: [pull, push, delete, list, admin] }${others}`
   judge.note(path, { severity: 'warning', message })
 }
 
@@ -33,7 +30,7 @@ function checkRules(judge: Judge, { admin, access }: Settings): void {
   for (const [index, { who, match, tags, allow }] of access.entries()) {
     if (!allow.includes('admin')) continue
     const path = ['access', index, 'allow']
-    if (!NAMED.has(who.kind)) {
+    if (!isSomebody(who)) {
       const message = `admin is for an account, a group or a certificate, and ${formatWho(who)} is whoever comes`
       judge.note(path, { message })
     }

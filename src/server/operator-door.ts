@@ -18,7 +18,12 @@ import { HEADER_MAX_BYTES, HEADERS_TIMEOUT_MS } from '../http/limits.ts'
 import { Logins } from '../http/logins.ts'
 import { RequestPrincipal } from '../http/principal.ts'
 import { Callers, NO_PROXIES } from '../http/proxies/callers.ts'
-import { createTlsTransport, type TlsDeps, type TlsTransport } from '../http/tls/tls.ts'
+import {
+  createTlsTransport,
+  spellingsOf,
+  type TlsDeps,
+  type TlsTransport,
+} from '../http/tls/tls.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { ThreadSettings } from '../threads/sides.ts'
 import type { DataPort } from './data-port.ts'
@@ -85,16 +90,20 @@ export class OperatorDoor implements Network {
   async judge(request: IncomingMessage) {
     const caller = this.#sources.callers.of(request)
     const principal = new RequestPrincipal(request, caller, this.#sources)
-    const refusal = refuseSyntax(request) ?? (await this.#access.refuse(principal, this.#names()))
+    const refusal =
+      refuseSyntax(request) ?? (await this.#access.refuse(principal, this.#names(principal.host)))
     return { refusal, who: principal.who.name, client: principal.address }
   }
 
-  /** Where it may be called: by the names of this edge, and those of its certificates. */
-  #names(): readonly string[] {
+  /** Where it may be called: by the names of this edge, and those that its certificates are for. */
+  #names(host = ''): readonly string[] {
     const { access, tls } = this.#dataPort.settings
     const { url, hosts } = access.publicNames ?? { url: undefined, hosts: [] }
     const ofCertificates = tls?.certificates.flatMap(({ names }) => names) ?? []
-    return [...hosts, ...ofCertificates, ...(url === undefined ? [] : [new URL(url).hostname])]
+    const name = host.replace(/:\d{1,5}$/, '').toLowerCase()
+    const byPattern = ofCertificates.includes(spellingsOf(name)[1]) ? [name] : []
+    const byUrl = url === undefined ? [] : [new URL(url).hostname]
+    return [...hosts, ...ofCertificates, ...byPattern, ...byUrl]
   }
 
   #useNewest(): void {

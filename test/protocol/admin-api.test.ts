@@ -190,8 +190,7 @@ tap.test('R742: who did what is in the audit log, and who was refused', async t 
 
 const authority = makeAuthority()
 
-async function openTls(t: Test) {
-  const server = makeCertificate()
+async function openTls(t: Test, server = makeCertificate()) {
   const files = t.testdir({
     'tls.crt': server.cert,
     'tls.key': server.key,
@@ -250,4 +249,13 @@ tap.test('R740: authorities of now say whose certificate it is', async t => {
   writeFileSync(clients, makeAuthority().ca)
   await reload()
   t.not(await statusOf(mine), 200)
+})
+
+tap.test('R741: it is called by the names that its certificate is a pattern for', async t => {
+  const names = ['*.example.com', 'localhost']
+  const { statusOf } = await openTls(t, makeCertificate({ names }))
+  const by = (host: string) => statusOf({ servername: 'localhost', headers: { ...ALICE, host } })
+  t.equal(await by('edge.example.com:5002'), 200)
+  for (const host of ['example.com', 'a.edge.example.com', 'edge.example.org', '*.evil.org'])
+    t.equal(await by(host), 403, host)
 })

@@ -201,7 +201,7 @@ function contextsOf({ certificates, minimumVersion, clients, ticketKeys }: TlsOp
 }
 
 /** As certificates may have it: itself, and by a pattern for its first part (RFC 9525, 6.3). */
-function spellingsOf(name: string): readonly [exact: string, pattern: string] {
+export function spellingsOf(name: string): readonly [exact: string, pattern: string] {
   const exact = name.toLowerCase().replace(/\.$/, '')
   return [exact, exact.replace(/^[^.]+/, '*')]
 }

@@ -74,6 +74,12 @@ t.test('R740: a rule about whoever comes lets nobody in', async t => {
   }
 })
 
+t.test('R740: nor does one about all whom an identity provider knows', async t => {
+  const known = { ...ALICE, name: 'oidc:gh:alice', groups: ['oidc:gh', 'oidc:gh:ops'] }
+  t.equal(await answerTo(caller(known), [rule({ kind: 'group', name: 'oidc:gh' })]), 'denied')
+  t.equal(await answerTo(caller(known), [rule({ kind: 'group', name: 'oidc:gh:ops' })]), 'allowed')
+})
+
 t.test('R740: the first rule about the whole edge decides', async t => {
   const none = rule({ kind: 'everybody' }, { allow: ['pull'] })
   t.equal(await answerTo(caller(ALICE), [none, byAlice]), 'denied')

@@ -30,12 +30,13 @@ t.test('R743: one that nobody may use is warned of', async t => {
   const nobody = /warning: admin\.api: nobody may use it/
   t.match(complaints(LOOPBACK).join('\n'), nobody)
   t.match(complaints(LOOPBACK + rule('*', 'match: "**", allow: [pull]')).join('\n'), nobody)
+  t.match(complaints(LOOPBACK).join('\n'), /behind it what others may/)
   t.notMatch(complaints(LOOPBACK + rule('cert:ops')).join('\n'), nobody)
   t.match(complaints(rule('cert:ops')).join('\n'), /admin changes nothing: without admin\.api/)
 })
 
 t.test('R743: admin is for nobody who is not known by a name', async t => {
-  for (const who of ['*', 'anonymous', 'local', 'net:10.0.0.0/8'])
+  for (const who of ['*', 'anonymous', 'local', 'net:10.0.0.0/8', 'group:oidc:github'])
     t.match(
       complaints(LOOPBACK + rule(who)).join('\n'),
       /error: access\[0\]\.allow: admin is for an account, a group or a certificate/,
