@@ -61,7 +61,9 @@ async function expect(shown: string, hidden: string): Promise<void> {
     gate.forget()
     const refused = await Promise.resolve(pull(`${target}/${hidden}/app:v1`)).then(() => '', String)
     t.match(refused, ABSENT, `${name}: ${hidden} is not there`)
-    t.same(gate.passed(), [], `${name}: and nobody was asked for it`)
+    // The pull before may have left the edge something to fetch, of what it was allowed.
+    const asked = gate.passed().filter(({ path }) => path.startsWith(`/v2/${hidden}/`))
+    t.same(asked, [], `${name}: and nobody was asked for it`)
     await pull(`${target}/${shown}/app:v1`)
     t.pass(`${name} pulls ${shown}`)
   }
