@@ -3,13 +3,14 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { build } from 'rolldown'
 
 /**
  * Resolves with its URL, below `directory`, where it finds node_modules of this repository: what
  * tap loads only when asked to is not in the file.
  */
 export async function bundleTap(directory) {
+  // Not before who asks has seen that it is installed.
+  const { build } = await import('rolldown')
   // By this name tap knows its own lines, and leaves them out of what it says of a failure.
   const dir = join(directory, 'node_modules', '@tapjs', 'tap')
   mkdirSync(dir, { recursive: true })
