@@ -1,7 +1,7 @@
 // The keys of `auth.oidc` and `auth.token`: whose tokens are good here, and what is taken of them.
 import { type Format, DURATION, PATH, TEXT, URL_TEXT } from './formats.ts'
 import { group, mapOf, optional, value, valuesOf } from './keys.ts'
-import { SIGNATURE } from './word-formats.ts'
+import { SIGNATURE, SIGNATURES } from './word-formats.ts'
 
 const HOUR_MS = 3_600_000
 const WEEK_MS = 7 * 24 * HOUR_MS
@@ -138,18 +138,7 @@ export const TOKEN_KEYS = {
   ),
   signingalgorithms: valuesOf(SIGNATURE, {
     description: 'How tokens may be signed.',
-    default: [
-      'RS256',
-      'RS384',
-      'RS512',
-      'PS256',
-      'PS384',
-      'PS512',
-      'ES256',
-      'ES384',
-      'ES512',
-      'EdDSA',
-    ],
+    default: [...SIGNATURES],
     reload: true,
   }),
 }

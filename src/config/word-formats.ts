@@ -83,7 +83,7 @@ export const NAME_FIELD = oneOf<(typeof NAME_FIELDS)[number]>('place of a name',
 })
 
 /** None by a secret that both sides know: who checks such a token could write one. */
-const SIGNATURES = [
+export const SIGNATURES = [
   'RS256',
   'RS384',
   'RS512',
