@@ -17,8 +17,9 @@ export type Verified =
 
 export interface KnownAccount {
   readonly kind: 'account'
+  /** As a LoginName is written. */
   readonly name: string
-  /** In which an identity provider says that it is, beside those of the configuration. */
+  /** As its identity provider says: beside those of the configuration, as formatGroup has them. */
   readonly groups?: readonly string[]
   /** By a token of somebody else's token server, which allows nothing else. */
   readonly grants?: readonly Grant[]

@@ -1,11 +1,13 @@
 // Which rules are about an account, by its name and by the groups that it is in: found out once for
 // all rules, so that a decision takes no look at groups, however many there are.
-import type { AccessRule, Who } from './rule.ts'
+import { formatName, isNamed, type Named, parseGroup } from './names.ts'
+import type { AccessRule } from './rule.ts'
 
 /** As which somebody has logged in. */
 export interface Identity {
+  /** As a LoginName is written. */
   readonly name: string
-  /** Beside those that `Groups` say. */
+  /** Beside those that `Groups` say, as formatGroup writes them. */
   readonly groups?: readonly string[]
 }
 
@@ -18,8 +20,6 @@ export interface NumbersOfName {
   readonly numbers: readonly number[]
 }
 
-type Named = Extract<Who, { kind: 'account' | 'group' | 'certificate' }>
-
 export class NameTable {
   readonly #numbers = new Map<string, number>()
   readonly #ofAccount = new Map<string, NumbersOfName>()
@@ -31,8 +31,8 @@ export class NameTable {
     this.#ofAnonymous = { key: 'nobody', numbers: [anonymous] }
     const numbers = new Map<string, Set<number>>()
     for (const { who } of rules) {
-      if (who.kind !== 'account' && who.kind !== 'group' && who.kind !== 'certificate') continue
-      const text = textOf(who)
+      if (!isNamed(who)) continue
+      const text = formatName(who)
       const number = this.#numbers.get(text) ?? anonymous - 1 - this.#numbers.size
       this.#numbers.set(text, number)
       for (const name of membersOf(who, groups))
@@ -44,7 +44,7 @@ export class NameTable {
 
   /** Of one that the rules name. */
   numberOf(who: Named): number {
-    const number = this.#numbers.get(textOf(who))
+    const number = this.#numbers.get(formatName(who))
     if (number === undefined) throw new Error('no rule is about this name')
     return number
   }
@@ -54,9 +54,9 @@ export class NameTable {
     const own = this.#findAccount(account?.name, certificate.length > 0)
     const said: readonly Named[] = [
       ...certificate.map(name => ({ kind: 'certificate', name }) as const),
-      ...(account?.groups ?? []).map(name => ({ kind: 'group', name }) as const),
+      ...(account?.groups ?? []).map(parseGroup),
     ]
-    const numbers = said.flatMap(each => this.#numbers.get(textOf(each)) ?? [])
+    const numbers = said.flatMap(each => this.#numbers.get(formatName(each)) ?? [])
     if (numbers.length === 0) return own
     return { key: `${own.key} and ${numbers.join()}`, numbers: [...own.numbers, ...numbers] }
   }
@@ -67,13 +67,15 @@ export class NameTable {
   }
 }
 
+/** As far as that is not said by who is asked about. */
 function membersOf(who: Named, groups: Groups): readonly string[] {
-  if (who.kind === 'account') return [who.name]
-  if (who.kind === 'certificate') return []
-  return Object.hasOwn(groups, who.name) ? (groups[who.name] ?? []) : []
-}
-
-/** What comes before the first colon is the kind. */
-function textOf({ kind, name }: Named): string {
-  return `${kind}:${name}`
+  switch (who.kind) {
+    case 'certificate':
+    case 'provider group':
+      return []
+    case 'group':
+      return Object.hasOwn(groups, who.name) ? (groups[who.name] ?? []) : []
+    default:
+      return [formatName(who)]
+  }
 }

@@ -6,7 +6,7 @@ import type { Principal, Refusal } from './access.ts'
 import { askForLogin, whyUnidentified } from './challenge.ts'
 import { refuseAtTheDoor } from './door.ts'
 import { type AccessSettings, createBookOf } from './local-access.ts'
-import { isSomebody } from './rule.ts'
+import { isSomebody } from './names.ts'
 
 /** Each time accounts have changed while a login was tried; then it is refused. */
 const LOGINS_MAX = 3

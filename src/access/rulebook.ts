@@ -12,10 +12,11 @@ import { TAG_GLOB } from '../oci/name-glob.ts'
 import type { RepositoryKey, Tag } from '../oci/reference.ts'
 import type { MovedTags } from './access.ts'
 import { type Groups, type Identity, NameTable, type NumbersOfName } from './name-table.ts'
+import type { Who } from './names.ts'
 import { NetworkTable } from './network-table.ts'
 import { nextShown } from './next-shown.ts'
 import { beginningOf } from './pattern.ts'
-import { type AccessRule, type Right, RIGHTS, type Who } from './rule.ts'
+import { type AccessRule, type Right, RIGHTS } from './rule.ts'
 
 /** Who asks, as far as rules can be about it. */
 export interface Caller {
@@ -101,7 +102,8 @@ export class Rulebook {
   readonly #rules: readonly Compiled[]
   readonly #networks: NetworkTable
   readonly #names: NameTable
-  readonly #isAboutLocals: boolean
+  /** Does it take what `Caller.isLocal` tells? */
+  readonly isAboutLocals: boolean
   readonly #parties = new LRUCache<string, Party>({ max: CALLERS_MAX })
   readonly #public = new LRUCache<RepositoryKey, boolean>({ max: REPOSITORIES_MAX })
   readonly #orders = new LRUCache<string, Order>({
@@ -118,17 +120,12 @@ export class Rulebook {
     this.#names = new NameTable(rules, groups, ANONYMOUS)
     const numberOf = (who: Who) => numberOfWho(who, this.#networks, this.#names)
     this.#rules = rules.map((rule, index) => compile(rule, index, numberOf(rule.who)))
-    this.#isAboutLocals = rules.some(({ who }) => who.kind === 'local')
-  }
-
-  /** Does it take what `Caller.isLocal` tells? */
-  get isAboutLocals(): boolean {
-    return this.#isAboutLocals
+    this.isAboutLocals = rules.some(({ who }) => who.kind === 'local')
   }
 
   /** Undefined where what is not known yet of the caller would decide. */
   partyOf(caller: Caller): Party | undefined {
-    const isLocal = this.#isAboutLocals && caller.isLocal()
+    const isLocal = this.isAboutLocals && caller.isLocal()
     if (isLocal === undefined) return undefined
     const { address = '' } = caller
     // Of all the names that no rule is about, callers are alike.

@@ -2,6 +2,7 @@
 // runs of jobs, whose progress is one JSON object per line. Who may is for the listeners to say.
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { formatName } from '../access/names.ts'
 import type { NoteAudit } from '../observe/audit.ts'
 import type { Logger } from '../observe/log.ts'
 import { RegistryError } from '../oci/errors.ts'
@@ -34,7 +35,7 @@ export interface Asker {
   readonly client?: string | undefined
 }
 
-const OPERATOR: Asker = { who: 'operator' }
+const OPERATOR: Asker = { who: formatName({ kind: 'operator' }) }
 
 export type EndedLogins = 'ended' | 'no such account' | 'no accounts'
 

@@ -3,9 +3,15 @@
 import { parseArgs } from 'node:util'
 import type { Action, MovedTags } from '../access/access.ts'
 import { type SharedLoopback, whyLocalPushOff } from '../access/local-push.ts'
+import {
+  formatGroup,
+  formatName,
+  type GroupName,
+  type LoginName,
+  readWho,
+} from '../access/names.ts'
 import { readNetwork } from '../access/network.ts'
-import { type AccessRule, formatWho, RIGHTS } from '../access/rule.ts'
-import { whyNoName } from '../access/htpasswd/parse.ts'
+import { type AccessRule, RIGHTS } from '../access/rule.ts'
 import type { Identity } from '../access/name-table.ts'
 import { type Caller, ELSEWHERE, Rulebook } from '../access/rulebook.ts'
 import type { AuthConfig, Config } from '../config/config.ts'
@@ -169,45 +175,69 @@ function tell(config: Config, asked: Asked): Told {
 }
 
 /** @throws CliError usage */
-function callerOf(
-  who: string,
-  { auth, http }: Config,
-  surroundings: SharedLoopback | undefined,
-): Caller {
-  if (who === 'anonymous') return { address: ELSEWHERE, isLocal: () => false }
-  const mayBeLocal = whyLocalPushOff(http.localPush, surroundings) === undefined
-  if (who === 'local') return { address: '127.0.0.1', isLocal: () => mayBeLocal }
-  if (who.startsWith('cert:')) {
-    const certificate = [who.slice('cert:'.length)]
-    return { address: ELSEWHERE, certificate, isLocal: () => false }
-  }
+function callerOf(who: string, config: Config, shared: SharedLoopback | undefined): Caller {
   const network = readNetwork(who)
-  const isRobot = auth !== undefined && who.startsWith('robot:')
-  if (isRobot || auth?.names.includes(who) === true)
-    return { address: ELSEWHERE, account: { name: who }, isLocal: () => false }
-  // Whom there is, its server alone knows.
-  const isToldByToken = auth?.token !== undefined && whyNoName(who) === undefined
-  if (isToldByToken && readNetwork(who).kind === 'none')
-    return { address: ELSEWHERE, account: { name: who }, isLocal: () => false }
-  const identity = auth && identityOf(who, auth)
-  if (identity !== undefined) return { address: ELSEWHERE, account: identity, isLocal: () => false }
-  if (network.kind === 'none' || who.includes('/')) {
-    const near = closest(who, auth?.names ?? [])
-    const hint = near === undefined ? '' : ` (did you mean ${near}?)`
-    const message = `${who} is nobody here${hint}: name an account, cert: and a name, an address such as 10.0.0.7, local, or anonymous`
-    throw new CliError(EXIT_CODES.usage, message)
-  }
-  return { address: network.network.address, isLocal: () => false }
+  const isPlace = network.kind !== 'none' && config.auth?.names.includes(who) !== true
+  if (isPlace && !who.includes('/'))
+    return { address: network.network.address, isLocal: () => false }
+  const caller = isPlace ? undefined : namedCaller(who, config, shared)
+  if (caller !== undefined) return caller
+  const near = closest(who, config.auth?.names ?? [])
+  const hint = near === undefined ? '' : ` (did you mean ${near}?)`
+  const message = `${who} is nobody here${hint}: name an account, cert: and a name, an address such as 10.0.0.7, local, or anonymous`
+  throw new CliError(EXIT_CODES.usage, message)
 }
 
-/** Of an identity provider; undefined: it is none. `group:…`: of whom that group alone is known. */
-function identityOf(who: string, { providers }: AuthConfig): Identity | undefined {
-  const [, group, name = ''] = /^(group:)?(oidc:[^:]+(?::.+)?)$/s.exec(who) ?? []
-  const provider = providers.find(each => `${name}:`.startsWith(`oidc:${each.name}:`))
-  if (provider === undefined) return undefined
-  const any = `oidc:${provider.name}`
-  if (group === undefined) return name === any ? undefined : { name, groups: [any] }
-  return { name: `${any}:`, groups: [any, name] }
+/** Undefined: nobody is called so, as far as that is known without the running server. */
+function namedCaller(
+  text: string,
+  { auth, http }: Config,
+  shared: SharedLoopback | undefined,
+): Caller | undefined {
+  const read = readWho(text)
+  if (read.kind === 'fault') return undefined
+  const who = read.value
+  const somewhere = { address: ELSEWHERE, isLocal: () => false } as const
+  switch (who.kind) {
+    case 'anonymous':
+      return somewhere
+    case 'local': {
+      const mayBeLocal = whyLocalPushOff(http.localPush, shared) === undefined
+      return { address: '127.0.0.1', isLocal: () => mayBeLocal }
+    }
+    case 'certificate':
+      return { ...somewhere, certificate: [who.name] }
+    case 'everybody':
+    case 'network':
+      return undefined
+    default: {
+      const account = auth && accountOf(who, auth)
+      return account && { ...somewhere, account }
+    }
+  }
+}
+
+/** Of a group of a provider: somebody of whom that group alone is known. */
+function accountOf(who: LoginName | GroupName, auth: AuthConfig): Identity | undefined {
+  const name = formatName(who)
+  switch (who.kind) {
+    case 'robot':
+      return { name }
+    case 'account':
+      // Whom there is, a token server alone knows.
+      return auth.token !== undefined || auth.names.includes(name) ? { name } : undefined
+    case 'group':
+      return undefined
+    case 'identity':
+    case 'provider group': {
+      const { provider } = who
+      if (!auth.providers.some(each => each.name === provider)) return undefined
+      const any = formatGroup({ kind: 'provider group', provider })
+      if (who.kind === 'identity') return { name, groups: [any] }
+      const nobody = formatName({ kind: 'identity', provider, name: '' })
+      return { name: nobody, groups: [any, formatGroup(who)] }
+    }
+  }
 }
 
 function tellWithout(config: Config, asked: Asked): Told {
@@ -254,5 +284,5 @@ function describePlace(place: Place | undefined): string {
 
 function describeRule({ who, match, tags, allow }: AccessRule): string {
   const about = tags.length === 0 ? '' : `, tags ${tags.join(' ')}`
-  return `who ${formatWho(who)}, match ${match}${about}, allow ${allow.length === 0 ? 'nothing' : allow.join(' ')}`
+  return `who ${formatName(who)}, match ${match}${about}, allow ${allow.length === 0 ? 'nothing' : allow.join(' ')}`
 }

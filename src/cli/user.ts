@@ -9,8 +9,8 @@ import {
   COST_MAX,
   COST_MIN,
   parseHtpasswd,
-  whyNoName,
 } from '../access/htpasswd/parse.ts'
+import { parseLoginName, whyNoAccount } from '../access/names.ts'
 import { FileTakenError, replaceFile } from '../accounts/replace-file.ts'
 import type { EndedLogins, EndedLoginsAnswer, LookedAtAccounts } from '../admin/api.ts'
 import { readLocalFile, whyUnreadable } from '../config/local-file.ts'
@@ -166,7 +166,8 @@ async function endLogins(name: string, socket: string): Promise<EndedLogins> {
 
 function whyNotLoggedOut(name: string, outcome: Exclude<EndedLogins, 'ended'>): string {
   if (outcome === 'no accounts') return 'the running server has no accounts (auth.htpasswd)'
-  if (name.startsWith('robot:')) return `${name} is a robot: "entrepot token revoke" ends one`
+  if (parseLoginName(name).kind === 'robot')
+    return `${name} is a robot: "entrepot token revoke" ends one`
   return `the running server has no account ${name}, so nobody is logged in by that name: "entrepot user ls" lists those that there are`
 }
 
@@ -174,7 +175,7 @@ const LOGGED_OUT = 'logged out everywhere'
 
 async function add(asked: Asked, context: CliContext): Promise<void> {
   const { file, name } = asked
-  const wrong = whyNoName(name)
+  const wrong = whyNoAccount(name)
   if (wrong !== undefined) throw new CliError(EXIT_CODES.usage, `${name}: ${wrong}`)
   const hash = hashOf(await readPassword(context, name), asked)
   if (change(file, text => addAccount(text, name, hash))) return

@@ -1,11 +1,11 @@
 // `access` → the rules as they are obeyed (access/rulebook.ts), and what cannot be meant: a rule
 // that is never reached or matches nothing, one that lets in more than it says, and one that allows
 // what the rest of the configuration refuses.
-import { hasLoopback, isWithin } from '../access/network.ts'
+import { formatName, type Who } from '../access/names.ts'
+import { isWithin } from '../access/network.ts'
 import { beginningOf } from '../access/pattern.ts'
-import { formatWho, type Right, type Who } from '../access/rule.ts'
+import type { Right } from '../access/rule.ts'
 import { ACCESS_KEYS } from './access-schema.ts'
-import { whyNoIdentity } from './build-oidc.ts'
 import {
   hostsOfPattern,
   type KnownNames,
@@ -16,10 +16,10 @@ import type { AuthConfig, Config, HttpConfig } from './config.ts'
 import type { Path } from './findings.ts'
 import { covers } from './globs.ts'
 import type { Judge } from './judge.ts'
+import { judgeWho } from './judge-who.ts'
 import { named } from './keys.ts'
 import { LOCALHOST } from '../oci/reference.ts'
 import type { Settings } from './schema.ts'
-import { closest } from './suggest.ts'
 
 type RuleSettings = Settings['access'][number]
 
@@ -62,8 +62,7 @@ function checkRules(judge: Judge, settings: Settings, known: KnownToAccess): voi
       const message = 'is missing: say what is allowed, or [] for nothing'
       judge.note([...at(index), 'allow'], { message, suggestion: '["pull"]' })
     }
-    checkWho(judge, [...at(index), 'who'], { rule, known })
-    checkName(judge, [...at(index), 'who'], { rule, known, settings })
+    judgeWho(judge, [...at(index), 'who'], { rule, known, settings })
     noteNoDeny(judge, [...at(index), 'who'], { rules, index })
     const reads = READS.filter(right => rule.allow.includes(right)).join(' and ')
     if (rule.tags.length > 0 && reads !== '') {
@@ -82,7 +81,6 @@ function checkRules(judge: Judge, settings: Settings, known: KnownToAccess): voi
 }
 
 const READS = ['pull', 'list'] as const
-const WRITES = ['push', 'delete'] as const
 
 /** `**` that is not alone between slashes, or between the signs of a choice. */
 const GLUED = /[^/{(,|]\*\*|\*\*[^/})|,]/
@@ -106,89 +104,6 @@ function hasBareBar(pattern: string): boolean {
     else if (character === '|' && depth === 0) return true
   }
   return false
-}
-
-/** Why programs of the machine are nobody to rules. */
-const NO_LOCALS: Readonly<Partial<Record<HttpConfig['localPush'], string>>> = {
-  'set to false': 'is nobody: http.localpush is false',
-  'public name':
-    'is nobody: with http.host, programs on this machine are not told from what is forwarded to it, unless http.localpush is true',
-  proxy:
-    'is nobody: with loopback in http.trustedproxies, programs on this machine are not told from what is forwarded to it, unless http.localpush is true',
-  certificate:
-    'is nobody: with a certificate for other names, programs on this machine are not told from what is forwarded to it, unless http.localpush is true',
-}
-
-function checkWho(
-  judge: Judge,
-  path: Path,
-  { rule, known }: { rule: RuleSettings; known: KnownToAccess },
-): void {
-  const { who, allow } = rule
-  const warn = (message: string) => judge.note(path, { severity: 'warning', message })
-  const noLocals = NO_LOCALS[known.localPush]
-  if (who.kind === 'local' && noLocals !== undefined) warn(noLocals)
-  const writes = WRITES.filter(right => allow.includes(right)).join(' and ')
-  if (writes === '') return
-  if (who.kind === 'everybody' || who.kind === 'anonymous')
-    warn(`whoever reaches this edge may ${writes} there`)
-  else if (who.kind === 'network' && hasLoopback(who.network))
-    warn(
-      `from loopback comes what proxies and forwarders on this machine pass on, too, and may ${writes} there; its own programs are local`,
-    )
-}
-
-const HERE: readonly string[] = ['anonymous', 'local']
-
-/** Of a rule about an account or a group: is there one? */
-function checkName(
-  judge: Judge,
-  path: Path,
-  about: {
-    readonly rule: RuleSettings
-    readonly known: KnownToAccess
-    readonly settings: Settings
-  },
-): void {
-  const { who } = about.rule
-  if (who.kind === 'certificate' && about.settings.http.tls?.clientcas.length === 0) {
-    const message = `is nobody: without http.tls.clientcas no certificate of a client is looked at`
-    return judge.note(path, { severity: 'warning', message })
-  }
-  if (who.kind === 'certificate' && about.settings.http.tls === undefined) {
-    const message = 'is nobody: certificates of clients come with http.tls alone'
-    return judge.note(path, { severity: 'warning', message })
-  }
-  if (who.kind !== 'account' && who.kind !== 'group') return
-  const { auth } = about.known
-  if (about.settings.auth === undefined) {
-    const suggestion = closest(who.name, HERE)
-    const message = `there are no accounts without auth.htpasswd, and ${formatWho(who)} would be one`
-    return judge.note(path, { message, suggestion })
-  }
-  // Robots come and go while the server runs; whom a token server knows, it alone says.
-  if (auth === undefined || who.name.startsWith('robot:')) return
-  if (auth.token !== undefined && who.kind === 'account') return
-  const isGroup = who.kind === 'group'
-  if (who.name.startsWith('oidc:')) {
-    const wrong = whyNoIdentity(who.name, auth)
-    const near =
-      wrong?.near &&
-      closest(
-        who.name,
-        wrong.near.map(name => `oidc:${name}`),
-      )
-    const suggestion = near && formatWho({ ...who, name: near })
-    if (wrong !== undefined)
-      judge.note(path, { severity: 'warning', message: wrong.message, suggestion })
-    return
-  }
-  const names = isGroup ? Object.keys(auth.groups) : auth.names
-  if (names.includes(who.name)) return
-  const near = closest(who.name, isGroup ? names : [...names, ...HERE])
-  const suggestion = near !== undefined && isGroup ? `group:${near}` : near
-  const where = isGroup ? 'under auth.groups' : 'in the file of auth.htpasswd'
-  judge.note(path, { severity: 'warning', message: `is nobody: not ${where}`, suggestion })
 }
 
 /**
@@ -279,12 +194,10 @@ function isWhoever(wide: Who, narrow: Who, hasAccounts: boolean): boolean {
       return narrow.kind !== 'certificate' && (!hasAccounts || narrow.kind === 'anonymous')
     case 'local':
       return narrow.kind === 'local'
-    case 'account':
-    case 'group':
-    case 'certificate':
-      return narrow.kind === wide.kind && narrow.name === wide.name
     case 'network':
       return narrow.kind === 'network' && isWithin(narrow.network, wide.network)
+    default:
+      return formatName(narrow) === formatName(wide)
   }
 }
 

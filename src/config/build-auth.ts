@@ -1,6 +1,7 @@
 // `auth` → who may log in, by a file of accounts or an identity provider, judged while an operator
 // reads the answer: what is wrong in the file, by line, and names that nobody has.
 import { parseHtpasswd } from '../access/htpasswd/parse.ts'
+import { parseGroup, parseLoginName } from '../access/names.ts'
 import { isLoopback } from './addresses.ts'
 import type { AuthConfig } from './config.ts'
 import type { Path } from './findings.ts'
@@ -10,7 +11,6 @@ import { buildProviders } from './build-oidc.ts'
 import { buildTokenServer } from './build-token-server.ts'
 import { Secret } from './secret.ts'
 import { closest } from './suggest.ts'
-import { isRobot } from './who.ts'
 
 const AT_PATH: Path = ['auth', 'htpasswd', 'path']
 
@@ -86,13 +86,13 @@ function judgeWire(judge: Judge, { addr, host, tls, trustedproxies }: Settings['
 function judgeGroups(judge: Judge, groups: AuthConfig['groups'], names: readonly string[]): void {
   const known = new Set(names)
   for (const group of Object.keys(groups))
-    if (group.startsWith('oidc:')) {
+    if (parseGroup(group).kind !== 'group') {
       const message = 'is no group: what begins so, identity providers say'
       judge.note(['auth', 'groups', group], { message })
     }
   for (const [group, members] of Object.entries(groups))
     for (const [index, member] of members.entries()) {
-      if (known.has(member) || isRobot(member)) continue
+      if (known.has(member) || parseLoginName(member).kind === 'robot') continue
       const suggestion = closest(member, names)
       const message = 'is no account in the file of auth.htpasswd'
       judge.note(['auth', 'groups', group, index], { severity: 'warning', message, suggestion })

@@ -1,6 +1,6 @@
 // `auth.oidc` → the identity providers, in the operator's order, and what cannot be meant: one that
 // takes anybody's tokens, and one that nobody is let in by.
-import type { Config, ProviderConfig } from './config.ts'
+import type { ProviderConfig } from './config.ts'
 import type { Path } from './findings.ts'
 import type { Judge } from './judge.ts'
 import { named } from './keys.ts'
@@ -49,8 +49,8 @@ function noteStrangers(
   providers: readonly ProviderConfig[],
 ): void {
   for (const [index, { who, allow }] of access.entries()) {
-    if (who.kind !== 'group' || allow.length === 0) continue
-    const provider = providers.find(({ name }) => who.name === `oidc:${name}`)
+    if (who.kind !== 'provider group' || who.group !== undefined || allow.length === 0) continue
+    const provider = providers.find(({ name }) => who.provider === name)
     const isPublic = provider !== undefined && PUBLIC_ISSUERS.has(provider.issuer)
     if (!isPublic || Object.keys(provider.claims).length > 0) continue
     const message = `is anybody at all: ${provider.issuer} has tokens for everybody; name a group or a name, or set auth.oidc.${provider.name}.claims`
@@ -67,16 +67,4 @@ function needsOne(
   for (const [key, list] of Object.entries(lists))
     if (list.length === 0 && !judge.isWritten([...at, key, 0]))
       judge.note([...at, key], { message: 'must name one at least' })
-}
-
-/** Of a name that rules use, `oidc:PROVIDER:…`: why nobody has it. Undefined: somebody may. */
-export function whyNoIdentity(
-  name: string,
-  { providers }: Pick<NonNullable<Config['auth']>, 'providers'>,
-): { readonly message: string; readonly near?: readonly string[] } | undefined {
-  const [, providerName = '', value] = /^oidc:([^:]*)(?::(.*))?$/s.exec(name) ?? []
-  const names = providers.map(each => each.name)
-  if (!names.includes(providerName))
-    return { message: 'is nobody: there is no such provider under auth.oidc', near: names }
-  return value === '' ? { message: 'is nobody: a name stands behind the second colon' } : undefined
 }

@@ -1,6 +1,6 @@
 // The operator's API over the network: passwords are not read on the way to it, somebody may use
 // it, and nobody may whom no name tells from others.
-import { formatWho, isSomebody } from '../access/rule.ts'
+import { formatName, isSomebody } from '../access/names.ts'
 import { areSameAddress, isLoopback } from './addresses.ts'
 import type { Judge } from './judge.ts'
 import type { Settings } from './schema.ts'
@@ -31,7 +31,7 @@ function checkRules(judge: Judge, { admin, access }: Settings): void {
     if (!allow.includes('admin')) continue
     const path = ['access', index, 'allow']
     if (!isSomebody(who)) {
-      const message = `admin is for an account, a group or a certificate, and ${formatWho(who)} is whoever comes`
+      const message = `admin is for an account, a group or a certificate, and ${formatName(who)} is whoever comes`
       judge.note(path, { message })
     }
     if (match !== '**' || tags.length > 0) {

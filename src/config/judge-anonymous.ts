@@ -1,5 +1,6 @@
 // Names by which nobody is asked for a login (http.anonymous), where they change nothing or cannot
 // be what a client calls.
+import { isByLogin } from '../access/names.ts'
 import type { AccessRule } from '../access/rule.ts'
 import type { ListenAddress } from './addresses.ts'
 import type { Judge } from './judge.ts'
@@ -34,8 +35,7 @@ function whyForNothing(hasAccounts: boolean, rules: readonly AccessRule[]): stri
 }
 
 function isForAnonymous({ who, tags, allow }: AccessRule): boolean {
-  const mayBeAnonymous = who.kind !== 'account' && who.kind !== 'group'
-  return mayBeAnonymous && tags.length === 0 && allow.includes('pull')
+  return !isByLogin(who) && tags.length === 0 && allow.includes('pull')
 }
 
 /** `addr`: where clients come to, as far as that is known. */

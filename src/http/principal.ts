@@ -3,6 +3,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Owner, Principal, ShownCertificate } from '../access/access.ts'
 import type { Login } from '../access/accounts.ts'
+import { formatName, type Name } from '../access/names.ts'
 import type { Who } from '../observe/note-request.ts'
 import type { ConnectionOwners } from './connection-owners.ts'
 import type { Logins } from './logins.ts'
@@ -100,16 +101,24 @@ export class RequestPrincipal implements Principal {
   }
 }
 
-/** `login`: what came of it. As rules of access call them, and users of this machine by number. */
+/** `login`: what came of it. */
 export function whoIs(
   login: Login | undefined,
-  { certificate, owner }: Pick<Principal, 'certificate' | 'owner'>,
+  sources: Pick<Principal, 'certificate' | 'owner'>,
 ): Who {
-  if (login?.kind === 'account') return { name: login.name, login: 'account' }
-  const isNobody = login !== undefined && login.kind !== 'anonymous'
-  const named = certificate.kind === 'named' ? `cert:${certificate.names[0]}` : undefined
-  const user = owner?.kind === 'user' ? `uid:${owner.uid}` : undefined
-  return { name: isNobody ? 'nobody' : (named ?? user ?? 'anonymous'), login: login?.kind }
+  if (login?.kind === 'account') return { name: login.name, isKnown: true, login: 'account' }
+  const name = login === undefined || login.kind === 'anonymous' ? nameOf(sources) : NOBODY
+  const isKnown = name.kind === 'certificate' || name.kind === 'user'
+  return { name: formatName(name), isKnown, login: login?.kind }
+}
+
+const NOBODY: Name = { kind: 'nobody' }
+
+/** Of who has not logged in. */
+function nameOf({ certificate, owner }: Pick<Principal, 'certificate' | 'owner'>): Name {
+  const [name] = certificate.kind === 'named' ? certificate.names : []
+  if (name !== undefined) return { kind: 'certificate', name }
+  return owner?.kind === 'user' ? { kind: 'user', uid: owner.uid } : { kind: 'anonymous' }
 }
 
 /**

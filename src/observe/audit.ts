@@ -66,7 +66,7 @@ function kindOf(summary: RequestSummary, { pulls }: AuditSettings): Found | unde
   if (endpoint === 'token' || endpoint === 'ping')
     return isDone && who?.login === 'account' ? ['login', 'done'] : deniedOf(summary)
   // Who showed nothing is asked for a login, as clients are each time that they begin.
-  const isAsked = status === 401 && !isKnown(who)
+  const isAsked = status === 401 && who?.isKnown !== true
   if (status === 403 || (deniedBy !== undefined && !isAsked)) return ['denied', 'refused']
   if (status === 401) return undefined
   const outcome = isDone ? 'done' : 'failed'
@@ -77,12 +77,6 @@ function kindOf(summary: RequestSummary, { pulls }: AuditSettings): Found | unde
   if (WRITES.has(method)) return status === 201 ? ['push', 'done'] : undefined
   const isContent = method === 'GET' && (endpoint === 'manifest' || endpoint === 'blob')
   return pulls && isContent && isDone ? ['pull', pullOutcome(summary)] : undefined
-}
-
-/** By an account, a certificate or as a program of the machine. */
-function isKnown(who: RequestSummary['who']): boolean {
-  if (who === undefined || who.login === 'account') return who !== undefined
-  return who.name !== 'anonymous' && who.name !== 'nobody'
 }
 
 function deniedOf({ status }: RequestSummary): Found | undefined {

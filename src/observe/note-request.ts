@@ -14,6 +14,8 @@ import { redactText, shorten } from './redact.ts'
 export interface Who {
   /** As rules of access call it. */
   readonly name: string
+  /** By an account, a certificate or as a program of the machine. */
+  readonly isKnown: boolean
   /** What came of what was shown. */
   readonly login: 'account' | 'anonymous' | 'refused' | 'limited' | 'busy' | 'away' | undefined
 }

@@ -27,7 +27,7 @@ import type { Metrics } from '../observe/metrics.ts'
 import { createOnceAMinute, type OnceAMinute } from '../observe/once-a-minute.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import { byIdentity, openIdentities, type IdentityLogin } from './open-identities.ts'
-import { isRobots, OpenTokens } from './open-tokens.ts'
+import { isRobots, OpenTokens, type OpenTokensDeps } from './open-tokens.ts'
 import type { AccountsState } from './thread-settings.ts'
 
 export interface OpenAccountsDeps {
@@ -217,7 +217,10 @@ export class OpenAccounts implements Accounts, AccountsState {
   #follow(): void {
     if (!this.#hasBegun || this.#auth === undefined) return
     const { clock, logger } = this.#deps
-    const hashOf = (name: string) => this.#identities.definitionOf(name) ?? this.#check.hashOf(name)
+    const hashOf: OpenTokensDeps['hashOf'] = name =>
+      name.kind === 'identity'
+        ? this.#identities.definitionOf(name.provider)
+        : this.#check.hashOf(name.name)
     this.#givenOut ??= new OpenTokens({ directory: this.#directory, clock, logger, hashOf })
     this.#givenOut.follow(this.#names)
   }

@@ -2,6 +2,7 @@
 // of the data directory that they are kept in. A part of the composition root.
 import { join } from 'node:path'
 import type { FoundLogin, IssuedToken, Verified } from '../access/accounts.ts'
+import { formatName, type LoginName, parseLoginName } from '../access/names.ts'
 import { type FoundRobot, Robots, SECRET_PREFIX } from '../accounts/tokens/robots.ts'
 import { TokenKeys } from '../accounts/tokens/token-keys.ts'
 import { type AccessToken, type Holder, Tokens } from '../accounts/tokens/tokens.ts'
@@ -13,8 +14,8 @@ export interface OpenTokensDeps {
   readonly directory: string
   readonly clock: Pick<Clock, 'nowMs'>
   readonly logger: Logger
-  /** Of what an account logs in by; undefined: there is no such account. */
-  readonly hashOf: (account: string) => string | undefined
+  /** Of what somebody logs in by; undefined: there is nobody of that name. */
+  readonly hashOf: (name: Exclude<LoginName, { kind: 'robot' }>) => string | undefined
 }
 
 export class OpenTokens {
@@ -34,8 +35,9 @@ export class OpenTokens {
       lost: err => logger.error({ err, hint }, 'the keys of tokens are lost, and made anew'),
       unwritten: err => logger.error({ err }, 'the keys of tokens could not be written'),
     })
-    const credentialsOf = (name: string) => {
-      if (name.startsWith(ROBOT)) return this.robots.credentialsOf(name.slice(ROBOT.length))
+    const credentialsOf = (written: string) => {
+      const name = parseLoginName(written)
+      if (name.kind === 'robot') return this.robots.credentialsOf(name.name)
       const hash = hashOf(name)
       return hash === undefined ? [] : [{ hash, forMs: Infinity }]
     }
@@ -99,8 +101,6 @@ export class OpenTokens {
 
 const ROBOTS_FILE = 'robots.json'
 const TOKENS_FILE = 'tokens.json'
-/** No name of an account has a colon. */
-const ROBOT = 'robot:'
 const REFUSED = { kind: 'refused' } as const
 
 /** By its looks. */
@@ -109,7 +109,7 @@ export function isRobots(secret: string): boolean {
 }
 
 function nameOf({ name }: FoundRobot): string {
-  return `${ROBOT}${name}`
+  return formatName({ kind: 'robot', name })
 }
 
 /** `account`: whose it is; undefined: nobody's. */

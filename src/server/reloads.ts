@@ -1,5 +1,6 @@
 // What a reload does to the running parts, and what `status` tells of it: a part of the composition
 // root.
+import { formatName } from '../access/names.ts'
 import type { Config } from '../config/config.ts'
 import { type ConfigChange, compareConfigs } from '../config/settings-list.ts'
 import type { Logger } from '../observe/log.ts'
@@ -72,7 +73,8 @@ export class Reloads {
     accounts.replace(next)
     tls?.replace(next)
     const { changed } = compareConfigs(this.#current, next)
-    audit?.note({ audit: 'admin', action: 'reload', changed, who: 'operator' })
+    const who = formatName({ kind: 'operator' })
+    audit?.note({ audit: 'admin', action: 'reload', changed, who })
     this.#current = next
     // With what this process began with: what waited before waits on, and what was taken back does
     // no more.

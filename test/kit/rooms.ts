@@ -145,7 +145,15 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   // Rights do not depend on what exists, so nothing is here to look it up by.
   access: { imports: ['oci'], builtins: NO_INPUT_OUTPUT },
   // Files of accounts, and what it takes to try a password.
-  accounts: { imports: ['async', 'access/accounts.ts', 'access/htpasswd', 'access/network.ts'] },
+  accounts: {
+    imports: [
+      'async',
+      'access/accounts.ts',
+      'access/htpasswd',
+      'access/names.ts',
+      'access/network.ts',
+    ],
+  },
   // Surfaces ask the registry, and know nobody behind its ports.
   http: { imports: [...HTTP, 'async'] },
   // What is in memory is answered before anybody routes, plans or handles.
@@ -207,6 +215,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'observe/log-levels.ts',
       'registry/pins/selectors.ts',
       'access/htpasswd',
+      'access/names.ts',
       'access/rule.ts',
       'access/network.ts',
       'access/pattern.ts',
@@ -251,6 +260,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'access/access.ts',
       'access/rule.ts',
       'access/rulebook.ts',
+      'access/names.ts',
       'access/network.ts',
       'access/local-push.ts',
       'access/name-table.ts',

@@ -1,5 +1,6 @@
 // A file of accounts as `htpasswd -B` writes it: a name, a colon and a bcrypt hash on each line.
 // What it holds, and what is wrong with it, by line: the content of a line is told to nobody.
+import { whyNoAccount } from '../names.ts'
 
 export interface Entry {
   readonly name: string
@@ -28,16 +29,10 @@ export const COST_MIN = 4
 export const COST_MAX = 12
 /** Some tens of milliseconds for each login, and for each guess of whoever has got the file. */
 export const COST_DEFAULT = 10
-/** As long as `htpasswd` takes. */
-export const NAME_MAX_BYTES = 255
 /** A file of another kind is wrong on every line. */
 const FAULTS_TOLD_MAX = 20
 
 const BCRYPT = /^\$2[aby]\$(\d{2})\$[./A-Za-z0-9]{53}$/
-/** Also the mark of the order of bytes that some editors put first, which nobody sees. */
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u
-/** What rules call somebody else, who might be taken for an account. */
-const WORDS_OF_RULES: ReadonlySet<string> = new Set(['*', 'anonymous', 'local'])
 
 const WRITE_ANEW = 'write it with "htpasswd -B", or "entrepot user passwd"'
 
@@ -80,18 +75,6 @@ export function nameOnLine(written: string): string | undefined {
   return at === -1 ? undefined : text.slice(0, at)
 }
 
-/** Why nobody can be called so; undefined: it is a name. */
-export function whyNoName(name: string): string | undefined {
-  if (name === '') return 'a name has at least one character'
-  if (Buffer.byteLength(name) > NAME_MAX_BYTES) return `a name has at most ${NAME_MAX_BYTES} bytes`
-  if (name.includes(':')) return 'a name has no colon'
-  if (UNSEEN.test(name)) return 'a name has no characters that nobody sees'
-  if (name !== name.trim() || name.startsWith('#'))
-    return 'a name begins and ends with no space, and begins with no #'
-  if (WORDS_OF_RULES.has(name)) return 'rules of access call somebody else so'
-  return undefined
-}
-
 type ReadLine =
   | { readonly kind: 'entry'; readonly entry: Entry }
   | { readonly kind: 'fault'; readonly message: string }
@@ -103,7 +86,7 @@ function readLine(written: string): ReadLine {
   if (text === '' || text.startsWith('#')) return undefined
   const name = nameOnLine(written)
   if (name === undefined) return faulty('has no colon behind a name')
-  const wrong = whyNoName(name)
+  const wrong = whyNoAccount(name)
   if (wrong !== undefined) return faulty(wrong)
   const hash = text.slice(name.length + 1)
   const found = BCRYPT.exec(hash)

@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto'
 import { errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose'
 import type { KnownAccount } from '../../access/accounts.ts'
+import { formatGroup, formatName } from '../../access/names.ts'
 import { IssuerKeys } from './issuer-keys.ts'
 import { readJwt, type ReadJwt } from './read-jwt.ts'
 
@@ -111,11 +112,11 @@ export class Identities {
   }
 
   /**
-   * What makes a name mean somebody: another text, and it is somebody else. Undefined: nobody has
-   * it any more.
+   * What makes names of a provider mean somebody: another text, and they are somebody else's.
+   * Undefined: nobody has them any more.
    */
-  definitionOf(name: string): string | undefined {
-    const provider = this.#providers.find(each => name.startsWith(`${nameOf(each)}:`))
+  definitionOf(providerName: string): string | undefined {
+    const provider = this.#providers.find(({ name }) => name === providerName)
     if (provider === undefined) return undefined
     const { issuer, audiences, username, groups, claims } = provider
     return JSON.stringify({ issuer, audiences, username, groups, claims })
@@ -221,12 +222,15 @@ function identify(provider: Provider, claims: JWTPayload, nowMs: number): Judged
   const said = provider.groups === undefined ? [] : textsOf(claims[provider.groups])
   if (said === undefined || !said.every(each => GROUP.test(each))) return 'groups'
   if (Buffer.byteLength(JSON.stringify(said)) > GROUPS_MAX_BYTES) return 'groups'
-  const prefix = nameOf(provider)
-  const groups = [prefix, ...said.map(each => `${prefix}:${each}`)]
+  const { name: by } = provider
+  const groups = [undefined, ...said].map(group =>
+    formatGroup({ kind: 'provider group', provider: by, ...(group !== undefined && { group }) }),
+  )
+  const name = formatName({ kind: 'identity', provider: by, name: value })
   const forMs = (exp + SKEW_SECONDS) * 1_000 - nowMs
   return {
     kind: 'identity',
-    account: { kind: 'account', name: `${prefix}:${value}`, groups },
+    account: { kind: 'account', name, groups },
     forMs,
     endsAtMs: nowMs + provider.sessionMs,
   }
@@ -249,10 +253,6 @@ function reasonOf(error: unknown): Reason {
   if (error.claim === 'nbf') return 'not yet'
   if (error.claim === 'aud') return 'audience'
   return error.claim === 'iss' ? 'issuer' : 'other'
-}
-
-function nameOf({ name }: Provider): string {
-  return `oidc:${name}`
 }
 
 function isSame(one: Provider, other: Provider): boolean {

@@ -4,6 +4,7 @@
 import { createHash, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { calculateJwkThumbprint, type JWK, jwtVerify } from 'jose'
 import type { FoundLogin, Login } from '../../access/accounts.ts'
+import { isReserved } from '../../access/names.ts'
 import { readJwt } from './read-jwt.ts'
 
 /** As the operator sets it. */
@@ -24,8 +25,6 @@ export const TOKEN_SERVER_SKEW_SECONDS = 60
 const GRANTS_MAX = 256
 const CHAIN_MAX = 5
 const NAME = /^[\x21-\x7e]{1,255}$/
-/** Whom this edge alone vouches for, and what its audit log calls others. */
-const RESERVED = /^(?:(?:robot|oidc|cert|uid|net|group):|(?:nobody|anonymous|operator|local)$)/
 
 const REFUSED: FoundLogin = { login: { kind: 'refused', byToken: true }, forMs: 0 }
 
@@ -78,7 +77,7 @@ function loginOf(subject: unknown, access: unknown): Login | undefined {
   const grants = readGrants(access)
   if (grants === undefined) return undefined
   if (subject === undefined || subject === '') return { kind: 'anonymous', byToken: true, grants }
-  if (typeof subject !== 'string' || !NAME.test(subject) || RESERVED.test(subject)) return undefined
+  if (typeof subject !== 'string' || !NAME.test(subject) || isReserved(subject)) return undefined
   return { kind: 'account', name: subject, grants }
 }
 

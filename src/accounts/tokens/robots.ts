@@ -2,6 +2,7 @@
 // one file for its owner alone, hashed: a secret has more chance in it than anybody can try, so
 // that a plain hash is enough, and a login costs no bcrypt.
 import { createHash, randomBytes } from 'node:crypto'
+import { isRobotName } from '../../access/names.ts'
 import { OwnFile } from './own-file.ts'
 import type { Credential } from './tokens.ts'
 
@@ -33,7 +34,6 @@ export const ROBOTS_MAX = 1_000
 /** By which people and programs that look for leaked secrets know one. */
 export const SECRET_PREFIX = 'erb_'
 const SECRET_BYTES = 32
-const NAME = /^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/
 
 interface Kept extends Robot {
   readonly lifeMs: number | undefined
@@ -88,7 +88,7 @@ export class Robots {
 
   /** `lifeMs` undefined: for ever. @throws where it cannot be kept */
   issue(name: string, lifeMs: number | undefined): RobotChange {
-    if (!NAME.test(name)) return { kind: 'no name' }
+    if (!isRobotName(name)) return { kind: 'no name' }
     if (this.#all.has(name)) return { kind: 'there already' }
     if (this.#all.size >= ROBOTS_MAX) return { kind: 'too many' }
     return this.#renew({ name, lifeMs, secrets: [], issuedAtMs: 0, expiresAtMs: undefined }, 0)
@@ -165,7 +165,7 @@ function isKept(value: unknown): value is Kept {
   const { name, issuedAtMs, expiresAtMs, lifeMs, secrets } = value as Record<keyof Kept, unknown>
   return (
     typeof name === 'string' &&
-    NAME.test(name) &&
+    isRobotName(name) &&
     typeof issuedAtMs === 'number' &&
     [expiresAtMs, lifeMs].every(isNumberOrNone) &&
     Array.isArray(secrets) &&

@@ -3,7 +3,8 @@
 // of Apache's wrote, and such with one thing wrong.
 import t from 'tap'
 import { addAccount, removeAccount, replacePassword } from '../../../src/access/htpasswd/edit.ts'
-import { parseHtpasswd, whyNoName } from '../../../src/access/htpasswd/parse.ts'
+import { parseHtpasswd } from '../../../src/access/htpasswd/parse.ts'
+import { whyNoAccount } from '../../../src/access/names.ts'
 
 /** By htpasswd of Apache 2.4: -nbB, of the password s3cret. */
 const BY_PROGRAM = {
@@ -87,8 +88,8 @@ t.test('R502: a change leaves comments, order and all other lines as they stand'
 
 t.test('R501: a name is one that a line and a rule can hold', async t => {
   for (const name of ['alice', 'a.b-c_d@example.com', 'Zoë', 'two words']) {
-    t.equal(whyNoName(name), undefined, name)
+    t.equal(whyNoAccount(name), undefined, name)
   }
   for (const name of ['', 'a:b', '#a', ' a', 'a ', '*', 'anonymous', 'local', 'a\nb'])
-    t.ok(whyNoName(name), JSON.stringify(name))
+    t.ok(whyNoAccount(name), JSON.stringify(name))
 })

@@ -283,6 +283,9 @@ function walk(rules: readonly AccessRule[], caller: Caller, question: Question):
         return (
           account !== undefined && GROUPS[who.name as keyof typeof GROUPS].some(isName(account))
         )
+      case 'robot':
+      case 'identity':
+      case 'provider group':
       case 'certificate':
         return false
       case 'network':

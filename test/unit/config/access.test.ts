@@ -57,7 +57,7 @@ t.test('R407: whom a rule is about is read, and written again', async t => {
     ['everyone', /one of/, '*'],
     ['Localhost', /one of/, 'local'],
     ['user:alice', /one of/, 'alice'],
-    ['group:', /no colon/, undefined],
+    ['group:', /behind group: stands/, undefined],
     ['robot:X', /behind robot: stands/, undefined],
     ['cert:', /behind cert: stands a name/, undefined],
     ['', /at least one character/, undefined],
