@@ -92,6 +92,9 @@ export type IssuedToken =
     }
   | Exclude<Verified, { kind: 'account' }>
 
+/** Of one account, everywhere. */
+export type EndedLogins = 'ended' | 'no such account' | 'no accounts'
+
 /**
  * No method rejects. What they say holds for the accounts that are in force when they resolve.
  */

@@ -2,6 +2,7 @@
 // runs of jobs, whose progress is one JSON object per line. Who may is for the listeners to say.
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { EndedLogins } from '../access/accounts.ts'
 import { formatName } from '../access/names.ts'
 import type { NoteAudit } from '../observe/audit.ts'
 import type { Logger } from '../observe/log.ts'
@@ -14,14 +15,7 @@ import type { WarmEvent } from '../registry/operator/warm-image.ts'
 
 export interface ApiDeps {
   readonly operator: Operator
-  /**
-   * Takes the file of accounts as it is now. Resolves when every thread goes by it, or the file was
-   * refused. Undefined: there are no accounts.
-   */
-  readonly lookAtAccounts: () => Promise<LookedAtAccounts | undefined>
-  /** See OpenAccounts. */
-  readonly endLogins: (account: string) => Promise<EndedLogins>
-  readonly robots: RobotsControl
+  readonly accounts: AccountsControl
   readonly logger: Logger
   /** Default: nothing is. */
   readonly audit?: NoteAudit | undefined
@@ -37,7 +31,17 @@ export interface Asker {
 
 const OPERATOR: Asker = { who: formatName({ kind: 'operator' }) }
 
-export type EndedLogins = 'ended' | 'no such account' | 'no accounts'
+/** What is over is so on every thread when these resolve. */
+export interface AccountsControl {
+  /**
+   * Takes the file of accounts as it is now. Resolves when every thread goes by it, or it was
+   * refused. Undefined: there are no accounts.
+   */
+  look(): Promise<LookedAtAccounts | undefined>
+  /** Of the tokens of this account none is good any more. */
+  endLogins(account: string): Promise<EndedLogins>
+  readonly robots: RobotsControl
+}
 
 export interface EndedLoginsAnswer {
   readonly outcome: EndedLogins
@@ -60,7 +64,6 @@ export interface ListedRobots {
   readonly robots: readonly ListedRobot[]
 }
 
-/** What is over is so on every thread when these resolve. */
 export interface RobotsControl {
   list(): ListedRobots
   issue(name: string, lifeMs: number): Promise<RobotAnswer>
@@ -84,7 +87,7 @@ export interface FailedEvent {
 
 export function registerApi(
   app: FastifyInstance,
-  { operator, lookAtAccounts, endLogins, robots, logger, audit, askedBy = () => OPERATOR }: ApiDeps,
+  { operator, accounts, logger, audit, askedBy = () => OPERATOR }: ApiDeps,
 ): void {
   app.register(
     async api => {
@@ -120,14 +123,14 @@ export function registerApi(
         const dryRun = parameter(request, 'dry-run') === 'true'
         return sendEvents(reply, signal => operator.purge(pattern, { kept, dryRun, signal }))
       })
-      api.post('/accounts/look', async () => (await lookAtAccounts()) ?? {})
+      api.post('/accounts/look', async () => (await accounts.look()) ?? {})
       api.post(
         '/accounts/logout',
         async (request): Promise<EndedLoginsAnswer> => ({
-          outcome: await endLogins(required(request, 'name')),
+          outcome: await accounts.endLogins(required(request, 'name')),
         }),
       )
-      registerRobots(api, robots)
+      registerRobots(api, accounts.robots)
       api.get('/pins', async () => operator.pins.list())
       api.post('/pins/pin', async request => operator.pins.pin(required(request, 'pattern')))
       api.post('/pins/unpin', async request => operator.pins.unpin(required(request, 'pattern')))

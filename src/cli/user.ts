@@ -4,15 +4,10 @@ import { hashSync } from 'bcryptjs'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { addAccount, removeAccount, replacePassword } from '../access/htpasswd/edit.ts'
-import {
-  COST_DEFAULT,
-  COST_MAX,
-  COST_MIN,
-  parseHtpasswd,
-} from '../access/htpasswd/parse.ts'
+import { COST_DEFAULT, COST_MAX, COST_MIN, parseHtpasswd } from '../access/htpasswd/parse.ts'
 import { parseLoginName, whyNoAccount } from '../access/names.ts'
 import { FileTakenError, replaceFile } from '../accounts/replace-file.ts'
-import type { EndedLogins, EndedLoginsAnswer, LookedAtAccounts } from '../admin/api.ts'
+import type { EndedLoginsAnswer, LookedAtAccounts } from '../admin/api.ts'
 import { readLocalFile, whyUnreadable } from '../config/local-file.ts'
 import { askAdmin } from './admin-client.ts'
 import { loadConfiguration } from './configuration.ts'
@@ -147,6 +142,8 @@ async function untilInForce(file: string, socket: string): Promise<boolean | und
 }
 
 /** @throws CliError where no server runs, which is whose tokens they are */
+type Ended = EndedLoginsAnswer['outcome']
+
 async function logOut(
   name: string,
   { socket, isJson }: { readonly socket: string; readonly isJson: boolean },
@@ -159,12 +156,12 @@ async function logOut(
   return EXIT_CODES.ok
 }
 
-async function endLogins(name: string, socket: string): Promise<EndedLogins> {
+async function endLogins(name: string, socket: string): Promise<Ended> {
   const wanted = { socket, method: 'POST', path: '/accounts/logout', query: { name } } as const
   return (await askAdmin<EndedLoginsAnswer>(wanted)).outcome
 }
 
-function whyNotLoggedOut(name: string, outcome: Exclude<EndedLogins, 'ended'>): string {
+function whyNotLoggedOut(name: string, outcome: Exclude<Ended, 'ended'>): string {
   if (outcome === 'no accounts') return 'the running server has no accounts (auth.htpasswd)'
   if (parseLoginName(name).kind === 'robot')
     return `${name} is a robot: "entrepot token revoke" ends one`

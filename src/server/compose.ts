@@ -1,9 +1,7 @@
 // The second half of the composition root, with nearly all of the code behind it: builds each part
 // once, in order, over a catalog that is being opened meanwhile. It decides nothing but who gets
 // what.
-import type { RobotAnswer, RobotsControl } from '../admin/api.ts'
 import type { AdminApp } from '../admin/app.ts'
-import type { Robots } from '../accounts/tokens/robots.ts'
 import { prepareSocket } from '../admin/socket.ts'
 import type { SqliteCatalog } from '../catalog/sqlite/catalog.ts'
 import type { Closing } from './closing.ts'
@@ -51,18 +49,18 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
   undo.push(() => accounts.stop())
   const tls = openTls(config, { ...all, dataPort: () => dataPort })
   undo.push(async () => tls?.stop())
-  const dataPort: DataPort = new DataPort(config, { ...all, accounts, tls })
+  const dataPort: DataPort = new DataPort(config, { ...all, accounts: accounts.inForce, tls })
   undo.push(() => dataPort.end())
   const { readCached, sending, elsewhere } = dataPort
   const deps = { ...surroundings, ...base, readCached, elsewhere }
   const engine = await openEngine(config, deps)
   // The data directory is this process's alone by now.
   accounts.begin()
-  if (accounts.isEmpty) await dataPort.renew()
+  if (accounts.inForce.isEmpty) await dataPort.renew()
   const reloads = new Reloads(config, { ...all, engine, dataPort, accounts, tls })
   const operator = openOperator({ surroundings, metrics, engine, dataPort, reloads, tls })
   watchGauges(metrics, { engine, dataPort, clock })
-  metrics.watch(async () => readRobots(accounts.robots?.all ?? [], clock.nowMs()))
+  metrics.watch(async () => readRobots(accounts.inForce.robots?.all ?? [], clock.nowMs()))
 
   let draining = false
   let admin: AdminApp | undefined
@@ -77,19 +75,15 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
   const { buildAdminApp } = await import('../admin/app.ts')
   const checks = readinessChecks({ engine, dataPort, opening })
   const readiness = { checks, draining: () => draining, sleep: base.sleep }
-  const lookAtAccounts = () => accounts.look()
-  const endLogins = (account: string) => accounts.endLogins(account)
-  const robots = controlRobots(accounts)
+  const door = { accounts: accounts.inForce, dataPort, clock, metrics }
   admin = buildAdminApp({
     metrics,
     operator,
-    lookAtAccounts,
-    endLogins,
-    robots,
+    accounts,
     logger,
     audit: audit?.note,
     readiness,
-    network: config.admin.api && new OperatorDoor({ accounts, dataPort, clock, metrics }),
+    network: config.admin.api && new OperatorDoor(door),
   })
   const addresses = await listenAdmin(admin, config)
   // Whoever changed the file before could not ask for it; what fails the next look makes up for.
@@ -137,24 +131,6 @@ function openTls(
       ticketKeys: keys => dataPort().useTicketKeys(keys),
     })
   )
-}
-
-function controlRobots(accounts: OpenAccounts): RobotsControl {
-  const change = async (by: (robots: Robots) => RobotAnswer): Promise<RobotAnswer> => {
-    const { robots } = accounts
-    if (robots === undefined) return { kind: 'no accounts' }
-    const answer = by(robots)
-    await accounts.robotsChanged()
-    return answer
-  }
-  return {
-    list: () => ({ robots: accounts.robots?.all ?? [] }),
-    issue: (name, lifeMs) =>
-      change(robots => robots.issue(name, lifeMs === Infinity ? undefined : lifeMs)),
-    rotate: (name, overlapMs) => change(robots => robots.rotate(name, overlapMs)),
-    revoke: name =>
-      change(robots => ({ kind: robots.revoke(name) ? 'revoked' : 'not there' }) as const),
-  }
 }
 
 interface Running {

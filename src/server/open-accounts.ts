@@ -1,23 +1,16 @@
-// The accounts of the running server: of the file that the configuration names, as it is now, and
-// passwords tried in a thread of their own. A part of the composition root.
+// The accounts of the running server: of the file that the configuration names, as it is now, with
+// passwords tried in a thread of their own. Who may log in by them, accounts-in-force.ts says. A
+// part of the composition root.
 import { randomBytes } from 'node:crypto'
 import { resolve } from 'node:path'
-import type { EndedLogins, LookedAtAccounts } from '../admin/api.ts'
-import type {
-  Accounts,
-  FoundLogin,
-  IssuedToken,
-  LoginAttempt,
-  TokenRequest,
-  Verified,
-} from '../access/accounts.ts'
+import type { EndedLogins } from '../access/accounts.ts'
 import { type Entry, type LineFault, parseHtpasswd } from '../access/htpasswd/parse.ts'
+import { AccountsInForce } from '../accounts/accounts-in-force.ts'
 import { Bcrypt } from '../accounts/bcrypt.ts'
-import type { Identities } from '../accounts/identities/identities.ts'
-import { TokenServerTokens } from '../accounts/identities/token-server.ts'
-import { changedAccounts } from '../accounts/changed-accounts.ts'
-import type { Robots } from '../accounts/tokens/robots.ts'
+import { GivenOut, type GivenOutDeps } from '../accounts/given-out.ts'
 import { KEY_BYTES, PasswordCheck, type RefusedByLimit } from '../accounts/password-check.ts'
+import type { Robots } from '../accounts/tokens/robots.ts'
+import type { AccountsControl, LookedAtAccounts, RobotAnswer, RobotsControl } from '../admin/api.ts'
 import type { AuthConfig, Config } from '../config/config.ts'
 import { readLocalFile } from '../config/local-file.ts'
 import { type FilesFault, type Judged, WatchedFiles } from '../config/watched-files.ts'
@@ -26,9 +19,7 @@ import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { createOnceAMinute, type OnceAMinute } from '../observe/once-a-minute.ts'
 import type { Clock } from '../registry/ports/clock.ts'
-import { byIdentity, openIdentities, type IdentityLogin } from './open-identities.ts'
-import { isRobots, OpenTokens, type OpenTokensDeps } from './open-tokens.ts'
-import type { AccountsState } from './thread-settings.ts'
+import { openIdentities } from './open-identities.ts'
 
 export interface OpenAccountsDeps {
   readonly clock: Clock
@@ -41,37 +32,35 @@ export interface OpenAccountsDeps {
   readonly changed: () => Promise<void>
 }
 
-export class OpenAccounts implements Accounts, AccountsState {
+export class OpenAccounts implements AccountsControl {
+  readonly inForce: AccountsInForce
+  readonly robots: RobotsControl
   readonly #deps: OpenAccountsDeps
   readonly #bcrypt = new Bcrypt()
-  readonly #check: PasswordCheck
   readonly #stopping = new AbortController()
   readonly #due: OnceAMinute
-  readonly #directory: string
-  readonly #identities: Identities
-  /** Of somebody else's token server, in place of this edge's own. */
-  #others: TokenServerTokens | undefined
-  #hasBegun = false
-  #givenOut: OpenTokens | undefined
   readonly #file: WatchedFiles<readonly Entry[], readonly LineFault[]>
   #isWatching = false
   #auth: AuthConfig | undefined
-  #names: readonly string[] = []
 
   constructor({ auth, storage, proxyEnvironment }: Config, deps: OpenAccountsDeps) {
     this.#deps = deps
-    this.#directory = storage.rootDirectory
-    const { clock, metrics } = deps
+    const { clock, metrics, changed } = deps
     this.#due = createOnceAMinute(() => clock.monotonicMs())
-    this.#check = new PasswordCheck({
-      compare: (password, hash) => this.#bcrypt.compare(password, hash),
-      monotonicMs: () => clock.monotonicMs(),
-      key: randomBytes(KEY_BYTES),
-      tried: outcome => metrics.count('authPasswords', { outcome }),
-      limited: refused => this.#noteLimited(refused),
+    this.inForce = new AccountsInForce({
+      check: new PasswordCheck({
+        compare: (password, hash) => this.#bcrypt.compare(password, hash),
+        monotonicMs: () => clock.monotonicMs(),
+        key: randomBytes(KEY_BYTES),
+        tried: outcome => metrics.count('authPasswords', { outcome }),
+        limited: refused => this.#noteLimited(refused),
+      }),
+      identities: openIdentities(proxyEnvironment, deps),
+      openGivenOut: ({ hashOf }) => openGivenOut(storage.rootDirectory, hashOf, deps),
+      nowMs: () => clock.nowMs(),
     })
+    this.robots = controlRobots(() => this.inForce.robots, changed)
     this.#file = this.#createFile()
-    this.#identities = openIdentities(proxyEnvironment, deps)
     this.#take(auth, auth?.file?.text.reveal())
   }
 
@@ -80,80 +69,15 @@ export class OpenAccounts implements Accounts, AccountsState {
    * is given out for logins. Takes the file as it is by now.
    */
   begin(): void {
-    this.#hasBegun = true
+    this.inForce.begin()
     this.#takeNewest(this.#auth)
   }
 
-  /** Nobody can log in yet. Until `begin` that is not known. */
-  get isEmpty(): boolean {
-    const isWithout =
-      this.#names.length === 0 && this.#identities.isEmpty && this.#others === undefined
-    return isWithout && this.robots?.isEmpty === true
-  }
-
-  async verify(attempt: LoginAttempt): Promise<FoundLogin<Verified>> {
-    const { password } = attempt
-    const robot = this.#tokens?.readRobot(password)
-    const found = robot ?? (await this.#findIdentity(password))
-    return found ?? { login: await this.#check.verify(attempt), forMs: Infinity }
-  }
-
-  /** Undefined without accounts. */
-  get robots(): Robots | undefined {
-    return this.#tokens?.robots
-  }
-
-  /** Resolves when every thread goes by what robots are now. */
-  robotsChanged(): Promise<void> {
-    return this.#deps.changed()
-  }
-
-  async readToken(token: string): Promise<FoundLogin> {
-    if (this.#others !== undefined && !isRobots(token))
-      return this.#others.read(token, this.#deps.clock.nowMs())
-    const own = this.#tokens?.readToken(token)
-    if (own !== undefined && own.login.kind !== 'refused') return own
-    const found = await this.#findIdentity(token)
-    return found === undefined || found.login.kind === 'refused' ? NO_TOKEN : found
-  }
-
-  #findIdentity(shown: string): Promise<IdentityLogin | undefined> {
-    const holderOf = (token: string) => this.#tokens?.holderOf(token)
-    return byIdentity(shown, { identities: this.#identities, holderOf, clock: this.#deps.clock })
-  }
-
-  async issueToken({ shown, isOffline }: TokenRequest): Promise<IssuedToken> {
-    const tokens = this.#tokens
-    if (tokens === undefined) return REFUSED
-    if (shown.kind === 'nothing') return tokens.issueAnonymous()
-    const toRobot =
-      shown.kind === 'password' ? tokens.issueForRobot(shown.attempt.password) : undefined
-    if (toRobot !== undefined) return toRobot
-    if (shown.kind === 'refresh token') {
-      const holder = tokens.redeem(shown.token)
-      return holder === undefined ? REFUSED : tokens.issue(holder, isOffline)
-    }
-    const { login, holder } = await this.#whose(shown.attempt)
-    return login.kind === 'account' ? tokens.issue(holder ?? login, isOffline) : login
-  }
-
-  /**
-   * Of the tokens of an account none is good any more, from a password none the less. Resolves when
-   * every thread goes by it.
-   * @throws where it would not outlast this process
-   */
-  async endLogins(name: string): Promise<EndedLogins> {
-    const tokens = this.#tokens
-    if (tokens === undefined) return 'no accounts'
-    if (!this.#names.includes(name)) return 'no such account'
-    tokens.endLoginsOf(name)
-    await this.#deps.changed()
-    return 'ended'
-  }
-
-  async #whose(attempt: LoginAttempt): Promise<Pick<IdentityLogin, 'login' | 'holder'>> {
-    const found = await this.#findIdentity(attempt.password)
-    return found ?? { login: await this.#check.verify(attempt) }
+  /** @throws where it would not outlast this process */
+  async endLogins(account: string): Promise<EndedLogins> {
+    const outcome = this.inForce.endLogins(account)
+    if (outcome === 'ended') await this.#deps.changed()
+    return outcome
   }
 
   /**
@@ -165,11 +89,7 @@ export class OpenAccounts implements Accounts, AccountsState {
     this.#takeNewest(auth)
   }
 
-  /**
-   * Takes the file as it is now. Resolves when every thread goes by it, or it was refused.
-   * @returns the path of the file, and whether it is in force; undefined: there are no accounts
-   * @throws where the file was another one each time, and where not all threads go by it
-   */
+  /** @throws where the file was another one each time, and where not all threads go by it */
   async look(): Promise<LookedAtAccounts | undefined> {
     await this.#file.look('now')
     const file = this.#auth?.file
@@ -188,19 +108,13 @@ export class OpenAccounts implements Accounts, AccountsState {
     const isKept = text === undefined && file !== undefined && file.path === this.#auth?.file?.path
     if (!isKept) return this.#take(auth, text ?? file?.text.reveal())
     // It cannot be taken by now: what is in force stays, as at any look.
-    this.#goBy(auth)
-    this.#follow()
-  }
-
-  #goBy(auth: AuthConfig | undefined): void {
     this.#auth = auth
-    this.#identities.replace(auth?.providers ?? [])
-    this.#others = auth?.token && new TokenServerTokens(auth.token)
+    this.inForce.replace(auth)
   }
 
   #take(auth: AuthConfig | undefined, text = ''): void {
     const file = auth?.file
-    this.#goBy(auth)
+    this.#auth = auth
     this.#use(parseHtpasswd(text).entries)
     this.#file.replace(file === undefined ? [] : [{ path: file.path, text }])
     if (file === undefined || this.#isWatching) return
@@ -208,21 +122,10 @@ export class OpenAccounts implements Accounts, AccountsState {
     void this.#file.watch(this.#stopping.signal)
   }
 
-  /** Undefined without accounts. */
-  get #tokens(): OpenTokens | undefined {
-    return this.#auth && this.#givenOut
-  }
-
-  /** That there are no accounts at all says nothing of any: they may come back with the next. */
-  #follow(): void {
-    if (!this.#hasBegun || this.#auth === undefined) return
-    const { clock, logger } = this.#deps
-    const hashOf: OpenTokensDeps['hashOf'] = name =>
-      name.kind === 'identity'
-        ? this.#identities.definitionOf(name.provider)
-        : this.#check.hashOf(name.name)
-    this.#givenOut ??= new OpenTokens({ directory: this.#directory, clock, logger, hashOf })
-    this.#givenOut.follow(this.#names)
+  #use(entries: readonly Entry[]): void {
+    const changed = this.inForce.replace(this.#auth, entries)
+    if (changed !== undefined) this.#deps.audit?.note({ audit: 'accounts', ...changed })
+    this.#deps.metrics.set('authHtpasswdAccounts', {}, entries.length)
   }
 
   #createFile(): WatchedFiles<readonly Entry[], readonly LineFault[]> {
@@ -252,26 +155,47 @@ export class OpenAccounts implements Accounts, AccountsState {
       'a client has an old password, or somebody guesses: find the client by its address; who knows the password is let in from other addresses'
     this.#deps.logger.warn({ limit, client, ...account, held, hint }, LIMITED)
   }
-
-  /** Those that a start finds were there before. */
-  #auditChange(entries: readonly Entry[]): void {
-    const before = new Map(this.#names.map(name => [name, this.#check.hashOf(name)]))
-    const changed = changedAccounts(before, new Map(entries.map(({ name, hash }) => [name, hash])))
-    if (this.#hasBegun && changed) this.#deps.audit?.note({ audit: 'accounts', ...changed })
-  }
-
-  #use(entries: readonly Entry[]): void {
-    this.#auditChange(entries)
-    this.#names = entries.map(({ name }) => name)
-    this.#check.replace(entries)
-    this.#follow()
-    this.#deps.metrics.set('authHtpasswdAccounts', {}, entries.length)
-  }
 }
 
-const REFUSED = { kind: 'refused' } as const
-const NO_TOKEN = { login: { kind: 'refused', byToken: true }, forMs: 0 } as const
 const LIMITED = 'logins are refused for a while, after too many wrong ones'
+
+function openGivenOut(
+  directory: string,
+  hashOf: GivenOutDeps['hashOf'],
+  { clock, logger }: OpenAccountsDeps,
+): GivenOut {
+  const hint = 'who has logged in to this edge logs in again'
+  return new GivenOut({
+    directory,
+    nowMs: () => clock.nowMs(),
+    robotsDamaged: err => logger.error({ err }, 'the file of robots is damaged'),
+    keysLost: err => logger.error({ err, hint }, 'the keys of tokens are lost, and made anew'),
+    keysUnwritten: err => logger.error({ err }, 'the keys of tokens could not be written'),
+    hashOf,
+  })
+}
+
+/** `changed`: resolves when every thread goes by what robots are now. */
+function controlRobots(
+  robotsOfNow: () => Robots | undefined,
+  changed: () => Promise<void>,
+): RobotsControl {
+  const change = async (by: (robots: Robots) => RobotAnswer): Promise<RobotAnswer> => {
+    const robots = robotsOfNow()
+    if (robots === undefined) return { kind: 'no accounts' }
+    const answer = by(robots)
+    await changed()
+    return answer
+  }
+  return {
+    list: () => ({ robots: robotsOfNow()?.all ?? [] }),
+    issue: (name, lifeMs) =>
+      change(robots => robots.issue(name, lifeMs === Infinity ? undefined : lifeMs)),
+    rotate: (name, overlapMs) => change(robots => robots.rotate(name, overlapMs)),
+    revoke: name =>
+      change(robots => ({ kind: robots.revoke(name) ? 'revoked' : 'not there' }) as const),
+  }
+}
 
 /** Undefined where it cannot be read now, or is faulty. */
 function goodTextOf(path: string): string | undefined {

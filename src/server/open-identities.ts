@@ -1,13 +1,11 @@
 // The identity providers of the running server: their keys, fetched as from upstreams, and what is
 // told of tokens that are not good. A part of the composition root.
-import type { FoundLogin, Verified } from '../access/accounts.ts'
 import {
   Identities,
   type Provider,
   type RefusedIdentity,
 } from '../accounts/identities/identities.ts'
 import { type KeySet, parseKeySet, parseMetadata } from '../accounts/identities/issuer-documents.ts'
-import type { Holder } from '../accounts/tokens/tokens.ts'
 import type { ProxyEnvironment } from '../config/config.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
@@ -65,40 +63,6 @@ export function openIdentities(
       if (outcome === 'failed') logger.error({ issuer, err, hint }, AWAY)
     },
   })
-}
-
-export interface IdentityLogin extends FoundLogin<Verified> {
-  /** Whom tokens of this edge are given to for it. */
-  readonly holder?: Holder
-}
-
-/**
- * By the token of an identity provider, or by what was bought with one: that is good as a password,
- * too, since some clients keep nothing else. Undefined of what is neither by its looks.
- */
-export async function byIdentity(
-  shown: string,
-  {
-    identities,
-    holderOf,
-    clock,
-  }: {
-    readonly identities: Identities
-    readonly holderOf: (token: string) => Holder | undefined
-    readonly clock: Pick<Clock, 'nowMs'>
-  },
-): Promise<IdentityLogin | undefined> {
-  if (identities.isEmpty) return undefined
-  const holder = holderOf(shown)
-  if (holder !== undefined) {
-    const { name, groups = [], endsAtMs = 0 } = holder
-    const login = { kind: 'account', name, groups } as const
-    return { login, forMs: endsAtMs - clock.nowMs(), holder }
-  }
-  const found = await identities.find(shown)
-  if (found?.kind !== 'identity') return found && { login: found, forMs: 0 }
-  const { account, forMs, endsAtMs } = found
-  return { login: account, forMs, holder: { ...account, endsAtMs } }
 }
 
 function metadataOf(issuer: string): URL {

@@ -12,7 +12,7 @@ import { createMetrics } from '../../../src/observe/metrics.ts'
 import { RegistryError } from '../../../src/oci/errors.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import type { Operator } from '../../../src/registry/operator/operator.ts'
-import { NO_ROBOTS } from '../../kit/no-robots.ts'
+import { NO_ACCOUNTS } from '../../kit/no-accounts.ts'
 import { askSocket } from '../../kit/admin-socket.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 import { get } from '../../kit/raw-client.ts'
@@ -52,9 +52,7 @@ async function withAdmin(test: Test, checks: Record<string, ReadinessCheck> = {}
     dropQueued: async id => ({ dropped: id }) as never,
   }
   const app = buildAdminApp({
-    lookAtAccounts: async () => undefined,
-    endLogins: async () => 'no accounts',
-    robots: NO_ROBOTS,
+    accounts: NO_ACCOUNTS,
     logger: createLogger({ level: 'info', destination: { write: line => written.push(line) } }),
     metrics: createMetrics({ version: '1.2.3', nodeVersion: 'v26', sleep, process: false }),
     operator,

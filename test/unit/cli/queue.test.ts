@@ -8,7 +8,7 @@ import t from 'tap'
 import { buildAdminApp } from '../../../src/admin/app.ts'
 import { createLogger } from '../../../src/observe/log.ts'
 import { createMetrics } from '../../../src/observe/metrics.ts'
-import { NO_ROBOTS } from '../../kit/no-robots.ts'
+import { NO_ACCOUNTS } from '../../kit/no-accounts.ts'
 import { runCli } from '../../kit/cli.ts'
 import { createQueueOperator } from '../../kit/queue-operator.ts'
 
@@ -16,9 +16,7 @@ async function start(t: { teardown(fn: () => unknown): unknown }) {
   const queue = createQueueOperator()
   const sleep = (ms: number, signal?: AbortSignal) => queue.clock.sleep(ms, signal)
   const app = buildAdminApp({
-    lookAtAccounts: async () => undefined,
-    endLogins: async () => 'no accounts',
-    robots: NO_ROBOTS,
+    accounts: NO_ACCOUNTS,
     logger: createLogger({ level: 'info', destination: { write: () => {} } }),
     metrics: createMetrics({ version: '1', nodeVersion: '26', sleep, process: false }),
     operator: queue.operator,

@@ -1,40 +1,34 @@
 // What this edge gives out itself for logins: tokens, and the secrets of robots, with the two files
-// of the data directory that they are kept in. A part of the composition root.
+// of the data directory that they are kept in.
 import { join } from 'node:path'
 import type { FoundLogin, IssuedToken, Verified } from '../access/accounts.ts'
 import { formatName, type LoginName, parseLoginName } from '../access/names.ts'
-import { type FoundRobot, Robots, SECRET_PREFIX } from '../accounts/tokens/robots.ts'
-import { TokenKeys } from '../accounts/tokens/token-keys.ts'
-import { type AccessToken, type Holder, Tokens } from '../accounts/tokens/tokens.ts'
-import type { Logger } from '../observe/log.ts'
-import type { Clock } from '../registry/ports/clock.ts'
+import { type FoundRobot, Robots, type RobotsDeps, SECRET_PREFIX } from './tokens/robots.ts'
+import { TokenKeys, type TokenKeysDeps } from './tokens/token-keys.ts'
+import { type AccessToken, type Holder, Tokens } from './tokens/tokens.ts'
 
-export interface OpenTokensDeps {
+export interface GivenOutDeps {
   /** This process's alone, by now. */
   readonly directory: string
-  readonly clock: Pick<Clock, 'nowMs'>
-  readonly logger: Logger
+  /** Wall clock. */
+  readonly nowMs: () => number
+  readonly robotsDamaged: RobotsDeps['damaged']
+  readonly keysLost: TokenKeysDeps['lost']
+  readonly keysUnwritten: TokenKeysDeps['unwritten']
   /** Of what somebody logs in by; undefined: there is nobody of that name. */
   readonly hashOf: (name: Exclude<LoginName, { kind: 'robot' }>) => string | undefined
 }
 
-export class OpenTokens {
+export class GivenOut {
   readonly robots: Robots
   readonly #keys: TokenKeys
   readonly #tokens: Tokens
 
-  constructor({ directory, clock, logger, hashOf }: OpenTokensDeps) {
-    const nowMs = () => clock.nowMs()
-    this.robots = new Robots(join(directory, ROBOTS_FILE), {
-      nowMs,
-      damaged: err => logger.error({ err }, 'the file of robots is damaged'),
-    })
-    const hint = 'who has logged in to this edge logs in again'
-    this.#keys = new TokenKeys(join(directory, TOKENS_FILE), {
-      nowMs,
-      lost: err => logger.error({ err, hint }, 'the keys of tokens are lost, and made anew'),
-      unwritten: err => logger.error({ err }, 'the keys of tokens could not be written'),
-    })
+  constructor(deps: GivenOutDeps) {
+    const { directory, nowMs, hashOf } = deps
+    this.robots = new Robots(join(directory, ROBOTS_FILE), { nowMs, damaged: deps.robotsDamaged })
+    const { keysLost: lost, keysUnwritten: unwritten } = deps
+    this.#keys = new TokenKeys(join(directory, TOKENS_FILE), { nowMs, lost, unwritten })
     const credentialsOf = (written: string) => {
       const name = parseLoginName(written)
       if (name.kind === 'robot') return this.robots.credentialsOf(name.name)
