@@ -29,8 +29,7 @@ export interface RefusedByLimit extends Pick<TooMany, 'limit'> {
 }
 
 /** `failed`: it could not be computed. `limited`: it was not, after too many wrong ones. */
-export const TRIED_OUTCOMES = ['right', 'wrong', 'busy', 'failed', 'limited'] as const
-export type TriedOutcome = (typeof TRIED_OUTCOMES)[number]
+export type TriedOutcome = 'right' | 'wrong' | 'busy' | 'failed' | 'limited'
 
 export const KEY_BYTES = 32
 /**

@@ -17,9 +17,8 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
+import { FILE_MAX_BYTES } from '../access/htpasswd/limits.ts'
 
-/** No file of accounts is larger; a device or a log file given by mistake is. */
-const LARGEST_FILE_BYTES = 4 * 2 ** 20
 /** Of a new one: nobody's but its owner's. */
 const NEW_MODE = 0o600
 const PERMISSIONS = 0o7777
@@ -53,7 +52,7 @@ export function replaceFile(path: string, edit: (text: string) => string | undef
   try {
     const before = statSync(file, { throwIfNoEntry: false })
     if (before !== undefined && !before.isFile()) throw new Error(`${file} is no regular file`)
-    if ((before?.size ?? 0) > LARGEST_FILE_BYTES) throw new Error(`${file} is far too large`)
+    if ((before?.size ?? 0) > FILE_MAX_BYTES) throw new Error(`${file} is far too large`)
     const text = edit(before === undefined ? '' : readFileSync(file, 'utf8'))
     if (text === undefined) return false
     ftruncateSync(descriptor)

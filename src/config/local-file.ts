@@ -2,12 +2,8 @@
 // on a reload only.
 import { readFileSync, statfsSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { FILE_MAX_BYTES } from '../access/htpasswd/limits.ts'
 import type { Disk, FileRead } from './judge.ts'
-
-/**
- * No password, certificate or configuration is larger; a device or a log file given by mistake is.
- */
-const LARGEST_FILE_BYTES = 4 * 2 ** 20
 
 /** What the operator is told, in place of the system's own words. */
 const REASONS: Readonly<Record<string, string>> = {
@@ -27,7 +23,7 @@ export function readLocalFile(path: string): FileRead {
     const stat = statSync(path)
     if (stat.isDirectory()) return { kind: 'failed', reason: 'it is a directory' }
     if (!stat.isFile()) return { kind: 'failed', reason: 'it is no regular file' }
-    if (stat.size > LARGEST_FILE_BYTES) return { kind: 'failed', reason: 'it is far too large' }
+    if (stat.size > FILE_MAX_BYTES) return { kind: 'failed', reason: 'it is far too large' }
     return { kind: 'file', text: readFileSync(path, 'utf8'), mode: stat.mode }
   } catch (error) {
     return { kind: 'failed', reason: whyUnreadable(error) }
