@@ -20,6 +20,11 @@ const PATH = `/v2/localhost/app/manifests/${digest}`
 const lose = (t: Test, options: Partial<TestEdgeOptions> = {}) =>
   loseManifest(t, edge => pushTo(edge, 'localhost/app', { image: LOST, tags: ['v1'] }), options)
 
+function factPath({ dataDirectory }: LostEdge): string {
+  const fact = { kind: 'manifest', repository: 'localhost/app' as RepositoryKey, digest } as const
+  return join(dataDirectory, 'facts', factName(fact))
+}
+
 /** Once it has looked for what this start has to. */
 async function startLooked({ start }: LostEdge): Promise<TestEdge> {
   const edge = await start()
@@ -79,6 +84,24 @@ t.test('R631: a delete of a client does so as well', async t => {
   await mustBeGone(t, edge, lost)
 })
 
+for (const loss of ['its bytes', 'its fact'])
+  t.test(
+    `R706: what is held for ${loss} goes once it is pushed again, without a start`,
+    async t => {
+      const lost = await lose(t)
+      if (loss === 'its fact') {
+        await lost.find()
+        writeFileSync(factPath(lost), 'damaged')
+      }
+      const edge = await startLooked(lost)
+      await pushTo(edge, 'localhost/app', { image: LOST, tags: ['v1'] })
+      await edge.untilLogged(ADOPTED, 2)
+      t.equal((await edge.send('DELETE', PATH)).status, 202)
+      t.equal(await isHeld(edge, lost), false)
+      await mustBeGone(t, edge, lost)
+    },
+  )
+
 t.test('R631: where it may, and no immutable tag leads to it', async t => {
   const cases = [
     [{ match: 'localhost/**', push: 'store', immutable: ['v*'] }, 403],
@@ -99,8 +122,7 @@ t.test('R631: where it may, and no immutable tag leads to it', async t => {
 
 t.test('R631: one whose fact cannot be read is given up by its digest', async t => {
   const lost = await lose(t)
-  const fact = { kind: 'manifest', repository: 'localhost/app' as RepositoryKey, digest } as const
-  writeFileSync(join(lost.dataDirectory, 'facts', factName(fact)), 'damaged', { mode: 0o640 })
+  writeFileSync(factPath(lost), 'damaged', { mode: 0o640 })
   const edge = await lost.start()
   await edge.untilLogged(ADOPTED)
   const image = `localhost/app@${digest}`

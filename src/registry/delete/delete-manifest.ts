@@ -20,12 +20,13 @@ import type { Clock } from '../ports/clock.ts'
 import type { FactIdentity, FactStore } from '../ports/facts.ts'
 import { nextOrder } from '../ports/order.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
-import { restoreFacts, type RestoreDeps, UnknownFacts } from '../restore-facts.ts'
+import { restoreFacts, type RestoreDeps } from '../restore-facts.ts'
 import type { Turns } from '../../async/turns.ts'
+import { type UnknownDeps, UnknownFacts } from '../unknown-facts.ts'
 import { type Withdrawn, withdrawDeliveries } from './withdraw-deliveries.ts'
 import { rowsOf } from '../pages.ts'
 
-export interface DeleteManifestDeps extends RestoreDeps {
+export interface DeleteManifestDeps extends RestoreDeps, UnknownDeps {
   readonly catalog: Catalog
   readonly facts: FactStore
   readonly clock: Clock

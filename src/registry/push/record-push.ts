@@ -14,13 +14,14 @@ import type { RecordPush } from '../ports/catalog-pushes.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Fact, FactIdentity, FactStore } from '../ports/facts.ts'
 import { type KeptManifestFact, pushedManifestFact } from '../kept-manifest.ts'
-import { restoreFacts, type RestoreDeps, UnknownFacts } from '../restore-facts.ts'
+import { restoreFacts, type RestoreDeps } from '../restore-facts.ts'
 import type { TagResolver } from '../pull/resolve-tag.ts'
+import { type UnknownDeps, UnknownFacts } from '../unknown-facts.ts'
 
 /** Looks at the disk at a time. */
 const LOOKS_AT_ONCE = 4
 
-export interface RecordPushDeps extends RestoreDeps {
+export interface RecordPushDeps extends RestoreDeps, UnknownDeps {
   readonly content: StoredContent
   readonly catalog: Catalog
   readonly facts: FactStore
@@ -98,7 +99,10 @@ function childrenOf(edges: readonly Edge[]): readonly Digest[] {
 }
 
 /** Of one change a power cut leaves any part; the next one is begun when it is durable. */
-type Change = { readonly write: readonly Fact[] } | { readonly remove: readonly FactIdentity[] }
+interface Change {
+  readonly write?: readonly Fact[]
+  readonly remove?: readonly FactIdentity[]
+}
 
 async function record(
   deps: RecordPushDeps,
@@ -117,27 +121,43 @@ async function recordBetweenFacts(
   push: PushToRecord,
   { changes, recordRow }: { changes: readonly Change[]; recordRow: () => Promise<void> },
 ): Promise<void> {
-  const { facts, negative, tags } = deps
+  const { facts, negative, tags, stock } = deps
   const { repository, manifest } = push
   const { digest } = manifest
-  const outdated = outdatedBy(push)
-  const touched = changes.flatMap(each => ('remove' in each ? each.remove : each.write))
-  const identities = [...touched, ...outdated]
+  const outdated = { remove: outdatedBy(push) }
+  const identities = [...changes, outdated].flatMap(identitiesOf)
   const unknown = await UnknownFacts.of(deps, identities)
   try {
-    for (const each of changes) {
-      if ('remove' in each) await facts.remove(each.remove)
-      else if (each.write.length > 0) await facts.write(each.write)
-    }
+    await carryOut(facts, changes, each => !unknown.has(each))
     // Right before the row: what an upstream says from here on, it says of what is there now.
     for (const tag of push.tags) tags.pushed(repository, tag)
     negative.forget(manifestKey(repository, { kind: 'digest', digest }))
     await recordRow()
-    // Not before the row: a crash in between must leave what was acknowledged, which is the delete.
-    if (outdated.length > 0) await facts.remove(outdated)
+    // Not before the row: a crash in between must leave what was acknowledged, which is the delete,
+    // and what the catalog did not know until now.
+    await carryOut(facts, [outdated])
+    await carryOut(facts, changes, each => unknown.has(each))
   } catch (error) {
     await restoreFacts(deps, { identities, atMs: push.atMs, unknown })
     throw error
+  }
+  if (!unknown.isEmpty) stock?.lookAgain()
+}
+
+function identitiesOf({ write = [], remove = [] }: Change): readonly FactIdentity[] {
+  return [...write, ...remove]
+}
+
+/** One after the other; of each what `isMeant`, by default all. @throws StoreError */
+async function carryOut(
+  facts: FactStore,
+  changes: readonly Change[],
+  isMeant: (identity: FactIdentity) => boolean = () => true,
+): Promise<void> {
+  for (const { write = [], remove = [] } of changes) {
+    const [written, removed] = [write.filter(isMeant), remove.filter(isMeant)]
+    if (written.length > 0) await facts.write(written)
+    if (removed.length > 0) await facts.remove(removed)
   }
 }
 

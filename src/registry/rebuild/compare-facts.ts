@@ -18,7 +18,8 @@ import {
   howKnown,
   isEarlierFact,
 } from './record-earlier-fact.ts'
-import { asRecorded, putBack } from '../restore-facts.ts'
+import { asRecorded } from '../recorded-facts.ts'
+import { putBack } from '../restore-facts.ts'
 import { rowsOf } from '../pages.ts'
 
 export interface CompareFactsDeps extends EarlierFactDeps {

@@ -1,10 +1,13 @@
-// Goal: what is lost outlives a push or a delete that fails: nobody gave it up, and it comes back
-// with its bytes. Whoever tries a delete again ends it. Method: a catalog is built from facts
-// while the bytes of a manifest are gone; then each write of a change breaks in turn.
+// Goal: what is lost outlives a push or a delete that fails, and a push that is killed: nobody gave
+// it up, and it comes back with its bytes. Whoever tries a delete again ends it. Method: a catalog
+// is built from facts while the bytes of a manifest are gone, or its facts cannot be read; then
+// each write of a change breaks in turn.
 import t from 'tap'
 import { RegistryError } from '../../../src/oci/errors.ts'
+import { repositoryKey } from '../../../src/oci/reference.ts'
+import { factName } from '../../../src/store/fact-text.ts'
 import { BREAKS, type Break, createBreaking } from '../../kit/breaking-ports.ts'
-import { carriedOf, MODES, type Mode, OLD, pointsTo } from '../../kit/cut-off-pushes.ts'
+import { carriedOf, MODES, type Mode, OLD, pointsTo, reference } from '../../kit/cut-off-pushes.ts'
 import { createEngine } from '../../kit/engine.ts'
 import { factsOf } from '../../kit/facts-of.ts'
 import { makeImage } from '../../kit/image.ts'
@@ -14,28 +17,37 @@ import { everywhere, rebuilt } from '../../kit/rebuilt.ts'
 
 const lost = makeImage({ seed: 'older', layers: [10] })
 const other = makeImage({ seed: 'other', layers: [10] })
+const NEW = other.manifest.digest
 const ongoing = new AbortController().signal
 /** No change has more. */
 const WRITES_MAX = 20
 
+/** `unreadable`: its fact and that of its tag are. */
+type Loss = 'bytes' | 'unreadable'
+
 /** The catalog does not know of it, and facts do. */
-async function lose(mode: Mode) {
+async function lose(mode: Mode, loss: Loss) {
   const policies = everywhere(mode)
   const first = createEngine({ policies })
   await pushImage(first.registry, mode.repository, lost, 'v1')
   const { disk, clock } = first
   const bytes = disk.blobs.get(OLD)
   if (bytes === undefined) throw new Error('its bytes are where others are')
-  disk.blobs.delete(OLD)
+  const names = factNames(mode)
+  const texts = names.map(name => disk.facts.get(name) ?? '')
+  if (loss === 'bytes') disk.blobs.delete(OLD)
+  else for (const name of names) disk.facts.set(name, DAMAGED)
   const breaking = createBreaking()
   const catalog = createMemoryCatalog()
   await rebuilt(first, policies, catalog)
   const after = { disk, clock, catalog: breaking.catalog(catalog) }
   const engine = createEngine({ policies, after, facts: facts => breaking.facts(facts) })
   for (const image of [lost, other]) await pushParts(engine.registry, mode.repository, image)
-  /** Where the tag points once its bytes are back: at the next start, and in another catalog. */
+  /** Where the tag points once all is back: at the next start, and in another catalog. */
   const found = async () => {
     disk.blobs.set(OLD, bytes)
+    for (const [at, name] of names.entries())
+      if (disk.facts.get(name) === DAMAGED) disk.facts.set(name, texts[at] ?? '')
     const kept = new Map(disk.facts)
     const { catalog: anew } = await rebuilt(first, policies)
     for (const [name, text] of kept) disk.facts.set(name, text)
@@ -46,6 +58,18 @@ async function lose(mode: Mode) {
 }
 
 type Lost = Awaited<ReturnType<typeof lose>>
+
+const DAMAGED = '{'
+
+/** Of what is lost, and of the tag that leads to it. */
+function factNames({ repository: of }: Mode): readonly string[] {
+  const repository = repositoryKey(of)
+  const { tag } = reference
+  return [
+    factName({ kind: 'manifest', repository, digest: OLD }),
+    factName({ kind: 'tag', repository, tag }),
+  ]
+}
 
 const CHANGES = {
   'a push of it': ({ registry }, { repository }) =>
@@ -59,11 +83,11 @@ const CHANGES = {
 /** Each write of it breaks in turn; `check` is asked when it was told to have failed. */
 async function eachWrite(
   change: keyof typeof CHANGES,
-  { mode, how }: { mode: Mode; how: Break },
+  { mode, how, loss = 'bytes' }: { mode: Mode; how: Break; loss?: Loss },
   check: (world: Lost, at: number) => Promise<void>,
 ): Promise<number> {
   for (let at = 0; at < WRITES_MAX; at++) {
-    const world = await lose(mode)
+    const world = await lose(mode, loss)
     world.breaking.arm(at, how)
     const hasFailed = await CHANGES[change](world.engine, mode).then(
       () => false,
@@ -78,13 +102,32 @@ async function eachWrite(
 }
 
 for (const mode of MODES)
-  for (const change of Object.keys(CHANGES) as (keyof typeof CHANGES)[])
-    t.test(`R700: ${mode.push}: ${change} that is refused gives nothing up`, async t => {
-      const writes = await eachWrite(change, { mode, how: 'refused' }, async ({ found }, at) => {
-        t.same(await found(), [OLD, OLD], `write ${at}`)
-      })
-      t.ok(writes > 2)
+  t.test(`R700: ${mode.push}: a delete of it that is refused gives nothing up`, async t => {
+    const options = { mode, how: 'refused' } as const
+    const writes = await eachWrite('a delete of it', options, async ({ found }, at) => {
+      t.same(await found(), [OLD, OLD], `write ${at}`)
     })
+    t.ok(writes > 2)
+  })
+
+for (const mode of MODES)
+  for (const loss of ['bytes', 'unreadable'] as const)
+    for (const change of ['a push of it', 'a push to its tag'] as const)
+      for (const how of BREAKS)
+        t.test(`R704: ${mode.push}: ${change} that was ${how} gives up no ${loss}`, async t => {
+          const writes = await eachWrite(change, { mode, how, loss }, async (world, at) => {
+            const { catalog, found } = world
+            const { repository } = mode
+            // Then it took effect, and only its answer is missing.
+            const isDone = (await pointsTo(catalog, repository)) !== undefined
+            const expected = isDone && change !== 'a push of it' ? NEW : OLD
+            const [next, anew] = await found()
+            t.equal(next, expected, `write ${at}`)
+            t.ok([expected, OLD].includes(anew as typeof OLD), `write ${at}: ${anew}`)
+            t.ok(await catalog.findManifest(repository, OLD), `write ${at}: it is here`)
+          })
+          t.ok(writes > 2)
+        })
 
 for (const mode of MODES)
   for (const how of BREAKS)
