@@ -74,7 +74,7 @@ export async function openContent(storage: StorageConfig, deps: ContentDeps): Pr
   const built = await rebuild({ ...parts, facts, policies: deps.policies }, logger)
   const taking = new StockTaking({
     // One that cannot be read may be of anything.
-    isCompared: catalog.compared || (built?.lost === 0 && !facts.hasFailed),
+    isCompared: catalog.compared || (built?.lost === 0 && facts.failures === 0),
     isAdopted: catalog.compared && built === undefined && !catalog.damaged,
     facts,
     logger,

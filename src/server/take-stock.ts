@@ -13,7 +13,7 @@ export interface StockDeps {
   readonly isCompared: boolean
   /** The same: there is no file that no row tells of. */
   readonly isAdopted: boolean
-  readonly facts: Pick<FactStore, 'hasFailed'>
+  readonly facts: Pick<FactStore, 'failures' | 'unreadable'>
   readonly logger: Logger
   readonly clock: Pick<Clock, 'sleep'>
 }
@@ -46,6 +46,8 @@ export class StockTaking implements Stock {
   readonly #failed = new Set<string>()
   #isCompared: boolean
   #isAdopted: boolean
+  /** Of the failures of facts, so many were before a look that found all. */
+  #mended: number
   #work: Work | undefined
   #running: Promise<void> | undefined
   #isAnew = false
@@ -54,6 +56,7 @@ export class StockTaking implements Stock {
     this.#deps = deps
     this.#isCompared = deps.isCompared
     this.#isAdopted = deps.isAdopted
+    this.#mended = deps.isCompared ? deps.facts.failures : 0
   }
 
   get isCompared(): boolean {
@@ -61,7 +64,7 @@ export class StockTaking implements Stock {
   }
 
   get isAllFound(): boolean {
-    return this.#isCompared && !this.#deps.facts.hasFailed
+    return this.#isCompared && this.#deps.facts.failures === this.#mended
   }
 
   /** And each file has a row. */
@@ -116,8 +119,9 @@ export class StockTaking implements Stock {
       // Also where facts could not be compared: as long as a file has no row, all that is pulled
       // may be that file, and does not leave. What is adopted then stays.
       isAdopted ||= await this.#adopt(work, found)
-      this.#isCompared ||= found === 'all found' && !this.#deps.facts.hasFailed
       this.#isAdopted ||= isAdopted
+      // A change that failed meanwhile is looked for like those before.
+      if (found === 'all found' && !this.isAllFound) found = 'unfinished'
       if (this.#isAnew) continue
       if (found !== 'unfinished' && isAdopted) return
       await this.#deps.clock.sleep(pauseMs, signal).catch(() => {})
@@ -126,6 +130,8 @@ export class StockTaking implements Stock {
   }
 
   async #compare(work: Work): Promise<keyof typeof STAYING> {
+    const { facts } = this.#deps
+    const { failures, unreadable } = facts
     try {
       const report = await work.compareFacts(this.#stopping.signal)
       const isOver = this.#failed.delete(NOT_COMPARED)
@@ -134,7 +140,12 @@ export class StockTaking implements Stock {
         { ...report },
         'what is kept beside the content was compared with the catalog',
       )
-      return report.lost === 0 ? 'all found' : 'some lost'
+      // One that cannot be read may be of anything.
+      if (report.lost > 0 || facts.unreadable > unreadable) return 'some lost'
+      if (facts.failures > failures) return 'unfinished'
+      this.#isCompared = true
+      this.#mended = failures
+      return 'all found'
     } catch (error) {
       this.#fail(NOT_COMPARED, error, 'files that no row told of stay')
       return 'unfinished'
@@ -142,10 +153,10 @@ export class StockTaking implements Stock {
   }
 
   async #adopt(work: Work, found: keyof typeof STAYING): Promise<boolean> {
-    const { facts, logger } = this.#deps
+    const { logger } = this.#deps
     const { signal } = this.#stopping
     try {
-      const isAllFound = found === 'all found' && !facts.hasFailed
+      const isAllFound = found === 'all found' && this.isAllFound
       const report = await work.adoptFiles({ isAllFound, signal })
       const isOver = this.#failed.delete(NOT_ADOPTED)
       const isNews = isOver || report.files > 0

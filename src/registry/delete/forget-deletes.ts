@@ -50,7 +50,7 @@ export class OldDeletes {
     const before = await markDay(this.#deps, REMEMBERED_DAYS)
     if (before === undefined || before === this.#doneBefore) return
     const unclear = await unclearRepositories(this.#deps, this.#facts(signal))
-    if (typeof unclear === 'string' || signal.aborted || this.#deps.facts.hasFailed) return
+    if (typeof unclear === 'string' || signal.aborted || this.#deps.facts.failures > 0) return
     let forgotten = 0
     for await (const fact of this.#facts(signal)) {
       if (fact.kind !== 'deleted' || unclear.has(fact.repository)) continue

@@ -86,11 +86,11 @@ export interface FactOptions {
 /** Of one catalog, whose identity is written into each fact. */
 export interface FactStore {
   /**
-   * Facts and catalog may say different things: since the start a change could not be carried out,
-   * or a fact could not be read.
+   * How many changes could not be carried out, and facts not be read when they were listed, since
+   * the start, each time anew: by each the facts and the catalog may say different things.
    */
-  readonly hasFailed: boolean
-  /** How many could not be read when they were listed, since the start, each time anew. */
+  readonly failures: number
+  /** Of these, facts that could not be read. */
   readonly unreadable: number
   /**
    * Writes all of them; each takes the place of the one with its identity, whole or not at all. One

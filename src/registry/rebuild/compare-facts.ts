@@ -153,9 +153,10 @@ async function wrongBy(deps: CompareFactsDeps, fact: ListedFact): Promise<Wrong 
   const wrong = concernedBy(fact)
   if (isEarlierFact(fact)) {
     if (right === undefined) return { ...wrong, earlier: fact }
-    const known = fact.kind === 'manifest' ? await howKnown(deps, fact) : 'lacking'
+    const known = fact.kind === 'manifest' ? await howKnown(deps, fact) : 'all'
     if (known === 'in part') return { ...wrong, earlier: fact }
-    if (known === 'all' && saysTheSame(fact, right)) return { ...wrong, isOld: true }
+    const isToBeTold = fact.kind === 'manifest' || fact.kind === 'deleted'
+    if (isToBeTold && known === 'all' && saysTheSame(fact, right)) return { ...wrong, isOld: true }
   }
   return saysTheSame(fact, right) ? undefined : wrong
 }

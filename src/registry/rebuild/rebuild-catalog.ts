@@ -64,7 +64,7 @@ export async function rebuildCatalog(parts: RebuildParts): Promise<RebuildReport
   const counts = noCounts()
   if (catalog.rebuilt) return counts
   await rebuild(parts, counts)
-  await catalog.markRebuilt(counts.lost === 0 && !facts.hasFailed)
+  await catalog.markRebuilt(counts.lost === 0 && facts.failures === 0)
   return { ...counts, isDone: true, durationMs: clock.monotonicMs() - startMs }
 }
 

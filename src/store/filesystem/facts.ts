@@ -46,7 +46,7 @@ export class FilesystemFacts implements FactStore {
   readonly #directory: DirectorySync
   readonly #catalog: string
   readonly #giveRoom: FactsOptions['giveRoom']
-  #hasFailed = false
+  #failedChanges = 0
   #unreadable = 0
   #takenBytes = 0
 
@@ -58,12 +58,8 @@ export class FilesystemFacts implements FactStore {
     this.#directory = new DirectorySync(disk.layout.facts)
   }
 
-  /**
-   * Facts and catalog may say different things: a change could not be carried out, or a fact could
-   * not be read.
-   */
-  get hasFailed(): boolean {
-    return this.#hasFailed
+  get failures(): number {
+    return this.#failedChanges + this.#unreadable
   }
 
   get unreadable(): number {
@@ -169,7 +165,7 @@ export class FilesystemFacts implements FactStore {
       await Promise.all(changes)
       await this.#directory.settle()
     }).catch((error: unknown) => {
-      this.#hasFailed = true
+      this.#failedChanges += 1
       throw error
     })
   }
@@ -203,7 +199,6 @@ export class FilesystemFacts implements FactStore {
 
   #tell(name: string, why: string): void {
     const { note, layout } = this.#disk
-    this.#hasFailed = true
     this.#unreadable += 1
     note({
       kind: 'storage failed',

@@ -19,11 +19,10 @@ export function createMemoryFacts(
   disk: MemoryDisk = createMemoryDisk(),
   { note = () => {}, catalog = 'the only one' }: MemoryFactsOptions = {},
 ): FactStore {
-  let hasFailed = false
   let unreadable = 0
   return {
-    get hasFailed() {
-      return hasFailed
+    get failures() {
+      return unreadable
     },
     get unreadable() {
       return unreadable
@@ -51,7 +50,6 @@ export function createMemoryFacts(
         const fact = parseFact(name, text, catalog)
         if (fact !== undefined) yield fact
         else {
-          hasFailed = true
           unreadable += 1
           note({ kind: 'storage failed', failure: 'corrupt', reason: name, hint: undefined })
         }

@@ -388,8 +388,8 @@ t.test('R384: what is pinned, or yet to be delivered, stays until it is not', as
 t.test('R384: one that cannot be taken holds up no other, and goes in the next pass', async t => {
   let isBroken = true
   const facts = (under: FactStore): FactStore => ({
-    get hasFailed() {
-      return under.hasFailed
+    get failures() {
+      return under.failures
     },
     get unreadable() {
       return under.unreadable

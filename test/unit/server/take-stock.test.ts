@@ -1,0 +1,68 @@
+// Goal: where a disk fails while a catalog is built from facts, or while they are compared, what is
+// held for it goes once that is done again, in the same process. Method: an engine in memory whose
+// facts cannot be written for a while, and the taking of stock over it.
+import t from 'tap'
+import { type FactStore } from '../../../src/registry/ports/facts.ts'
+import { StoreError } from '../../../src/registry/ports/store-error.ts'
+import { StockTaking } from '../../../src/server/take-stock.ts'
+import { createEngine, localOf } from '../../kit/engine.ts'
+import { factsOf } from '../../kit/facts-of.ts'
+import { makeImage } from '../../kit/image.ts'
+import { createMemoryCatalog } from '../../kit/memory/catalog.ts'
+import { createMemoryFacts } from '../../kit/memory/facts.ts'
+import { digested, pushImage } from '../../kit/push-image.ts'
+import { everywhere, rebuilt } from '../../kit/rebuilt.ts'
+
+const repository = localOf('team/app')
+const [kept, deleted] = ['kept', 'deleted'].map(seed => makeImage({ seed, layers: [10] })) as [
+  ReturnType<typeof makeImage>,
+  ReturnType<typeof makeImage>,
+]
+const policies = everywhere({ push: 'store' })
+const FIRST_PAUSE_MS = 60_000
+
+/** That many writes fail, and are counted as the disk counts them. */
+function failing(under: FactStore, times: number): FactStore {
+  let failures = 0
+  return new Proxy(under, {
+    get: (target, name) => {
+      if (name === 'failures') return target.failures + failures
+      const value: unknown = Reflect.get(target, name, target)
+      if (name !== 'write' || failures === times)
+        return typeof value === 'function' ? value.bind(target) : value
+      return async () => {
+        failures += 1
+        throw new StoreError('io', 'the disk is broken')
+      }
+    },
+  })
+}
+
+t.test('R709: a delete that could not be told anew holds nothing once it can be', async t => {
+  const first = createEngine({ policies })
+  for (const image of [kept, deleted]) await pushImage(first.registry, repository, image)
+  await first.registry.deleteManifest(repository, digested(deleted.manifest.digest).reference)
+  const { disk, clock } = first
+  const catalog = createMemoryCatalog()
+  const facts = failing(createMemoryFacts(disk, { catalog: catalog.identity }), 2)
+  t.match((await rebuilt({ ...first, facts }, policies, catalog)).report, { lost: 0, deletes: 1 })
+  const { digest } = kept.manifest
+  t.equal(await catalog.isUnclear(digest), true)
+
+  const engine = createEngine({ policies, after: { disk, clock, catalog }, facts: () => facts })
+  const told: string[] = []
+  const log = (_fields: unknown, message: string) => void told.push(message)
+  const logger = { debug: log, warn: log, error: log } as never
+  const stock = new StockTaking({ isCompared: false, isAdopted: false, facts, logger, clock })
+  stock.begin(engine.registry)
+  await clock.untilSleepingFor(FIRST_PAUSE_MS)
+  t.match(told, ['facts and catalog could not be compared', 'files without rows were adopted'])
+  t.equal(stock.isAllFound, false)
+  t.equal(await catalog.isUnclear(digest), true)
+
+  await clock.advance(FIRST_PAUSE_MS)
+  t.equal(stock.isAllFound, true)
+  t.equal(await catalog.isUnclear(digest), false)
+  t.match(await factsOf(facts, 'deleted'), [{ isEarlier: undefined }], 'it is told anew')
+  await stock.stop()
+})
