@@ -1,8 +1,10 @@
 // A fact from before the catalog was lost that the one which was built then does not know: its
 // bytes were gone, or it could not be read itself. A client was told of it, so it stays until they
 // are back, and is recorded then as the rebuild would have recorded it.
-import { parseRepositoryKey } from '../../oci/reference.ts'
+import type { Digest } from '../../oci/digest.ts'
+import { parseRepositoryKey, type Repository, repositoryKey } from '../../oci/reference.ts'
 import { parseDelivery } from '../delivery-payload.ts'
+import { rowsOf } from '../pages.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { Delivery } from '../ports/outbox.ts'
 import type { Fact, FactStore, ListedFact } from '../ports/facts.ts'
@@ -81,11 +83,27 @@ async function recordDeleted(
   const manifest = await facts.find({ kind: 'manifest', repository: key, digest })
   const cameSince =
     manifest === undefined
-      ? !(await catalog.isListed(repository, digest))
+      ? !(await isListedByKept({ facts, catalog }, repository, digest))
       : manifest !== 'unreadable' && manifest.isEarlier !== true
   if (cameSince) return 'superseded'
   await catalog.removeMember(repository, digest)
   return 'recorded'
+}
+
+/** What an upstream gave lists what it gave as well, and has no fact. */
+async function isListedByKept(
+  { facts, catalog }: Pick<EarlierFactDeps, 'facts' | 'catalog'>,
+  repository: Repository,
+  digest: Digest,
+): Promise<boolean> {
+  const key = repositoryKey(repository)
+  const listers = rowsOf<Digest, Digest>(
+    page => catalog.listListers(repository, digest, page),
+    each => each,
+  )
+  for await (const lister of listers)
+    if (await facts.has({ kind: 'manifest', repository: key, digest: lister })) return true
+  return false
 }
 
 async function recordManifest(
