@@ -11,6 +11,7 @@ import { collect, type CollectDeps, GRACE_MS, whatWaits } from './collect/collec
 import { beginGrace, Graces } from './collect/grace.ts'
 import { deleteBlob } from './delete/delete-blob.ts'
 import { deleteAlsoLost } from './delete/delete-also-lost.ts'
+import { KnownLostTags } from './delete/lost-manifest.ts'
 import { evictDown } from './evict/evict-down.ts'
 import { OldDeletes } from './delete/forget-deletes.ts'
 import { Fills } from './fill/fills.ts'
@@ -118,6 +119,7 @@ function openParts(given: RegistryDeps) {
   const presence = new BlobPresence({ ...deps, negative })
   const uploads = new Uploads({ ...deps, space })
   const turns = new Turns()
+  const lostTags = new KnownLostTags(deps)
   const queued = deps.queued ?? (() => {})
   return {
     deps,
@@ -130,7 +132,7 @@ function openParts(given: RegistryDeps) {
     blobs,
     lists: { ...deps, lists, local: new LocalReferrers(contents), listTurns: new Turns() },
     blobPushes: { ...deps, space, uploads, presence },
-    manifestPushes: { ...ofManifests, lists, turns, presence, queued, leases, room },
+    manifestPushes: { ...ofManifests, lists, turns, presence, queued, leases, room, lostTags },
   }
 }
 

@@ -9,6 +9,7 @@ import {
 } from '../oci/reference.ts'
 import type { Turns } from '../async/turns.ts'
 import { parseDelivery } from './delivery-payload.ts'
+import { KnownLoss } from './known-loss.ts'
 import { Pieces } from './pieces.ts'
 import type { Catalog } from './ports/catalog.ts'
 import type { Clock } from './ports/clock.ts'
@@ -58,33 +59,23 @@ export async function* factsOf(facts: FactStore, signal: AbortSignal): AsyncGene
   }
 }
 
-/** What is lost is found at a start, or when it is pushed again: nobody waits for this to tell. */
-const FOUND_AFTER_MS = 10 * 60_000
-
-/**
- * The same for who asks often. Nothing is lost while a process runs: the catalog knows what is
- * pushed. So once all is clear, facts are not read again, and until then not for each who asks.
- */
+/** The same for who asks often. */
 export class KnownUnclear {
-  readonly #deps: UnclearDeps & { readonly clock: Pick<Clock, 'monotonicMs'> }
-  #known: { readonly unclear: Unclear; readonly atMs: number } | undefined
+  readonly #deps: UnclearDeps
+  readonly #known: KnownLoss<Unclear>
 
   constructor(deps: UnclearDeps & { readonly clock: Pick<Clock, 'monotonicMs'> }) {
     this.#deps = deps
+    const isClear = (unclear: Unclear) => typeof unclear !== 'string' && unclear.size === 0
+    this.#known = new KnownLoss({ clock: deps.clock, isClear })
   }
 
   /** MUST NOT run in the turn of a repository. Undefined once aborted. @throws StoreError */
-  async find(signal: AbortSignal): Promise<Unclear | undefined> {
-    const nowMs = this.#deps.clock.monotonicMs()
-    if (this.#known !== undefined && this.#holds(this.#known, nowMs)) return this.#known.unclear
-    const unclear = await unclearRepositories(this.#deps, factsOf(this.#deps.facts, signal))
-    if (signal.aborted) return undefined
-    this.#known = { unclear, atMs: nowMs }
-    return unclear
-  }
-
-  #holds({ unclear, atMs }: { unclear: Unclear; atMs: number }, nowMs: number): boolean {
-    return (typeof unclear !== 'string' && unclear.size === 0) || nowMs - atMs < FOUND_AFTER_MS
+  find(signal: AbortSignal): Promise<Unclear | undefined> {
+    return this.#known.find(async () => {
+      const unclear = await unclearRepositories(this.#deps, factsOf(this.#deps.facts, signal))
+      return signal.aborted ? undefined : unclear
+    })
   }
 }
 

@@ -23,6 +23,11 @@ const other = makeImage({
 })
 const pathOf = ({ manifest }: Pick<Image, 'manifest'>) => `/v2/${APP}/manifests/${manifest.digest}`
 
+function factPath({ dataDirectory }: LostEdge, tag: string): string {
+  const fact = { kind: 'tag', repository: APP as RepositoryKey, tag: tag as Tag } as const
+  return join(dataDirectory, 'facts', factName(fact))
+}
+
 async function pushIndex(edge: TestEdge, images: readonly Image[]): Promise<Image> {
   const index = makeIndex([...images])
   const client = createPushClient(edge.url)
@@ -45,13 +50,17 @@ async function startLooked({ start }: LostEdge): Promise<TestEdge> {
 async function mustBeWhole(t: Test, { start }: LostEdge, images: readonly Image[]): Promise<void> {
   const edge = await start()
   await edge.untilLogged('what is kept beside the content was compared with the catalog')
+  await mustGive(t, edge, images)
+  await edge.stop()
+}
+
+async function mustGive(t: Test, edge: TestEdge, images: readonly Image[]): Promise<void> {
   t.equal((await edge.get(`/v2/${APP}/manifests/v1`)).status, 200)
   for (const image of images) {
     t.equal((await edge.get(pathOf(image))).status, 200)
     for (const { digest } of partsOf(image))
       t.equal((await edge.get(`/v2/${APP}/blobs/${digest}`)).status, 200)
   }
-  await edge.stop()
 }
 
 t.test('R702: a lost image of an index that an immutable tag leads to stays', async t => {
@@ -99,8 +108,7 @@ t.test('R702: and what a tag may lead to whose fact cannot be read', async t => 
   const lost = await loseManifest(t, edge => pushTo(edge, APP, { image: LOST, tags: ['v1'] }), {
     config,
   })
-  const fact = { kind: 'tag', repository: APP as RepositoryKey, tag: 'v1' as Tag } as const
-  const path = join(lost.dataDirectory, 'facts', factName(fact))
+  const path = factPath(lost, 'v1')
   const text = readFileSync(path)
   rmSync(path)
   writeFileSync(path, 'damaged')
@@ -111,6 +119,34 @@ t.test('R702: and what a tag may lead to whose fact cannot be read', async t => 
   writeFileSync(path, text, { mode: 0o640 })
   await lost.find()
   await mustBeWhole(t, lost, [LOST])
+})
+
+t.test('R702: nor is anything deleted that such a tag may lead to', async t => {
+  const lost = await loseManifest(
+    t,
+    async edge => {
+      await pushTo(edge, 'localhost/else', { image: LOST, tags: ['x'] })
+      await pushTo(edge, APP, { image: other, tags: ['v1', 'x'] })
+    },
+    { config },
+  )
+  await lost.find()
+  const path = factPath(lost, 'v1')
+  const text = readFileSync(path)
+  rmSync(path)
+  writeFileSync(path, 'damaged')
+  const edge = await startLooked(lost)
+  const [layer] = other.layers
+  for (const each of [pathOf(other), `/v2/${APP}/blobs/${layer?.digest}`]) {
+    const { status, body } = await edge.send('DELETE', each)
+    t.equal(status, 403)
+    t.match(body.toString(), /an immutable tag of localhost\/app may be lost, .*cannot be read/)
+  }
+  t.equal((await edge.send('DELETE', `/v2/${APP}/manifests/x`)).status, 202, 'a tag alone may go')
+  await edge.stop()
+  rmSync(path)
+  writeFileSync(path, text, { mode: 0o640 })
+  await mustBeWhole(t, lost, [other])
 })
 
 t.test('R702: an operator may give up all of it', async t => {
@@ -131,16 +167,18 @@ t.test('R703: no push moves an immutable tag whose manifest is lost', async t =>
   await t.rejects(pushTo(edge, APP, { image: other, tags: ['v1'] }), /^403.*immutable/)
   await pushTo(edge, APP, { image: LOST, tags: ['v1'] })
   await pushTo(edge, APP, { image: other, tags: ['v2'] })
+  await edge.untilLogged(ADOPTED, 2)
   await edge.stop()
-  await mustBeWhole(t, lost, [LOST, other])
+  const again = await lost.start()
+  await mustGive(t, again, [LOST, other])
+  await again.stop()
 })
 
 t.test('R703: nor one whose fact cannot be read', async t => {
   const lost = await loseManifest(t, edge => pushTo(edge, APP, { image: LOST, tags: ['v1'] }), {
     config,
   })
-  const fact = { kind: 'tag', repository: APP as RepositoryKey, tag: 'v1' as Tag } as const
-  writeFileSync(join(lost.dataDirectory, 'facts', factName(fact)), 'damaged')
+  writeFileSync(factPath(lost, 'v1'), 'damaged')
   const edge = await startLooked(lost)
   await t.rejects(pushTo(edge, APP, { image: other, tags: ['v1'] }), /^403.*cannot be read/)
   await edge.stop()

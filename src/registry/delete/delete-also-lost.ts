@@ -1,11 +1,10 @@
 // A client deletes a manifest, which may be one that is lost: then it is given up. What immutable
 // tags lead to stays, also where that is known of the facts alone, or may be.
 import { type Reference, type Repository, repositoryKey } from '../../oci/reference.ts'
-import { DENIED } from '../repository-policy.ts'
 import { deleteManifest } from './delete-manifest.ts'
 import { requireDeletable } from './delete-refusal.ts'
 import { findLostManifest, giveUp, type LostDeps, type LostManifest } from './lost-manifest.ts'
-import { requireClearTags, unclearTags } from './require-clear-tags.ts'
+import { type ClearTagsDeps, requireClearTags } from './require-clear-tags.ts'
 import { requireUnbound } from './require-unbound.ts'
 
 /**
@@ -13,27 +12,23 @@ import { requireUnbound } from './require-unbound.ts'
  * @throws as that does
  */
 export async function deleteAlsoLost(
-  deps: LostDeps,
+  deps: ClearTagsDeps,
   repository: Repository,
   reference: Reference,
 ): Promise<void> {
   requireDeletable(deps.policies, repository)
   if (reference.kind === 'digest') {
     await requireClearTags(deps, repository)
-    const { unreadable } = deps.facts
     const lost = await findLostManifest(deps, { repository, digest: reference.digest })
-    const isClear = deps.facts.unreadable === unreadable
-    if (lost !== undefined && (await deleteLost(deps, lost, isClear))) return
+    if (lost !== undefined && (await deleteLost(deps, lost))) return
   }
   await deleteManifest(deps, repository, reference)
 }
 
 /** False when it is not lost any more. */
-async function deleteLost(deps: LostDeps, lost: LostManifest, isClear: boolean): Promise<boolean> {
-  const { policies, turns, stock } = deps
+async function deleteLost(deps: LostDeps, lost: LostManifest): Promise<boolean> {
+  const { turns, stock } = deps
   const { repository, digest } = lost
-  const hasImmutable = policies.find(repository).isImmutable !== DENIED.isImmutable
-  if (hasImmutable && !isClear) throw unclearTags(repository)
   return turns.take(repositoryKey(repository), async () => {
     await requireUnbound(deps, repository, { kind: 'digest', digest })
     let isGivenUp = true

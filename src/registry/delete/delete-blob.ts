@@ -5,11 +5,10 @@ import { RegistryError } from '../../oci/errors.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { BlobPresence } from '../blob-presence.ts'
 import { requireDeletable } from './delete-refusal.ts'
-import type { LostDeps } from './lost-manifest.ts'
-import { requireClearTags } from './require-clear-tags.ts'
+import { type ClearTagsDeps, requireClearTags } from './require-clear-tags.ts'
 import { requireUnbound } from './require-unbound.ts'
 
-export interface DeleteBlobDeps extends LostDeps {
+export interface DeleteBlobDeps extends ClearTagsDeps {
   readonly presence: BlobPresence
 }
 

@@ -3,15 +3,13 @@
 // gives it up: its facts go, as those of one that is here, and nothing is held for it any more.
 import { filterFew } from '../../async/few-at-once.ts'
 import { parseRepositoryKey, repositoryKey, type Tag } from '../../oci/reference.ts'
+import { KnownLoss } from '../known-loss.ts'
 import type { Image } from '../ports/catalog-images.ts'
+import type { Clock } from '../ports/clock.ts'
 import type { Fact } from '../ports/facts.ts'
-import type { Stock } from '../stock.ts'
 import { type DeleteManifestDeps, type Removing, removeManifest } from './delete-manifest.ts'
 
-export interface LostDeps extends DeleteManifestDeps {
-  /** Absent: something may be lost. */
-  readonly stock?: Stock | undefined
-}
+export type LostDeps = DeleteManifestDeps
 
 /** With the tags that facts say lead to it. */
 export interface LostManifest extends Image {
@@ -51,6 +49,39 @@ export async function findLost(
     if (found.size >= LOST_MAX) break
   }
   return [...found.values()]
+}
+
+/** What of all repositories tags lead to, and is lost. */
+export interface LostTags {
+  readonly lost: readonly LostManifest[]
+  /** There may be more: a fact cannot be read, or too much is lost. */
+  readonly isMore: boolean
+}
+
+/** For who asks often. */
+export class KnownLostTags {
+  readonly #deps: Looking
+  readonly #known: KnownLoss<LostTags>
+
+  constructor(deps: Looking & { readonly clock: Pick<Clock, 'monotonicMs'> }) {
+    this.#deps = deps
+    const isClear = ({ lost, isMore }: LostTags) => lost.length === 0 && !isMore
+    this.#known = new KnownLoss({ clock: deps.clock, isClear })
+  }
+
+  /** @throws StoreError */
+  async find(): Promise<LostTags> {
+    const found = await this.#known.find(() => this.#look())
+    return found ?? { lost: [], isMore: true }
+  }
+
+  async #look(): Promise<LostTags> {
+    const { facts } = this.#deps
+    const { unreadable } = facts
+    const lost = await findLost(this.#deps, ({ kind }) => kind === 'tag')
+    const tags = lost.reduce((sum, each) => sum + each.tags.length, 0)
+    return { lost, isMore: facts.unreadable !== unreadable || tags >= LOST_MAX }
+  }
 }
 
 /** The same of one manifest; undefined when it is not lost. @throws StoreError */
@@ -106,7 +137,8 @@ async function leadsTo(
   tag: Tag,
 ): Promise<boolean> {
   const known = await catalog.findTag(repository, tag)
-  if (known !== undefined && known.digest !== digest) return false
+  // What an upstream says of it is no push.
+  if (known?.local === true && known.digest !== digest) return false
   const fact = await facts.find({ kind: 'tag', repository: repositoryKey(repository), tag })
   return (
     fact !== undefined && fact !== 'unreadable' && fact.kind === 'tag' && fact.digest === digest

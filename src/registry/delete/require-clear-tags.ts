@@ -1,38 +1,36 @@
 // A manifest that is lost, and that an immutable tag leads to: what it lists nobody knows, so
-// nothing that may be of it is deleted until it is found, or an operator gives it up.
+// nothing that may be of it is deleted until it is found, or an operator gives it up. So it is
+// while a fact cannot be read, which may be of such a tag.
 import { RegistryError } from '../../oci/errors.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import { DENIED } from '../repository-policy.ts'
-import { findLost, type LostDeps, stillLost } from './lost-manifest.ts'
+import { type KnownLostTags, type LostDeps, stillLost } from './lost-manifest.ts'
+
+export interface ClearTagsDeps extends LostDeps {
+  readonly lostTags: Pick<KnownLostTags, 'find'>
+}
 
 /** MUST NOT run in the repository's turn. @throws RegistryError DENIED; StoreError */
-export async function requireClearTags(deps: LostDeps, repository: Repository): Promise<void> {
-  const { policies, stock, turns } = deps
+export async function requireClearTags(deps: ClearTagsDeps, repository: Repository): Promise<void> {
+  const { policies, stock, turns, lostTags } = deps
   const { isImmutable } = policies.find(repository)
   if (isImmutable === DENIED.isImmutable || stock?.isAllFound === true) return
   const key = repositoryKey(repository)
-  const lost = await findLost(
-    deps,
-    fact => fact.kind === 'tag' && fact.repository === key && isImmutable(fact.tag),
-  )
+  const { lost, isMore } = await lostTags.find()
   for (const each of lost) {
+    if (repositoryKey(each.repository) !== key || !each.tags.some(isImmutable)) continue
     // Whoever was pushing it has told the catalog by then.
     const { tags } = await turns.take(key, () => stillLost(deps, each))
-    if (tags.length === 0) continue
+    const tag = tags.find(isImmutable)
+    if (tag === undefined) continue
     throw new RegistryError(
       'DENIED',
-      `the tag ${tags[0]} of ${key} is immutable, and what it leads to is lost: nothing is deleted there that may be of it, until it is pushed again or the operator gives it up`,
+      `the tag ${tag} of ${key} is immutable, and what it leads to is lost: nothing is deleted there that may be of it, until it is pushed again or the operator gives it up`,
     )
   }
-}
-
-/**
- * Of what is lost itself: while a file of the facts is unreadable, which may be of such a tag.
- * @throws RegistryError DENIED
- */
-export function unclearTags(repository: Repository): RegistryError {
-  return new RegistryError(
-    'DENIED',
-    `this manifest is lost, and so may be an immutable tag of ${repositoryKey(repository)} that needs it: a file of what this edge keeps cannot be read`,
-  )
+  if (isMore)
+    throw new RegistryError(
+      'DENIED',
+      `an immutable tag of ${key} may be lost, and need what is to be deleted: a file of what this edge keeps cannot be read, or very much is lost. Let the operator of this registry look at its log`,
+    )
 }

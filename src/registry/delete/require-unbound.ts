@@ -16,7 +16,9 @@ import { rowsOf } from '../pages.ts'
 import { Pieces } from '../pieces.ts'
 import type { RecordedTag } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
+import type { FactStore } from '../ports/facts.ts'
 import { DENIED, type RepositoryPolicies } from '../repository-policy.ts'
+import { findUnknownTag } from '../unknown-facts.ts'
 
 /**
  * Manifests that are looked at for one delete, up from what is deleted. A layer that more list is
@@ -26,21 +28,25 @@ const ABOVE_MAX = 10_000
 
 export interface UnboundDeps {
   readonly catalog: Pick<Catalog, 'findTag' | 'listTags' | 'listListers'>
+  readonly facts: Pick<FactStore, 'find'>
   readonly policies: RepositoryPolicies
 }
 
 /** MUST run in the repository's turn. @throws RegistryError DENIED; StoreError */
 export async function requireUnbound(
-  { catalog, policies }: UnboundDeps,
+  deps: UnboundDeps,
   repository: Repository,
   reference: Reference,
 ): Promise<void> {
+  const { catalog, policies } = deps
   const { isImmutable, push } = policies.find(repository)
   if (isImmutable === DENIED.isImmutable) return
   const isBinding = (tag: RecordedTag) => (tag.local || push === 'store') && isImmutable(tag.tag)
   if (reference.kind === 'tag') {
     const known = await catalog.findTag(repository, reference.tag)
     if (known !== undefined && isBinding(known)) throw refusal(repository, known)
+    if (known?.local !== true && isImmutable(reference.tag))
+      await requireNoneLost(deps, repository, reference.tag)
     return
   }
   const binding = await tagsByDigest(catalog, repository, isBinding)
@@ -57,6 +63,21 @@ export async function requireUnbound(
       if (above.size > ABOVE_MAX) throw tooManyAbove(repository, reference)
     }
   }
+}
+
+/** What an upstream says of a tag may lie over a push of it that the catalog does not know. */
+async function requireNoneLost(
+  { facts }: UnboundDeps,
+  repository: Repository,
+  tag: Tag,
+): Promise<void> {
+  const digest = await findUnknownTag(facts, repository, tag)
+  if (digest === undefined) return
+  if (digest !== 'unreadable') throw refusal(repository, { tag, digest })
+  throw new RegistryError(
+    'DENIED',
+    `the tag ${tag} of ${repositoryKey(repository)} is immutable, and what a push made of it cannot be read: let the operator of this registry look at its log`,
+  )
 }
 
 async function tagsByDigest(

@@ -10,6 +10,7 @@ import { immutableTag } from '../immutable-tag.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { FactStore } from '../ports/facts.ts'
 import type { PushWay } from '../push-refusal.ts'
+import { findUnknownTag } from '../unknown-facts.ts'
 import { pointsTo } from './learn-tags.ts'
 import { requireSameType, type TypedPush } from './require-same-type.ts'
 
@@ -54,21 +55,16 @@ export async function requireMovable(
   }
 }
 
-/**
- * Where a tag was led to by a push that the catalog does not know.
- * @throws RegistryError DENIED where that cannot be read; StoreError
- */
+/** @throws RegistryError DENIED where it cannot be read; StoreError */
 async function findLost(
   facts: MovableDeps['facts'],
   repository: Repository,
   tag: Tag,
 ): Promise<Digest | undefined> {
-  const key = repositoryKey(repository)
-  const fact = await facts.find({ kind: 'tag', repository: key, tag })
-  if (fact === 'unreadable')
-    throw new RegistryError(
-      'DENIED',
-      `the tag ${tag} of ${key} is immutable, and what it points to cannot be read: give what is new another tag, or let the operator of this registry look at its log`,
-    )
-  return fact?.kind === 'tag' ? fact.digest : undefined
+  const digest = await findUnknownTag(facts, repository, tag)
+  if (digest !== 'unreadable') return digest
+  throw new RegistryError(
+    'DENIED',
+    `the tag ${tag} of ${repositoryKey(repository)} is immutable, and what it points to cannot be read: give what is new another tag, or let the operator of this registry look at its log`,
+  )
 }

@@ -16,6 +16,7 @@ import {
   ruleOf,
 } from '../../kit/engine.ts'
 import { document, makeImage, makeIndex } from '../../kit/image.ts'
+import { createMemoryFacts } from '../../kit/memory/facts.ts'
 import { digested, pushDocument, pushImage, pushParts, tagged } from '../../kit/push-image.ts'
 import { turnsDuring } from '../../kit/turns-during.ts'
 
@@ -264,7 +265,8 @@ t.test('others have their turn while a delete looks for immutable tags among man
         }
       })
   const policies = createPolicies([ruleOf(rule({}))])
+  const deps = { catalog, facts: createMemoryFacts(), policies }
   const { reference } = digested(image.manifest.digest)
-  const turns = await turnsDuring(() => requireUnbound({ catalog, policies }, app, reference))
+  const turns = await turnsDuring(() => requireUnbound(deps, app, reference))
   t.ok(turns >= 3, String(turns))
 })
