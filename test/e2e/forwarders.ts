@@ -1,9 +1,10 @@
 // What stands in front of an edge on its own machine: web servers, balancers and TCP forwarders,
 // each as it is set up when nobody thinks of who may push, and each run as the daemon's user that
 // its package gives it.
-import { chmodSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort } from '../kit/loopback.ts'
+import { startNginx } from './nginx.ts'
 import { freshDirectory, type Process, startProcess } from './processes.ts'
 import { reached } from './reached.ts'
 
@@ -21,34 +22,22 @@ export interface Forwarding {
 
 async function ready(running: Process, port: number): Promise<Forwarding> {
   await reached(running, port)
+  return forwarding(running, port)
+}
+
+function forwarding(running: Process, port: number): Forwarding {
   return { authority: `127.0.0.1:${port}`, stop: () => running.stop() }
 }
 
-/** Its workers are `www-data`'s, as Debian has it. `lines` are those of its location. */
+/** `lines` are those of its location. */
 function nginx(name: string, lines: readonly string[]): Forwarder {
   return {
     name,
     async start(target) {
-      const directory = freshDirectory('nginx')
-      // Its workers are another user, and keep their files here.
-      chmodSync(directory, 0o755)
       const port = await freePort()
-      const file = join(directory, 'nginx.conf')
-      writeFileSync(
-        file,
-        `user www-data;
-daemon off;
-pid ${directory}/pid;
-error_log stderr;
-events {}
-http {
-  access_log off;
-  client_body_temp_path ${directory}/body;
-  proxy_temp_path ${directory}/proxy;
-  fastcgi_temp_path ${directory}/fastcgi;
-  uwsgi_temp_path ${directory}/uwsgi;
-  scgi_temp_path ${directory}/scgi;
-  upstream edge { server ${target}; keepalive 32; }
+      const running = await startNginx(
+        port,
+        () => `  upstream edge { server ${target}; keepalive 32; }
   server {
     listen 127.0.0.1:${port};
     location / {
@@ -56,10 +45,9 @@ http {
       ${lines.join('\n      ')}
     }
   }
-}
 `,
       )
-      return ready(startProcess('/usr/sbin/nginx', ['-e', 'stderr', '-c', file]), port)
+      return forwarding(running, port)
     },
   }
 }

@@ -3,6 +3,7 @@
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Certificate } from '../kit/certificate.ts'
+import { startNginx } from './nginx.ts'
 import { freshDirectory, startProcess } from './processes.ts'
 import { reached } from './reached.ts'
 
@@ -50,26 +51,7 @@ function filled(
 
 function nginx(kind: string): StartProxy {
   return async place => {
-    const directory = freshDirectory('nginx')
-    const file = join(directory, 'nginx.conf')
-    const kept = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
-      each => `  ${each}_temp_path ${directory}/${each};`,
-    )
-    writeFileSync(
-      file,
-      `user www-data;
-daemon off;
-pid ${directory}/pid;
-error_log stderr;
-events {}
-http {
-  access_log off;
-${kept.join('\n')}
-${filled(kind, directory, place)}}
-`,
-    )
-    const running = startProcess('/usr/sbin/nginx', ['-e', 'stderr', '-c', file])
-    await reached(running, place.port)
+    const running = await startNginx(place.port, directory => filled(kind, directory, place))
     return () => running.stop()
   }
 }
