@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { LATER_KEYS } from '../../src/config/schema.ts'
+import { LATER_KEYS } from '../../src/config/schema/schema.ts'
 import { freePort } from '../../test/kit/loopback.ts'
 import { type RunningServer } from '../server-process.ts'
 import { launch, type ServerKind, type ServerOptions, writeCertificate } from './kind.ts'

@@ -1,8 +1,8 @@
 // docs/configuration.md, rendered from the schema: the table of keys is never written by hand.
 import { DOCKER_HUB_ALIASES, WELL_KNOWN_HOSTS } from '../../src/config/built-in.ts'
 import { variableOf } from '../../src/config/environment.ts'
-import { ANY_KEY, isAnyKey, type KeySchema, listKeys } from '../../src/config/keys.ts'
-import { KEY_SCHEMA, LATER_KEYS } from '../../src/config/schema.ts'
+import { ANY_KEY, isAnyKey, type KeySchema, listKeys } from '../../src/config/schema/keys.ts'
+import { KEY_SCHEMA, LATER_KEYS } from '../../src/config/schema/schema.ts'
 
 /** Markdown, with a newline at its end. The same for the same schema. */
 export function renderConfigurationDoc(): string {
@@ -104,7 +104,7 @@ function defaultOf(schema: KeySchema): string {
 
 const INTRODUCTION = `# Configuration
 
-<!-- Generated from src/config/schema.ts by \`npm run docs\`. Change it there. -->
+<!-- Generated from src/config/schema/schema.ts by \`npm run docs\`. Change it there. -->
 
 Entrepot runs without any configuration. What you write goes into one YAML file: \`entrepot serve --config FILE\`,
 or \`ENTREPOT_CONFIG=FILE\`. \`entrepot check --config FILE\` finds every fault at once, each with line, column

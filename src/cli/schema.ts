@@ -1,6 +1,6 @@
 // `schema`: the configuration's JSON Schema, for editors.
 import { parseArgs } from 'node:util'
-import { renderJsonSchema } from '../config/json-schema.ts'
+import { renderJsonSchema } from '../config/schema/json-schema.ts'
 import { type CliContext, EXIT_CODES, type ExitCode } from './context.ts'
 import { writeJson } from './output.ts'
 

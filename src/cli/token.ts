@@ -2,7 +2,7 @@
 // once, by the command that made it.
 import { parseArgs } from 'node:util'
 import { type ListedRobots, ROBOT_TIME_MAX_MS, type RobotAnswer } from '../admin/api.ts'
-import { parseDuration } from '../config/units.ts'
+import { parseDuration } from '../config/formats/units.ts'
 import { askAdmin } from './admin-client.ts'
 import { requireConfiguration } from './configuration.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'

@@ -1,5 +1,5 @@
 // Listening addresses and URLs as the configuration writes them.
-import type { Parsed } from './units.ts'
+import type { Parsed } from './formats/units.ts'
 
 /**
  * Where to listen. `host` undefined: on every address of the machine. Port 0: the system chooses.

@@ -6,19 +6,19 @@ import type { RegistryHost } from '../oci/reference.ts'
 import type { ListenAddress } from './addresses.ts'
 import type { Selector } from '../registry/pins/selectors.ts'
 import type { Place } from './findings.ts'
-import type { Named } from './keys.ts'
-import type { PROVIDER_KEYS } from './oidc-schema.ts'
-import type { RULE_KEYS } from './repository-schema.ts'
-import type { KEEP_LINE_KEYS, POLICY_KEYS, RETENTION_KEYS } from './retention-schema.ts'
-import type { HTTP_KEYS, Settings, UpstreamSettings } from './schema.ts'
-import type { STORAGE_KEYS, COLLECTION_KEYS, UPLOAD_PURGING_KEYS } from './storage-schema.ts'
+import type { Named } from './schema/keys.ts'
+import type { PROVIDER_KEYS } from './schema/oidc-schema.ts'
+import type { RULE_KEYS } from './schema/repository-schema.ts'
+import type { KEEP_LINE_KEYS, POLICY_KEYS, RETENTION_KEYS } from './schema/retention-schema.ts'
+import type { HTTP_KEYS, Settings, UpstreamSettings } from './schema/schema.ts'
+import type { STORAGE_KEYS, COLLECTION_KEYS, UPLOAD_PURGING_KEYS } from './schema/storage-schema.ts'
 import type { Secret } from './secret.ts'
 import type {
   CONNECTION_KEYS,
   DOWNLOAD_KEYS,
   FRESHNESS_KEYS,
   NAME_KEYS,
-} from './upstream-schema.ts'
+} from './schema/upstream-schema.ts'
 
 export interface Config {
   readonly log: { readonly level: LogLevel }

@@ -2,8 +2,8 @@
 // character as _ . Lists and maps are written as YAML; a list of plain values also with commas.
 import { parseYamlValue, type Entry, type Node } from './document.ts'
 import { type Finding, findingAt, formatPath, type Place } from './findings.ts'
-import { ANY_KEY, isAnyKey, type KeySchema, listKeys } from './keys.ts'
-import { KEY_SCHEMA, LATER_KEYS } from './schema.ts'
+import { ANY_KEY, isAnyKey, type KeySchema, listKeys } from './schema/keys.ts'
+import { KEY_SCHEMA, LATER_KEYS } from './schema/schema.ts'
 import { closest } from './suggest.ts'
 
 /**

@@ -1,6 +1,6 @@
 // From what the operator wrote, file and environment, to one frozen Config or to every fault at
 // once. Pure: files are read through the function that is given.
-import { buildConfig } from './build.ts'
+import { buildConfig } from './build/build.ts'
 import { WELL_KNOWN_HOSTS } from './built-in.ts'
 import type { Config } from './config.ts'
 import { type Entry, type Node, parseYaml } from './document.ts'
@@ -8,7 +8,7 @@ import { overrideFromEnvironment } from './environment.ts'
 import { type Finding, findingAt, pathKey, type Place, sortFindings } from './findings.ts'
 import { type Disk, Judge, type ReadFile } from './judge.ts'
 import { type ReadSettings, readSettings } from './read-settings.ts'
-import type { Settings } from './schema.ts'
+import type { Settings } from './schema/schema.ts'
 
 export interface LoadOptions {
   /** Undefined: no file, only built-in defaults and the environment. */

@@ -2,9 +2,9 @@
 // noted with its place. What follows from several keys together is judged in build.ts.
 import type { Node } from './document.ts'
 import { type Finding, findingAt, formatPath, type Path, pathKey, type Place } from './findings.ts'
-import type { Format } from './formats.ts'
-import { childSchema, type Keys, type KeySchema, listKeys, type Written } from './keys.ts'
-import { KEY_SCHEMA, LATER_KEYS, type Settings } from './schema.ts'
+import type { Format } from './formats/formats.ts'
+import { childSchema, type Keys, type KeySchema, listKeys, type Written } from './schema/keys.ts'
+import { KEY_SCHEMA, LATER_KEYS, type Settings } from './schema/schema.ts'
 import { closest } from './suggest.ts'
 
 export interface ReadSettings {

@@ -4,9 +4,9 @@
 import { digestFrom, isDigestText } from '../oci/digest.ts'
 import { RegistryError } from '../oci/errors.ts'
 import { formatSelector, type Selector } from '../registry/pins/selectors.ts'
-import type { Format } from './formats.ts'
-import { readRepositoryGlob, readTagGlob } from './globs.ts'
-import type { Parsed } from './units.ts'
+import type { Format } from './formats/formats.ts'
+import { readRepositoryGlob, readTagGlob } from './formats/globs.ts'
+import type { Parsed } from './formats/units.ts'
 
 const DIGEST_ALONE = /^sha(?:256|512):/
 /** Not the beginning of a choice, `@(a|b)`. */

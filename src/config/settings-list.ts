@@ -2,8 +2,8 @@
 // telling what a new one changes, at once or with a restart.
 import type { Config, Setting } from './config.ts'
 import { formatPath, pathKey } from './findings.ts'
-import { childSchema, type KeySchema } from './keys.ts'
-import { KEY_SCHEMA, type Settings } from './schema.ts'
+import { childSchema, type KeySchema } from './schema/keys.ts'
+import { KEY_SCHEMA, type Settings } from './schema/schema.ts'
 import { Secret } from './secret.ts'
 
 /**

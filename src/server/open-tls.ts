@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import type { CertifiedKey, ClientCertificatesConfig, Config, TlsConfig } from '../config/config.ts'
-import { firstExpiryOf, judgeAuthorities, judgePair } from '../config/judge-certificate.ts'
+import { firstExpiryOf, judgeAuthorities, judgePair } from '../config/build/judge-certificate.ts'
 import { certificatesIn, chainIn } from '../config/pem.ts'
 import { type FilesFault, type Judged, WatchedFiles } from '../config/watched-files.ts'
 import { rotateTicketKeys, TICKET_KEYS_BYTES, type TlsOptions } from '../http/tls/tls.ts'

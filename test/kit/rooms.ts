@@ -219,9 +219,22 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'access/rule.ts',
       'access/network.ts',
       'access/pattern.ts',
-      `${PORTS}/push-modes.ts`,
     ],
   },
+  // Text becomes values, whatever key they are of.
+  'config/formats': insideOf('config', {
+    imports: [
+      'oci',
+      'observe/log-levels.ts',
+      'access/names.ts',
+      'access/network.ts',
+      'access/rule.ts',
+      `${PORTS}/push-modes.ts`,
+    ],
+    never: ['schema', 'build'],
+  }),
+  // Which keys there are, whatever else stands in the file.
+  'config/schema': insideOf('config', { imports: [], never: ['build'] }),
   // The events that it turns into metrics and log lines are a type of the engine, and some labels
   // are words of its.
   observe: {

@@ -6,7 +6,12 @@ import fc from 'fast-check'
 import t from 'tap'
 import { formatAddress, parseAddress } from '../../src/config/addresses.ts'
 import { editDistance } from '../../src/config/suggest.ts'
-import { formatDuration, formatSize, parseDuration, parseSize } from '../../src/config/units.ts'
+import {
+  formatDuration,
+  formatSize,
+  parseDuration,
+  parseSize,
+} from '../../src/config/formats/units.ts'
 import { assertProperty } from '../kit/arbitraries.ts'
 import { complaintsOf, loadText } from '../kit/load-text.ts'
 

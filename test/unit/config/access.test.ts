@@ -3,7 +3,7 @@
 // themselves, and loaded as files.
 import t from 'tap'
 import { compareConfigs } from '../../../src/config/settings-list.ts'
-import { WHO } from '../../../src/config/who.ts'
+import { WHO } from '../../../src/config/formats/who.ts'
 import { complaints, configOf } from '../../kit/load-text.ts'
 
 const CORP = 'upstreams: { docker.io: {}, registry.corp.example: {} }\n'

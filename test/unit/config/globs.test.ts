@@ -2,7 +2,7 @@
 // cover, the matcher that runs on names made from the narrower one.
 import picomatch from 'picomatch'
 import t from 'tap'
-import { covers } from '../../../src/config/globs.ts'
+import { covers } from '../../../src/config/formats/globs.ts'
 
 const COVERED: readonly (readonly [earlier: string, later: string, name: string])[] = [
   ['**', 'a/b', 'a/b'],

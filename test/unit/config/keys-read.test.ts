@@ -3,8 +3,8 @@
 // name that much else has as well may pass unseen.
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { type KeySchema, listKeys } from '../../../src/config/keys.ts'
-import { KEY_SCHEMA } from '../../../src/config/schema.ts'
+import { type KeySchema, listKeys } from '../../../src/config/schema/keys.ts'
+import { KEY_SCHEMA } from '../../../src/config/schema/schema.ts'
 import { readSources } from '../../kit/source-text.ts'
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url))

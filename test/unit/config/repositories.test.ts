@@ -2,7 +2,7 @@
 // rules, and what can never do what it says is told with what was probably meant. Method: texts
 // loaded as files, and the lines that the operator reads.
 import t from 'tap'
-import { PUSH_MODE } from '../../../src/config/word-formats.ts'
+import { PUSH_MODE } from '../../../src/config/formats/word-formats.ts'
 import { PUSH_MODES } from '../../../src/registry/ports/push-modes.ts'
 import { compareConfigs } from '../../../src/config/settings-list.ts'
 import { complaints, configOf } from '../../kit/load-text.ts'

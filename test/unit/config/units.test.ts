@@ -1,7 +1,12 @@
 // Goal: sizes and durations are read as people mean them, and what could mean two things is
 // refused. Method: tables.
 import t from 'tap'
-import { formatDuration, formatSize, parseDuration, parseSize } from '../../../src/config/units.ts'
+import {
+  formatDuration,
+  formatSize,
+  parseDuration,
+  parseSize,
+} from '../../../src/config/formats/units.ts'
 
 t.test('durations are numbers with units, in any combination', async t => {
   const table: Record<string, number> = {

@@ -1,7 +1,7 @@
 // Goal: only what the operator lets through is asked for. Method: rules and names, as tables.
 import t from 'tap'
 import { parseName } from '../../../src/oci/reference.ts'
-import { readNameGlob } from '../../../src/config/globs.ts'
+import { readNameGlob } from '../../../src/config/formats/globs.ts'
 import { compileNames } from '../../../src/registry/route.ts'
 import { createNameRules } from '../../../src/upstream/name-rules.ts'
 import { failureThrownBy } from '../../kit/open-upstream.ts'
