@@ -76,7 +76,7 @@ export function replaceFile(path: string, edit: (text: string) => string | undef
  * nobody else writes to. @throws the system's errors; then the file is as it was
  */
 export function writeWhole(path: string, text: string): void {
-  const beside = `${path}.new`
+  const { beside } = namesOf(path)
   const descriptor = openSync(beside, 'w', NEW_MODE)
   try {
     writeFileSync(descriptor, text)
@@ -87,12 +87,29 @@ export function writeWhole(path: string, text: string): void {
   putInPlace(beside, path)
 }
 
+/**
+ * Removes what a process has left of a file of its own that was killed as it wrote that: it may
+ * hold what nobody is to have any more. Never throws: on a disk that is read only it stays.
+ */
+export function removeLeftovers(path: string): void {
+  const { beside, before } = namesOf(path)
+  for (const name of [beside, before])
+    try {
+      rmSync(name, { force: true })
+    } catch {}
+}
+
+/** Of the next text of a file until it is in place, and of the last one until that is durable. */
+function namesOf(path: string): { readonly beside: string; readonly before: string } {
+  return { beside: `${path}.new`, before: `${path}.before` }
+}
+
 /** What is told as failed would else be in force after a restart. */
 function putInPlace(beside: string, path: string): void {
-  const before = `${path}.before`
+  const { before } = namesOf(path)
   const putBack = keepAs(before, path)
-  renameSync(beside, path)
   try {
+    renameSync(beside, path)
     syncDirectory(dirname(path))
   } catch (error) {
     putBack()

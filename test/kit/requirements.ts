@@ -295,6 +295,7 @@ const SECURITY: readonly Row[] = [
     'a file of tokens or robots that cannot be used is told by its name, whatever is in it',
   ],
   [685, 'P2', 'a change of robots that is told as failed is not in force after a restart either'],
+  [687, 'P2', 'nothing that was taken from robots is left by a process that was killed'],
   [522, 'P0', 'robots log in by a secret that is shown once and kept hashed'],
   [523, 'P0', 'what a robot had before a rotation or a revocation ends on each thread at once'],
   [524, 'P1', 'secrets of robots expire, and a metric says so seven days before'],

@@ -2,7 +2,7 @@
 // object with the version of its format, for its owner alone. Whatever else it holds is damage,
 // told with the file's name, but for what a newer program has written, which is left as it is.
 import { chmodSync, readFileSync } from 'node:fs'
-import { writeWhole } from '../replace-file.ts'
+import { removeLeftovers, writeWhole } from '../replace-file.ts'
 
 /** Another one for whatever a program of before could not read. */
 const VERSION = 1
@@ -26,8 +26,12 @@ export class OwnFile<Value> {
     this.#parse = parse
   }
 
-  /** Never throws. A mode that lets others read it is put right. */
+  /**
+   * As a process begins, which finds what the last one left. Never throws. A mode that lets others
+   * read it is put right.
+   */
   read(): OwnFileRead<Value> {
+    removeLeftovers(this.path)
     try {
       chmodSync(this.path, MODE)
       const { version, ...fields } = JSON.parse(readFileSync(this.path, 'utf8')) as Fields

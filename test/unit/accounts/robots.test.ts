@@ -1,5 +1,6 @@
 // Goal: whatever the file of robots holds, the edge starts, says what is wrong with which file, and
 // takes nobody for a robot. Method: the real file, whole and with each of its fields spoiled.
+import { spawnSync } from 'node:child_process'
 import fs, { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import { dirname, join } from 'node:path'
@@ -94,4 +95,32 @@ t.test('R685: a change that the disk failed, and that is told so, is not in forc
   t.ok(before.robots.revoke('ci'))
   t.equal(open(t, before.path).robots.find(secret), undefined)
   t.same(readdirSync(dirname(before.path)), ['robots.json'], 'no copy is left of what was')
+})
+
+/** As soon as the change is in place, and before anything else is done. */
+const REVOKE_AND_DIE = `
+  import fs from 'node:fs'
+  import { syncBuiltinESMExports } from 'node:module'
+  const [path, robotsModule] = process.argv.slice(1)
+  const { Robots } = await import(robotsModule)
+  const robots = new Robots(path, { nowMs: () => 1_000, damaged: () => {} })
+  const { fsyncSync } = fs
+  fs.fsyncSync = descriptor => {
+    if (fs.fstatSync(descriptor).isDirectory()) process.kill(process.pid, 'SIGKILL')
+    fsyncSync(descriptor)
+  }
+  syncBuiltinESMExports()
+  robots.revoke('ci')`
+
+t.test('R687: nothing that was taken away is left of a process that was killed', async t => {
+  const before = open(t)
+  const secret = issued(before)
+  const robotsModule = new URL('../../../src/accounts/tokens/robots.ts', import.meta.url).href
+  const script = ['--input-type=module', '--eval', REVOKE_AND_DIE]
+  const killed = spawnSync(process.execPath, [...script, before.path, robotsModule])
+  t.match(killed, { signal: 'SIGKILL', stderr: Buffer.alloc(0) })
+  const directory = dirname(before.path)
+  t.same(readdirSync(directory).sort(), ['robots.json', 'robots.json.before'])
+  t.equal(open(t, before.path).robots.find(secret), undefined)
+  t.same(readdirSync(directory), ['robots.json'])
 })
