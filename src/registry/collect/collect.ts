@@ -32,7 +32,7 @@ export interface CollectDeps {
   readonly clock: Pick<Clock, 'nowMs'>
   /** Default: nothing is pinned. */
   readonly pins?: Pick<Pins, 'findContent' | 'digests'> | undefined
-  readonly graces: Pick<Graces, 'asOfNow' | 'forPass' | 'mayPutBack' | 'putBack'>
+  readonly graces: Pick<Graces, 'asOfNow' | 'forPass' | 'putBack'>
   /**
    * Takes what follows deleted manifests, and tells of it; in a dry run only tells.
    * @throws StoreError
@@ -131,7 +131,7 @@ export async function whatWaits(deps: CollectDeps): Promise<Waiting> {
 async function writeTimes({ catalog, graces }: CollectDeps, grace: Grace): Promise<void> {
   const { nowMs, longestMs } = grace
   await catalog.expireLeases(grace.leasesOverMs)
-  if (graces.mayPutBack(longestMs)) {
+  if (grace.mayPutBack) {
     await catalog.putBack({ nowMs, longestMs })
     await graces.putBack(nowMs)
   }

@@ -7,7 +7,6 @@ import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { TimeKeeper } from '../retain/time-keeper.ts'
 import type { TimeRun } from '../retain/time-run.ts'
-import { SteadyClock } from './steady-clock.ts'
 
 export interface BeginGraceDeps {
   readonly catalog: Pick<Catalog, 'stampLoose'>
@@ -27,7 +26,7 @@ export async function beginGrace({ catalog, clock, loosened }: BeginGraceDeps): 
 
 export interface GracesDeps {
   readonly catalog: Pick<Catalog, 'listJobNotes' | 'noteJob' | 'firstLooseAt' | 'firstFollowsAt'>
-  readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>
+  readonly clock: Pick<Clock, 'nowMs'>
   /** `storage.gc.delay`, as it is now. */
   readonly graceMs: () => number
   readonly time: Pick<TimeKeeper, 'asOfNow' | 'write'>
@@ -58,11 +57,9 @@ export class Graces {
   #passMs: number | undefined
   /** That anything may be dated. */
   #latestMs = Number.MIN_SAFE_INTEGER
-  readonly #steady: SteadyClock
 
   constructor(deps: GracesDeps) {
     this.#deps = deps
-    this.#steady = new SteadyClock(deps.clock)
   }
 
   /** From now on it is known what holds now. @throws StoreError */
@@ -80,14 +77,6 @@ export class Graces {
     await this.#write()
     this.#passMs = grace.nowMs
     return grace
-  }
-
-  /**
-   * Is a time to come one of a clock that was ahead? As much as one of a clock that is behind now,
-   * by which nothing may be cut short, until it has gone well for a whole grace.
-   */
-  mayPutBack(longestMs: number): boolean {
-    return this.#steady.isSteadyFor(longestMs)
   }
 
   /**
@@ -130,7 +119,7 @@ export class Graces {
   }
 
   async #heldUntil({ nowMs, timeRun }: GraceAt): Promise<readonly Held[]> {
-    const before = this.#inOrder(this.#held ?? (await this.#read()), nowMs)
+    const before = this.#inOrder(this.#held ?? (await this.#read()), { nowMs, timeRun })
     const next = { fromMs: this.#latestMs, graceMs: this.#deps.graceMs() }
     this.#held = followedBy(before, next, { nowMs: this.#passUntil(nowMs), timeRun })
     return this.#held
@@ -140,12 +129,12 @@ export class Graces {
    * Of what is dated by a clock that was put back since nobody knows which grace held then: it has
    * the longest of them, until the clock has gone well for as long.
    */
-  #inOrder(before: readonly Held[], nowMs: number): readonly Held[] {
+  #inOrder(before: readonly Held[], { nowMs, timeRun }: GraceAt): readonly Held[] {
     this.#latestMs = Math.max(this.#latestMs, nowMs, before.at(-1)?.fromMs ?? nowMs)
     if (before.length === 0 || nowMs > this.#latestMs - PUT_BACK_MS) return before
     const graceMs = this.#deps.graceMs()
     const longestMs = Math.max(...before.map(each => each.graceMs))
-    if (this.mayPutBack(Math.max(longestMs, graceMs))) this.#latestMs = nowMs
+    if (timeRun.isSteadyFor(Math.max(longestMs, graceMs))) this.#latestMs = nowMs
     // The next process has to know until when as well.
     return [
       { fromMs: 0, graceMs: longestMs },
@@ -195,6 +184,14 @@ export class Grace {
 
   get longestMs(): number {
     return Math.max(...this.#held.map(({ graceMs }) => graceMs))
+  }
+
+  /**
+   * Is a time to come one of a clock that was ahead? As much as one of a clock that is behind now,
+   * by which nothing may be cut short, until it has gone well for a whole grace.
+   */
+  get mayPutBack(): boolean {
+    return this.timeRun.isSteadyFor(this.longestMs)
   }
 
   /** What was at that time, or later, was no longer ago than this. */

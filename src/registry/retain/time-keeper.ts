@@ -20,6 +20,8 @@ interface Kept {
   readonly sinceMs: number
   /** In their order, and apart. */
   readonly gaps: readonly Gap[]
+  /** For so long nobody has set the wall clock, by all that was looked at. */
+  readonly steadyMs: number
 }
 
 interface Noted extends Kept {
@@ -47,11 +49,11 @@ export class TimeKeeper {
 
   /** @throws StoreError */
   async asOfNow(): Promise<TimeRun> {
-    const { sinceMs, gaps } = await this.#keptUntilNow()
+    const { sinceMs, gaps, steadyMs } = await this.#keptUntilNow()
     // What is dated from now on is older than the last note: should this process end before the
     // next one, all of that would count as time that ran.
     if (this.#isPutBack) await this.write().catch(() => {})
-    return new TimeRun(sinceMs, gaps)
+    return new TimeRun(sinceMs, gaps, steadyMs)
   }
 
   /**
@@ -88,7 +90,8 @@ export class TimeKeeper {
     this.#isPutBack ||= jumpMs <= -GAP_MIN_MS
     this.#seen = look
     const gaps = withGap(kept.gaps, { fromMs: nowMs - jumpMs, untilMs: nowMs })
-    this.#kept = asOf({ ...kept, gaps }, nowMs)
+    const steadyMs = Math.abs(jumpMs) < GAP_MIN_MS ? kept.steadyMs + ranMs : 0
+    this.#kept = asOf({ ...kept, gaps, steadyMs }, nowMs)
     return this.#kept
   }
 
@@ -97,9 +100,14 @@ export class TimeKeeper {
     const notes = await this.#deps.catalog.listJobNotes()
     const noted = notedFrom(notes.find(({ name }) => name === NAME)?.body)
     const startMs = this.#seen.nowMs
-    if (noted === undefined) return { sinceMs: startMs, gaps: [] }
-    const { sinceMs, gaps, seenMs } = noted
-    return { sinceMs, gaps: withGap(gaps, { fromMs: seenMs, untilMs: startMs }) }
+    if (noted === undefined) return { sinceMs: startMs, gaps: [], steadyMs: 0 }
+    const { sinceMs, gaps, seenMs, steadyMs } = noted
+    // A clock that is behind what the last process saw is another one than that.
+    return {
+      sinceMs,
+      gaps: withGap(gaps, { fromMs: seenMs, untilMs: startMs }),
+      steadyMs: startMs < seenMs ? 0 : steadyMs,
+    }
   }
 }
 
@@ -114,8 +122,9 @@ function withGap(gaps: readonly Gap[], gap: Gap): readonly Gap[] {
 }
 
 /** What is to come was told by a clock that was ahead. */
-function asOf({ sinceMs, gaps }: Kept, nowMs: number): Kept {
+function asOf({ sinceMs, gaps, steadyMs }: Kept, nowMs: number): Kept {
   return {
+    steadyMs,
     sinceMs: Math.min(sinceMs, nowMs),
     gaps: gaps
       .filter(({ fromMs }) => fromMs < nowMs)
@@ -127,17 +136,20 @@ function asOf({ sinceMs, gaps }: Kept, nowMs: number): Kept {
 function notedFrom(body: string | undefined): Noted | undefined {
   try {
     const noted: unknown = JSON.parse(body ?? 'null')
-    return isNoted(noted) ? noted : undefined
+    return isNoted(noted) ? { ...noted, steadyMs: noted.steadyMs ?? 0 } : undefined
   } catch {
     return undefined
   }
 }
 
-function isNoted(value: unknown): value is Noted {
+/** Programs of before did not note how steady the clock was. */
+type Written = Omit<Noted, 'steadyMs'> & Partial<Pick<Noted, 'steadyMs'>>
+
+function isNoted(value: unknown): value is Written {
   if (typeof value !== 'object' || value === null) return false
-  const { sinceMs, seenMs, gaps } = value as Partial<Noted>
+  const { sinceMs, seenMs, gaps, steadyMs = 0 } = value as Partial<Noted>
   const isTime = (at: unknown) => Number.isFinite(at)
-  return isTime(sinceMs) && isTime(seenMs) && Array.isArray(gaps) && gaps.every(isGap)
+  return [sinceMs, seenMs, steadyMs].every(isTime) && Array.isArray(gaps) && gaps.every(isGap)
 }
 
 function isGap(value: unknown): value is Gap {

@@ -16,11 +16,22 @@ export class TimeRun {
   /** Since when pulls are counted: what was pulled before nobody knows. */
   readonly sinceMs: number
   readonly #gaps: readonly Gap[]
+  readonly #steadyMs: number
 
-  /** `gaps` MUST NOT overlap, and are in their order. */
-  constructor(sinceMs: number, gaps: readonly Gap[]) {
+  /** `gaps` MUST NOT overlap, and are in their order. `steadyMs`: nobody set the clock in it. */
+  constructor(sinceMs: number, gaps: readonly Gap[], steadyMs = 0) {
     this.sinceMs = sinceMs
     this.#gaps = gaps
+    this.#steadyMs = steadyMs
+  }
+
+  /**
+   * Has the wall clock gone along with the monotonic one for so long, over restarts? A machine
+   * without a clock of its own begins in the past and is put right by the network minutes later;
+   * one that was ahead is put back. What goes well for a while is nothing of either.
+   */
+  isSteadyFor(ms: number): boolean {
+    return this.#steadyMs >= ms
   }
 
   /** Never below 0. */

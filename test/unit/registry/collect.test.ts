@@ -427,6 +427,50 @@ for (const isRestarted of [false, true])
     },
   )
 
+for (const note of [undefined, '{'])
+  t.test(`R634: where the note of how long it ran is ${note ?? 'lost'}, a whole grace`, async t => {
+    const engine = createEngine()
+    const { catalog, clock } = engine
+    const { deleted } = await beginGraces(engine)
+    await clock.advance(GRACE_MS / 2)
+    // As after a kill before the first note, or with a damaged one.
+    if (note !== undefined) await catalog.noteJob({ name: 'time run', body: note })
+    clock.jump(YEAR_MS)
+    const next = createEngine({ after: engine })
+    for (const ms of [0, GRACE_MS, 0]) {
+      await clock.advance(ms)
+      t.match(await collected(next), { count: 0 })
+    }
+    await clock.advance(1)
+    t.strictSame(named(await collected(next)), partsOf(deleted).sort())
+  })
+
+t.test('R717: also where no process runs for a whole grace', async t => {
+  let graceMs = DAY_MS
+  const graces = { graceMs: () => graceMs }
+  let engine = createEngine(graces)
+  const run = async (ms: number) => {
+    for (let ranMs = 0; ranMs < ms; ranMs += GRACE_MS / 4) {
+      await engine.clock.advance(GRACE_MS / 4)
+      t.match(await collected(engine), { count: 0 })
+      await engine.registry.stop()
+      engine = createEngine({ ...graces, after: engine })
+    }
+  }
+  await collected(engine)
+  engine.clock.jump(YEAR_MS)
+  graceMs = GRACE_MS
+  await collected(engine)
+  engine.clock.jump(-YEAR_MS)
+  await run(DAY_MS + GRACE_MS)
+  const image = makeImage({ seed: 'later', layers: [10] })
+  await pushImage(engine.registry, app, image, 'v1')
+  await engine.registry.deleteManifest(app, digested(image.manifest.digest).reference)
+  await run(GRACE_MS)
+  await engine.clock.advance(1)
+  t.strictSame(named(await collected(engine)), partsOf(image).sort())
+})
+
 t.test('R388: nor what nobody has a manifest for', async t => {
   const engine = createEngine()
   const { registry, content, store, clock } = engine
