@@ -141,6 +141,18 @@ export function resumingUploads(t: Test, makeStore: MakeStore): void {
     t.equal((await createUpload(t, store)).sizeBytes, 0, 'the id is free again')
   })
 
+  t.test('R688: dateUpload says when one last grew, and has no effect elsewhere', async t => {
+    const { store, reopen } = await makeStore(t)
+    const upload = await createUpload(t, store)
+    await upload.append(BYTES)
+    await upload.park()
+    for (const id of [UPLOAD_ID, 'not-here', '../a']) await store.dateUpload(id, 1_234_000)
+    for (const each of [store, await reopen()])
+      t.match(await each.listUploads(), [
+        { id: UPLOAD_ID, sizeBytes: BYTES.length, changedAtMs: 1_234_000 },
+      ])
+  })
+
   t.test('R191: what is no id gets no file, and names none', async t => {
     const { store } = await makeStore(t)
     const wrong = ['', '.', '..', '../a', 'a/b', '/etc/passwd', 'a.json', 'a\0', 'a b', 'é', '%2e']

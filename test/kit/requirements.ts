@@ -586,6 +586,7 @@ const PLATFORM: readonly Row[] = [
   [590, 'P0', 'a run of retention goes by what held when it was asked for, however long it waits'],
   [389, 'P1', 'no more is leased in a repository than belongs there, whoever asks for what'],
   [388, 'P1', 'what a clock that was ahead has dated holds no content for longer than others'],
+  [688, 'P1', 'nor an unfinished upload'],
   [
     415,
     'P1',

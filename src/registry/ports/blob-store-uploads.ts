@@ -71,6 +71,11 @@ export interface UploadFiles {
   openUpload(id: string): Promise<UploadFile | undefined>
   listUploads(): Promise<readonly LeftUpload[]>
   /**
+   * As if it had last grown then: for one that a clock was ahead of. No effect when it is not here.
+   * @throws StoreError io
+   */
+  dateUpload(id: string, changedAtMs: number): Promise<void>
+  /**
    * Removes one that is not open. No effect when it is not here.
    * @throws StoreError busy while it is open; io
    */

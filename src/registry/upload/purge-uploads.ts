@@ -7,12 +7,15 @@ import type { TimeKeeper } from '../retain/time-keeper.ts'
 import type { Uploads } from './uploads.ts'
 
 export interface PurgeDeps {
-  readonly store: BlobStore
+  readonly store: Pick<BlobStore, 'listUploads' | 'dateUpload'>
   readonly note: NoteEvent
   readonly uploads: Uploads
   readonly clock: Pick<Clock, 'nowMs'>
   readonly time: Pick<TimeKeeper, 'asOfNow'>
 }
+
+/** A clock that is behind is put right by the network within minutes. */
+const STEADY_MS = 60 * 60 * 1000
 
 export interface Purged {
   readonly sessions: number
@@ -21,8 +24,8 @@ export interface Purged {
 
 /**
  * Removes what did not grow, and was not asked about by this process, for `olderThanMs` of time in
- * which this edge ran: no clock that is ahead ends one. Never what a request is about now. With
- * `dryRun` it only counts. One event.
+ * which this edge ran: no clock that is ahead ends one, or keeps it until its time comes. Never
+ * what a request is about now. With `dryRun` it only counts. One event.
  * @throws StoreError; what was removed before that stays so
  */
 export async function purgeUploads(
@@ -33,7 +36,11 @@ export async function purgeUploads(
   let bytes = 0
   const timeRun = await time.asOfNow()
   const nowMs = clock.nowMs()
+  const isClockRight = timeRun.isSteadyFor(STEADY_MS)
   for (const each of await store.listUploads()) {
+    // It came by a clock that was ahead, and is as old as what comes now, from now on.
+    const isToCome = each.changedAtMs > nowMs && isClockRight
+    if (isToCome && !dryRun) await store.dateUpload(each.id, nowMs)
     const left = { ...each, changedAtMs: nowMs - timeRun.agoMs(each.changedAtMs, nowMs) }
     const isGone = dryRun
       ? uploads.isAbandoned(left, olderThanMs)

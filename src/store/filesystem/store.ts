@@ -249,6 +249,10 @@ class FilesystemStore implements BlobStore {
     return await this.#uploads.list()
   }
 
+  async dateUpload(id: string, changedAtMs: number): Promise<void> {
+    await this.#uploads.date(id, changedAtMs)
+  }
+
   async removeUpload(id: string): Promise<void> {
     await this.#uploads.remove(id)
   }

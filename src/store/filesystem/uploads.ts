@@ -1,5 +1,5 @@
 // The uploads of one store: which of them are open in this process, and what lies in `uploads/`.
-import { lstat, readdir } from 'node:fs/promises'
+import { lstat, readdir, utimes } from 'node:fs/promises'
 import type { DigestAlgorithm } from '../../oci/digest.ts'
 import type { LeftUpload, UploadFile } from '../../registry/ports/blob-store-uploads.ts'
 import { StoreError } from '../../registry/ports/store-error.ts'
@@ -61,6 +61,15 @@ export class FilesystemUploads {
         if (upload !== undefined) uploads.push(upload)
       })
       return uploads
+    })
+  }
+
+  async date(text: string, changedAtMs: number): Promise<void> {
+    const id = uploadIdFrom(text)
+    if (id === undefined) return
+    const at = changedAtMs / 1000
+    await orStoreError(this.#disk, `date ${AN_UPLOAD}`, async () => {
+      await utimes(uploadPath(this.#disk.layout, id), at, at).catch(ignoreMissing)
     })
   }
 

@@ -161,6 +161,11 @@ class MemoryStore implements BlobStore {
     })
   }
 
+  async dateUpload(id: string, changedAtMs: number): Promise<void> {
+    const left = this.#disk.uploads.get(id)
+    if (left !== undefined) left.changedAtMs = changedAtMs
+  }
+
   async removeUpload(id: string): Promise<void> {
     if (this.#uploads.has(id)) throw new StoreError('busy', 'this upload is open')
     this.#disk.uploads.delete(id)

@@ -395,6 +395,27 @@ t.test('R632: nor does it believe one of what earlier processes left', async t =
   t.same(await registry.purgeUploads(week), { sessions: 1, bytes: 0 })
 })
 
+t.test('R688: what a clock that was ahead has dated goes a week after it is put right', async t => {
+  let engine = createEngine()
+  engine.clock.jump(52 * WEEK_MS)
+  const { id } = await engine.registry.startUpload(app, sha256)
+  await engine.registry.stop()
+  engine.clock.jump(-52 * WEEK_MS)
+  engine = createEngine({ after: engine })
+  const week = { olderThanMs: WEEK_MS, dryRun: false }
+  t.same(await engine.registry.purgeUploads(week), { sessions: 0, bytes: 0 })
+  for (let ranMs = 0; ranMs < WEEK_MS; ranMs += HOUR_MS) {
+    await engine.clock.advance(HOUR_MS)
+    t.same(await engine.registry.purgeUploads(week), { sessions: 0, bytes: 0 })
+    await engine.registry.stop()
+    engine = createEngine({ after: engine })
+  }
+  await engine.clock.advance(HOUR_MS)
+  t.same(await engine.registry.purgeUploads({ ...week, dryRun: true }), { sessions: 1, bytes: 0 })
+  t.same(await engine.registry.purgeUploads(week), { sessions: 1, bytes: 0 })
+  await t.rejects(engine.registry.uploadState(app, id), { code: 'BLOB_UPLOAD_UNKNOWN' })
+})
+
 t.test('R110: a purge reaches what earlier processes left, readable or not', async t => {
   const before = createEngine()
   const { id } = await before.registry.startUpload(app, sha256)
