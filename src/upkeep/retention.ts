@@ -16,9 +16,24 @@ import type { Scheduling } from './jobs.ts'
  * reload that changes what goes an operator has so long to see by a dry run what it will be.
  */
 const FIRST_AFTER_MS = 5 * 60_000
+const MINUTE_MS = 60_000
 
 const CUT_OFF =
   'a reload has changed storage.retention or storage.gc.delay: nothing more went by what held before'
+
+/** What becomes of the rest. `waitMs`: until the round that makes up for it, if it has to. */
+function cutOff(
+  { dryRun }: Pick<JobRun, 'dryRun'>,
+  now: RetentionSettings,
+  waitMs: number,
+): string {
+  if (now.policies.length === 0) return `${CUT_OFF}, and now no policy lets anything go`
+  if (dryRun) return `${CUT_OFF}; "entrepot retain --dry-run" tells what goes now`
+  if (now.dryRun)
+    return `${CUT_OFF}; rounds only tell by storage.retention.dryrun: run "entrepot retain" again for the rest`
+  const minutes = Math.max(1, Math.ceil(waitMs / MINUTE_MS))
+  return `${CUT_OFF}; the rest is judged by what holds now, in ${minutes} min`
+}
 
 export interface RetentionSettings extends RetentionRules {
   /** From the start of one round to that of the next. */
@@ -83,7 +98,9 @@ export function createRetention({ clock, settings, retain }: RetentionDeps): Ask
         const result = await retain(rules, run)
         if (isWhatIsDue() && isOther) owedMs = (findChange() ?? clock.monotonicMs()) + waitMs()
         else if (isWhatIsDue() && (isOwed || !run.signal.aborted)) owedMs = undefined
-        return isOther ? alsoNoted(result, CUT_OFF) : result
+        if (!isOther) return result
+        const leftMs = (owedMs ?? 0) - clock.monotonicMs()
+        return alsoNoted(result, cutOff(run, settings(), leftMs))
       }
       return { about: asked, run }
     },

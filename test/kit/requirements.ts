@@ -625,6 +625,7 @@ const PLATFORM: readonly Row[] = [
   ],
   [623, 'P1', 'a round of retention that a reload cuts off is made up for, not left to the next'],
   [682, 'P2', 'a round that a reload cut off is made up for, whoever runs it in vain before'],
+  [689, 'P2', 'whoever ran it is told what becomes of the rest'],
   [627, 'P1', 'retention that fails again and again is tried at its pace, never without a pause'],
   [345, 'P1', 'an operator sees which line of a policy holds a tag, and when it goes'],
   [482, 'P1', 'credentials that an upstream does not take are seen in check and status'],

@@ -264,3 +264,46 @@ for (const how of ['fails', 'is cancelled', 'ends well'])
     await clock.advance(23 * HOUR_MS)
     t.equal(runs, how === 'ends well' ? 2 : 3)
   })
+
+for (const [what, { asked, now, told }] of Object.entries({
+  'and its round makes up for it': { asked: false, now: {}, told: /in 5 min$/ },
+  'by one who only looks': { asked: true, now: {}, told: /retain --dry-run" tells what goes now$/ },
+  'where rounds only tell': {
+    asked: false,
+    now: { dryRun: true },
+    told: /dryrun: run "entrepot retain" again for the rest$/,
+  },
+  'and no policy is left': { asked: false, now: { policies: [] }, told: /no policy lets/ },
+}))
+  t.test(`R689: who runs it when a reload cuts it off is told of the rest, ${what}`, async t => {
+    const clock = createManualClock()
+    let settings: RetentionSettings = {
+      delayMs: 1,
+      intervalMs: 24 * HOUR_MS,
+      dryRun: false,
+      policies: [policy],
+    }
+    const runs: boolean[] = []
+    const job = createRetention({
+      clock,
+      settings: () => settings,
+      retain: async (rules, { dryRun }) => {
+        runs.push(dryRun)
+        if (runs.length === 1) settings = { ...settings, ...now, delayMs: 2 }
+        rules()
+        return { gone: [], count: 0, freedBytes: 0 }
+      },
+    })
+    const deps = { clock, note: () => {}, lastRuns: new LastRuns(createMemoryCatalog()) }
+    const jobs = new Jobs([job], deps)
+    const { signal } = new AbortController()
+    let note: string | undefined
+    for await (const event of jobs.run('retain', { dryRun: asked, signal }))
+      if (event.kind === 'done') note = event.note
+    t.match(note, /^a reload has changed storage.retention/)
+    t.match(note, told)
+    jobs.start()
+    t.teardown(() => jobs.stop())
+    await clock.advance(HOUR_MS / 12)
+    t.same(runs.slice(1), what === 'and no policy is left' ? [] : [settings.dryRun])
+  })
