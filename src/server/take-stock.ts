@@ -51,6 +51,7 @@ export class StockTaking implements Stock {
   #work: Work | undefined
   #running: Promise<void> | undefined
   #isAnew = false
+  #wake = new AbortController()
 
   constructor(deps: StockDeps) {
     this.#deps = deps
@@ -86,6 +87,7 @@ export class StockTaking implements Stock {
   lookAgain(): void {
     if (this.#work === undefined || this.isTaken) return
     this.#isAnew = true
+    this.#wake.abort()
     this.#run(this.#work)
   }
 
@@ -124,7 +126,9 @@ export class StockTaking implements Stock {
       if (found === 'all found' && !this.isAllFound) found = 'unfinished'
       if (this.#isAnew) continue
       if (found !== 'unfinished' && isAdopted) return
-      await this.#deps.clock.sleep(pauseMs, signal).catch(() => {})
+      this.#wake = new AbortController()
+      const woken = AbortSignal.any([signal, this.#wake.signal])
+      await this.#deps.clock.sleep(pauseMs, woken).catch(() => {})
       pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)
     }
   }
@@ -160,7 +164,9 @@ export class StockTaking implements Stock {
       const report = await work.adoptFiles({ isAllFound, signal })
       const isOver = this.#failed.delete(NOT_ADOPTED)
       const isNews = isOver || report.files > 0
-      const hint = report.files > 0 ? STAYING[found] : undefined
+      // What failed since is looked for: they stay until then.
+      const why = found === 'all found' && !isAllFound ? 'unfinished' : found
+      const hint = report.files > 0 ? STAYING[why] : undefined
       const told = hint === undefined ? { ...report } : { ...report, hint }
       logger[isNews ? 'warn' : 'debug'](told, 'files without rows were adopted')
       return true

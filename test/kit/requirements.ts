@@ -576,6 +576,7 @@ const PLATFORM: readonly Row[] = [
   [706, 'P1', 'what is held for what is lost goes once that is pushed again'],
   [709, 'P1', 'where a disk failed while facts were learned, it is done again without a start'],
   [630, 'P1', 'what fails of what a start looks for is tried again, and holds nothing that comes'],
+  [719, 'P1', 'and at once when something that was lost is given up'],
   [432, 'P0', 'what was pushed here does not go with what its upstream gives again'],
   [433, 'P1', 'what was delivered leaves no fact, nor do the images of an index'],
   [385, 'P1', 'a dry run tells what goes with deleted manifests, and that goes then'],

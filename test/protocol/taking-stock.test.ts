@@ -11,7 +11,8 @@ import { makeImage } from '../kit/image.ts'
 import { LOST, loseManifest, partsOf, pushTo } from '../kit/lost-edge.ts'
 import { startStub } from '../kit/stub-registry.ts'
 
-const HOUR_MS = 60 * 60 * 1000
+const MINUTE_MS = 60 * 1000
+const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * HOUR_MS
 /** More than are compared at once. */
 const TAGS = Array.from({ length: 70 }, (_, at) => `v${at}`)
@@ -82,4 +83,20 @@ t.test('R630: facts that could not be compared are compared again by itself', as
     for (const _ of ['noted', 'over', 'gone']) await edge.pass(DAY_MS)
     for (const { digest } of partsOf(LOST)) t.notOk(isHere(digest), 'nothing is held for it')
   })
+})
+
+t.test('R719: what was given up is looked for at once, however long it waits', async t => {
+  const push = async (edge: TestEdge) => {
+    await pushTo(edge, 'localhost/app', { image: LOST, tags: ['v1'] })
+    await pushTo(edge, 'localhost/whole', { image: whole, tags: TAGS })
+  }
+  const { start } = await loseManifest(t, push)
+  const edge = await start()
+  const mend = await breakFacts(edge)
+  await edge.untilLogged(ADOPTED)
+  for (let passedMs = 0; passedMs < 6 * HOUR_MS; passedMs += HOUR_MS) await edge.pass(HOUR_MS)
+  mend()
+  const purge = ['purge', 'localhost/app', '--kept', '--socket', edge.socket]
+  t.match(await runCli(purge), { exitCode: 0, stdout: /^1 gone/m })
+  t.match(await edge.settle(edge.untilLogged(COMPARED), MINUTE_MS / 2), { lost: 0 })
 })
