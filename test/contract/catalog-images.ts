@@ -111,6 +111,19 @@ export function imagesContract(t: Test, makeCatalog: MakeCatalog): void {
     t.strictSame(await tagsOf('unknown'), [])
   })
 
+  t.test('so they are where very many indexes of another repository list it', async t => {
+    const catalog = await makeCatalog(t)
+    const edges = [layerEdge('image', { kind: 'manifest' })]
+    await catalog.recordManifest(pullOf(manifestNamed('image')))
+    await catalog.recordManifest(pullOf(manifestNamed('index', edges), { tag: parseTag('v1') }))
+    const others = Array.from({ length: 300 }, (_, at) => manifestNamed(`other ${at}`, edges))
+    await Promise.all(
+      others.map(other => catalog.recordManifest(pullOf(other, { repository: secret }))),
+    )
+    const image = { repository: alpine, digest: digestNamed('image') }
+    t.strictSame(await catalog.listTagsOf(image, 9), ['v1'])
+  })
+
   t.test('what a clock that was ahead has made warm is as any other once it is right', async t => {
     const catalog = await makeCatalog(t)
     const [atMs, yearMs] = [1000, 365 * 24 * HOUR_MS]

@@ -36,8 +36,13 @@ interface TagUsageRow {
  */
 const PUT_RIGHT_AT_ONCE = 100
 
-/** Of what lists an image, the newest, and of their tags: some milliseconds of work. */
+/**
+ * Of what lists an image in its repository, the newest, and of their tags: some milliseconds of
+ * work. They are found among what lists it anywhere, of which the newest are looked at: others may
+ * list it as often as they like.
+ */
 const LISTERS_ASKED = 256
+const LISTERS_LOOKED_AT = 1_024
 const TAGS_ASKED = 10_000
 
 /**
@@ -50,10 +55,13 @@ SELECT * FROM (
 UNION
 SELECT * FROM (
   SELECT ${what}
-  FROM (SELECT parent FROM edge WHERE child = @image AND kind = ${EDGE_CODES.manifest}
-    ORDER BY parent DESC LIMIT ${LISTERS_ASKED}) e
-  CROSS JOIN repository_content p ON p.content = e.parent AND p.repository = @repository AND p.media_type <> ''
-  CROSS JOIN tag t INDEXED BY tag_by_content ON t.content = e.parent AND t.repository = @repository
+  FROM (
+    SELECT p.content
+    FROM (SELECT parent FROM edge WHERE child = @image AND kind = ${EDGE_CODES.manifest}
+      ORDER BY parent DESC LIMIT ${LISTERS_LOOKED_AT}) e
+    CROSS JOIN repository_content p ON p.content = e.parent AND p.repository = @repository AND p.media_type <> ''
+    LIMIT ${LISTERS_ASKED}) i
+  CROSS JOIN tag t INDEXED BY tag_by_content ON t.content = i.content AND t.repository = @repository
   LIMIT ${TAGS_ASKED})`
 
 const USAGE = `SELECT m.repository, m.content, m.used_at, m.counted_at, m.pulls, m.warmth FROM repository_content m`
