@@ -51,12 +51,13 @@ export async function run(args: readonly string[], context: CliContext): Promise
 
 /** Of one that was cancelled before it began there is nothing to tell. */
 function purgedOf(done: Done & Partial<PurgeResult>): PurgeResult {
-  const { gone, count, freedBytes, held = [], heldCount = 0, forgotten = 0 } = done
-  return { gone, count, freedBytes, held, heldCount, forgotten }
+  const { gone, count, freedBytes, note, held = [], heldCount = 0, forgotten = 0 } = done
+  const purged = { gone, count, freedBytes, held, heldCount, forgotten }
+  return note === undefined ? purged : { ...purged, note }
 }
 
 function writePurged(context: CliContext, purged: PurgeResult, dryRun: boolean): void {
-  const { gone, count, freedBytes, held, forgotten } = purged
+  const { gone, count, freedBytes, held, forgotten, note } = purged
   const rows = gone.map(({ what, bytes }) => [what, describeBytes(bytes)])
   const stays = held.map(({ what, reason }) => [what, '-', reason])
   const why = stays.length === 0 ? [] : ['WHY IT STAYS']
@@ -74,4 +75,5 @@ function writePurged(context: CliContext, purged: PurgeResult, dryRun: boolean):
     context.stdout.write(
       `${describeCount(forgotten, 'negative answer')} ${dryRun ? 'would be forgotten' : 'forgotten'}\n`,
     )
+  if (note !== undefined) context.stdout.write(`${note}\n`)
 }

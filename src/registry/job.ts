@@ -105,7 +105,10 @@ export class Tally {
 }
 
 /** With one more thing to say. */
-export function alsoNoted(result: JobResult, note: string | undefined): JobResult {
+export function alsoNoted<Result extends JobResult>(
+  result: Result,
+  note: string | undefined,
+): Result {
   if (note === undefined) return result
   return { ...result, note: result.note === undefined ? note : `${result.note}; ${note}` }
 }

@@ -448,11 +448,15 @@ export function spaceContract(t: Test, makeCatalog: MakeCatalog): void {
     await catalog.recordBlob(blobOf('fresh'))
     const cold = async () => named((await catalog.listColdest({ limit: 9 })).images)
     t.strictSame(await cold(), ['none', 'partly'])
+    const areUnclear = [upon, partly, none].map(({ digest }) => catalog.isUnclear(digest))
+    t.strictSame(await Promise.all(areUnclear), [true, false, false])
     const eviction = { repository: alpine, reason: 'evicted', atMs: 50 } as const
     t.match(await catalog.evictImage({ ...eviction, digest: upon.digest }), { hasLeft: false })
     t.match(await catalog.evictImage({ ...eviction, digest: partly.digest }), { hasLeft: true })
     t.strictSame(await leaving(catalog), ['fresh', 'partly'])
     const purge = { ...eviction, digest: upon.digest, reason: 'purged' } as const
+    t.strictSame((await catalog.footprint([purge])).digests, [])
+    t.strictSame((await catalog.footprint([purge], { reason: 'purged' })).digests, [upon.digest])
     t.match(await catalog.evictImage(purge), { hasLeft: true }, 'who means it has it taken')
   })
 }

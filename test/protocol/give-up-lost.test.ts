@@ -124,7 +124,12 @@ t.test('R631: one whose fact cannot be read is given up by its digest', async t 
   const lost = await lose(t)
   writeFileSync(factPath(lost), 'damaged', { mode: 0o640 })
   const edge = await lost.start()
-  await edge.untilLogged(ADOPTED)
+  t.match(await edge.settle(edge.untilLogged(ADOPTED)), { hint: /none leaves before/ })
+  // R718
+  for (const how of [['--dry-run'], ['--kept', '--dry-run']])
+    t.match(await purge(edge, 'localhost/app', ...how), {
+      stdout: /^a file in facts\/ cannot be read, .* "entrepot purge REPOSITORY@DIGEST --kept"/m,
+    })
   const image = `localhost/app@${digest}`
   t.match(await purge(edge, image, '--kept'), { exitCode: 0, stdout: /^1 gone/m })
   await edge.stop()

@@ -178,6 +178,31 @@ t.test(
   },
 )
 
+t.test('R715: of an image whose layers alone stay, why and a dry run know that', async t => {
+  const stub = await startStub(t)
+  const upon = makeImage({ seed: 'lost', layers: [10], platform })
+  stub.addImage('library/app', 'v1', upon)
+  await lose(t, {
+    upstreams: { 'docker.io': { url: stub.url, prefetch: false } },
+    meanwhile: async edge => {
+      const path = '/v2/docker.io/library/app'
+      t.equal((await edge.get(`${path}/manifests/v1`)).status, 200)
+      for (const { digest } of [upon.config, ...upon.layers])
+        t.equal((await edge.get(`${path}/blobs/${digest}`)).status, 200)
+      const run = async (command: string, ...args: string[]) => {
+        const told = await runCli([command, ...args, '--json', '--socket', edge.socket])
+        return JSON.parse(told.stdout) as { now?: string[]; count?: number }
+      }
+      const { now } = await run('why', 'docker.io/library/app:v1')
+      t.match(now?.at(-1), /^something that was pushed here is lost/)
+      // R718
+      const dry = await run('purge', 'docker.io/library/app', '--dry-run')
+      t.match(dry, { count: 1 })
+      t.strictSame(await run('purge', 'docker.io/library/app'), { ...dry, dryRun: false })
+    },
+  })
+})
+
 t.test('R610: also what another pushed image lists, which is deleted meanwhile', async t => {
   await lose(t, {
     before: edge => push(t, edge, 'localhost/other', sharing),

@@ -16,6 +16,7 @@ import type { Ids } from './ids.ts'
 import type { LeavingWrites } from './leaving.ts'
 import {
   ENDS_WITH_LISTERS,
+  LIES_ON_UNCLEAR,
   LISTED,
   LISTERS_THERE,
   NEEDED,
@@ -36,24 +37,11 @@ const IS_UNHELD = (contentClass: ContentClass) =>
 /** Nor does another, so it may be purged. */
 const IS_PURGEABLE = IS_UNHELD('cached')
 
-const LAYERS_HERE = `
-  SELECT 1 FROM edge o CROSS JOIN content layer ON layer.id = o.child AND layer.present = 1
-  WHERE o.parent = m.content AND o.kind = ${EDGE_CODES.layer}`
-
-/**
- * Layers of it are here, and none of them may leave. Mostly nothing is unclear, which is found once
- * for all images.
- */
-const LIES_ON_UNCLEAR = `
-  EXISTS (SELECT 1 FROM content WHERE unclear = 1)
-  AND EXISTS (${LAYERS_HERE} AND layer.unclear = 1)
-  AND NOT EXISTS (${LAYERS_HERE} AND layer.unclear = 0)`
-
 /**
  * And its file may leave, unless somebody else needs it: by what is unclear nothing would become
  * free, however much of it left, and whoever pulls it would find nothing.
  */
-export const IS_EVICTABLE = `${IS_PURGEABLE} AND c.unclear = 0 AND NOT (${LIES_ON_UNCLEAR})`
+export const IS_EVICTABLE = `${IS_PURGEABLE} AND c.unclear = 0 AND NOT (${LIES_ON_UNCLEAR('c')})`
 
 /**
  * Manifests that an index lists, and that are here and were given to its repository: it leaves
@@ -147,12 +135,15 @@ export function imageEviction(database: Database, { ids, leaving, ghosts }: Evic
 
 const MEMBERS = 'FROM repository_content m CROSS JOIN content c ON c.id = m.content'
 
-/** Whether an image may be evicted, and what to go on with. Of a repository and its content. */
+/** Whether an image may leave, and what to go on with. Of a repository and its content. */
 export function prepareImages(database: Database) {
   const one = (sql: string) => database.prepare(sql).pluck()
   return {
     isEvictable: one(
       `SELECT 1 ${MEMBERS} WHERE m.repository = ? AND m.content = ? AND ${IS_EVICTABLE}`,
+    ),
+    isPurgeable: one(
+      `SELECT 1 ${MEMBERS} WHERE m.repository = ? AND m.content = ? AND ${IS_PURGEABLE}`,
     ),
     listIndexes: one(
       `SELECT DISTINCT p.content FROM edge e CROSS JOIN repository_content p ON p.content = e.parent
@@ -167,9 +158,6 @@ function prepareEviction(database: Database) {
   const row = (sql: string) => database.prepare(sql)
   return {
     ...prepareImages(database),
-    isPurgeable: row(
-      `SELECT 1 ${MEMBERS} WHERE m.repository = ? AND m.content = ? AND ${IS_PURGEABLE}`,
-    ),
     isForOthers: row(
       `SELECT 1 ${MEMBERS} WHERE m.repository = ? AND m.content = ? AND ${IS_UNHELD('kept')} AND ${FOR_OTHERS}`,
     ),

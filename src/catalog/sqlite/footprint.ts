@@ -4,6 +4,7 @@
 import type { Database } from 'better-sqlite3'
 import type { Digest } from '../../oci/digest.ts'
 import { type RepositoryKey, repositoryKey } from '../../oci/reference.ts'
+import { onDiskBytes } from '../../registry/ports/blob-store.ts'
 import type {
   Footprint,
   Freed,
@@ -17,7 +18,6 @@ import { GIVEN_CHILDREN, prepareImages } from './evict-image.ts'
 import { lastSharing } from './last-sharing.ts'
 import { NEEDS, UNPROMISED } from './needed.ts'
 import { inOneView } from './one-view.ts'
-import { BLOCK_BYTES } from './schema-space.ts'
 
 interface ContentRow {
   readonly id: number
@@ -53,10 +53,10 @@ export function footprintReads(database: Database) {
 
   function* footprint(
     images: readonly (Image | Digest)[],
-    { after, spared = NOTHING }: How = {},
+    { after, spared = NOTHING, reason }: How = {},
   ): Generator<void, Footprint> {
     const before = after && evicted.get(after)?.settled()
-    const evicting = new Evicting(sql, { before, spared })
+    const evicting = new Evicting(sql, before, { spared, isPurged: reason === 'purged' })
     const byImage: Freed[] = []
     for (const [at, each] of images.entries()) {
       if (at % IMAGES_AT_ONCE === IMAGES_AT_ONCE - 1) yield
@@ -90,15 +90,18 @@ class Evicting {
   /** What has left before. */
   readonly #before: Evicting | undefined
   readonly #spared: ReadonlySet<Digest>
+  readonly #isPurged: boolean
   #isSettled = false
 
   constructor(
     sql: ReturnType<typeof prepareFootprint>,
-    { before, spared }: { before: Evicting | undefined; spared: ReadonlySet<Digest> },
+    before: Evicting | undefined,
+    { spared, isPurged }: { spared: ReadonlySet<Digest>; isPurged: boolean },
   ) {
     this.#sql = sql
     this.#before = before
     this.#spared = spared
+    this.#isPurged = isPurged
     const hasLeft = (content: number) => this.#hasLeft(content)
     this.#ended = new EndedMembers(sql.members, {
       before: before && before.#ended,
@@ -124,22 +127,23 @@ class Evicting {
     const rows = [...this.#left.values()]
     return {
       digests: rows.map(({ digest }) => digest).sort(),
-      freedBytes: rows.reduce((sum, { size }) => sum + onDisk(size), 0),
+      freedBytes: rows.reduce((sum, { size }) => sum + onDiskBytes(size), 0),
     }
   }
 
   /** Returns what leaves with it. */
   *evict({ repository, content: first }: MemberOf): Generator<void, Freed> {
+    const mayLeave = this.#isPurged ? this.#sql.isPurgeable : this.#sql.isEvictable
     const before = this.#left.size
     const images = [first]
     const lost = new Map([[repository, 0]])
     for (const image of images) {
       if (this.#isGone(repository, image)) continue
-      if (this.#sql.isEvictable.get(repository, image) === undefined) continue
+      if (mayLeave.get(repository, image) === undefined) continue
       const needed = this.#neededBy(image)
       const ended = yield* this.#ended.evict({ repository, content: image })
       for (const { content, size } of ended)
-        if (!this.#hasLeft(content)) add(lost, repository, onDisk(size))
+        if (!this.#hasLeft(content)) add(lost, repository, onDiskBytes(size))
       this.#lose(image, 1)
       yield* this.#loseShared(repository, image, needed)
       const left = yield* this.#leave([image, ...needed], this.#listers(image))
@@ -161,7 +165,7 @@ class Evicting {
 
   #freedSince(before: number, repositories: readonly RepositoryBytes[]): Freed {
     const rows = [...this.#left.values()].slice(before)
-    const bytes = rows.reduce((sum, { size }) => sum + onDisk(size), 0)
+    const bytes = rows.reduce((sum, { size }) => sum + onDiskBytes(size), 0)
     return { digests: rows.map(({ digest }) => digest), bytes, repositories }
   }
 
@@ -172,7 +176,7 @@ class Evicting {
     let looked = 0
     for (const { id: content, size } of left) {
       const members = this.#ended.membersOf(content, repository)
-      for (const each of members) add(lost, each, onDisk(size))
+      for (const each of members) add(lost, each, onDiskBytes(size))
       looked += 1 + members.length
       if (looked < ROWS_AT_ONCE) continue
       looked = 0
@@ -269,10 +273,6 @@ function add(sums: Map<number, number>, key: number, more: number): void {
 
 function nothingFreed(repository: RepositoryKey): Freed {
   return { digests: [], bytes: 0, repositories: [{ repository, bytes: 0 }] }
-}
-
-function onDisk(size: number): number {
-  return Math.ceil(size / BLOCK_BYTES) * BLOCK_BYTES
 }
 
 function prepareFootprint(database: Database) {

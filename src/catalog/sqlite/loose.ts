@@ -13,7 +13,7 @@ import type {
 import type { ContentWrites } from './content.ts'
 import { CLASS_CODES, contentClass, digestBytes, digestFromBytes } from './encoding.ts'
 import type { Ids } from './ids.ts'
-import { ALL_LEASES, UNPROMISED, UNPROMISED_AT } from './needed.ts'
+import { ALL_LEASES, LIES_ON_UNCLEAR, UNPROMISED, UNPROMISED_AT } from './needed.ts'
 
 interface LooseRow {
   readonly digest: Buffer
@@ -53,7 +53,10 @@ export function looseReads(database: Database) {
     `SELECT until FROM lease WHERE repository = (SELECT id FROM repository WHERE key = ?)
        AND content = (SELECT id FROM content WHERE digest = ?)`,
   ).pluck()
-  const isUnclear = row('SELECT 1 FROM content WHERE digest = ? AND unclear = 1')
+  const isUnclear = row(
+    `SELECT 1 FROM content c
+     WHERE c.digest = ? AND c.present = 1 AND (c.unclear = 1 OR (${LIES_ON_UNCLEAR('c')}))`,
+  )
 
   return {
     listLoose({ limit, after, leasesOverMs = ALL_LEASES }: LoosePage): LooseContent[] {

@@ -35,6 +35,19 @@ export const UNPROMISED = `
   AND NOT EXISTS (SELECT 1 FROM promised p WHERE p.content = c.id)
   AND NOT EXISTS (SELECT 1 FROM lease l WHERE l.content = c.id)`
 
+const LAYERS_HERE = (c: string) => `
+  SELECT 1 FROM edge o CROSS JOIN content layer ON layer.id = o.child AND layer.present = 1
+  WHERE o.parent = ${c}.id AND o.kind = ${EDGE_CODES.layer}`
+
+/**
+ * Layers of the content `c`, a manifest, are here, and none of them may leave. Mostly nothing is
+ * unclear, which is found once for all images.
+ */
+export const LIES_ON_UNCLEAR = (c: string) => `
+  EXISTS (SELECT 1 FROM content WHERE unclear = 1)
+  AND EXISTS (${LAYERS_HERE(c)} AND layer.unclear = 1)
+  AND NOT EXISTS (${LAYERS_HERE(c)} AND layer.unclear = 0)`
+
 /** The same at the time `@leasesOverMs`, for who has nothing written: it is over whoever looks. */
 export const UNPROMISED_AT = `${UNPROMISED.slice(0, -1)} AND l.until >= @leasesOverMs)`
 /** All leases count that are written down. */

@@ -118,14 +118,16 @@ export interface ImageReads {
   }): Promise<ColdPage>
   /**
    * What would leave if these were evicted, one after the other; a digest, if what nothing needs is
-   * let go. MUST be what `evictImage` does of what is `evicted`. `after`: once others have been
-   * before, and nothing was asked yet after what came after them. `spared`: as of each `Eviction`.
+   * let go. MUST be what `evictImage` does of what is cached. `after`: once others have been
+   * before, and nothing was asked yet after what came after them. `spared`, `reason`: as of each
+   * `Eviction`; default `evicted`.
    */
   footprint(
     images: readonly (Image | Digest)[],
     how?: {
       readonly after?: Footprint | undefined
       readonly spared?: Eviction['spared']
+      readonly reason?: Eviction['reason']
     },
   ): Promise<Footprint>
   /** Does the manifest list one of these, but for its subject? */

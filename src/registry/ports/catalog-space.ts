@@ -137,7 +137,10 @@ export interface SpaceReads {
    * `limit` of them at most, in no order.
    */
   listRepositoriesLeft(atMs: number, limit: number): Promise<readonly RepositoryKey[]>
-  /** Is it here, and may not leave since something that is lost may need it? */
+  /**
+   * Is it here, and may not leave since something that is lost may need it, or all of its layers
+   * that are here?
+   */
   isUnclear(digest: Digest): Promise<boolean>
   /** Until when this was leased to whoever may push to the repository; undefined when it is not. */
   leasedUntil(repository: Repository, digest: Digest): Promise<number | undefined>

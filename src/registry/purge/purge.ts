@@ -5,7 +5,6 @@
 import type { Digest } from '../../oci/digest.ts'
 import {
   formatImage,
-  parseRepositoryKey,
   type Repository,
   type RepositoryKey,
   repositoryKey,
@@ -13,7 +12,7 @@ import {
 import type { BlobPresence } from '../blob-presence.ts'
 import { removeManifest, removeTag } from '../delete/delete-manifest.ts'
 import type { LostDeps } from '../delete/lost-manifest.ts'
-import { type Gone, type JobResult, type JobRun, Tally } from '../job.ts'
+import { alsoNoted, type Gone, type JobResult, type JobRun, Tally } from '../job.ts'
 import type { Leaving } from '../leave/leaving.ts'
 import { onDiskBytes } from '../ports/blob-store.ts'
 import type { Footprint, Freed, Image } from '../ports/catalog-images.ts'
@@ -23,15 +22,14 @@ import type { RecordedTag } from '../ports/catalog-tags.ts'
 import { freedBytes, Loosened } from '../leave/loosened.ts'
 import { compileSelector, type Matcher, type Selector } from '../pins/selectors.ts'
 import { type KeptFor, type Named, nameOf, type Plan, planPurge } from './plan.ts'
-import { takeLost } from './take-lost.ts'
+import { takeLists, type TakeLists } from './take-lists.ts'
+import { takeLost, whatIsUnread } from './take-lost.ts'
 
-export interface PurgeDeps extends LostDeps {
+export interface PurgeDeps extends LostDeps, TakeLists {
   readonly presence: BlobPresence
   /** Resolves when what clients have whole of this blob is written down. */
   readonly published: (digest: Digest) => Promise<void>
   readonly leaving: Pick<Leaving, 'evict' | 'letGo'>
-  /** Upstream's lists of this repository, and of what refers to these, are gone. */
-  readonly takeLists: (repository: Repository, subjects: readonly Digest[]) => Promise<void>
   /** Forgets what is remembered of these repositories, and what upstreams are asked now. */
   readonly forget: (isMeant: (key: RepositoryKey) => boolean) => void
   /** How many negative answers of upstreams that would be. */
@@ -81,23 +79,12 @@ export async function purge(
   // more to be here that has gone.
   forget()
   await purging.run(plan)
+  const { unreadable } = deps.facts
   await purging.takeLost(matcher)
+  const unread = whatIsUnread(deps.facts.unreadable - unreadable)
   forget()
   if (!options.dryRun) await takeLists(deps, plan, options)
-  return { ...purging.result(), forgotten }
-}
-
-async function takeLists(
-  deps: PurgeDeps,
-  { repositories, free, held }: Plan,
-  { kept }: PurgeOptions,
-): Promise<void> {
-  const taken = kept ? [...free, ...held] : free
-  const of = Map.groupBy(taken, ({ repository }) => repositoryKey(repository))
-  for (const key of repositories) {
-    const subjects = of.get(key)?.map(({ digest }) => digest) ?? []
-    await deps.takeLists(parseRepositoryKey(key), subjects)
-  }
+  return { ...alsoNoted(purging.result(), unread), forgotten }
 }
 
 interface PurgingOptions extends PurgeOptions {
@@ -150,7 +137,7 @@ class Purging {
       await this.#options.pause()
       const some = images.slice(at, at + LOOKED_AT_ONCE)
       // Nothing of those before has gone.
-      if (dryRun) after = await this.#deps.catalog.footprint(some, { after })
+      if (dryRun) after = await this.#deps.catalog.footprint(some, { after, reason: 'purged' })
       for (const [index, image] of some.entries()) {
         if (signal.aborted) return
         const bytes = await (dryRun

@@ -226,12 +226,15 @@ export class MemoryImages {
   }
 
   /** Done, looked at, and taken back. */
-  footprint(images: readonly (Image | Digest)[], { after, spared }: How = {}): Footprint {
+  footprint(
+    images: readonly (Image | Digest)[],
+    { after, spared, reason = 'evicted' }: How = {},
+  ): Footprint {
     const before = (after && this.#evicted.get(after)) ?? []
     const restore = this.#all.save()
     const leaving = new Map(this.#space.leaving)
     this.#space.leaving.clear()
-    const leave = { reason: 'evicted', atMs: 0, spared } as const
+    const leave = { reason, atMs: 0, spared }
     const evict = (each: Image | Digest) => {
       if (typeof each === 'string') this.#space.leave(each, leave)
       else this.#evict({ ...each, ...leave })
@@ -339,11 +342,8 @@ export class MemoryImages {
   }
 
   #isEvictable(state: RepositoryState, digest: Digest): boolean {
-    const { unclear, contents, edges } = this.#all
-    if (unclear.has(digest) || !this.#isPurgeable(state, digest)) return false
-    const layers = (edges.get(digest) ?? []).filter(({ kind }) => kind === 'layer')
-    const here = layers.filter(({ child }) => contents.has(child))
-    return here.length === 0 || here.some(({ child }) => !unclear.has(child))
+    if (this.#all.unclear.has(digest) || this.#all.liesOnUnclear(digest)) return false
+    return this.#isPurgeable(state, digest)
   }
 
   #isPurgeable(state: RepositoryState, digest: Digest): boolean {

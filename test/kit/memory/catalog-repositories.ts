@@ -349,6 +349,13 @@ export class MemoryRepositories {
     })
   }
 
+  /** Layers of it are here, and all of those are unclear. */
+  liesOnUnclear(digest: Digest): boolean {
+    const layers = (this.edges.get(digest) ?? []).filter(({ kind }) => kind === 'layer')
+    const here = layers.filter(({ child }) => this.contents.has(child))
+    return here.length > 0 && here.every(({ child }) => this.unclear.has(child))
+  }
+
   /** As an upstream says. */
   addManifest(
     state: RepositoryState,

@@ -222,7 +222,8 @@ export class MemorySpace {
   }
 
   isUnclear(digest: Digest): boolean {
-    return this.#all.unclear.has(digest) && this.#all.contents.has(digest)
+    const isHere = this.#all.contents.has(digest)
+    return isHere && (this.#all.unclear.has(digest) || this.#all.liesOnUnclear(digest))
   }
 
   leasedUntil(repository: Repository, digest: Digest): number | undefined {
