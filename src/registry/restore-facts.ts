@@ -40,7 +40,8 @@ export async function putBack(
   const right = await Promise.all(identities.map(identity => rightOf(deps, identity, restore)))
   const kept = right.filter(fact => fact !== undefined && fact !== 'unreadable')
   const ordered = await Promise.all(kept.map(fact => withOrder(facts, fact)))
-  if (ordered.length > 0) await facts.write(ordered)
+  // A full disk is often why it failed, and what was told is not to be taken for want of room.
+  if (ordered.length > 0) await facts.write(ordered, { takesAway: true })
   const superfluous = identities.filter((_, at) => right[at] === undefined)
   if (superfluous.length > 0) await facts.remove(superfluous)
 }

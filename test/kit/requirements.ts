@@ -570,6 +570,7 @@ const PLATFORM: readonly Row[] = [
   [632, 'P0', 'a clock that is set ends no push that is under way'],
   [631, 'P1', 'what is lost can be given up, by a delete and a purge of what was pushed'],
   [700, 'P0', 'and by nothing that fails: it is as it was before, and can be tried again'],
+  [716, 'P0', 'nor is what was acknowledged taken by what fails on a full disk'],
   [701, 'P0', 'a delete from before the catalog was lost takes nothing that is pulled since'],
   [702, 'P1', 'no client deletes what an immutable tag needs, or may, that is lost'],
   [703, 'P1', 'no push moves an immutable tag, also where its manifest is lost'],

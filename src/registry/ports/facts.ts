@@ -77,8 +77,8 @@ export type ListedFact = Fact & {
 
 export interface FactOptions {
   /**
-   * It is for a delete: on a full disk it SHOULD have room that nothing else has, since a delete is
-   * how room is made. Default false.
+   * It is for a delete, or puts back what a failed change was about: on a full disk it SHOULD have
+   * room that nothing else has, since a delete is how room is made. Default false.
    */
   readonly takesAway?: boolean
 }
