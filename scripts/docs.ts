@@ -4,6 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { renderLastRun } from '../bench/document.ts'
 import { renderConfigurationDoc } from './docs/configuration.ts'
 import { renderMetricsDoc } from './docs/metrics.ts'
+import { renderNewestSchema } from './docs/newest-schema.ts'
 import { renderProtocolDoc } from '../test/kit/protocol-table.ts'
 
 export interface GeneratedDocument {
@@ -18,6 +19,7 @@ export const documents: readonly GeneratedDocument[] = [
   { path: 'docs/metrics.md', render: renderMetricsDoc },
   { path: 'docs/performance.md', render: renderLastRun },
   { path: 'docs/protocol.md', render: renderProtocolDoc },
+  { path: 'src/catalog/sqlite/schema-newest.ts', render: renderNewestSchema },
 ]
 
 async function main(check: boolean): Promise<void> {

@@ -103,7 +103,7 @@ CREATE TABLE taken (
 `
 
 // Facts beside the content say under which catalog they were told.
-const IDENTITY = `INSERT INTO meta (key, value) VALUES ('identity', lower(hex(randomblob(16))));`
+export const IDENTITY = `INSERT INTO meta (key, value) VALUES ('identity', lower(hex(randomblob(16))));`
 
 // No registry that has much to wait for hides the others.
 const DESTINATIONS = `

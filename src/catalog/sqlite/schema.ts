@@ -4,9 +4,10 @@
 import type { Database } from 'better-sqlite3'
 import { StoreError } from '../../registry/ports/store-error.ts'
 import { CLASS_CODES, EDGE_CODES, REASON_CODES } from './encoding.ts'
+import { NEWEST } from './schema-newest.ts'
 import { PUSHES } from './schema-pushes.ts'
 import { SPACE } from './schema-space.ts'
-import { TRUST } from './schema-trust.ts'
+import { IDENTITY, TRUST } from './schema-trust.ts'
 
 export interface Migration {
   /** `PRAGMA user_version` after this step: major × 1000 + minor. Ascending. */
@@ -96,8 +97,8 @@ CREATE TABLE totals (
   blobs         INTEGER NOT NULL DEFAULT 0,
   content_bytes INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-INSERT INTO totals (only) VALUES (1);
 `
+const COUNTED = 'INSERT INTO totals (only) VALUES (1);\n'
 
 // Counting 10^6 rows takes a tenth of a second on the thread that serves; so the counts are kept,
 // and by triggers, so that no later writer of these tables, of whatever version, can forget to.
@@ -184,7 +185,7 @@ UPDATE outbox_totals SET carrier = 'queue' WHERE carrier = 'forward';
  * new step.
  */
 export const MIGRATIONS: readonly Migration[] = [
-  { version: 1000, sql: TABLES + TRIGGERS },
+  { version: 1000, sql: TABLES + COUNTED + TRIGGERS },
   { version: 1001, sql: PUSHES },
   { version: 1002, sql: LISTING },
   { version: 1003, sql: TRUST },
@@ -192,6 +193,9 @@ export const MIGRATIONS: readonly Migration[] = [
   { version: 2000, sql: CARRIER },
   { version: 2001, sql: SPACE },
 ]
+
+/** The rows that a file begins with. */
+const FIRST_ROWS = COUNTED + IDENTITY
 
 /** The version that the file has; 0 when it is new. */
 export function versionOf(database: Database): number {
@@ -201,8 +205,9 @@ export function versionOf(database: Database): number {
 export const NEWEST_VERSION = MIGRATIONS.at(-1)?.version ?? 0
 
 /**
- * Brings the file to the newest version known here, all steps in one transaction. A newer minor of
- * the same major is left as it is. Returns the version that the file has now.
+ * Brings the file to the newest version known here, all steps in one transaction; a new one at once
+ * to that of MIGRATIONS. A newer minor of the same major is left as it is. Returns the version that
+ * the file has now.
  *
  * @throws StoreError io, with a hint, when the file is of a newer major version, or of none.
  */
@@ -214,7 +219,8 @@ export function migrate(database: Database, migrations = MIGRATIONS): number {
   if (found >= newest) return found
   database
     .transaction(() => {
-      for (const step of migrations) if (step.version > found) database.exec(step.sql)
+      if (found === 0 && migrations === MIGRATIONS) database.exec(NEWEST + FIRST_ROWS)
+      else for (const step of migrations) if (step.version > found) database.exec(step.sql)
       database.pragma(`user_version = ${newest}`)
     })
     .immediate()

@@ -222,6 +222,32 @@ t.test('every earlier version is brought up to date, all steps or none', async t
   t.strictSame(database.prepare('SELECT * FROM sqlite_schema').all(), [])
 })
 
+interface Made {
+  readonly type: string
+  readonly name: string
+  readonly tbl_name: string
+  readonly sql: string | null
+}
+
+t.test('a new file, made at once, is what all steps make of one', t => {
+  const [atOnce, byStep] = [MIGRATIONS, [...MIGRATIONS]].map(steps => {
+    const database = new Sqlite(':memory:')
+    const version = migrate(database, steps)
+    const made = database.prepare<[], Made>('SELECT type, name, tbl_name, sql FROM sqlite_schema')
+    const parts = made.all().map(({ sql, ...part }) => ({
+      ...part,
+      sql: sql?.replaceAll(/\s+/g, ' '),
+    }))
+    const totals = database.prepare('SELECT * FROM totals').all()
+    const known = database.prepare('SELECT key, length(value) FROM meta').all()
+    database.close()
+    return { version, parts, totals, known }
+  })
+  t.ok((atOnce?.parts.length ?? 0) > 80)
+  t.same(atOnce, byStep)
+  t.end()
+})
+
 t.test('a start that brings the catalog to another format says so before and after', async t => {
   const top = t.testdir({ old: {}, new: {} })
   const directory = join(top, 'old')
