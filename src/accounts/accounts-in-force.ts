@@ -21,6 +21,8 @@ import type { Holder } from './tokens/tokens.ts'
 export interface AccountsInForceDeps {
   readonly check: PasswordCheck
   readonly identities: Identities
+  /** Something was given out by a process before. */
+  readonly wasGivenOut: () => boolean
   /** Called once, after `begin`. */
   readonly openGivenOut: (deps: Pick<GivenOutDeps, 'hashOf'>) => GivenOut
   /** Wall clock. */
@@ -143,14 +145,18 @@ export class AccountsInForce implements Accounts {
     return this.#ways && this.#givenOut
   }
 
-  /** That there are no accounts at all says nothing of any: they may come back with the next. */
+  /**
+   * That there are no accounts at all says nothing of any: they may come back with the next. Of
+   * providers it says that they are gone: their names are nothing without them.
+   */
   #follow(): void {
-    if (!this.#hasBegun || this.#ways === undefined) return
-    const { identities, check, openGivenOut } = this.#deps
+    const { identities, check, wasGivenOut, openGivenOut } = this.#deps
+    if (!this.#hasBegun || (this.#ways === undefined && !wasGivenOut())) return
     const hashOf: GivenOutDeps['hashOf'] = name =>
       name.kind === 'identity' ? identities.definitionOf(name.provider) : check.hashOf(name.name)
     this.#givenOut ??= openGivenOut({ hashOf })
-    this.#givenOut.follow(this.#entries.map(({ name }) => name))
+    const accounts = this.#ways && this.#entries.map(({ name }) => name)
+    this.#givenOut.follow(accounts, identities.definitions)
   }
 
   /**

@@ -1,5 +1,6 @@
 // What this edge gives out itself for logins: tokens, and the secrets of robots, with the two files
 // of the data directory that they are kept in.
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FoundLogin, IssuedToken, Verified } from '../access/accounts.ts'
 import { formatName, type LoginName, parseLoginName } from '../access/names.ts'
@@ -15,7 +16,10 @@ export interface GivenOutDeps {
   readonly robotsDamaged: RobotsDeps['damaged']
   readonly keysLost: TokenKeysDeps['lost']
   readonly keysUnwritten: TokenKeysDeps['unwritten']
-  /** Of what somebody logs in by; undefined: there is nobody of that name. */
+  /**
+   * Of what somebody logs in by; of whom an identity provider knows, its definition, as `follow`
+   * is told of it. Undefined: there is nobody of that name.
+   */
   readonly hashOf: (name: Exclude<LoginName, { kind: 'robot' }>) => string | undefined
 }
 
@@ -32,15 +36,26 @@ export class GivenOut {
     const credentialsOf = (written: string) => {
       const name = parseLoginName(written)
       if (name.kind === 'robot') return this.robots.credentialsOf(name.name)
-      const hash = hashOf(name)
+      const found = hashOf(name)
+      const isBought = found !== undefined && name.kind === 'identity'
+      const hash = isBought ? `${found} ${this.#keys.stayOf(found)}` : found
       return hash === undefined ? [] : [{ hash, forMs: Infinity }]
     }
     this.#tokens = new Tokens({ keys: this.#keys, nowMs, credentialsOf })
   }
 
-  /** These are the accounts from now on: what others had been given is over. */
-  follow(accounts: readonly string[]): void {
-    this.#keys.follow(accounts)
+  /** Something was given out in that directory before. */
+  static isIn(directory: string): boolean {
+    return existsSync(join(directory, TOKENS_FILE))
+  }
+
+  /**
+   * These are the accounts from now on, and the definitions of providers: what others had been
+   * given is over, and does not come back with them. `accounts` undefined: nothing is said of any.
+   */
+  follow(accounts: readonly string[] | undefined, definitions: readonly string[]): void {
+    const isAccount = (name: string) => !name.includes(':')
+    this.#keys.follow([...(accounts ?? this.#keys.followed.filter(isAccount)), ...definitions])
   }
 
   /** Undefined of what is no secret of a robot by its looks. */

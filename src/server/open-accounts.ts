@@ -56,6 +56,7 @@ export class OpenAccounts implements AccountsControl {
         limited: refused => this.#noteLimited(refused),
       }),
       identities: openIdentities(proxyEnvironment, deps),
+      wasGivenOut: () => GivenOut.isIn(storage.rootDirectory),
       openGivenOut: ({ hashOf }) => openGivenOut(storage.rootDirectory, hashOf, deps),
       nowMs: () => clock.nowMs(),
     })

@@ -30,12 +30,14 @@ export function openIdentities(
   const due = createOnceAMinute(() => clock.monotonicMs())
   const { configured: lookup } = createLookUps(lookupAll, clock)
 
-  async function fetchKeys({ issuer, jwks, ca }: Provider): Promise<KeySet> {
+  async function fetchKeys({ name, issuer, jwks, ca }: Provider): Promise<KeySet> {
     const named = [issuer, ...(jwks === undefined ? [] : [jwks])].map(text => new URL(text))
     const proxy = proxyOptions({ kind: 'environment' }, issuer, environment)
     const tls = ca === undefined ? {} : { caPem: ca }
     const userAgent = `entrepot/${version}`
-    const documents = openDocuments({ named, userAgent, ...proxy, ...tls }, { clock, lookup })
+    const hintFor = (host: string) => `if ${host} is right, ${SAY_WHERE(name)}`
+    const options = { named, userAgent, hintFor, ...proxy, ...tls }
+    const documents = openDocuments(options, { clock, lookup })
     try {
       const place = jwks ?? parseMetadata(await documents.read(metadataOf(issuer)), issuer)
       return parseKeySet(await documents.read(new URL(place)))
@@ -69,6 +71,8 @@ function metadataOf(issuer: string): URL {
   return new URL(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`)
 }
 
+const SAY_WHERE = (provider: string) =>
+  `say where the keys are by auth.oidc.${provider}.jwks, which may have any address`
 const HINT = 'reason says what of the token did not fit auth.oidc; subject is a hash of its sub'
 const REFUSED = 'a token of an identity provider is nobody here'
 const AWAY = 'the keys of an identity provider could not be had'

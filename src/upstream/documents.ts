@@ -15,6 +15,8 @@ export interface DocumentsOptions extends TlsSettings, Pick<PoolSettings, 'proxy
   /** That the operator named: they may have any address. */
   readonly named: readonly URL[]
   readonly userAgent: string
+  /** What to do where they lead to an address inside, and that is right. */
+  readonly hintFor: (hostname: string) => string
 }
 
 export interface DocumentsDeps {
@@ -35,10 +37,11 @@ const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
 export type ReadDocument = (url: URL) => Promise<string>
 
 export function openDocuments(
-  { named, userAgent, proxy, ...tls }: DocumentsOptions,
+  { named, userAgent, hintFor, proxy, ...tls }: DocumentsOptions,
   { clock, lookup }: DocumentsDeps,
 ): { readonly read: ReadDocument; close(): Promise<void> } {
-  const policy = createAddressPolicy({ endpoints: named, realms: [], privateAddresses: false })
+  const trust = { endpoints: named, realms: [], privateAddresses: false, hintFor }
+  const policy = createAddressPolicy(trust)
   const limits = TIME_LIMITS
   const pool = { connections: CONNECTIONS, proxy }
   const dispatchers = createDispatchers({ ...pool, policy, tls, limits, lookup })

@@ -117,9 +117,12 @@ export class Identities {
    */
   definitionOf(providerName: string): string | undefined {
     const provider = this.#providers.find(({ name }) => name === providerName)
-    if (provider === undefined) return undefined
-    const { issuer, audiences, username, groups, claims } = provider
-    return JSON.stringify({ issuer, audiences, username, groups, claims })
+    return provider && definitionOf(provider)
+  }
+
+  /** Of all providers, as `definitionOf` has them. */
+  get definitions(): readonly string[] {
+    return this.#providers.map(definitionOf)
   }
 
   /** Undefined: it is no such token by its looks. Never rejects. */
@@ -253,6 +256,13 @@ function reasonOf(error: unknown): Reason {
   if (error.claim === 'nbf') return 'not yet'
   if (error.claim === 'aud') return 'audience'
   return error.claim === 'iss' ? 'issuer' : 'other'
+}
+
+/** With its name, and a colon, which no account has. */
+function definitionOf(provider: Provider): string {
+  const { name, issuer, audiences, username, groups, claims } = provider
+  const text = JSON.stringify({ issuer, audiences, username, groups, claims })
+  return `${name}: ${createHash('sha256').update(text).digest('base64url')}`
 }
 
 function isSame(one: Provider, other: Provider): boolean {

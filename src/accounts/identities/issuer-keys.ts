@@ -2,6 +2,7 @@
 // no other time, once for all who wait, and not more often than so often, whatever tokens say.
 // While the issuer is away those of before stay good for a while.
 import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose'
+import { boundedCache } from '../../async/bounded-cache.ts'
 import { Flights } from '../../async/flights.ts'
 
 export interface IssuerKeysDeps {
@@ -20,15 +21,22 @@ export interface KnownKeys {
 
 export type FoundKeys =
   | KnownKeys
-  /** It has no key of that name, as far as it said lately. */
+  /** It had no key of that name when it was asked for it. */
   | { readonly kind: 'no such key' }
-  /** It cannot be asked now. */
+  /** It cannot be asked now, or not about this key. */
   | { readonly kind: 'away'; readonly retryAfterMs: number }
 
 /** Issuers change keys within days, and announce the next; what they take back is good so long. */
 export const FRESH_MS = 60 * 60_000
-/** Whoever makes up names of keys, or an issuer that is away, costs one question in that time. */
+/**
+ * Two questions at most come within that time, whoever makes up names of keys: a key that is new
+ * right after a question is asked for at once.
+ */
+export const ASK_WITHIN_MS = 60_000
+/** One that does not answer is asked no more often, nor is any about a key that it has not. */
 export const ASK_AGAIN_MS = 30_000
+/** Names of keys that are remembered because there was none; clients choose them. */
+const ABSENT_MAX = 256
 
 interface Taken {
   readonly set: JSONWebKeySet
@@ -40,8 +48,14 @@ export class IssuerKeys {
   readonly #deps: IssuerKeysDeps
   readonly #flights = new Flights<void>()
   #taken: Taken | undefined
-  #askedAtMs = -Infinity
+  /** The last question, and the one before. */
+  #askedAtMs = { last: -Infinity, before: -Infinity }
   #isAway = false
+  /** How many were begun, and which of them was the last that was answered. */
+  #questions = 0
+  #answered = 0
+  /** Names of keys that were not known, with how many questions had been begun by then. */
+  readonly #missed = boundedCache<number>(ABSENT_MAX)
 
   constructor(deps: IssuerKeysDeps) {
     this.#deps = deps
@@ -54,12 +68,23 @@ export class IssuerKeys {
       if (this.#ageMs(known) >= FRESH_MS && this.#mayAsk) void this.#ask()
       return { kind: 'known', find: known.find }
     }
-    if (this.#flights.size > 0 || this.#mayAsk) await this.#ask()
+    const missedAt = this.#missedAt(keyId)
+    const wasMissed = this.#answered > missedAt && !this.#isDue
+    if (this.#flights.size > 0 || (this.#mayAsk && !wasMissed)) await this.#ask()
     const now = this.#known
     if (now !== undefined && hasKey(now, keyId)) return { kind: 'known', find: now.find }
-    if (now !== undefined && !this.#isAway) return { kind: 'no such key' }
-    const againMs = this.#askedAtMs + ASK_AGAIN_MS - this.#deps.monotonicMs()
+    // An answer to a question of before it was missed says nothing of it.
+    if (now !== undefined && !this.#isAway && this.#answered > missedAt)
+      return { kind: 'no such key' }
+    const againMs = this.#mayAskAtMs - this.#deps.monotonicMs()
     return { kind: 'away', retryAfterMs: Math.max(0, againMs) }
+  }
+
+  /** How many questions had been begun when it was missed for the first time. */
+  #missedAt(keyId = ''): number {
+    const found = this.#missed.get(keyId) ?? this.#questions
+    this.#missed.set(keyId, found)
+    return found
   }
 
   get #known(): Taken | undefined {
@@ -69,7 +94,16 @@ export class IssuerKeys {
   }
 
   get #mayAsk(): boolean {
-    return this.#deps.monotonicMs() - this.#askedAtMs >= ASK_AGAIN_MS
+    return this.#deps.monotonicMs() >= this.#mayAskAtMs
+  }
+
+  get #mayAskAtMs(): number {
+    const { last, before } = this.#askedAtMs
+    return Math.max(before + ASK_WITHIN_MS, this.#isAway ? last + ASK_AGAIN_MS : -Infinity)
+  }
+
+  get #isDue(): boolean {
+    return this.#deps.monotonicMs() - this.#askedAtMs.last >= ASK_AGAIN_MS
   }
 
   #ageMs({ takenAtMs }: Taken): number {
@@ -83,11 +117,14 @@ export class IssuerKeys {
 
   async #take(): Promise<void> {
     const { fetch, monotonicMs, asked } = this.#deps
-    this.#askedAtMs = monotonicMs()
+    this.#askedAtMs = { last: monotonicMs(), before: this.#askedAtMs.last }
+    this.#questions += 1
+    const question = this.#questions
     try {
       const set = await fetch()
       this.#taken = { set, find: createLocalJWKSet(set), takenAtMs: monotonicMs() }
       this.#isAway = false
+      this.#answered = question
       asked('taken')
     } catch (error) {
       this.#isAway = true

@@ -86,6 +86,11 @@ export class TokenKeys {
     return this.#kept.stays.get(account)
   }
 
+  /** Those that there are, as `follow` was told. */
+  get followed(): readonly string[] {
+    return [...this.#kept.stays.keys()]
+  }
+
   /**
    * These are the accounts from now on. Who is gone is forgotten, so that who comes back by that
    * name has none of the logins of before.

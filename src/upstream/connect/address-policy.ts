@@ -42,6 +42,12 @@ export interface HostSettings {
 
 export interface AddressPolicyOptions extends HostSettings {
   readonly endpoints: readonly URL[]
+  /** What to do where such a host is the right one. Default: for an upstream. */
+  readonly hintFor?: (hostname: string) => string
+}
+
+function listIt(hostname: string): string {
+  return `if ${hostname} is right, list it under realms of this upstream`
 }
 
 /**
@@ -54,6 +60,7 @@ const PRIVATE_NAME =
 export function createAddressPolicy(options: AddressPolicyOptions): AddressPolicy {
   const endpoints = new Set(options.endpoints.map(hostAndPort))
   const listed = new Set(options.realms.map(host => host.toLowerCase()))
+  const { hintFor = listIt } = options
 
   function trustOf(url: URL): HostTrust {
     if (endpoints.has(hostAndPort(url))) return 'endpoint'
@@ -80,17 +87,12 @@ export function createAddressPolicy(options: AddressPolicyOptions): AddressPolic
     }
   }
 
-  return { trustOf, checkHost, checkAddresses }
-}
+  function refused(hostname: string, what: string): UpstreamError {
+    const message = `${hostname} leads to ${what}, which this edge does not connect to`
+    return new UpstreamError('refused', message, { hint: hintFor(hostname) })
+  }
 
-function refused(hostname: string, what: string): UpstreamError {
-  return new UpstreamError(
-    'refused',
-    `${hostname} leads to ${what}, which this edge does not connect to`,
-    {
-      hint: `if ${hostname} is right, list it under realms of this upstream`,
-    },
-  )
+  return { trustOf, checkHost, checkAddresses }
 }
 
 /**
