@@ -67,6 +67,8 @@ export interface AccessRequest {
    * hides that too (R178).
    */
   readonly resource: Repository | 'catalog' | 'unrouted'
+  /** Of `unrouted`: where its name would lead, by which tokens of others grant it. */
+  readonly asIf?: Repository | undefined
   readonly action: Action
   readonly moves?: MovedTags
 }

@@ -16,14 +16,15 @@ export function grantsOf(login: Login | undefined): readonly Grant[] | undefined
 /** Does the token of who asks allow it? A robot has none, and needs none. */
 export function isGranted(
   login: Login | undefined,
-  { resource, action }: Pick<AccessRequest, 'resource' | 'action'>,
+  { resource, asIf, action }: Pick<AccessRequest, 'resource' | 'asIf' | 'action'>,
   { defaultHost }: TokenServer,
 ): boolean {
   const grants = grantsOf(login)
   if (grants === undefined) return login?.kind === 'account'
-  if (resource === 'unrouted') return false
-  const type = resource === 'catalog' ? 'registry' : 'repository'
-  const names = resource === 'catalog' ? ['catalog'] : namesOf(resource, defaultHost)
+  const repository = resource === 'unrouted' ? asIf : resource
+  if (repository === undefined) return false
+  const type = repository === 'catalog' ? 'registry' : 'repository'
+  const names = repository === 'catalog' ? ['catalog'] : namesOf(repository, defaultHost)
   const granted = grants
     .filter(grant => grant.type === type && names.includes(grant.name))
     .flatMap(({ actions }) => actions)

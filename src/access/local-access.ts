@@ -16,7 +16,7 @@ import type {
 import type { AccountsSettings, Login } from './accounts.ts'
 import { askForLogin, whyUnidentified } from './challenge.ts'
 import { isOneOf, refuseAtTheDoor } from './door.ts'
-import { grantsOf, isGranted } from './grants.ts'
+import { isGranted } from './grants.ts'
 import { hasCredentials } from './marks.ts'
 import { asMet, decideByRules } from './decide-by-rules.ts'
 import { decideNowWithoutRules, decideWithoutRules, type Unruled } from './decide-without-rules.ts'
@@ -162,8 +162,6 @@ class LocalAccess implements Access {
     const server = accounts?.tokenServer
     if (accounts === undefined || server === undefined) return undefined
     if (isGranted(login, request, server)) return undefined
-    if (request.resource === 'unrouted' && grantsOf(login) !== undefined)
-      return { kind: 'hidden', by: UNGRANTED }
     return this.#tell(request.principal, askForLogin(accounts, login, UNGRANTED))
   }
 

@@ -4,7 +4,7 @@
 import type { Access, AccessRequest, Refusal } from '../access/access.ts'
 import { type Endpoint, parseTarget, type Target } from '../oci/endpoint.ts'
 import { type ErrorCode, RegistryError } from '../oci/errors.ts'
-import { formatReference, repositoryKey } from '../oci/reference.ts'
+import { formatReference, type Repository, repositoryKey } from '../oci/reference.ts'
 import type { Registry, Routed } from '../registry/use-cases.ts'
 import { undeletable } from '../registry/delete/delete-refusal.ts'
 import type { Clock } from '../registry/ports/clock.ts'
@@ -183,7 +183,7 @@ function routeAllowed(
   try {
     routed = registry.route(target, hostOf(exchange.request, exchange.caller))
   } catch (error) {
-    decide(context, { resource: 'unrouted', action, moves })
+    decide(context, { resource: 'unrouted', asIf: routedAsIf(context), action, moves })
     throw error
   }
   const anonymously = decide(context, { resource: routed.repository, action, moves })
@@ -200,12 +200,25 @@ function decide(context: Context, request: Omit<AccessRequest, 'principal'>): bo
   if (decision.kind === 'allowed') return decision.anonymously
   if ('by' in decision) exchange.record.deniedBy = decision.by
   if (decision.kind !== 'hidden') {
-    const { resource } = request
-    const repository = typeof resource === 'string' ? undefined : resource
+    const { resource, asIf } = request
     const names = access.namesFor(principal)
+    const repository = typeof resource === 'string' ? asIf : resource
     throw refusedBy(decision, { ...exchange, target, repository, names })
   }
   throw new RegistryError(ABSENT[target.endpoint.kind] ?? 'NAME_UNKNOWN')
+}
+
+/**
+ * Of a name that leads nowhere, where it would lead: so that neither challenges nor what is said to
+ * who shows a token tell which registries are configured.
+ */
+function routedAsIf({ registry, target, exchange }: Context): Repository | undefined {
+  try {
+    return registry.route(target, hostOf(exchange.request, exchange.caller), 'anywhere').repository
+  } catch (error) {
+    if (error instanceof RegistryError) return undefined
+    throw error
+  }
 }
 
 /** What is told of content that is not there, in the words of the specification. */

@@ -20,7 +20,7 @@ export interface Refused {
   readonly request: IncomingMessage
   readonly caller: Caller
   readonly target?: Target | undefined
-  /** Where the target leads. */
+  /** Where the target leads, or would. */
   readonly repository?: Repository | undefined
   readonly names: NamesForCaller
 }

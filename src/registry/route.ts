@@ -41,23 +41,36 @@ export interface NamesOptions {
   readonly any: NamePatterns | undefined
 }
 
-export type Route = (target: Target, host: string | undefined) => Routed
+/**
+ * `anywhere`: as if each registry was configured and no name kept out, so that what is said by it
+ * tells of neither.
+ */
+export type Route = (target: Target, host: string | undefined, how?: 'anywhere') => Routed
 
 type IsExcluded = (registry: RegistryHost, name: RepositoryName) => boolean
+
+interface Routes extends RouteOptions {
+  readonly isExcluded: IsExcluded
+  readonly isAnywhere: boolean
+}
 
 /**
  * @returns a function that throws RegistryError NAME_UNKNOWN or NAME_INVALID and touches nothing.
  */
 export function createRoute(options: RouteOptions): Route {
   const isExcluded = options.names === undefined ? () => false : compileExcluded(options.names)
-  return (target, host) => route({ ...options, isExcluded }, target, host)
+  const routes: Routes = { ...options, isExcluded, isAnywhere: false }
+  const anywhere: Routes = {
+    ...options,
+    upstreams: new Set([...options.upstreams, ...options.aliases.values()]),
+    anyUpstream: true,
+    isExcluded: () => false,
+    isAnywhere: true,
+  }
+  return (target, host, how) => route(how === 'anywhere' ? anywhere : routes, target, host)
 }
 
-function route(
-  options: RouteOptions & { readonly isExcluded: IsExcluded },
-  target: Target,
-  host: string | undefined,
-): Routed {
+function route(options: Routes, target: Target, host: string | undefined): Routed {
   const path = pathOf(target)
   const urlPrefix = target.leading === undefined ? `/v2/${path}` : `/${target.leading}/v2/${path}`
   const namespace = target.query.get('ns') ?? undefined
@@ -86,10 +99,7 @@ interface Spelling {
 }
 
 /** `ns` first, then a prefix, then the virtual host, then the default (R26). */
-function resolve(
-  options: RouteOptions,
-  spelling: Spelling,
-): { registry: RegistryHost; name: string } {
+function resolve(options: Routes, spelling: Spelling): { registry: RegistryHost; name: string } {
   const { path, leading, namespace, host } = spelling
   const prefix = splitPrefix(path)
   if (namespace !== undefined) {
@@ -136,8 +146,8 @@ function isHostLike(options: RouteOptions, component: string): boolean {
 /**
  * @throws RegistryError NAME_UNKNOWN: an upstream that nobody configured is never dialled (R26).
  */
-function known(options: RouteOptions, host: string): RegistryHost {
-  const registry = canonical(options, host)
+function known(options: Routes, host: string): RegistryHost {
+  const registry = canonical(options, host) ?? (options.isAnywhere ? hostFrom(host) : undefined)
   if (registry !== undefined) return registry
   throw new RegistryError(
     'NAME_UNKNOWN',

@@ -39,8 +39,11 @@ export interface Routed {
  * know, and nothing is changed by a failed read.
  */
 export interface Registry {
-  /** @throws RegistryError NAME_UNKNOWN, NAME_INVALID. Pure: asks nothing and nobody. */
-  route(target: Target, host: string | undefined): Routed
+  /**
+   * Pure: asks nothing and nobody. `how`: see Route.
+   * @throws RegistryError NAME_UNKNOWN, NAME_INVALID
+   */
+  route(target: Target, host: string | undefined, how?: 'anywhere'): Routed
   headManifest(repository: Repository, request: ManifestRequest): Promise<ManifestAnswer>
   pullManifest(repository: Repository, request: ManifestRequest): Promise<ManifestAnswer>
   /**

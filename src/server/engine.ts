@@ -94,7 +94,7 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
     ...parts,
     ...room.forRegistry,
     inUse: new BlobsInUse(),
-    route: (target, host) => upstreams.route(target, host),
+    route: (...asked) => upstreams.route(...asked),
     newUploadId: () => randomBytes(UPLOAD_ID_BYTES).toString('base64url'),
     epochs,
     readCached: deps.readCached,

@@ -3,7 +3,6 @@
 import { readFile } from 'node:fs/promises'
 import { LRUCache } from 'lru-cache'
 import type { Config, ProxyChoice, ProxyEnvironment, UpstreamConfig } from '../config/config.ts'
-import type { Target } from '../oci/endpoint.ts'
 import { LOCALHOST, type RegistryHost } from '../oci/reference.ts'
 import type { Routed } from '../registry/use-cases.ts'
 import type { Namespace, Namespaces } from '../registry/namespaces.ts'
@@ -67,8 +66,8 @@ export class Upstreams implements Namespaces {
     return [...this.#configured.values(), ...this.#named.values()]
   }
 
-  route(target: Target, host: string | undefined): Routed {
-    return this.#route(target, host)
+  route(...asked: Parameters<Route>): Routed {
+    return this.#route(...asked)
   }
 
   /** See registry/own-name.ts. */

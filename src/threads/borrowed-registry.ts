@@ -73,7 +73,7 @@ export function borrowRegistry(deps: BorrowDeps): BorrowedRegistry {
   ) as unknown as Pick<Registry, (typeof VALUE_METHODS)[number]>
   const registry: Registry = {
     ...values,
-    route: (target, host) => rules().route(target, host),
+    route: (...asked) => rules().route(...asked),
     routeFrom: (target: Target, from, host) => routeFrom(rules().route, target, { from, host }),
     createNoteUse: used => uses.createNote(used),
     noteUses: each => uses.add(each),

@@ -60,7 +60,7 @@ export function overThreads(
     clock,
     openBlobs: new OpenBlobs({ clock, epochs, failed }),
     rules: () => ({
-      route: (target, host) => registry.route(target, host),
+      route: (...asked) => registry.route(...asked),
       policies: { find: repository => registry.policyOf(repository) },
     }),
   })

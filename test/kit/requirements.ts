@@ -335,6 +335,7 @@ const SECURITY: readonly Row[] = [
   [666, 'P1', 'what is wrong with a token server is told by check'],
   [728, 'P0', 'what a provider’s token bought does not come back when the provider does'],
   [729, 'P1', 'a key that is new right after a look is looked for at once, or its token is 503'],
+  [730, 'P0', 'who asks for a token is not told which registries are configured'],
   [731, 'P2', 'a provider whose keys are inside is logged with the key that may say so'],
   [723, 'P0', 'who is in many groups is given a token that is good, or none'],
   [589, 'P1', 'what is wrong with identity providers, and rules about them, is told by check'],

@@ -74,6 +74,8 @@ async function open(
   return {
     edge,
     now,
+    routed: (change: (before: typeof upstreams) => Parameters<typeof edge.reloaded>[0]) =>
+      edge.reloaded(change(upstreams), config),
     reloaded: (more: object) => edge.reloaded(upstreams, { ...config, ...more }),
     sign: (access: Grants, over: object = {}, how: SigningOptions = {}) =>
       signToken({ ...claims, access, ...over }, { key: KEY, ...how }),
@@ -122,7 +124,9 @@ for (const threads of [1, 4])
     await expect([pull, 'GET', '/v2/docker.io/team/app/manifests/v1'], 200)
     await expect([pull, 'GET', OTHERS], 401)
     await expect([pull, 'GET', '/v2/_catalog'], 401)
-    await expect([pull, 'GET', '/v2/nowhere.example.com/a/manifests/v1'], 404)
+    const nowhere = '/v2/nowhere.example.com/a/manifests/v1'
+    await expect([pull, 'GET', nowhere], 401)
+    await expect([sign(grant('nowhere.example.com/a', 'pull')), 'GET', nowhere], 404)
     await expect([sign(grant('docker.io/team/app', 'pull')), 'GET', MINE], 200)
     await expect([sign(grant('team/app', 'push')), 'GET', MINE], 401)
     await expect([sign(grant('team/*', 'pull')), 'GET', MINE], 401)
@@ -172,6 +176,39 @@ tap.test('R724: with what the challenge asks for a client gets what it asked', a
     const how = { ...bearer(sign(grant('team/app', 'pull'))), ...(host && { host }) }
     t.equal((await ask(path, how)).status, 401, 'a name alone is the default registry’s')
   }
+})
+
+tap.test('R730: a challenge does not tell which registries there are', async t => {
+  const access = [{ who: '*', match: 'docker.io/team/**', allow: ['pull'] }]
+  const { edge, sign, routed } = await open(t, { access })
+  const forms = [
+    `${MINE}?ns=quay.io`,
+    '/v2/quay.io/team/app/manifests/v1',
+    '/quay.io/v2/team/app/manifests/v1',
+    '/v2/secret/app/manifests/v1?ns=quay.io',
+    '/v2/quay.io/team/app/manifests/v1?ns=quay.io:443',
+    '/v2/team/app/blobs/uploads/?ns=quay.io',
+  ]
+  const seen = async (headers: Headers) => {
+    const answers = forms.map(async path => {
+      const method = path.includes('uploads') ? 'POST' : 'GET'
+      const { status, headers: told, body } = await edge.send(method, path, { headers })
+      const { 'x-request-id': _id, date: _date, ...rest } = told
+      return JSON.stringify([path, status, rest, body.toString()])
+    })
+    return Promise.all(answers)
+  }
+  const shown = [ACCEPT, bearer(sign([])), bearer(sign(grant('team/app', 'pull')))]
+  const all = async () => (await Promise.all(shown.map(seen))).flat()
+  const configured = await all()
+  t.equal(configured.length, shown.length * forms.length)
+  await routed(({ 'quay.io': quay, ...rest }) => ({
+    ...rest,
+    'quay.io': { ...quay, exclude: ['**'] },
+  }))
+  t.same(await all(), configured, 'names that are kept out')
+  await routed(({ 'quay.io': _quay, ...rest }) => rest)
+  t.same(await all(), configured, 'no such registry')
 })
 
 tap.test('R662: rules have to allow it as well, as whom the token names', async t => {
