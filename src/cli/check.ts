@@ -113,6 +113,8 @@ function describeLocals(
   around: { readonly sharedLoopback: SharedLoopback | undefined; readonly robots: number },
 ): string {
   const off = whyLocalPushOff(localPush, around.sharedLoopback)
+  if (auth?.token !== undefined && access.length === 0)
+    return 'programs on this machine show tokens like others: there is no access rule about local'
   const logins = auth === undefined ? 0 : auth.names.length + around.robots
   if (logins > 0 && access.length === 0)
     return 'programs on this machine log in like others: there is an account or a robot, and no access rule about local'

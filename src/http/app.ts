@@ -33,7 +33,7 @@ import { createHotAnswers } from './memory/hot-answers.ts'
 import { createMemoryBudget, manifestBodiesBounds } from './body/memory-budget.ts'
 import type { Sendfile } from './send/sendfile.ts'
 import type { PrincipalSources } from './principal.ts'
-import { Callers, NO_PROXIES, type ProxySettings, type UnlistedProxies } from './proxies/callers.ts'
+import { Callers, NO_PROXIES, type ProxySettings, type TellOfProxies } from './proxies/callers.ts'
 import { createServe } from './serve.ts'
 import { Hot, type HotDeps } from './memory/serve-hot.ts'
 import { createStalledReaders } from './send/stalled-readers.ts'
@@ -64,7 +64,7 @@ export interface AppDeps {
   /** Default: no proxy is believed. */
   readonly proxies?: () => ProxySettings
   /** Default: nobody is told of proxies that are not listed. */
-  readonly unlisted?: UnlistedProxies
+  readonly tellOf?: TellOfProxies
   /** What one client may have at once. Default: there are no such limits. */
   readonly clientLimits?: () => ClientLimitSettings | undefined
   /** Where passwords are tried. Default: none is good. */
@@ -137,8 +137,8 @@ export function buildApp(deps: AppDeps): DataApp {
   const noteRequest = createNoteRequest({ logger, metrics, audit: deps.audit })
   let draining = false
   const { certificateOf = () => NO_CERTIFICATE, isOutdated = () => false } = transport
-  const { proxies: settings = () => NO_PROXIES, unlisted } = deps
-  const callers = new Callers({ settings, unlisted })
+  const { proxies: settings = () => NO_PROXIES, tellOf } = deps
+  const callers = new Callers({ settings, tellOf })
   const clients = createClientLimits(deps, callers)
   const takePlaceNow = createTakePlaceNow(deps.places)
   const principals = { owners, logins, certificateOf, callers }

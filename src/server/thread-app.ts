@@ -3,7 +3,7 @@
 // the composition root.
 import { type AppDeps, buildApp, type DataApp } from '../http/app.ts'
 import { loadReadCached } from '../http/addon.ts'
-import { ToldOfProxy } from '../http/proxies/told-of-proxy.ts'
+import { createTellOfProxies } from '../http/proxies/told-of-proxy.ts'
 import { loadSendfile, type Sendfile } from '../http/send/sendfile.ts'
 import { loadLimitUnsent } from '../http/send/unsent-limit.ts'
 import { createTlsTransport, type TlsOptions, type TlsTransport } from '../http/tls/tls.ts'
@@ -27,14 +27,14 @@ export interface ThreadAppOptions extends ThreadWire {
   readonly memoryBytes: number
   /** See AppDeps. */
   readonly cursorKey: Uint8Array
-  /** Of ToldOfProxy. */
+  /** See createToldMemory. */
   readonly toldOfProxy: SharedArrayBuffer
 }
 
 export interface ThreadAppParts
   extends Omit<
     AppDeps,
-    'audit' | 'owners' | 'options' | 'transport' | 'sendfile' | 'cursorKey' | 'unlisted'
+    'audit' | 'owners' | 'options' | 'transport' | 'sendfile' | 'cursorKey' | 'tellOf'
   > {
   readonly shared: ReturnType<typeof sharedCounts>
   /** Where lines of the audit go. */
@@ -53,7 +53,7 @@ export function openThreadApp(
     ...parts,
     audit: options.audit && createAuditRequest(noteAudit, options.audit),
     cursorKey,
-    unlisted: new ToldOfProxy(toldOfProxy, parts.logger),
+    tellOf: createTellOfProxies(toldOfProxy, parts.logger),
     sendfile: sendfileFor(options),
     options: { threads, shared, memoryBytes },
     ...(transport && { transport }),

@@ -347,6 +347,8 @@ const SECURITY: readonly Row[] = [
   [565, 'P0', 'where headers of proxies contradict each other nothing is answered'],
   [566, 'P0', 'who asks without an address is in no network'],
   [567, 'P1', 'a proxy in front that is not listed is told of, once'],
+  [732, 'P2', 'so is a listed one that does not say for whom it asks'],
+  [733, 'P1', 'check tells of lists of proxies, realms and groups that cannot be meant'],
   [
     568,
     'P0',

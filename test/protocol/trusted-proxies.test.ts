@@ -141,6 +141,24 @@ for (const threads of [1, 4]) {
     t.match(told(), [{ level: 'warn', client: OTHER, hint: /http\.trustedproxies/ }])
   })
 
+  tap.test(`R732: ${threads} thread(s) tell once of a listed proxy that says nothing`, async t => {
+    const { edge } = await open(t, { http: { threads } })
+    const message = 'a listed proxy does not say for whom it asks'
+    const told = () => edge.lines().filter(({ msg }) => msg === message)
+    const proxies = await reachThreads(t, edge.url, threads, PROXY)
+    for (const client of proxies)
+      for (const path of ['/v2/', '/livez']) await client.send('GET', path)
+    for (const client of await reachThreads(t, edge.url, threads, OTHER))
+      await client.send('GET', '/v2/_catalog')
+    for (const client of proxies)
+      await client.send('GET', '/v2/_catalog', { headers: by(STRANGER) })
+    t.same(told(), [], 'what proxies ask for themselves, and what others do')
+    for (const client of [...proxies, ...proxies]) await client.send('GET', '/v2/_catalog')
+    await edge.untilLogged(message)
+    await edge.stop()
+    t.match(told(), [{ level: 'warn', client: PROXY, hint: /X-Forwarded-For/ }])
+  })
+
   tap.test(`R563: ${threads} thread(s) count wrong logins by who asks`, async t => {
     const { edge } = await open(t, { http: { threads }, auth: accounts(t) })
     const proxies = await reachThreads(t, edge.url, threads, PROXY)

@@ -8,6 +8,7 @@ import type { Settings } from '../schema/schema.ts'
 
 const AT: Path = ['auth', 'token']
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
+const LOOPBACK = /^http:\/\/(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?:[:/]|$)/
 const PUBLIC: ReadonlySet<unknown> = new Set(['RSA', 'EC', 'OKP'])
 
 type TokenSettings = NonNullable<NonNullable<Settings['auth']>['token']>
@@ -22,6 +23,10 @@ export function buildTokenServer(
     const message = 'has neither rootcertbundle nor jwks: no token could be good'
     judge.note(AT, { message })
     return undefined
+  }
+  if (realm.startsWith('http:') && !LOOPBACK.test(realm)) {
+    const message = 'is plain HTTP to another host: clients send passwords there, and get tokens'
+    judge.note([...AT, 'realm'], { severity: 'warning', message })
   }
   const pem = rootcertbundle && judge.readCertificates([...AT, 'rootcertbundle'], rootcertbundle)
   const text = jwks && judge.readFile([...AT, 'jwks'], jwks, 'public')

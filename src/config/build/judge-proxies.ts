@@ -25,11 +25,32 @@ export function judgeProxies(judge: Judge, { http, access }: Settings): void {
     const rule = access.findIndex(
       ({ who }) => who.kind === 'network' && hasMore(network) && hasOverlap(who.network, network),
     )
-    if (rule === -1) continue
+    if (rule === -1) {
+      noteWhole(judge, path, network)
+      continue
+    }
     const at = judge.indexAsWritten(['access'], rule)
     const message = `has clients in it that access[${at}] is about: each of them can say that it calls from anywhere; list the proxies alone`
     judge.note(path, { severity: 'warning', message })
   }
+}
+
+/** What sites give to their machines, clients among them (RFC 1918, RFC 6598). */
+const PRIVATE: readonly Network[] = [
+  { address: '10.0.0.0', bits: 8 },
+  { address: '172.16.0.0', bits: 12 },
+  { address: '192.168.0.0', bits: 16 },
+  { address: '100.64.0.0', bits: 10 },
+]
+
+function noteWhole(judge: Judge, path: Path, network: Network): void {
+  if (!PRIVATE.some(each => holds(network, each))) return
+  const message = `is a whole private network: whoever calls from ${formatNetwork(network)} can say that it calls from anywhere; list the proxies alone`
+  judge.note(path, { severity: 'warning', message })
+}
+
+function holds(network: Network, inner: Network): boolean {
+  return network.bits <= inner.bits && hasOverlap(network, inner)
 }
 
 function isWide({ address, bits }: Network): boolean {

@@ -118,6 +118,10 @@ function whyNoIdentity(
     const suggestion = near && formatName({ ...who, provider: near })
     return { message: 'is nobody: there is no such provider under auth.oidc', suggestion }
   }
-  const isUnnamed = who.kind === 'provider group' && who.group === ''
-  return isUnnamed ? { message: 'is nobody: a name stands behind the second colon' } : undefined
+  if (who.kind !== 'provider group' || who.group === undefined) return undefined
+  if (who.group === '') return { message: 'is nobody: a name stands behind the second colon' }
+  const provider = providers.find(({ name }) => name === who.provider)
+  if (provider?.groups !== undefined) return undefined
+  const at = `auth.oidc.${who.provider}.groups`
+  return { message: `is nobody: ${at} does not say which claim gives groups` }
 }

@@ -37,14 +37,25 @@ export interface Caller {
 export interface CallersDeps {
   /** Asked for at each question: a reload changes them. */
   readonly settings: () => ProxySettings
-  /** Somebody who is not listed says that it passes on what others ask; called until told once. */
-  readonly unlisted?: UnlistedProxies | undefined
+  /** Each is called until it was told once. Default: nobody is told. */
+  readonly tellOf?: TellOfProxies | undefined
 }
 
-export interface UnlistedProxies {
+export interface TellOfProxies {
+  /** Somebody who is not listed says that it passes on what others ask. */
+  readonly unlisted: TellOnce
+  /** One that is listed does not say for whom it asks, and is taken for who asks. */
+  readonly silent: TellOnce
+}
+
+export interface TellOnce {
   readonly isTold: boolean
   tell(address: string): void
 }
+
+type Asked = Pick<IncomingMessage, 'socket' | 'rawHeaders' | 'url'>
+/** What proxies ask for themselves, to see whether anybody answers. */
+const PROBES: ReadonlySet<string | undefined> = new Set(['/', '/livez', '/v2/', '/v2'])
 
 export const NO_PROXIES: ProxySettings = { trusted: [], protocol: 'none' }
 
@@ -90,7 +101,7 @@ export class Callers {
     if (announced !== undefined) this.#said.set(socket, announced.address)
   }
 
-  of(request: Pick<IncomingMessage, 'socket' | 'rawHeaders'>): Caller {
+  of(request: Asked): Caller {
     const { socket, rawHeaders } = request
     const by = this.settings
     const said = this.#said.get(socket)
@@ -102,14 +113,14 @@ export class Callers {
   }
 
   /** What `caller` is by the settings of now. */
-  again(caller: Caller, request: Pick<IncomingMessage, 'socket' | 'rawHeaders'>): Caller {
+  again(caller: Caller, request: Asked): Caller {
     return caller.by === this.settings ? caller : this.of(request)
   }
 
   #behindProxies(
     by: ProxySettings,
     said: string | undefined,
-    { socket, rawHeaders }: Pick<IncomingMessage, 'socket' | 'rawHeaders'>,
+    { socket, rawHeaders, url }: Asked,
   ): Caller {
     const isTrusted = this.#trustOf(by)
     const { remoteAddress: peer } = socket
@@ -123,7 +134,11 @@ export class Callers {
       return direct
     }
     const forwarding = readForwarding(rawHeaders, isTrusted)
-    if (forwarding === undefined) return direct
+    if (forwarding === undefined) {
+      const silent = this.#deps.tellOf?.silent
+      if (silent?.isTold === false && !PROBES.has(url)) silent.tell(address)
+      return direct
+    }
     if (forwarding.kind === 'unclear')
       return { ...direct, isForwarded: true, address: UNKNOWN, unclear: forwarding.reason }
     const { host, scheme } = forwarding
@@ -131,7 +146,7 @@ export class Callers {
   }
 
   #noteUnlisted(address: string | undefined, rawHeaders: readonly string[]): void {
-    const { unlisted } = this.#deps
+    const unlisted = this.#deps.tellOf?.unlisted
     if (unlisted === undefined || unlisted.isTold || address === undefined) return
     if (saysForWhom(rawHeaders)) unlisted.tell(address)
   }

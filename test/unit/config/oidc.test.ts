@@ -59,13 +59,14 @@ t.test('R589: what is wrong with a provider is told', async t => {
     t.match(complaints(text).join('\n'), /error: auth\.oidc: needs rules of access/)
 })
 
-t.test('R589: a rule about nobody of a provider is told', async t => {
+t.test('R589, R733: a rule about nobody of a provider is told', async t => {
   for (const [who, told] of [
     ['oidc:cj:x', /is nobody: there is no such provider.*oidc:ci/],
     ['group:oidc:nowhere', /is nobody: there is no such provider/],
     ['group:oidc:ci:', /is nobody: a name stands behind the second colon/],
     ['oidc:ci', /behind oidc: stands the name of a provider/],
     ['oidc:ci:a b', /behind oidc: stands the name of a provider/],
+    ['group:oidc:ci:devs', /is nobody: auth\.oidc\.ci\.groups does not say which claim/],
   ] as const)
     t.match(complaints(textOf(GOOD, who)).join('\n'), told, who)
   const github = 'issuer: "https://token.actions.githubusercontent.com", audiences: [edge]'

@@ -27,7 +27,17 @@ t.test('R570: a list that believes whoever it may be is warned of', async t => {
       [/warning: http\.trustedproxies\[0\]: believes whoever it may be/],
       network,
     )
-  t.same(told('trustedproxies: ["10.0.0.0/8", "fd00::/16", "127.0.0.0/8"]'), [])
+  t.same(told('trustedproxies: ["10.1.0.0/16", "fd00::/16", "127.0.0.0/8"]'), [])
+})
+
+t.test('R733: a list that believes a whole private network is warned of', async t => {
+  for (const network of ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16'])
+    t.match(
+      told(`trustedproxies: ["${network}"]`),
+      [/warning: http\.trustedproxies\[0\]: is a whole private network/],
+      network,
+    )
+  t.same(told('trustedproxies: ["10.0.0.0/9", "192.168.1.0/24", "fd12:3456::/32"]'), [])
 })
 
 t.test('R570: clients that rules are about are no proxies', async t => {

@@ -30,6 +30,18 @@ t.test('R666: a token server arrives, and no private half of a key', async t => 
   t.same(complaints(text, { files }), [])
 })
 
+t.test('R733: a realm to which passwords go in the clear is warned of', async t => {
+  const files = { '/etc/jwks': JSON.stringify({ keys: [jwkOf('publicKey')] }) }
+  const told = (realm: string) =>
+    complaints(textOf('jwks: /etc/jwks').replace('https://auth.example.com/token', realm), {
+      files,
+    })
+  for (const realm of ['http://auth.example.com/token', 'http://10.0.0.7:8080/token'])
+    t.match(told(realm), [/warning: auth\.token\.realm: is plain HTTP to another host/], realm)
+  for (const realm of ['https://auth.example.com/token', 'http://localhost:8080/token'])
+    t.same(told(realm), [], realm)
+})
+
 t.test('R666: what is wrong with a token server is told', async t => {
   const good = JSON.stringify({ keys: [jwkOf('publicKey')] })
   const secret = { kty: 'oct', kid: 's', k: 'aGlkZGVu' }

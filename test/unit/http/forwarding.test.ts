@@ -273,7 +273,8 @@ t.test('R567: who passes on and is not listed is told of until it is told once',
     },
     tell: (address: string) => told.push(address),
   }
-  const callers = new Callers({ settings: () => settingsOf('10.0.0.1'), unlisted })
+  const tellOf = { unlisted, silent: { isTold: true, tell: () => {} } }
+  const callers = new Callers({ settings: () => settingsOf('10.0.0.1'), tellOf })
   callers.of(asked('10.0.0.9', 'Via', '1.1 x', 'X-Forwarded-Proto', 'https'))
   callers.of(asked('10.0.0.1', 'X-Forwarded-For', '192.0.2.7'))
   t.same(told, [])
