@@ -6,10 +6,32 @@ import type { Principal, Refusal } from './access.ts'
 import { askForLogin, whyUnidentified } from './challenge.ts'
 import { refuseAtTheDoor } from './door.ts'
 import { type AccessSettings, createBookOf } from './local-access.ts'
-import { isSomebody } from './names.ts'
+import { isSomebody, type Who } from './names.ts'
+import type { AccessRule } from './rule.ts'
+import type { Caller, Rulebook, Verdict } from './rulebook.ts'
 
 /** Each time accounts have changed while a login was tried; then it is refused. */
 const LOGINS_MAX = 3
+
+/** `by`: whom the rule names that lets it in. */
+export type OperatorVerdict =
+  | { readonly refusal: Refusal }
+  | { readonly refusal: undefined; readonly by: Who }
+
+/** What the rules say, of whoever is known by a name; of all others they let nobody in. */
+export function judgeOperator(
+  caller: Caller,
+  book: Rulebook | undefined,
+  rules: readonly AccessRule[],
+): Verdict & { readonly by: Who | undefined } {
+  const isKnown = caller.account !== undefined || caller.certificate !== undefined
+  const verdict = isKnown
+    ? book?.partyOf(caller)?.judge({ key: undefined, action: 'admin' })
+    : undefined
+  const { isAllowed = false, rule } = verdict ?? {}
+  const by = rule === undefined ? undefined : rules[rule]?.who
+  return { isAllowed: isAllowed && by !== undefined && isSomebody(by), rule, by }
+}
 
 export class OperatorAccess {
   readonly #settings: () => AccessSettings
@@ -20,13 +42,14 @@ export class OperatorAccess {
     this.#settings = settings
   }
 
-  /** `names`: by which it may be called beside loopback names and addresses. Undefined: it may. */
-  async refuse(principal: Principal, names: readonly string[]): Promise<Refusal | undefined> {
+  /** `names`: by which it may be called beside loopback names and addresses. */
+  async judge(principal: Principal, names: readonly string[]): Promise<OperatorVerdict> {
     const { certificate, host = '' } = principal
-    if (certificate.kind === 'refused') return { kind: 'denied', reason: certificate.reason }
+    if (certificate.kind === 'refused')
+      return { refusal: { kind: 'denied', reason: certificate.reason } }
     // A page whose name leads here calls by that name; no name is an address.
     const refusal = refuseAtTheDoor(principal, isAddress(host) ? undefined : names)
-    if (refusal !== undefined) return refusal
+    if (refusal !== undefined) return { refusal }
     for (let tried = 0; tried < LOGINS_MAX && this.#needsLogin(principal); tried += 1)
       await principal.findLogin()
     return this.#decide(principal)
@@ -36,30 +59,23 @@ export class OperatorAccess {
     return login === undefined && this.#settings().accounts !== undefined
   }
 
-  #decide({ login: found, certificate: shown, address }: Principal): Refusal | undefined {
+  #decide({ login: found, certificate: shown, address }: Principal): OperatorVerdict {
     const { accounts, rules } = this.#settings()
     const wrong = accounts && whyUnidentified(found, accounts)
-    if (wrong !== undefined) return wrong
+    if (wrong !== undefined) return { refusal: wrong }
     const login = accounts && found
     const account = login?.kind === 'account' ? login : undefined
     const certificate = shown.kind === 'named' ? shown.names : undefined
     if (account === undefined && certificate === undefined)
-      return accounts === undefined ? NOBODY : askForLogin(accounts, login)
+      return { refusal: accounts === undefined ? NOBODY : askForLogin(accounts, login) }
     // Of a token server's token all else is denied than what it grants.
-    if (account?.grants !== undefined) return NOT_ALLOWED
-    const party = this.#bookOf(this.#settings())?.partyOf({
-      address,
-      account,
-      certificate,
-      isLocal: () => false,
-    })
-    const verdict = party?.judge({ key: undefined, action: 'admin' })
-    const rule = verdict?.rule === undefined ? undefined : rules[verdict.rule]
-    if (verdict?.isAllowed === true && rule && isSomebody(rule.who)) return undefined
+    if (account?.grants !== undefined) return { refusal: NOT_ALLOWED }
+    const caller = { address, account, certificate, isLocal: () => false }
+    const { isAllowed, by } = judgeOperator(caller, this.#bookOf(this.#settings()), rules)
+    if (isAllowed && by !== undefined) return { refusal: undefined, by }
     // Beside a certificate that is not enough somebody may want to log in.
-    return account === undefined && accounts !== undefined
-      ? askForLogin(accounts, login)
-      : NOT_ALLOWED
+    const mayLogIn = account === undefined && accounts !== undefined
+    return { refusal: mayLogIn ? askForLogin(accounts, login) : NOT_ALLOWED }
   }
 }
 

@@ -26,7 +26,10 @@ export interface ApiDeps {
 /** As the audit log has it. */
 export interface Asker {
   readonly who: string
+  /** Its address, as far as there is one. */
   readonly client?: string | undefined
+  /** As which it has logged in, where it is somebody else that was let in. */
+  readonly account?: string | undefined
 }
 
 const OPERATOR: Asker = { who: formatName({ kind: 'operator' }) }
@@ -149,9 +152,9 @@ function auditActions(
     const { method, routeOptions, query } = request
     const asker = askedBy(request)
     if (method === 'GET' || method === 'HEAD' || asker === undefined) return
-    const { who, client } = asker
+    const { who, client, account } = asker
     const action = routeOptions.url?.replace('/api/v1/', '')
-    const line = { audit: 'admin', action, who, client, asked: query } as const
+    const line = { audit: 'admin', action, who, account, client, asked: query } as const
     const note = () =>
       audit(raw.writableFinished ? { ...line, status: raw.statusCode } : { ...line, left: true })
     // It is done also where whoever asked for it does not wait for the answer.

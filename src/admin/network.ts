@@ -1,27 +1,27 @@
 // The operator's API for other machines: the same as on the socket, for whom access lets in, asked
 // at each request. Who it is stands in the audit log. There are no cookies, and a browser is
 // refused by what it sends; what it could send for a page without asking first is not taken either.
-import type { IncomingMessage, RequestListener, Server } from 'node:http'
-import { fastify, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
+import { fastify, type FastifyRequest } from 'fastify'
 import type { Refusal } from '../access/access.ts'
 import type { NoteAudit } from '../observe/audit.ts'
-import { type ApiDeps, registerApi } from './api.ts'
+import { type ApiDeps, type Asker, registerApi } from './api.ts'
 
 /** How requests come, and who may. */
 export interface Network {
   /** Over TLS, or on loopback alone. */
   createServer(handler: RequestListener): Server
   judge(request: IncomingMessage): Promise<Judged>
+  /** Ends all connections, and those that come yet. */
+  closeAll(): void
 }
 
-export interface Judged {
-  /** Undefined: it may. */
-  readonly refusal: Refusal | undefined
-  /** As the audit log calls it. */
-  readonly who: string
-  /** Its address, as far as there is one. */
-  readonly client: string | undefined
-}
+export type Judged = Asker &
+  (
+    | { readonly refusal: undefined }
+    /** `held`: so many of these were not written down before; undefined: nor is this one. */
+    | { readonly refusal: Refusal; readonly held: number | undefined }
+  )
 
 /** Beside it there is nothing on this address; health and metrics are on their own. */
 export function buildNetworkApi(deps: ApiDeps, network: Network) {
@@ -30,34 +30,59 @@ export function buildNetworkApi(deps: ApiDeps, network: Network) {
     logger: false,
     forceCloseConnections: true,
     trustProxy: false,
-    serverFactory: handler => network.createServer(handler),
+    serverFactory: handler =>
+      network.createServer((request, response) => {
+        admit(request, response).then(
+          mayGoOn => mayGoOn && handler(request, response),
+          (error: unknown) => fail(response, error),
+        )
+      }),
   })
-  app.addHook('onRequest', async (request, reply) => {
-    const judged = await network.judge(request.raw)
-    found.set(request.raw, judged)
-    if (judged.refusal !== undefined) return refuse(reply, judged.refusal, deps.audit, judged)
-    return hasBody(request) ? refuseBody(reply) : undefined
-  })
+
+  /** Before anything else is read of it: a path that is none tells a stranger no more. */
+  async function admit(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
+    const judged = await network.judge(request)
+    found.set(request, judged)
+    if (judged.refusal !== undefined) refuse(request, response, { ...judged, audit: deps.audit })
+    else if (hasBody(request)) answer(response, 415, UNSUPPORTED)
+    else return true
+    return false
+  }
+
+  function fail(response: ServerResponse, err: unknown): void {
+    deps.logger.error({ err }, 'admin request failed')
+    response.destroy()
+  }
+
+  app.addHook('preClose', async () => network.closeAll())
   app.setNotFoundHandler((_request, reply) =>
     reply.code(404).send({ code: 'UNSUPPORTED', message: 'there is nothing but /api/v1 here' }),
   )
-  const askedBy = (request: FastifyRequest) => {
-    const judged = found.get(request.raw)
-    return judged?.refusal === undefined ? judged : undefined
-  }
+  const askedBy = ({ raw }: FastifyRequest) => found.get(raw)
   registerApi(app, { ...deps, askedBy })
   return app
 }
 
 /** No request of this API has one, and forms of pages do. */
-function hasBody({ headers }: FastifyRequest): boolean {
+function hasBody({ headers }: IncomingMessage): boolean {
   const { 'content-length': length = '0', 'transfer-encoding': coding } = headers
   return length !== '0' || coding !== undefined || headers['content-type'] !== undefined
 }
 
-function refuseBody(reply: FastifyReply): FastifyReply {
-  const message = 'requests of the operator’s API have no body and no Content-Type'
-  return reply.code(415).header('connection', 'close').send({ code: 'UNSUPPORTED', message })
+const UNSUPPORTED = {
+  code: 'UNSUPPORTED',
+  message: 'requests of the operator’s API have no body and no Content-Type',
+}
+
+/** What may be sent behind this is nobody's to read. */
+function answer(response: ServerResponse, status: number, body: object): void {
+  const text = JSON.stringify(body)
+  response.writeHead(status, {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(text),
+    connection: 'close',
+  })
+  response.end(text)
 }
 
 const STATUS = { denied: 403, unauthorized: 401, limited: 429, busy: 503, away: 503 } as const
@@ -76,28 +101,23 @@ function isWrongLogin(kind: Refusal['kind'], who: string): boolean {
   return kind !== 'denied' && who === 'nobody'
 }
 
+interface Refused extends Asker {
+  readonly refusal: Refusal
+  readonly held: number | undefined
+  readonly audit: NoteAudit | undefined
+}
+
 function refuse(
-  reply: FastifyReply,
-  refusal: Refusal,
-  audit: NoteAudit | undefined,
-  { who, client }: Judged,
-): FastifyReply {
+  { method }: IncomingMessage,
+  response: ServerResponse,
+  { refusal, held, who, client, audit }: Refused,
+): void {
   const { kind, reason } = refusal
   const status = STATUS[kind]
-  audit?.({
-    audit: isWrongLogin(kind, who) ? 'login' : 'denied',
-    outcome: kind === 'limited' ? 'limited' : 'refused',
-    who,
-    client,
-    method: reply.request.method,
-    endpoint: 'admin',
-    status,
-  })
-  if (kind === 'unauthorized') reply.header('www-authenticate', CHALLENGE)
-  if ('retryAfterSeconds' in refusal) reply.header('retry-after', refusal.retryAfterSeconds)
-  // What it may send behind this is nobody's to read.
-  return reply
-    .code(status)
-    .header('connection', 'close')
-    .send({ code: CODES[kind], message: reason })
+  const outcome = kind === 'limited' ? 'limited' : 'refused'
+  const line = { outcome, who, client, method, endpoint: 'admin', status, ...(held && { held }) }
+  if (held !== undefined) audit?.({ audit: isWrongLogin(kind, who) ? 'login' : 'denied', ...line })
+  if (kind === 'unauthorized') response.setHeader('www-authenticate', CHALLENGE)
+  if ('retryAfterSeconds' in refusal) response.setHeader('retry-after', refusal.retryAfterSeconds)
+  answer(response, status, { code: CODES[kind], message: reason })
 }

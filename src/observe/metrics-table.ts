@@ -90,6 +90,12 @@ export const METRICS = {
     help: 'Requests refused before they were looked at: too many at once, a connection too many, not HTTP, or without the PROXY header that it takes.',
     labels: { reason: REFUSAL },
   },
+  adminConnectionsCut: {
+    name: 'entrepot_admin_connections_cut_total',
+    type: 'counter',
+    help: 'Connections of the operator’s API over the network that were cut, because there were too many.',
+    labels: {},
+  },
   clientsLimited: {
     name: 'entrepot_clients_limited_total',
     type: 'counter',

@@ -75,7 +75,7 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
   const { buildAdminApp } = await import('../admin/app.ts')
   const checks = readinessChecks({ engine, dataPort, opening })
   const readiness = { checks, draining: () => draining, sleep: base.sleep }
-  const door = { accounts: accounts.inForce, dataPort, clock, metrics }
+  const door = { accounts: accounts.inForce, dataPort, clock, metrics, logger }
   admin = buildAdminApp({
     metrics,
     operator,

@@ -10,11 +10,16 @@ import {
 } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Accounts } from '../access/accounts.ts'
+import { formatName } from '../access/names.ts'
 import { OperatorAccess } from '../access/operator-access.ts'
-import type { Network } from '../admin/network.ts'
+import type { Judged, Network } from '../admin/network.ts'
 import { createConnectionOwners } from '../http/connection-owners.ts'
 import { checkSyntax } from '../http/admit.ts'
-import { HEADER_MAX_BYTES, HEADERS_TIMEOUT_MS } from '../http/limits.ts'
+import {
+  CONNECTIONS_CHECK_INTERVAL_MS,
+  HEADER_MAX_BYTES,
+  HEADERS_TIMEOUT_MS,
+} from '../http/limits.ts'
 import { Logins } from '../http/logins.ts'
 import { RequestPrincipal } from '../http/principal.ts'
 import { Callers, NO_PROXIES } from '../http/proxies/callers.ts'
@@ -25,15 +30,16 @@ import {
   type TlsTransport,
 } from '../http/tls/tls.ts'
 import { RegistryError } from '../oci/errors.ts'
+import type { Logger } from '../observe/log.ts'
+import { createOnceAMinute, type OnceAMinute } from '../observe/once-a-minute.ts'
 import type { ThreadSettings } from '../threads/sides.ts'
 import type { DataPort } from './data-port.ts'
-
-/** Operators and their programs; what hangs there is cut by node. */
-const CONNECTIONS_MAX = 256
+import { CONNECTIONS_MAX, OperatorCrowd } from './operator-crowd.ts'
 
 export interface OperatorDoorDeps extends Pick<TlsDeps, 'clock' | 'metrics'> {
   readonly accounts: Accounts
   readonly dataPort: Pick<DataPort, 'settings' | 'revision'>
+  readonly logger: Pick<Logger, 'warn'>
 }
 
 export class OperatorDoor implements Network {
@@ -41,6 +47,8 @@ export class OperatorDoor implements Network {
   readonly #access: OperatorAccess
   readonly #sources: ConstructorParameters<typeof RequestPrincipal>[2]
   readonly #transport: TlsTransport | undefined
+  readonly #crowd: OperatorCrowd
+  readonly #due: OnceAMinute
   /** That the transport goes by. */
   #tls: ThreadSettings['tls']
 
@@ -51,6 +59,13 @@ export class OperatorDoor implements Network {
     const transport = this.#tls && createTlsTransport(this.#tls, deps)
     this.#transport = transport
     const monotonicMs = () => deps.clock.monotonicMs()
+    this.#due = createOnceAMinute(monotonicMs)
+    this.#crowd = new OperatorCrowd(client => {
+      deps.metrics.count('adminConnectionsCut', {})
+      const held = this.#due('crowd')
+      const fields = { connections: CONNECTIONS_MAX, client, held, hint: CROWDED_HINT }
+      if (held !== undefined) deps.logger.warn(fields, CROWDED)
+    })
     this.#sources = {
       callers: new Callers({ settings: () => NO_PROXIES }),
       owners: createConnectionOwners(),
@@ -63,13 +78,16 @@ export class OperatorDoor implements Network {
     const options = {
       maxHeaderSize: HEADER_MAX_BYTES,
       headersTimeout: HEADERS_TIMEOUT_MS,
+      // No request has a body.
+      requestTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: CONNECTIONS_CHECK_INTERVAL_MS,
       requireHostHeader: false,
     }
     const server = this.#transport?.createServer(options) ?? createServer(options)
-    server.maxConnections = CONNECTIONS_MAX
     // All of them are counted and looked at: HEADER_MAX_BYTES is the bound.
     server.maxHeadersCount = 0
     server.prependListener('connection', () => this.#useNewest())
+    this.#crowd.watch(server)
     const busy = new WeakSet<Socket>()
     server.on('request', (request: IncomingMessage, response: ServerResponse) => {
       this.#useNewest()
@@ -87,12 +105,29 @@ export class OperatorDoor implements Network {
     return server as Server
   }
 
-  async judge(request: IncomingMessage) {
+  closeAll(): void {
+    this.#crowd.closeAll()
+  }
+
+  async judge(request: IncomingMessage): Promise<Judged> {
     const caller = this.#sources.callers.of(request)
     const principal = new RequestPrincipal(request, caller, this.#sources)
-    const refusal =
-      refuseSyntax(request) ?? (await this.#access.refuse(principal, this.#names(principal.host)))
-    return { refusal, who: principal.who.name, client: principal.address }
+    const unclear = refuseSyntax(request)
+    const judged = unclear ?? (await this.#access.judge(principal, this.#names(principal.host)))
+    const { name, login } = principal.who
+    const client = principal.address
+    if (judged.refusal !== undefined) {
+      const { refusal } = judged
+      // Whoever shows nothing could fill the log with it.
+      const held = name === 'anonymous' ? this.#due(`${refusal.kind} ${client}`) : 0
+      return { refusal, who: name, client, held }
+    }
+    this.#crowd.letIn(request.socket)
+    // Of a certificate's names the one that a rule is about; whose machine it is, is no account.
+    const isByCertificate = judged.by.kind === 'certificate'
+    const account = isByCertificate && login === 'account' ? name : undefined
+    const who = isByCertificate ? formatName(judged.by) : name
+    return { refusal: undefined, who, client, account }
   }
 
   /** Where it may be called: by the names of this edge, and those that its certificates are for. */
@@ -121,6 +156,10 @@ function refuseSyntax(request: IncomingMessage) {
     return undefined
   } catch (error) {
     if (!(error instanceof RegistryError)) throw error
-    return { kind: 'denied', reason: error.message } as const
+    return { refusal: { kind: 'denied', reason: error.message } } as const
   }
 }
+
+const CROWDED = 'the operator’s API has too many connections, and cuts some'
+const CROWDED_HINT =
+  'connections of whoever has most go first, and none of who was let in: let operators alone reach admin.api'

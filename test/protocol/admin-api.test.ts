@@ -4,13 +4,14 @@
 // loopback and over TLS, with raw clients and node's own.
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
-import type { IncomingMessage } from 'node:http'
-import { request, type RequestOptions } from 'node:https'
-import { connect } from 'node:net'
+import { Agent as PlainAgent, type IncomingMessage, request as plainRequest } from 'node:http'
+import { Agent, request, type RequestOptions } from 'node:https'
+import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import tap from 'tap'
 import { OF_ACCOUNT_AND_ADDRESS } from '../../src/accounts/failed-logins.ts'
 import { askSocket } from '../kit/admin-socket.ts'
+import { CONNECTIONS_MAX } from '../../src/server/operator-crowd.ts'
 import { makeAuthority, makeCertificate } from '../kit/certificate.ts'
 import { startTestEdge } from '../kit/edge.ts'
 import { send } from '../kit/raw-client.ts'
@@ -188,6 +189,79 @@ tap.test('R742: who did what is in the audit log, and who was refused', async t 
   ])
 })
 
+tap.test('R735: who may not is told nothing of what there is, not even of paths', async t => {
+  const { statusOf, lines } = await open(t)
+  for (const path of ['/%zz', '/api/v1/%zz', '/api/v1/%', '/', STATUS]) {
+    t.equal(await statusOf({}, path), 401, path)
+    t.equal(await statusOf(BOB, path), 403, path)
+  }
+  t.equal(await statusOf(ALICE, '/%zz'), 400)
+  const denied = (await lines()).filter(({ who }) => who === 'anonymous')
+  t.equal(denied.length, 1, 'one line a minute of who shows nothing')
+})
+
+const [FLOOD, QUIET, OPERATOR] = ['127.0.0.2', '127.0.0.3', '127.0.0.4']
+
+/** Connections that say nothing. */
+async function openSilent(t: Test, url: string, from: string, count: number) {
+  const { hostname, port } = new URL(url)
+  const sockets: Socket[] = []
+  t.teardown(() => sockets.map(each => each.destroy()))
+  for (let at = 0; at < count; at += 1) {
+    const socket = connect({ host: hostname, port: Number(port), localAddress: from })
+    sockets.push(socket.on('error', () => {}))
+    await once(socket, 'connect')
+  }
+  return sockets
+}
+
+for (const isTls of [false, true])
+  tap.test(
+    `R734: ${isTls ? 'with' : 'without'} TLS silent connections keep nobody out`,
+    async t => {
+      const { edge, client } = await (isTls ? openTls(t) : openPlain(t))
+      const [quiet] = await openSilent(t, edge.apiUrl, QUIET, 1)
+      t.equal(await client(), 200)
+      const flood = await openSilent(t, edge.apiUrl, FLOOD, CONNECTIONS_MAX + 20)
+      const gone = () => flood.filter(({ closed }) => closed).length
+      await edge.untilLogged('the operator’s API has too many connections, and cuts some')
+      t.equal(await client(), 200, 'over the connection that was open')
+      t.equal(await client(false), 200, 'and over another one')
+      await Promise.all(flood.slice(0, 20).map(untilClosed))
+      t.ok(gone() >= 20)
+      t.notOk(quiet?.closed, 'the oldest, of somebody else')
+      const { body } = await send(`${edge.adminUrl}/metrics`, 'GET')
+      t.match(body.toString(), /entrepot_admin_connections_cut_total 2\d\n/)
+      const ended = [...(quiet === undefined ? [] : [quiet]), ...flood].map(untilClosed)
+      await edge.stop()
+      await Promise.all(ended)
+      t.equal(edge.lines().filter(({ connections }) => connections === CONNECTIONS_MAX).length, 1)
+    },
+  )
+
+async function untilClosed(socket: Socket): Promise<void> {
+  if (!socket.closed) await once(socket, 'close')
+}
+
+async function openPlain(t: Test) {
+  const { edge } = await open(t)
+  const agent = new PlainAgent({ keepAlive: true, maxSockets: 1, localAddress: OPERATOR })
+  t.teardown(() => agent.destroy())
+  const client = async (keeps = true) => {
+    const how = {
+      headers: ALICE,
+      localAddress: OPERATOR,
+      ...(keeps ? { agent } : { agent: false }),
+    }
+    const [answer] = (await once(
+      plainRequest(`${edge.apiUrl}${STATUS}`, how).end(),
+      'response',
+    )) as [IncomingMessage]
+    return answer.resume().statusCode
+  }
+  return { edge, client }
+}
+
 const authority = makeAuthority()
 
 async function openTls(t: Test, server = makeCertificate()) {
@@ -198,6 +272,7 @@ async function openTls(t: Test, server = makeCertificate()) {
     htpasswd: `alice:${HASH}\n`,
   })
   const at = (name: string) => join(files, name)
+  const audit = at('audit.log')
   const clients = at('clients.crt')
   const config = {
     default: 'quay.io',
@@ -208,6 +283,7 @@ async function openTls(t: Test, server = makeCertificate()) {
     },
     admin: { api: '127.0.0.1:0' },
     auth: { htpasswd: { path: at('htpasswd') } },
+    audit: { output: audit },
     access: [...admins('alice', 'cert:spiffe://site/ops'), FOR_ALL],
   }
   const edge = await startTestEdge(t, { upstreams: NONE, config })
@@ -218,8 +294,25 @@ async function openTls(t: Test, server = makeCertificate()) {
     answer.resume()
     return answer.statusCode
   }
-  return { edge, statusOf, clients, reload: () => edge.reloaded(NONE, config) }
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  t.teardown(() => agent.destroy())
+  const client = (keeps = true) =>
+    statusOf({ headers: ALICE, localAddress: OPERATOR, ...(keeps && { agent }) })
+  return { edge, statusOf, client, clients, audit, reload: () => edge.reloaded(NONE, config) }
 }
+
+tap.test('R742: of the names of a certificate that one is told by which it may', async t => {
+  const { edge, statusOf, audit } = await openTls(t)
+  const names = ['spiffe://site/dev', 'spiffe://site/ops']
+  const { key, cert } = makeCertificate({ authority, usage: 'client', names })
+  t.equal(await statusOf({ key, cert, path: PIN, method: 'POST' }), 200)
+  t.equal(await statusOf({ key, cert, path: PIN, method: 'POST', headers: ALICE }), 200)
+  await edge.stop()
+  const [first, second] = readFileSync(audit, 'utf8').trim().split('\n')
+  t.match(JSON.parse(first ?? ''), { audit: 'admin', who: 'cert:spiffe://site/ops' })
+  // The rule of the account stands before that of the certificate.
+  t.match(JSON.parse(second ?? ''), { audit: 'admin', who: 'alice' })
+})
 
 const certified = (name: string) => {
   const { key, cert } = makeCertificate({ authority, usage: 'client', names: [name] })

@@ -45,7 +45,7 @@ async function answerTo(
   accounts: AccessSettings['accounts'] = ACCOUNTS,
 ): Promise<string> {
   const settings = { serverUid: 0, localPushOff: undefined, hosts: undefined, rules, accounts }
-  return (await new OperatorAccess(() => settings).refuse(principal, []))?.kind ?? 'allowed'
+  return (await new OperatorAccess(() => settings).judge(principal, [])).refusal?.kind ?? 'allowed'
 }
 
 const byAlice = rule({ kind: 'account', name: 'alice' })
@@ -102,7 +102,7 @@ t.test('R740: a token of a token server runs no edge', async t => {
 t.test('R740: without accounts a login is nobody’s', async t => {
   const without = { serverUid: 0, localPushOff: undefined, hosts: undefined, rules: [byAlice] }
   const access = new OperatorAccess(() => ({ ...without, accounts: undefined }))
-  t.match(await access.refuse(caller(ALICE), []), { kind: 'denied' })
+  t.match(await access.judge(caller(ALICE), []), { refusal: { kind: 'denied' } })
 })
 
 t.test('R741: wrong logins are told, also beside a good certificate', async t => {
