@@ -2,18 +2,11 @@
 // as a server that is started with it would.
 import { parseArgs } from 'node:util'
 import type { Action, MovedTags } from '../access/access.ts'
-import { type SharedLoopback, whyLocalPushOff } from '../access/local-push.ts'
-import {
-  formatGroup,
-  formatName,
-  type GroupName,
-  type LoginName,
-  readWho,
-} from '../access/names.ts'
-import { readNetwork } from '../access/network.ts'
+import type { SharedLoopback } from '../access/local-push.ts'
+import { formatName, parseLoginName } from '../access/names.ts'
+import { judgeOperator } from '../access/operator-access.ts'
 import { type AccessRule, RIGHTS } from '../access/rule.ts'
-import type { Identity } from '../access/name-table.ts'
-import { type Caller, ELSEWHERE, Rulebook } from '../access/rulebook.ts'
+import { type Caller, Rulebook } from '../access/rulebook.ts'
 import type { AuthConfig, Config } from '../config/config.ts'
 import type { Place } from '../config/findings.ts'
 import { closest } from '../config/suggest.ts'
@@ -25,17 +18,19 @@ import { createRoute } from '../registry/route.ts'
 import { routeOptions } from '../server/route-options.ts'
 import { requireConfiguration } from './configuration.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
+import { callerOf } from './named-caller.ts'
 import { writeJson } from './output.ts'
 import { readSharedLoopback } from './shared-loopback.ts'
 
 export const help = `entrepot access test WHO ACTION REPOSITORY [--tag TAG] [--config FILE] [--json]
+entrepot access test WHO admin [--config FILE] [--json]
 
 Says whether the access rules of the configuration let somebody do something, which of them decides, and on which line it
 stands. No server is asked: after a change of the file, this is what the next reload brings.
 
   WHO         an account; a robot such as robot:ci; oidc:PROVIDER:NAME or group:oidc:PROVIDER:GROUP, who shows a token of that provider; an address such as 10.0.0.7; "local", a program on the machine of the edge, where this runs as well; or
               "anonymous", somebody whom no rule with a network is about
-  ACTION      pull, push, delete or list
+  ACTION      pull, push, delete or list; or admin, the operator's API over the network (admin.api), about no repository
   REPOSITORY  with its registry, as clients write it: docker.io/alpine is docker.io/library/alpine
   --tag TAG   that is pushed or deleted; without, a push of content alone, or a delete by digest
 
@@ -47,9 +42,11 @@ Exit codes: 0 allowed, 1 denied, 2 wrong arguments, 78 the configuration is inva
 Examples
   entrepot access test 10.0.0.7 pull docker.io/library/alpine
   entrepot access test local push localhost/team/app --tag v1
+  entrepot access test robot:fleet admin
 `
 
-const USAGE = 'usage: entrepot access test WHO ACTION REPOSITORY [--tag TAG]'
+const USAGE =
+  'usage: entrepot access test WHO ACTION REPOSITORY [--tag TAG], or entrepot access test WHO admin'
 
 interface Asked {
   /** As it was written. */
@@ -80,12 +77,16 @@ export async function run(args: readonly string[], context: CliContext): Promise
     },
   })
   const [what, who, action, name, ...more] = positionals
-  if (what !== 'test' || who === undefined || action === undefined || name === undefined)
+  const isAdmin = action === 'admin' && name === undefined && values.tag === undefined
+  if (what !== 'test' || who === undefined || action === undefined || more.length > 0)
     throw new CliError(EXIT_CODES.usage, USAGE)
-  if (more.length > 0) throw new CliError(EXIT_CODES.usage, USAGE)
+  if (!isAdmin && name === undefined) throw new CliError(EXIT_CODES.usage, USAGE)
   const config = requireConfiguration(context, values.config)
   const shared = readSharedLoopback(context.env)
-  const told = tell(config, readAsked(config, { who, action, name, tag: values.tag, shared }))
+  const told =
+    name === undefined
+      ? tellAdmin(config, callerOf(who, config, shared))
+      : tell(config, readAsked(config, { who, action, name, tag: values.tag, shared }))
   if (values.json) writeJson(context, told)
   else
     context.stdout.write(
@@ -174,70 +175,25 @@ function tell(config: Config, asked: Asked): Told {
   return { allowed: isAllowed, rule, place, because: [because, ...policyOf(config, asked)] }
 }
 
-/** @throws CliError usage */
-function callerOf(who: string, config: Config, shared: SharedLoopback | undefined): Caller {
-  const network = readNetwork(who)
-  const isPlace = network.kind !== 'none' && config.auth?.names.includes(who) !== true
-  if (isPlace && !who.includes('/'))
-    return { address: network.network.address, isLocal: () => false }
-  const caller = isPlace ? undefined : namedCaller(who, config, shared)
-  if (caller !== undefined) return caller
-  const near = closest(who, config.auth?.names ?? [])
-  const hint = near === undefined ? '' : ` (did you mean ${near}?)`
-  const message = `${who} is nobody here${hint}: name an account, cert: and a name, an address such as 10.0.0.7, local, or anonymous`
-  throw new CliError(EXIT_CODES.usage, message)
-}
-
-/** Undefined: nobody is called so, as far as that is known without the running server. */
-function namedCaller(
-  text: string,
-  { auth, http }: Config,
-  shared: SharedLoopback | undefined,
-): Caller | undefined {
-  const read = readWho(text)
-  if (read.kind === 'fault') return undefined
-  const who = read.value
-  const somewhere = { address: ELSEWHERE, isLocal: () => false } as const
-  switch (who.kind) {
-    case 'anonymous':
-      return somewhere
-    case 'local': {
-      const mayBeLocal = whyLocalPushOff(http.localPush, shared) === undefined
-      return { address: '127.0.0.1', isLocal: () => mayBeLocal }
-    }
-    case 'certificate':
-      return { ...somewhere, certificate: [who.name] }
-    case 'everybody':
-    case 'network':
-      return undefined
-    default: {
-      const account = auth && accountOf(who, auth)
-      return account && { ...somewhere, account }
-    }
+/** Of the operator's API over the network. */
+function tellAdmin({ access, accessPlaces, auth, admin }: Config, caller: Caller): Told {
+  const unset = admin.api === undefined ? ['admin.api is not set: nobody reaches it'] : []
+  const told = (allowed: boolean, because: string, rule?: number) => {
+    const place = rule === undefined ? undefined : accessPlaces[rule]
+    return { allowed, rule, place, because: [because, ...unset] }
   }
-}
-
-/** Of a group of a provider: somebody of whom that group alone is known. */
-function accountOf(who: LoginName | GroupName, auth: AuthConfig): Identity | undefined {
-  const name = formatName(who)
-  switch (who.kind) {
-    case 'robot':
-      return { name }
-    case 'account':
-      // Whom there is, a token server alone knows.
-      return auth.token !== undefined || auth.names.includes(name) ? { name } : undefined
-    case 'group':
-      return undefined
-    case 'identity':
-    case 'provider group': {
-      const { provider } = who
-      if (!auth.providers.some(each => each.name === provider)) return undefined
-      const any = formatGroup({ kind: 'provider group', provider })
-      if (who.kind === 'identity') return { name, groups: [any] }
-      const nobody = formatName({ kind: 'identity', provider, name: '' })
-      return { name: nobody, groups: [any, formatGroup(who)] }
-    }
-  }
+  const name = caller.account && parseLoginName(caller.account.name)
+  if (name === undefined && caller.certificate === undefined)
+    return told(false, 'it is for accounts, robots and certificates alone, from wherever')
+  if (auth?.token !== undefined && name?.kind === 'account')
+    return told(false, 'a token of auth.token’s server grants nothing of it')
+  const book = access.length === 0 ? undefined : new Rulebook(access, auth?.groups)
+  const { isAllowed, rule, by } = judgeOperator(caller, book, access)
+  const deciding = rule === undefined ? undefined : access[rule]
+  if (deciding === undefined) return told(false, 'no rule with match "**" is about this')
+  const where = `access[${rule}]${describePlace(accessPlaces[rule ?? 0])} decides: ${describeRule(deciding)}`
+  const isNobody = !isAllowed && by !== undefined && deciding.allow.includes('admin')
+  return told(isAllowed, isNobody ? `${where}; it names nobody` : where, rule)
 }
 
 function tellWithout(config: Config, asked: Asked): Told {

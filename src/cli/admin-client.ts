@@ -1,14 +1,27 @@
 // The command line's side of the admin API: one request over the running server's Unix socket, so
-// that no password is needed on the machine itself.
-import { type IncomingMessage, request } from 'node:http'
+// that no password is needed on the machine itself; or to another machine's `admin.api`, with a
+// token.
+import { type IncomingMessage, request as requestPlain } from 'node:http'
+import { request as requestTls } from 'node:https'
 import { createInterface } from 'node:readline'
 import { CliError, EXIT_CODES } from './context.ts'
 
 /** An answer for one page is small; a listing of ten thousand images is a few MiB. */
 const LARGEST_ANSWER_BYTES = 64 * 1024 * 1024
 
+export type AdminServer =
+  | { readonly kind: 'socket'; readonly path: string }
+  | {
+      readonly kind: 'network'
+      /** Its origin alone. */
+      readonly url: URL
+      readonly token: string
+      /** PEM; default: the authorities that everybody trusts. */
+      readonly ca: string | undefined
+    }
+
 export interface AdminRequest {
-  readonly socket: string
+  readonly server: AdminServer
   readonly method?: 'GET' | 'POST'
   /** Below /api/v1. */
   readonly path: string
@@ -26,7 +39,7 @@ export async function askAdmin<Answer>(wanted: AdminRequest): Promise<Answer> {
       throw new CliError(EXIT_CODES.failed, 'the answer of the server is too large')
     chunks.push(chunk)
   }
-  const body: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'))
+  const body = parse(Buffer.concat(chunks).toString('utf8'), wanted)
   if (response.statusCode === 200) return body as Answer
   throw new CliError(EXIT_CODES.failed, messageOf(body))
 }
@@ -40,11 +53,21 @@ export async function* followAdmin<Event>(wanted: AdminRequest): AsyncGenerator<
     else first += line
   }
   if (response.statusCode !== 200)
-    throw new CliError(EXIT_CODES.failed, messageOf(JSON.parse(first)))
+    throw new CliError(EXIT_CODES.failed, messageOf(parse(first, wanted)))
+}
+
+/** @throws CliError where something else answers */
+function parse(text: string, { server }: AdminRequest): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    const message = `what answers at ${placeOf(server)} is no admin.api of an edge`
+    throw new CliError(EXIT_CODES.unreachable, message)
+  }
 }
 
 function send({
-  socket,
+  server,
   method = 'GET',
   path,
   query = {},
@@ -55,39 +78,69 @@ function send({
   }
   const target = `/api/v1${path}${parameters.size === 0 ? '' : `?${parameters.toString()}`}`
   return new Promise((resolve, reject) => {
-    const sent = request(
-      { socketPath: socket, method, path: target, headers: { host: 'localhost' } },
-      resolve,
-    )
-    sent.on('error', error => reject(unreachable(socket, error)))
+    const sent = open(server, method, target)
+    sent.on('response', resolve)
+    sent.on('error', error => reject(unreachable(server, error)))
     sent.end()
   })
+}
+
+function open(server: AdminServer, method: string, target: string) {
+  if (server.kind === 'socket') {
+    const headers = { host: 'localhost' }
+    return requestPlain({ socketPath: server.path, method, path: target, headers })
+  }
+  const { url, token, ca } = server
+  const headers = { authorization: `Bearer ${token}` }
+  const options = { method, headers, ...(ca !== undefined && { ca }) }
+  const request = url.protocol === 'https:' ? requestTls : requestPlain
+  return request(new URL(target, url), options)
 }
 
 /** @throws CliError when the connection breaks before the answer's end */
 async function* orLost<Piece>(
   pieces: AsyncIterable<unknown>,
-  { socket }: AdminRequest,
+  { server }: AdminRequest,
 ): AsyncGenerator<Piece> {
   try {
     yield* pieces as AsyncIterable<Piece>
   } catch {
     throw new CliError(
       EXIT_CODES.unreachable,
-      `the server at ${socket} went away in the middle of its answer: its log says why`,
+      `the server at ${placeOf(server)} went away in the middle of its answer: its log says why`,
     )
   }
 }
 
-function unreachable(socket: string, error: Error): CliError {
+function placeOf(server: AdminServer): string {
+  return server.kind === 'socket' ? server.path : server.url.origin
+}
+
+function unreachable(server: AdminServer, error: Error): CliError {
   const code = 'code' in error ? String(error.code) : error.message
-  const reason =
-    code === 'ENOENT' || code === 'ECONNREFUSED'
-      ? 'no server listens there: is it running, and with the same --config?'
-      : code === 'EACCES'
-        ? 'this user may not use it: run the command as the user of the server, or as root'
-        : code
-  return new CliError(EXIT_CODES.unreachable, `cannot reach the server at ${socket}: ${reason}`)
+  const reason = (server.kind === 'socket' ? BY_SOCKET : BY_NETWORK)[code] ?? code
+  const message = `cannot reach the server at ${placeOf(server)}: ${reason}`
+  return new CliError(EXIT_CODES.unreachable, message)
+}
+
+const NOBODY = 'no server listens there: is it running, and with the same --config?'
+const UNKNOWN_AUTHORITY =
+  'its certificate is of no authority that is trusted here: name it by --ca FILE'
+const BY_SOCKET: Readonly<Record<string, string>> = {
+  ENOENT: NOBODY,
+  ECONNREFUSED: NOBODY,
+  EACCES: 'this user may not use it: run the command as the user of the server, or as root',
+}
+const BY_NETWORK: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'no server listens there: is it running, and is this its admin.api?',
+  ENOTFOUND: 'there is no such host',
+  EPROTO: 'it speaks no TLS, or another version of it',
+  SELF_SIGNED_CERT_IN_CHAIN: UNKNOWN_AUTHORITY,
+  DEPTH_ZERO_SELF_SIGNED_CERT: UNKNOWN_AUTHORITY,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNKNOWN_AUTHORITY,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNKNOWN_AUTHORITY,
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for other names',
+  CERT_HAS_EXPIRED: 'its certificate has expired',
 }
 
 function messageOf(body: unknown): string {

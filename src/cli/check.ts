@@ -86,8 +86,8 @@ async function countRobots(config: Config): Promise<number> {
 
 /** LATE also where none runs. */
 function askServer<Answer>({ admin }: Config, path: string): Promise<Answer | typeof LATE> {
-  const { socket } = admin
-  const asked = askAdmin<Answer>({ socket, path }).catch((): typeof LATE => LATE)
+  const server = { kind: 'socket', path: admin.socket } as const
+  const asked = askAdmin<Answer>({ server, path }).catch((): typeof LATE => LATE)
   return within(commandClock, ASKED_MS, asked)
 }
 

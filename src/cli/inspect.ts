@@ -18,9 +18,9 @@ Examples
 
 export async function run(args: readonly string[], context: CliContext): Promise<ExitCode> {
   const usage = 'entrepot inspect IMAGE'
-  const { socket, json, positionals } = readCommon(args, context, { least: 1, most: 1, usage })
+  const { server, json, positionals } = readCommon(args, context, { least: 1, most: 1, usage })
   const image = await askAdmin<InspectedImage>({
-    socket,
+    server,
     path: '/image',
     query: { name: positionals[0] },
   })

@@ -55,8 +55,8 @@ export async function run(args: readonly string[], context: CliContext): Promise
 
 async function list(args: readonly string[], context: CliContext): Promise<ExitCode> {
   const usage = 'entrepot jobs ls'
-  const { socket, json } = readCommon(args, context, { least: 0, most: 0, usage })
-  const listed = await askAdmin<ListedJobs>({ socket, path: '/jobs' })
+  const { server, json } = readCommon(args, context, { least: 0, most: 0, usage })
+  const listed = await askAdmin<ListedJobs>({ server, path: '/jobs' })
   if (json) writeJson(context, listed)
   else writeList(context, listed)
   return EXIT_CODES.ok
@@ -76,10 +76,10 @@ async function control(
 ): Promise<ExitCode> {
   const usage = `entrepot jobs ${action} NAME`
   const common = readCommon(args, context, { least: 1, most: 1, usage, changes: true })
-  const { socket, json, positionals } = common
+  const { server, json, positionals } = common
   const query = { name: positionals[0] }
   const path = `/jobs/${action}`
-  const state = await askAdmin<JobState>({ socket, method: 'POST', path, query })
+  const state = await askAdmin<JobState>({ server, method: 'POST', path, query })
   if (json) writeJson(context, state)
   else context.stdout.write(`${state.name} ${CONTROLLED[action]}\n`)
   return EXIT_CODES.ok

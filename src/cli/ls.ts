@@ -41,9 +41,9 @@ Examples
 export async function run(args: readonly string[], context: CliContext): Promise<ExitCode> {
   const usage = 'entrepot ls [PATTERN] [--sort size|last-pull|pulls]'
   const { sort, rest } = readSort(args, usage)
-  const { socket, json, positionals } = readCommon(rest, context, { least: 0, most: 1, usage })
+  const { server, json, positionals } = readCommon(rest, context, { least: 0, most: 1, usage })
   const query = { pattern: positionals[0], sort }
-  const listed = await askAdmin<ListedImages>({ socket, path: '/images', query })
+  const listed = await askAdmin<ListedImages>({ server, path: '/images', query })
   const [pattern] = positionals
   const hasMatched = listed.images.length > 0 || pattern === undefined
   if (json) writeJson(context, listed)

@@ -1,18 +1,22 @@
-// Options that several commands share, and how the socket of the running server is found.
+// Options that several commands share, and how the running server is found.
 import { parseArgs } from 'node:util'
+import type { AdminServer } from './admin-client.ts'
 import { findSocket } from './configuration.ts'
 import { type CliContext, CliError, EXIT_CODES } from './context.ts'
+import { findOtherEdge, OTHER_EDGE_OPTIONS } from './other-edge.ts'
 
 export interface CommonOptions {
   readonly json: boolean
   readonly config: string | undefined
-  readonly socket: string
+  readonly server: AdminServer
   readonly positionals: readonly string[]
 }
 
 export const COMMON_HELP = `  --json         print JSON, failures as {"error": {"exitCode", "message"}} on standard error
   --socket PATH  of the running server; default: admin.socket of the configuration
-  --config FILE  the configuration that the server runs with`
+  --config FILE  the configuration that the server runs with
+  --admin URL    admin.api of an edge elsewhere, with a token that a rule allows admin, of
+                 --token-file FILE or ENTREPOT_TOKEN; --ca FILE: the authority of its certificate`
 
 /**
  * @throws CliError usage when there are fewer or more arguments than `takes` allows, and as
@@ -36,6 +40,7 @@ export function readCommon(
       json: { type: 'boolean', default: false },
       config: { type: 'string' },
       socket: { type: 'string' },
+      ...OTHER_EDGE_OPTIONS,
     },
   })
   if (positionals.length < takes.least || positionals.length > takes.most) {
@@ -44,10 +49,9 @@ export function readCommon(
   // With --json, standard error has failures and nothing else; warnings are for `serve` and `check`
   // to tell.
   const use = { mayGuess: takes.changes !== true, quiet: values.json }
-  return {
-    json: values.json,
-    config: values.config,
-    socket: values.socket ?? findSocket(context, values.config, use),
-    positionals,
+  const server = findOtherEdge(values, context) ?? {
+    kind: 'socket',
+    path: values.socket ?? findSocket(context, values.config, use),
   }
+  return { json: values.json, config: values.config, server, positionals }
 }

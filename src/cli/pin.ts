@@ -1,7 +1,7 @@
 // `pin`: what stays here under any pressure, and a list of it.
 import type { ListedImages } from '../registry/operator/list-images.ts'
 import type { ChangedPin, ListedPin } from '../registry/operator/pins.ts'
-import { askAdmin } from './admin-client.ts'
+import { type AdminServer, askAdmin } from './admin-client.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
 import { COMMON_HELP, type CommonOptions, readCommon } from './options.ts'
 import { pullImages } from './pull.ts'
@@ -57,13 +57,13 @@ export async function run(args: readonly string[], context: CliContext): Promise
 /** What they are about, with all platforms; what cannot be had is told, and stays pinned. */
 async function fetchAll(
   pins: readonly ChangedPin[],
-  { socket }: CommonOptions,
+  { server }: CommonOptions,
   context: CliContext,
 ): Promise<ExitCode> {
   const names = new Set<string>()
   let isWhole = true
   for (const { pattern } of pins) {
-    const found = await namesOf(socket, pattern)
+    const found = await namesOf(server, pattern)
     for (const name of found) names.add(name)
     if (found.length > 0) continue
     isWhole = false
@@ -71,26 +71,26 @@ async function fetchAll(
   }
   const pulled = await pullImages(
     [...names],
-    { socket, json: false, platforms: [], allPlatforms: true },
+    { server, json: false, platforms: [], allPlatforms: true },
     context,
   )
   return isWhole ? pulled : EXIT_CODES.failed
 }
 
 /** Images that are here; where there are none, the one that the pattern names in full. */
-async function namesOf(socket: string, pattern: string): Promise<readonly string[]> {
+async function namesOf(server: AdminServer, pattern: string): Promise<readonly string[]> {
   const isPattern = /[*?[\]{}()!+|]/.test(pattern)
   if (DIGEST.test(pattern)) return isPattern || !pattern.includes('@') ? [] : [pattern]
   const hasTag = pattern.lastIndexOf(':') > pattern.lastIndexOf('/')
   const query = { pattern: hasTag ? pattern : `${pattern}:*` }
-  const { images } = await askAdmin<ListedImages>({ socket, path: '/images', query })
+  const { images } = await askAdmin<ListedImages>({ server, path: '/images', query })
   const fetched = images.filter(({ local, keptOut }) => !local && !keptOut)
   if (images.length > 0) return fetched.map(({ image }) => image)
   return isPattern || !hasTag ? [] : [pattern]
 }
 
-async function list({ socket, json }: CommonOptions, context: CliContext): Promise<ExitCode> {
-  const listed = await askAdmin<{ pins: readonly ListedPin[] }>({ socket, path: '/pins' })
+async function list({ server, json }: CommonOptions, context: CliContext): Promise<ExitCode> {
+  const listed = await askAdmin<{ pins: readonly ListedPin[] }>({ server, path: '/pins' })
   if (json) writeJson(context, listed)
   else if (listed.pins.length === 0) context.stdout.write('nothing is pinned\n')
   else
@@ -111,7 +111,7 @@ const CHANGED = {
 /** One after the other; what was refused keeps none of the others away. */
 export async function changePins(
   action: 'pin' | 'unpin',
-  { socket, json, positionals }: CommonOptions,
+  { server, json, positionals }: CommonOptions,
   context: CliContext,
 ): Promise<readonly ChangedPin[]> {
   const done: ChangedPin[] = []
@@ -119,7 +119,7 @@ export async function changePins(
   for (const pattern of positionals) {
     const path = `/pins/${action}`
     try {
-      done.push(await askAdmin<ChangedPin>({ socket, method: 'POST', path, query: { pattern } }))
+      done.push(await askAdmin<ChangedPin>({ server, method: 'POST', path, query: { pattern } }))
     } catch (error) {
       if (!(error instanceof CliError) || error.exitCode !== EXIT_CODES.failed) throw error
       failures.push(error.message)

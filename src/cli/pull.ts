@@ -31,26 +31,26 @@ type PullEvent = WarmEvent | FailedEvent
 export async function run(args: readonly string[], context: CliContext): Promise<ExitCode> {
   const { own, rest } = splitOptions(args)
   const usage = 'entrepot pull IMAGE…'
-  const { socket, json, positionals } = readCommon(rest, context, {
+  const { server, json, positionals } = readCommon(rest, context, {
     least: 1,
     most: 1_000,
     usage,
     changes: true,
   })
-  return pullImages(positionals, { socket, json, ...own }, context)
+  return pullImages(positionals, { server, json, ...own }, context)
 }
 
 /** One after the other, telling of each; one that cannot be had keeps none of the others away. */
 export async function pullImages(
   names: readonly string[],
-  { socket, json, ...own }: PullOptions & Pick<CommonOptions, 'socket' | 'json'>,
+  { server, json, ...own }: PullOptions & Pick<CommonOptions, 'server' | 'json'>,
   context: CliContext,
 ): Promise<ExitCode> {
   const show = json ? showJson : context.isTerminal ? createShowBar(context) : showLine
   let failed = false
   for (const name of names) {
     const query = { name, platform: own.allPlatforms ? [] : own.platforms }
-    const events = followAdmin<PullEvent>({ socket, method: 'POST', path: '/pull', query })
+    const events = followAdmin<PullEvent>({ server, method: 'POST', path: '/pull', query })
     try {
       for await (const event of events) {
         show(context, event)
@@ -88,6 +88,9 @@ function splitOptions(args: readonly string[]): { own: PullOptions; rest: readon
       'all-platforms': { type: 'boolean' },
       config: { type: 'string' },
       socket: { type: 'string' },
+      admin: { type: 'string' },
+      'token-file': { type: 'string' },
+      ca: { type: 'string' },
     },
   })
   const taken = new Set<number>()

@@ -35,10 +35,10 @@ export async function run(args: readonly string[], context: CliContext): Promise
   const own = args.filter(each => each !== '--dry-run' && each !== '--kept')
   const usage = 'entrepot purge PATTERN|DIGEST [--kept] [--dry-run]'
   const common = readCommon(own, context, { least: 1, most: 1, usage, changes: true })
-  const { socket, json, positionals } = common
+  const { server, json, positionals } = common
   const [pattern = ''] = positionals
   const query = { pattern, kept: String(kept), 'dry-run': String(dryRun) }
-  const done = await followRun({ socket, path: '/purge', query }, { json, context })
+  const done = await followRun({ server, path: '/purge', query }, { json, context })
   const { kind: _, ...told } = done
   const purged = purgedOf(done)
   if (json) writeJson(context, { ...told, ...purged })

@@ -55,8 +55,8 @@ export async function run(args: readonly string[], context: CliContext): Promise
 
 async function list(args: readonly string[], context: CliContext): Promise<ExitCode> {
   const usage = 'entrepot queue ls'
-  const { socket, json } = readCommon(args, context, { least: 0, most: 0, usage })
-  const listed = await askAdmin<ListedQueue>({ socket, path: '/queue' })
+  const { server, json } = readCommon(args, context, { least: 0, most: 0, usage })
+  const listed = await askAdmin<ListedQueue>({ server, path: '/queue' })
   if (json) writeJson(context, listed)
   else writeList(context, listed)
   return EXIT_CODES.ok
@@ -69,8 +69,8 @@ async function retry(args: readonly string[], context: CliContext): Promise<Exit
   const usage = 'entrepot queue retry ID|--all'
   const common = readCommon(own, context, { ...count, usage, changes: true })
   const query = all ? { all: 'true' } : { id: entryId(common) }
-  const { socket, json } = common
-  const done = await askAdmin<RetriedQueue>({ socket, method: 'POST', path: '/queue/retry', query })
+  const { server, json } = common
+  const done = await askAdmin<RetriedQueue>({ server, method: 'POST', path: '/queue/retry', query })
   if (json) writeJson(context, done)
   else {
     const what = `${describeCount(done.retried, 'entry')} ${done.retried === 1 ? 'is' : 'are'}`
@@ -83,9 +83,9 @@ async function retry(args: readonly string[], context: CliContext): Promise<Exit
 async function drop(args: readonly string[], context: CliContext): Promise<ExitCode> {
   const usage = 'entrepot queue drop ID'
   const common = readCommon(args, context, { least: 1, most: 1, usage, changes: true })
-  const { socket, json } = common
+  const { server, json } = common
   const query = { id: entryId(common) }
-  const lost = await askAdmin<QueuedPush>({ socket, method: 'POST', path: '/queue/drop', query })
+  const lost = await askAdmin<QueuedPush>({ server, method: 'POST', path: '/queue/drop', query })
   if (json) writeJson(context, lost)
   else writeDropped(context, lost)
   return EXIT_CODES.ok

@@ -20,9 +20,9 @@ export async function runJob(
   const dryRun = args.includes('--dry-run')
   const own = args.filter(each => each !== '--dry-run')
   const count = { least: 0, most: 0 }
-  const { socket, json } = readCommon(own, context, { ...count, usage, changes: true })
+  const { server, json } = readCommon(own, context, { ...count, usage, changes: true })
   const query = { name, 'dry-run': String(dryRun) }
-  const done = await followRun({ socket, path: '/jobs/run', query }, { json, context })
+  const done = await followRun({ server, path: '/jobs/run', query }, { json, context })
   const { kind: _, ...told } = done
   if (json) writeJson(context, told)
   else writeDone(context, done)
@@ -38,7 +38,7 @@ export function assertDone(name: string, { outcome }: Pick<Done, 'outcome'>): vo
 
 /** What the run ended with; on a terminal it is told how it goes. @throws CliError */
 export async function followRun(
-  asked: Pick<AdminRequest, 'socket' | 'path' | 'query'>,
+  asked: Pick<AdminRequest, 'server' | 'path' | 'query'>,
   { json, context }: { readonly json: boolean; readonly context: CliContext },
 ): Promise<Done> {
   const terminal = json || !context.isTerminal ? undefined : context

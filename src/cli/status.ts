@@ -26,12 +26,12 @@ Examples
 `
 
 export async function run(args: readonly string[], context: CliContext): Promise<ExitCode> {
-  const { socket, json } = readCommon(args, context, {
+  const { server, json } = readCommon(args, context, {
     least: 0,
     most: 0,
     usage: 'entrepot status',
   })
-  const status = await askAdmin<Status>({ socket, path: '/status' })
+  const status = await askAdmin<Status>({ server, path: '/status' })
   if (json) writeJson(context, status)
   else writeText(context, status)
   return EXIT_CODES.ok

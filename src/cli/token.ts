@@ -3,10 +3,11 @@
 import { parseArgs } from 'node:util'
 import { type ListedRobots, ROBOT_TIME_MAX_MS, type RobotAnswer } from '../admin/api.ts'
 import { parseDuration } from '../config/formats/units.ts'
-import { askAdmin } from './admin-client.ts'
+import { type AdminServer, askAdmin } from './admin-client.ts'
 import { requireConfiguration } from './configuration.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
 import { writeJson, writeTable } from './output.ts'
+import { findOtherEdge, OTHER_EDGE_OPTIONS } from './other-edge.ts'
 
 export const help = `entrepot token issue NAME [--expires 90d]
 entrepot token rotate NAME [--overlap 24h]
@@ -20,6 +21,8 @@ What "rotate" and "revoke" end is over on every thread and connection before the
   --expires TIME  how long the secret is good, such as 90d or forever; a rotation begins it anew. Default 365d
   --overlap TIME  how long the secret of before is good beside the new one. Default 24h; 0: not at all
   --config FILE   default: as for serve
+  --admin URL     admin.api of an edge elsewhere, with a token that a rule allows admin, of
+                  --token-file FILE or ENTREPOT_TOKEN; --ca FILE: the authority of its certificate
   --json          print JSON
 
 A name has 1 to 64 characters, a-z, 0-9, dots, dashes and underscores, and begins and ends with a letter or digit.
@@ -54,6 +57,7 @@ export async function run(args: readonly string[], context: CliContext): Promise
       expires: { type: 'string', default: '365d' },
       overlap: { type: 'string', default: '24h' },
       config: { type: 'string' },
+      ...OTHER_EDGE_OPTIONS,
       json: { type: 'boolean', default: false },
     },
   })
@@ -62,15 +66,18 @@ export async function run(args: readonly string[], context: CliContext): Promise
   const isList = what === 'ls' && name === undefined
   if (more.length > 0 || (!isList && (change === undefined || name === undefined)))
     throw new CliError(EXIT_CODES.usage, USAGE)
-  const { socket } = requireConfiguration(context, values.config).admin
-  if (change === undefined || name === undefined) return list(socket, values.json, context)
+  const server = findOtherEdge(values, context) ?? {
+    kind: 'socket',
+    path: requireConfiguration(context, values.config).admin.socket,
+  }
+  if (change === undefined || name === undefined) return list(server, values.json, context)
   const query = {
     name,
     life: lifeOf(values.expires),
     overlap: millisecondsOf('--overlap', values.overlap),
   }
   const path = `/robots/${change}`
-  const answer = await askAdmin<RobotAnswer>({ socket, method: 'POST', path, query })
+  const answer = await askAdmin<RobotAnswer>({ server, method: 'POST', path, query })
   if (answer.kind !== 'issued' && answer.kind !== 'revoked')
     throw new CliError(EXIT_CODES.failed, `${name} ${WHY[answer.kind]}`)
   if (values.json) writeJson(context, answer)
@@ -95,8 +102,8 @@ function lifeOf(text: string): string {
   throw new CliError(EXIT_CODES.usage, '--expires: 0 makes a secret that nobody can log in by')
 }
 
-async function list(socket: string, isJson: boolean, context: CliContext): Promise<ExitCode> {
-  const { robots } = await askAdmin<ListedRobots>({ socket, path: '/robots' })
+async function list(server: AdminServer, isJson: boolean, context: CliContext): Promise<ExitCode> {
+  const { robots } = await askAdmin<ListedRobots>({ server, path: '/robots' })
   if (isJson) writeJson(context, { robots })
   else
     writeTable(context, [

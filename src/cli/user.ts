@@ -9,7 +9,7 @@ import { parseLoginName, whyNoAccount } from '../access/names.ts'
 import { FileTakenError, replaceFile } from '../accounts/replace-file.ts'
 import type { EndedLoginsAnswer, LookedAtAccounts } from '../admin/api.ts'
 import { readLocalFile, whyUnreadable } from '../config/local-file.ts'
-import { askAdmin } from './admin-client.ts'
+import { type AdminServer, askAdmin } from './admin-client.ts'
 import { loadConfiguration } from './configuration.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
 import { describeCount, writeJson, writeTable } from './output.ts'
@@ -130,7 +130,11 @@ function find(
 async function untilInForce(file: string, socket: string): Promise<boolean | undefined> {
   try {
     const path = '/accounts/look'
-    const looked = await askAdmin<Partial<LookedAtAccounts>>({ socket, method: 'POST', path })
+    const looked = await askAdmin<Partial<LookedAtAccounts>>({
+      server: at(socket),
+      method: 'POST',
+      path,
+    })
     if (looked.path === undefined || resolve(looked.path) !== resolve(file)) return undefined
     return looked.isInForce
   } catch (error) {
@@ -157,7 +161,8 @@ async function logOut(
 }
 
 async function endLogins(name: string, socket: string): Promise<Ended> {
-  const wanted = { socket, method: 'POST', path: '/accounts/logout', query: { name } } as const
+  const server = at(socket)
+  const wanted = { server, method: 'POST', path: '/accounts/logout', query: { name } } as const
   return (await askAdmin<EndedLoginsAnswer>(wanted)).outcome
 }
 
@@ -245,4 +250,8 @@ function read(file: string): string {
   const found = readLocalFile(file)
   if (found.kind === 'file') return found.text
   throw new CliError(EXIT_CODES.failed, `cannot read ${file}: ${found.reason}`)
+}
+
+function at(path: string): AdminServer {
+  return { kind: 'socket', path }
 }

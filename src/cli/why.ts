@@ -18,8 +18,8 @@ Examples
 
 export async function run(args: readonly string[], context: CliContext): Promise<ExitCode> {
   const usage = 'entrepot why IMAGE'
-  const { socket, json, positionals } = readCommon(args, context, { least: 1, most: 1, usage })
-  const why = await askAdmin<Explanation>({ socket, path: '/why', query: { name: positionals[0] } })
+  const { server, json, positionals } = readCommon(args, context, { least: 1, most: 1, usage })
+  const why = await askAdmin<Explanation>({ server, path: '/why', query: { name: positionals[0] } })
   if (json) writeJson(context, why)
   else writeText(context, why)
   return EXIT_CODES.ok

@@ -8,9 +8,9 @@ import { closest } from './suggest.ts'
 
 /**
  * No keys: the first names the configuration file, the second says whether compiled code may be
- * loaded. Read elsewhere.
+ * loaded, the third is what commands show to an edge elsewhere. Read elsewhere.
  */
-const NO_KEYS = ['ENTREPOT_CONFIG', 'ENTREPOT_NATIVE']
+const NO_KEYS = ['ENTREPOT_CONFIG', 'ENTREPOT_NATIVE', 'ENTREPOT_TOKEN']
 const PREFIX = 'ENTREPOT_'
 
 /**

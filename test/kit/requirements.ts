@@ -425,6 +425,8 @@ const SECURITY: readonly Row[] = [
   [744, 'P1', 'what an operator began is written down, though its client has left'],
   [734, 'P1', 'connections that say nothing keep no operator out, and are told of'],
   [735, 'P1', 'who may not run the edge from elsewhere is told of nothing, and fills no log'],
+  [736, 'P1', 'commands run an edge elsewhere, with a token that is in no argument'],
+  [737, 'P2', 'access test tells who may run the edge from elsewhere, and by which rule'],
   [745, 'P1', 'a connection of the operator’s API has one request at a time'],
   [246, 'P0', 'web pages are not answered, from memory neither'],
   [247, 'P1', 'the names that are answered can be listed'],

@@ -271,6 +271,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'registry',
       'admin',
       'access/access.ts',
+      'access/operator-access.ts',
       'access/rule.ts',
       'access/rulebook.ts',
       'access/names.ts',

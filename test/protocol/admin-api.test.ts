@@ -43,7 +43,7 @@ async function open(t: Test, access: readonly object[] = RULES, http: object = {
   const config = {
     default: 'quay.io',
     http: { addr: '127.0.0.1:0', ...http },
-    admin: { api: '127.0.0.1:0' },
+    admin: { addr: '127.0.0.1:0', api: '127.0.0.1:0' },
     auth: { htpasswd: { path: htpasswd } },
     audit: { output: audit },
     access,
@@ -281,7 +281,7 @@ async function openTls(t: Test, server = makeCertificate()) {
       localpush: false,
       tls: { certificate: at('tls.crt'), key: at('tls.key'), clientcas: [clients] },
     },
-    admin: { api: '127.0.0.1:0' },
+    admin: { addr: '127.0.0.1:0', api: '127.0.0.1:0' },
     auth: { htpasswd: { path: at('htpasswd') } },
     audit: { output: audit },
     access: [...admins('alice', 'cert:spiffe://site/ops'), FOR_ALL],

@@ -19,6 +19,9 @@ async function open(t: Test, text: string) {
   }
 }
 
+/** By htpasswd of Apache 2.4. */
+const HASH = '$2y$04$WQst/BQbtX9zClTqouFhUuE.tjD805IYHk3wUPmyxQZcCFIjbTCs2'
+
 const RULES = `access:
   - { who: "net:10.0.0.0/8", match: "localhost/team/**", tags: ["v*"], allow: [push, delete] }
   - { who: local, match: "**", allow: [pull, push, list] }
@@ -114,6 +117,33 @@ t.test('what access test cannot read is a usage error with the way out', async t
   })
 })
 
+t.test('R737: access test tells who may run the edge from elsewhere', async t => {
+  const { config, test } = await open(t, '')
+  const file = join(t.testdir({ htpasswd: `alice:${HASH}\nbob:${HASH}\n` }), 'htpasswd')
+  const all = (who: string, ...allow: readonly string[]) => ({ who, match: '**', allow })
+  const write = (access: readonly object[], more: object = {}) =>
+    writeFile(config, JSON.stringify({ auth: { htpasswd: { path: file } }, access, ...more }))
+  const api = { admin: { api: '127.0.0.1:5002' } }
+  await write([all('alice', 'admin'), all('cert:ops', 'pull', 'admin'), all('*', 'pull')], api)
+  for (const [who, exitCode, stdout] of [
+    ['alice', 0, /^allowed: access\[0\] on line 1 decides: who alice, match \*\*, allow admin\n$/],
+    ['cert:ops', 0, /^allowed: access\[1\]/],
+    ['bob', 1, /^denied: access\[2\]/],
+    ['robot:ci', 1, /^denied: access\[2\]/],
+    ['local', 1, /^denied: it is for accounts, robots and certificates alone/],
+    ['10.0.0.7', 1, /^denied: it is for accounts/],
+  ] as const)
+    t.match(await test(who, 'admin'), { exitCode, stdout }, who)
+  const json = await test('alice', 'admin', '--json')
+  t.match(JSON.parse(json.stdout), { allowed: true, rule: 0, place: { source: 'file', line: 1 } })
+  t.match(await test('alice', 'admin', 'localhost/a'), { exitCode: 2 })
+  t.match(await test('alice', 'pull'), { exitCode: 2 })
+  await write([all('alice', 'admin')])
+  t.match(await test('alice', 'admin'), { exitCode: 0, stdout: /admin\.api is not set/ })
+  await write([], api)
+  t.match(await test('alice', 'admin'), { exitCode: 1, stdout: /^denied: no rule/ })
+})
+
 t.test('check says what programs on the machine may do', async t => {
   for (const [text, stdout] of [
     ['', /programs on this machine may push and delete/],
@@ -124,7 +154,6 @@ t.test('check says what programs on the machine may do', async t => {
 })
 
 t.test('R511: access test knows accounts, their groups, and what holds without rules', async t => {
-  const HASH = '$2y$04$WQst/BQbtX9zClTqouFhUuE.tjD805IYHk3wUPmyxQZcCFIjbTCs2'
   const file = join(t.testdir({ htpasswd: `alice:${HASH}\nbob:${HASH}\n` }), 'htpasswd')
   const auth = `auth: { htpasswd: { path: ${file} }, groups: { ci: [bob] } }\n`
   const ruled = await open(
@@ -189,4 +218,7 @@ t.test('R666: access test says of a token server’s accounts what rules say', a
   })
   t.match(await test('bob', 'pull', 'localhost/app/x'), { exitCode: 1 })
   t.match(await check(), { exitCode: 0, stdout: /tokens of https:\/\/auth\.example\.com\/t say/ })
+  await writeFile(config, JSON.stringify({ auth: { token } }))
+  const stdout = /programs on this machine show tokens like others/
+  t.match(await check(), { exitCode: 0, stdout }, 'R733: nobody is let in without one')
 })
