@@ -105,7 +105,7 @@ export function createServe(deps: ServeDeps): Serve {
     if (found?.kind === 'hit') {
       connections.enter(socket, WHOLE)
       begin()
-      deps.clients.answersNow(response, caller)
+      deps.clients.answersNow(request, response, caller)
       const requestId = deps.requestIdOf(found.request.requestId)
       const over = () => leave(socket)
       deps.hot?.send(response, found, { requestId, startedMs, client: caller.address, over })

@@ -405,6 +405,7 @@ const SECURITY: readonly Row[] = [
   [710, 'P1', 'a body that brings next to nothing is ended with 408; what came of it counts'],
   [711, 'P1', 'a head that never ends is 408, and ends its connection'],
   [712, 'P1', 'one address has no more under way than http.limits says, on all threads together'],
+  [738, 'P1', 'one client at its limits keeps no other waiting; blobs from memory count as well'],
   [713, 'P1', 'nor has one account; blobs and uploads are counted by themselves'],
   [714, 'P1', 'limits of one client that change nothing, or end pulls, are warned of'],
   [194, 'P0', 'nothing pushed can stand under an upstream’s name', 'push'],

@@ -18,6 +18,7 @@ const GO_ON = /^HTTP\/1\.1 100 /
 const TOO_MANY = /^HTTP\/1\.1 429 /
 const MANIFEST = 'PUT /v2/localhost/slow/manifests/v1'
 const BYTES = 10
+const MIB = 1024 * 1024
 
 interface Held {
   readonly socket: Socket
@@ -96,6 +97,48 @@ for (const threads of [1, 4])
     t.match(await (await open(t, edge.url, ONE)).begin(), TOO_MANY, 'a reload is gone by')
     await edge.reloaded(upstreams, { http })
     t.match(await (await open(t, edge.url, ONE)).begin(), GO_ON)
+  })
+
+for (const threads of [1, 4])
+  t.test(`R738: ${threads} thread(s): one client at its limits keeps no other waiting`, async t => {
+    const image = makeImage({ seed: 'fair', layers: [32 * MIB, 2_000] })
+    const [large, small] = image.layers.map(({ digest }) => `/v2/team/app/blobs/${digest}`)
+    const stub = await startStub(t)
+    stub.addImage('team/app', 'v1', image)
+    const upstreams = { 'docker.io': { url: stub.url, prefetch: false } }
+    const limits = { address: { requests: 20, streams: 2 } }
+    const config = { http: { addr: '127.0.0.1:0', threads, limits } }
+    const edge = await startTestEdge(t, { upstreams, config })
+    const one = createKeepAliveClient(edge.url, 1, ONE)
+    const other = createKeepAliveClient(edge.url, 1, OTHER)
+    t.teardown(() => [one, other].map(client => client.close()))
+    const headers = { accept: image.manifest.mediaType }
+    const pull = async (client: typeof one) => {
+      const manifest = await client.ask('/v2/team/app/manifests/v1', { headers })
+      const blobs = [await client.ask(large ?? ''), await client.ask(small ?? '')]
+      return [manifest, ...blobs].map(({ status, body }) => `${status} ${body.length}`)
+    }
+    const whole = [`200 ${image.manifest.bytes.length}`, `200 ${32 * MIB}`, '200 2000']
+    // From memory and open files by then.
+    for (const client of [one, other])
+      for (let time = 0; time < 3; time += 1) t.same(await pull(client), whole)
+    const held: Socket[] = []
+    for (let count = 0; count < 2; count += 1) {
+      const { socket, next } = await open(t, edge.url, ONE)
+      const said = next()
+      socket.write(`GET ${large} HTTP/1.1\r\nHost: ${new URL(edge.url).host}\r\n\r\n`)
+      t.match(await said, /^HTTP\/1\.1 200 /)
+      held.push(socket.pause())
+    }
+    for (let time = 0; time < 20; time += 1) {
+      t.equal((await one.ask(small ?? '')).status, 429, 'a small blob from memory is one, too')
+      t.equal((await one.ask(large ?? '')).status, 429)
+      t.same(await pull(other), whole)
+    }
+    t.equal((await one.ask('/v2/team/app/manifests/v1', { headers })).status, 200)
+    t.equal((await one.ask(small ?? '', { method: 'HEAD' })).status, 200)
+    for (const socket of held) t.notOk(socket.destroyed, 'nobody had to leave for it')
+    for (const socket of held) socket.destroy()
   })
 
 const NAMES: Readonly<Record<string, string>> = { a: 'alice', b: 'bob' }

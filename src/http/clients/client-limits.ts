@@ -63,21 +63,27 @@ export class ClientLimits {
    * May it be answered from memory, where nobody asks whose account it is? What is refused, or has
    * to be counted for an account, goes the usual way.
    */
-  mayAnswerNow({ headers }: IncomingMessage, caller: Caller): boolean {
+  mayAnswerNow(request: IncomingMessage, caller: Caller): boolean {
     const settings = this.#deps.settings()
     if (settings === undefined) return true
-    if (headers.authorization !== undefined && hasAny(settings.account)) return false
-    const most = settings.address.requests
-    const who = most === undefined ? undefined : this.#addressOf(caller)
-    if (who === undefined || most === undefined) return true
-    return this.#deps.counts.add(keyOf('address', 'requests', who), 0) < most
+    if (request.headers.authorization !== undefined && hasAny(settings.account)) return false
+    const { address } = settings
+    const who = hasAny(address) ? this.#addressOf(caller) : undefined
+    if (who === undefined) return true
+    return fromMemory(request).every(limited => {
+      const most = address[limited]
+      return most === undefined || this.#deps.counts.add(keyOf('address', limited, who), 0) < most
+    })
   }
 
   /** It is answered from memory: counted until that is over. */
-  answersNow(response: ServerResponse, caller: Caller): void {
-    if (this.#deps.settings()?.address.requests === undefined) return
-    const who = this.#addressOf(caller)
-    if (who !== undefined) this.#count(response, keyOf('address', 'requests', who), Infinity)
+  answersNow(request: IncomingMessage, response: ServerResponse, caller: Caller): void {
+    const limits = this.#deps.settings()?.address
+    const who = limits !== undefined && hasAny(limits) ? this.#addressOf(caller) : undefined
+    if (who === undefined) return
+    for (const limited of fromMemory(request))
+      if (limits?.[limited] !== undefined)
+        this.#count(response, keyOf('address', limited, who), Infinity)
   }
 
   /** @throws RegistryError TOOMANYREQUESTS */
@@ -157,6 +163,14 @@ export class ClientLimits {
 
 function keyOf(of: Of, limited: Limited, who: string): string {
   return `${of} ${limited} ${who}`
+}
+
+const OF_BLOB = ['requests', 'streams'] as const
+const OF_OTHERS = ['requests'] as const
+
+/** What a request counts as that memory may answer; it is read no further by then. */
+function fromMemory({ method, url = '' }: IncomingMessage): readonly Limited[] {
+  return method === 'GET' && url.includes('/blobs/') ? OF_BLOB : OF_OTHERS
 }
 
 function hasAny(limits: LimitsOfOne): boolean {
