@@ -108,7 +108,8 @@ export function whoIs(
 ): Who {
   if (login?.kind === 'account') return { name: login.name, isKnown: true, login: 'account' }
   const name = login === undefined || login.kind === 'anonymous' ? nameOf(sources) : NOBODY
-  const isKnown = name.kind === 'certificate' || name.kind === 'user'
+  // A program of this machine without a login begins as all clients do.
+  const isKnown = name.kind === 'certificate'
   return { name: formatName(name), isKnown, login: login?.kind }
 }
 

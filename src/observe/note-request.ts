@@ -14,7 +14,7 @@ import { redactText, shorten } from './redact.ts'
 export interface Who {
   /** As rules of access call it. */
   readonly name: string
-  /** By an account, a certificate or as a program of the machine. */
+  /** By an account or a certificate. */
   readonly isKnown: boolean
   /** What came of what was shown. */
   readonly login: 'account' | 'anonymous' | 'refused' | 'limited' | 'busy' | 'away' | undefined

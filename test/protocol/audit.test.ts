@@ -47,6 +47,7 @@ async function open(
       { who: 'alice', match: 'localhost/**', allow: ['pull', 'push', 'delete'] },
       { who: 'bob', match: 'localhost/**', allow: [] },
       { who: 'alice', match: 'docker.io/**', allow: ['pull'] },
+      { who: 'local', match: 'docker.io/other/**', allow: ['pull'] },
     ],
     audit: { output: file, ...audit },
   }
@@ -197,6 +198,14 @@ tap.test('R744: what was begun is told, though who asked for it has left', async
   t.match(await written(), [
     { action: 'pins/pin', who: 'operator', asked: { pattern: 'docker.io/team/*' }, left: true },
   ])
+})
+
+tap.test('R739: a program of the machine that is asked for a login is not denied yet', async t => {
+  const { edge, written } = await open(t)
+  const app = { headers: { accept: image.manifest.mediaType } }
+  t.equal((await edge.send('GET', '/v2/localhost/app/manifests/v1', app)).status, 401)
+  t.equal((await edge.send('GET', '/v2/localhost/app/manifests/v1', app)).status, 401)
+  t.same(await written(), [])
 })
 
 tap.test('R726, R727: what a token does not grant is denied to whom it names', async t => {
