@@ -20,6 +20,8 @@ const AT_ONCE = 24
 const PARSED_SHARE_MIN = 0.3
 /** Many messages promise a body that never comes; the edge would wait a minute for each. */
 const PATIENCE_MS = 1_000
+/** By which memory may grow in the second half: what it takes at first is no growth. */
+const GROWTH_MAX_BYTES = 32 * 1024 * 1024
 /** Meant: the message asks for an HTTP version or coding that does not exist. */
 const INTENDED_5XX = new Set([501, 505])
 
@@ -96,15 +98,20 @@ t.test(`${MUTATIONS} mutated requests: the process lives and no 5xx is unintende
   }
 
   let drawn = 0
+  let halfWayBytes = 0
   const sendOneByOne = async () => {
     while (drawn < MUTATIONS) {
       drawn += 1
+      if (drawn === MUTATIONS / 2) halfWayBytes = await edge.peakMemoryBytes()
       await send(closing(mutateRequest(random, all[random.below(all.length)] ?? fail(), host)))
     }
   }
   await Promise.all(Array.from({ length: AT_ONCE }, sendOneByOne))
 
   t.same(unintended, [])
+  const grownBytes = (await edge.peakMemoryBytes()) - halfWayBytes
+  t.comment(`peak memory grew by ${grownBytes} bytes in the second half`)
+  t.ok(grownBytes <= GROWTH_MAX_BYTES, `peak memory grew by ${grownBytes} bytes in the second half`)
   t.ok(edge.alive, 'the process lives')
   t.equal((await get(`${edge.url}/v2/`)).status, 200)
   const pull = await get(`${edge.url}/v2/library/alpine/manifests/v1`, { accept: '*/*' })
