@@ -63,6 +63,7 @@ function writeText(context: CliContext, status: Status): void {
     ['left', describeLeft(status)],
     ...describeMemory(status),
     ['pins', describePins(status)],
+    ...describeLost(status),
     [
       'sent',
       `${describeBytes(traffic.sentBytes)} in ${describeCount(traffic.requests, 'request')} since the start`,
@@ -238,6 +239,15 @@ function describePins({ pins, pinnedBytes }: Status): string {
   if (pins === 0) return 'none'
   const hold = pinnedBytes === undefined ? 'being counted' : `hold ${describeBytes(pinnedBytes)}`
   return `${pins}, ${hold}; "entrepot pin --list" tells which`
+}
+
+function describeLost({ lost }: Status): readonly string[][] {
+  if (lost === 0) return []
+  if (lost === undefined) return [['lost', 'being looked for, after an end out of order']]
+  const what = lost === 1 ? '1 thing that was' : `${lost} things that were`
+  const until =
+    'what they may need stays, as "unclear", until they are pushed again, brought back or given up ("Backup and restore" in docs/operations.md)'
+  return [['lost', `${what} pushed here, or the file that tells of it: ${until}`]]
 }
 
 function describeQueue({ queue, nowMs }: Status): string {

@@ -78,6 +78,12 @@ export const STORAGE_METRICS = {
     help: 'What pins hold on the disk, counted every ten minutes at most; what several repositories share counts for each.',
     labels: {},
   },
+  lost: {
+    name: 'entrepot_lost',
+    type: 'gauge',
+    help: 'Manifests, tags and queued pushes that were pushed here and are lost, and files in facts/ that cannot be read: what they may need stays. Not there while that is being found out.',
+    labels: {},
+  },
   returnedImages: {
     name: 'entrepot_evicted_images_returned',
     type: 'gauge',

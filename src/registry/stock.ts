@@ -4,6 +4,11 @@
 export interface Stock {
   readonly isAllFound: boolean
   /**
+   * Manifests, tags and queued pushes that facts tell of and the catalog does not know, and facts
+   * that cannot be read, as the last look found. Undefined until there was one.
+   */
+  readonly lost: number | undefined
+  /**
    * Something that is lost was given up, and may have been all of it. Returns at once; what is held
    * for what is lost is not held any more once that is known. MUST NOT throw.
    */

@@ -14,7 +14,7 @@ import { bytesByUpstream, roomNow, type RoomNowDeps } from '../registry/space/ro
 import type { ThreadState } from '../threads/http-threads.ts'
 
 interface GaugedEngine
-  extends Pick<Content, 'store' | 'catalog'>,
+  extends Pick<Content, 'store' | 'catalog' | 'stock'>,
     Pick<RoomNowDeps, 'registry' | 'storageLimits'> {
   readonly upstreams: Pick<Namespaces, 'list'>
   readonly pins: Pick<Pins, 'list'>
@@ -23,7 +23,7 @@ interface GaugedEngine
 
 /** What is so at this moment. @throws StoreError */
 export async function readGauges(engine: GaugedEngine, clock: Clock): Promise<WatchedGauges> {
-  const { store, catalog } = engine
+  const { store, catalog, stock } = engine
   const [room, ofUpstreams, totals, returned, outbox, uploads, pinned] = await Promise.all([
     roomNow(engine),
     bytesByUpstream(catalog, engine.upstreams),
@@ -51,6 +51,7 @@ export async function readGauges(engine: GaugedEngine, clock: Clock): Promise<Wa
     contentOf: [...ofUpstreams].map(([upstream, value]) => ({ labels: { upstream }, value })),
     pins: engine.pins.list().length,
     ...(pinned === undefined ? {} : { pinnedBytes: pinned }),
+    ...(stock.lost === undefined ? {} : { lost: stock.lost }),
     returnedImages: returned.images,
     returnedBytes: returned.bytes,
     blobs,

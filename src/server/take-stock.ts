@@ -13,7 +13,7 @@ export interface StockDeps {
   readonly isCompared: boolean
   /** The same: there is no file that no row tells of. */
   readonly isAdopted: boolean
-  readonly facts: Pick<FactStore, 'failures' | 'unreadable'>
+  readonly facts: Pick<FactStore, 'failures'>
   readonly logger: Logger
   readonly clock: Pick<Clock, 'sleep'>
 }
@@ -48,6 +48,7 @@ export class StockTaking implements Stock {
   #isAdopted: boolean
   /** Of the failures of facts, so many were before a look that found all. */
   #mended: number
+  #lost: number | undefined
   #work: Work | undefined
   #running: Promise<void> | undefined
   #isAnew = false
@@ -58,6 +59,7 @@ export class StockTaking implements Stock {
     this.#isCompared = deps.isCompared
     this.#isAdopted = deps.isAdopted
     this.#mended = deps.isCompared ? deps.facts.failures : 0
+    this.#lost = deps.isCompared ? 0 : undefined
   }
 
   get isCompared(): boolean {
@@ -66,6 +68,10 @@ export class StockTaking implements Stock {
 
   get isAllFound(): boolean {
     return this.#isCompared && this.#deps.facts.failures === this.#mended
+  }
+
+  get lost(): number | undefined {
+    return this.#lost
   }
 
   /** And each file has a row. */
@@ -135,17 +141,18 @@ export class StockTaking implements Stock {
 
   async #compare(work: Work): Promise<keyof typeof STAYING> {
     const { facts } = this.#deps
-    const { failures, unreadable } = facts
+    const { failures } = facts
     try {
       const report = await work.compareFacts(this.#stopping.signal)
       const isOver = this.#failed.delete(NOT_COMPARED)
-      const isNews = isOver || report.mended + report.lost > 0
+      const isNews = isOver || report.mended + report.lost + report.unreadable > 0
       this.#deps.logger[isNews ? 'warn' : 'debug'](
         { ...report },
         'what is kept beside the content was compared with the catalog',
       )
-      // One that cannot be read may be of anything.
-      if (report.lost > 0 || facts.unreadable > unreadable) return 'some lost'
+      // A fact that cannot be read may be of anything.
+      this.#lost = report.lost + report.unreadable
+      if (this.#lost > 0) return 'some lost'
       if (facts.failures > failures) return 'unfinished'
       this.#isCompared = true
       this.#mended = failures

@@ -588,6 +588,7 @@ const PLATFORM: readonly Row[] = [
   [703, 'P1', 'no push moves an immutable tag, also where its manifest is lost'],
   [704, 'P0', 'a push that is cut off gives nothing up that was lost or unreadable before'],
   [706, 'P1', 'what is held for what is lost goes once that is pushed again'],
+  [707, 'P1', 'operators are told how much of what was pushed is lost'],
   [709, 'P1', 'where a disk failed while facts were learned, it is done again without a start'],
   [630, 'P1', 'what fails of what a start looks for is tried again, and holds nothing that comes'],
   [719, 'P1', 'and at once when something that was lost is given up'],

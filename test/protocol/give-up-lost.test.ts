@@ -5,10 +5,12 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { RepositoryKey } from '../../src/oci/reference.ts'
+import type { Status } from '../../src/registry/operator/status.ts'
 import { UNUSED_MS } from '../../src/registry/collect/collect.ts'
 import { factName } from '../../src/store/fact-text.ts'
 import { runCli } from '../kit/cli.ts'
 import type { TestEdge, TestEdgeOptions } from '../kit/edge.ts'
+import { get } from '../kit/raw-client.ts'
 import { LOST, type LostEdge, loseManifest, partsOf, pushTo } from '../kit/lost-edge.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
@@ -73,6 +75,25 @@ t.test('R631: a purge of what was pushed gives up what is lost of it', async t =
   await mustBeGone(t, edge, lost)
 })
 
+t.test('R707: status, metrics and why tell of what is lost', async t => {
+  const lost = await lose(t)
+  const edge = await startLooked(lost)
+  const run = async (...argv: string[]) => (await runCli([...argv, '--socket', edge.socket])).stdout
+  const told = async () => {
+    const { lost } = JSON.parse(await run('status', '--json')) as Status
+    const gauge = /^entrepot_lost (\d+)$/m.exec(
+      (await get(`${edge.adminUrl}/metrics`)).body.toString(),
+    )
+    return [lost, Number(gauge?.[1])]
+  }
+  t.same(await told(), [2, 2], 'a manifest, and its tag')
+  t.match(await run('status'), /^lost +2 things that were pushed here, .* "unclear"/m)
+  await pushTo(edge, 'localhost/app', { image: LOST, tags: ['v1'] })
+  await edge.untilLogged(ADOPTED, 2)
+  t.same(await told(), [0, 0])
+  t.notMatch(await run('status'), /^lost/m)
+})
+
 t.test('R631: a delete of a client does so as well', async t => {
   const lost = await lose(t)
   const edge = await startLooked(lost)
@@ -132,12 +153,9 @@ t.test('R631: one whose fact cannot be read is given up by its digest', async t 
     })
   const image = `localhost/app@${digest}`
   t.match(await purge(edge, image, '--kept'), { exitCode: 0, stdout: /^1 gone/m })
-  await edge.stop()
-  // What a process could not read it does not trust itself to know.
-  const again = await lost.start()
-  t.match(await again.untilLogged(COMPARED), { lost: 0 })
-  await again.untilLogged(ADOPTED)
-  t.equal(await isHeld(again, lost), false)
+  t.match(await edge.untilLogged(COMPARED, 2), { lost: 0, unreadable: 0 })
+  await edge.untilLogged(ADOPTED, 2)
+  t.equal(await isHeld(edge, lost), false)
 })
 
 t.test('R631: what was to be delivered of it is not any more', async t => {

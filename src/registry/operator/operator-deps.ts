@@ -15,12 +15,14 @@ import type { RunningRegistry } from '../running-registry.ts'
 import type { RepositoryPolicies } from '../repository-policy.ts'
 import type { Selector } from '../pins/selectors.ts'
 import type { StorageLimits } from '../space/limits.ts'
+import type { Stock } from '../stock.ts'
 
 export interface OperatorDeps {
   readonly registry: RunningRegistry
   readonly store: BlobStore
   readonly catalog: Catalog
   readonly facts: FactStore
+  readonly stock: Pick<Stock, 'lost'>
   readonly jobs: JobControl
   readonly namespaces: Namespaces
   readonly policies: RepositoryPolicies

@@ -52,6 +52,11 @@ interface StatusPage {
   readonly pins: number
   /** What they hold, in whole blocks, as of some minutes ago; absent while it is being counted. */
   readonly pinnedBytes?: number
+  /**
+   * Manifests, tags and queued pushes that are lost, and facts that cannot be read: what may be of
+   * them stays. Absent while that is being found out.
+   */
+  readonly lost?: number
   readonly traffic: Traffic
   /** What waits to be delivered. */
   readonly queue: {
@@ -90,6 +95,7 @@ export async function describeStatus(deps: OperatorDeps): Promise<Status> {
       deps.registry.fullBecause(),
       deps.pinnedBytes.read(),
     ])
+  const { lost } = deps.stock
   const full = fullBecause === undefined ? {} : { full: fullBecause }
   const refusedReload = deps.refusedReload()
   const certificates = deps.certificates()
@@ -110,6 +116,7 @@ export async function describeStatus(deps: OperatorDeps): Promise<Status> {
     departures: { ...departures, returned },
     pins: deps.pins.list().length,
     ...(pinned === undefined ? {} : { pinnedBytes: pinned }),
+    ...(lost === undefined ? {} : { lost }),
     traffic,
     queue: sumQueue(outbox),
     uploads: {

@@ -5,7 +5,7 @@ import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { Grace } from '../collect/grace.ts'
 import type { Pin } from '../pins/pins.ts'
-import type { Hold } from '../ports/holds.ts'
+import type { Hold, StaysBy } from '../ports/holds.ts'
 import type { ColdImage, ColdPlace } from '../ports/catalog-images.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import {
@@ -24,7 +24,7 @@ const LOOKED_AT_MAX = 10_000
 
 export interface Leaving {
   /** Why it stays whatever room there is; empty for what leaves in its turn. */
-  readonly held: readonly (Hold | 'pinned' | 'leased' | 'unclear')[]
+  readonly held: readonly StaysBy[]
   /**
    * How many images leave before it when there is no room; undefined where it is held, or not here,
    * or not among them, or further down than is looked.

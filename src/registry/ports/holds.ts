@@ -11,6 +11,12 @@ export const HOLDS = ['pushed', 'undelivered'] as const
 export type Hold = (typeof HOLDS)[number]
 
 /**
+ * All that operators are told of why something stays. What is no hold is found out, and written
+ * down nowhere as such: pins, leases, and something pushed that is lost and may need it.
+ */
+export type StaysBy = Hold | 'pinned' | 'leased' | 'unclear'
+
+/**
  * What whoever records content says of why it stays.
  * - `awaited`: it is kept, and what is recorded later says why: of a blob that a client sent, the
  *   manifest that lists it; in a rebuild, what is yet to be delivered

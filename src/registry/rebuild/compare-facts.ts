@@ -38,6 +38,8 @@ export interface ComparedFacts {
    * read; it stays.
    */
   readonly lost: number
+  /** Facts that cannot be read. */
+  readonly unreadable: number
   readonly durationMs: number
 }
 
@@ -75,9 +77,9 @@ export async function compareFacts(
   deps: CompareFactsDeps,
   signal: AbortSignal,
 ): Promise<ComparedFacts> {
-  const { catalog, clock } = deps
+  const { catalog, clock, facts } = deps
   const startMs = clock.monotonicMs()
-  const counts = { compared: 0, mended: 0, lost: 0 }
+  const counts = { compared: 0, mended: 0, lost: 0, unreadable: 0 }
   let steps = 0
   const step = async () => {
     signal.throwIfAborted()
@@ -95,11 +97,14 @@ export async function compareFacts(
       await mend(await missingTag(deps, repository, tag))
   }
   for await (const entry of entriesOf(catalog)) await mend(await missingEntry(deps, entry))
-  let before: number
-  do {
+  let isWhole = false
+  for (let before = -1; !isWhole && counts.mended > before; ) {
     before = counts.mended
     counts.lost = 0
-  } while (!(await compareAll(deps, mend)) && counts.mended > before)
+    const { unreadable } = facts
+    isWhole = await compareAll(deps, mend)
+    counts.unreadable = facts.unreadable - unreadable
+  }
   return { ...counts, durationMs: clock.monotonicMs() - startMs }
 }
 

@@ -27,6 +27,7 @@ async function roomOf({ capacityBytes, maxBytes }: { capacityBytes: number; maxB
     policies: { find: each => engine.registry.policyOf(each) },
     storageLimits: () => limitsOf(maxBytes),
     pins: new Pins(engine),
+    stock: { lost: 0 },
     pinnedBytes: { read: async () => 0 },
     parseSelector,
     jobs: new Jobs([], {

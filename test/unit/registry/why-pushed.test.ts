@@ -33,6 +33,7 @@ async function pushed(push: PushMode) {
         policies: { find: repository => engine.registry.policyOf(repository) },
         storageLimits: () => limitsOf(),
         pins: new Pins(engine),
+        stock: { lost: 0 },
         pinnedBytes: { read: async () => 0 },
         parseSelector,
         jobs: new Jobs([], {
