@@ -8,6 +8,7 @@
 // others pull it.
 import { LRUCache } from 'lru-cache'
 import picomatch from 'picomatch'
+import { boundedCache } from '../async/bounded-cache.ts'
 import { TAG_GLOB } from '../oci/name-glob.ts'
 import type { RepositoryKey, Tag } from '../oci/reference.ts'
 import type { MovedTags } from './access.ts'
@@ -104,8 +105,8 @@ export class Rulebook {
   readonly #names: NameTable
   /** Does it take what `Caller.isLocal` tells? */
   readonly isAboutLocals: boolean
-  readonly #parties = new LRUCache<string, Party>({ max: CALLERS_MAX })
-  readonly #public = new LRUCache<RepositoryKey, boolean>({ max: REPOSITORIES_MAX })
+  readonly #parties = boundedCache<Party>(CALLERS_MAX)
+  readonly #public = boundedCache<boolean, RepositoryKey>(REPOSITORIES_MAX)
   readonly #orders = new LRUCache<string, Order>({
     maxSize: REMEMBERED_RULES_MAX,
     sizeCalculation: ({ withTags }) => REMEMBERED_AS_RULES + withTags.length,

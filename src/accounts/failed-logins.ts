@@ -4,7 +4,7 @@
 // password is not locked out by others: an account stays open to addresses that have not failed at
 // it, and an address to accounts that have logged in from there. Where one has, failures are at the
 // password that it has now: another one begins anew.
-import { LRUCache } from 'lru-cache'
+import { boundedCache } from '../async/bounded-cache.ts'
 import { KnownPlaces } from './known-places.ts'
 
 /** Who tries to log in, as far as failures count. */
@@ -115,7 +115,7 @@ class Failures {
   readonly #allowance: Allowance
   readonly #monotonicMs: () => number
   /** When all is paid. */
-  readonly #paidAtMs = new LRUCache<string, number>({ max: KEPT_MAX })
+  readonly #paidAtMs = boundedCache<number>(KEPT_MAX)
 
   constructor(allowance: Allowance, monotonicMs: () => number) {
     this.#allowance = allowance

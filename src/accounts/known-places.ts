@@ -1,6 +1,6 @@
 // Where accounts have logged in lately, by which password. Each account has so many places of its
 // own: who has one, and comes from everywhere, drives out no place of another.
-import { LRUCache } from 'lru-cache'
+import { boundedCache } from '../async/bounded-cache.ts'
 
 /** Who logs in once a working day is known at the same place on the next. */
 export const PLACE_KNOWN_MS = 24 * 3_600_000
@@ -17,7 +17,7 @@ interface Place {
 export class KnownPlaces {
   readonly #monotonicMs: () => number
   /** By account, then by source, the oldest first. */
-  readonly #all = new LRUCache<string, Map<string, Place>>({ max: ACCOUNTS_MAX })
+  readonly #all = boundedCache<Map<string, Place>>(ACCOUNTS_MAX)
 
   constructor(monotonicMs: () => number) {
     this.#monotonicMs = monotonicMs

@@ -3,10 +3,10 @@
 // again, and no more wait than can be told soon. Who is not known costs as much as who is, and
 // who has failed too often has none computed for a while.
 import { createHmac } from 'node:crypto'
-import { LRUCache } from 'lru-cache'
 import type { LoginAttempt, Verified } from '../access/accounts.ts'
 import { COST_DEFAULT, type Entry } from '../access/htpasswd/parse.ts'
 import { siteOf } from '../access/network.ts'
+import { type BoundedCache, boundedCache } from '../async/bounded-cache.ts'
 import type { Compare } from './bcrypt.ts'
 import { FailedLogins, type TooMany, type Whose } from './failed-logins.ts'
 import { LoginLine } from './login-line.ts'
@@ -66,9 +66,9 @@ export class PasswordCheck {
   readonly #underWay = new Map<string, Attempt>()
   #isComputing = false
   /** What came of it, by what `#markOf` makes of it. */
-  readonly #right: LRUCache<string, true>
+  readonly #right: BoundedCache<true>
   /** A client that has a wrong one sends it over and over: that is no guess. */
-  readonly #wrong: LRUCache<string, true>
+  readonly #wrong: BoundedCache<true>
   #hashes: ReadonlyMap<string, string> = new Map()
   #nobodys = hashOfNobody(COST_DEFAULT)
 
@@ -77,12 +77,7 @@ export class PasswordCheck {
     this.#failed = new FailedLogins(deps.monotonicMs)
     this.#line = new LoginLine(WAITING_MAX, this.#failed)
     const remembered = () =>
-      new LRUCache<string, true>({
-        max: REMEMBERED_MAX,
-        ttl: REMEMBERED_MS,
-        ttlResolution: 0,
-        perf: { now: deps.monotonicMs },
-      })
+      boundedCache<true>(REMEMBERED_MAX, { ttlMs: REMEMBERED_MS, nowMs: deps.monotonicMs })
     this.#right = remembered()
     this.#wrong = remembered()
   }

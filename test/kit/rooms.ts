@@ -143,7 +143,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     never: ['fill', 'upload', 'push', 'delete', 'rebuild'],
   }),
   // Rights do not depend on what exists, so nothing is here to look it up by.
-  access: { imports: ['oci'], builtins: NO_INPUT_OUTPUT },
+  access: { imports: ['async', 'oci'], builtins: NO_INPUT_OUTPUT },
   // Files of accounts, and what it takes to try a password.
   accounts: {
     imports: [
@@ -371,7 +371,6 @@ export const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
     'async/bounded-cache.ts',
     'registry/open-blobs.ts',
     'access',
-    'accounts',
     'http/memory/hot-answers.ts',
     'server/upstreams.ts',
   ],
