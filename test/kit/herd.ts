@@ -1,9 +1,8 @@
 // Many clients at once on one cold image or blob, each at its own speed, each counting and (some)
 // hashing what it gets.
 import { createHash } from 'node:crypto'
-import { once } from 'node:events'
-import { Agent, type IncomingMessage, request } from 'node:http'
 import type { Content } from './content.ts'
+import { HerdConnection } from './herd-connection.ts'
 import type { Image } from './image.ts'
 import { get } from './raw-client.ts'
 import { createBarrier } from './stub-faults.ts'
@@ -23,46 +22,27 @@ export interface Download {
   readonly hash: boolean
   /** Called once, when the first bytes of the body are there. */
   readonly onFirstBytes?: () => void
-  /** Of the body only the first bytes are taken before this; not with `agent`. */
+  /** Of the body only the first bytes are taken before this. */
   readonly goOn?: Promise<unknown>
-  /**
-   * Connections to use again, as container engines do; default one connection for each download.
-   */
-  readonly agent?: Agent
+  /** One to use again, as container engines do; default one for this download. */
+  readonly connection?: HerdConnection
 }
 
-/** Downloads one blob, without keeping it. */
+/** Downloads one blob, without keeping it. @throws when no connection can be made */
 export async function download(wanted: Download): Promise<Got> {
-  const { url, hash, onFirstBytes, goOn, agent } = wanted
+  const { url, hash, onFirstBytes, goOn, connection = new HerdConnection(url) } = wanted
   const running = hash ? createHash('sha256') : undefined
   let started = false
-  const onBytes = async (piece: Buffer) => {
+  const { status, complete, bodyBytes } = await connection.get(new URL(url).pathname, piece => {
     running?.update(piece)
-    if (!started) onFirstBytes?.()
+    if (started) return undefined
     started = true
-    await goOn
-  }
-  const { status, complete, bodyBytes } =
-    agent === undefined ? await get(url, {}, { onBytes }) : await getThrough(agent, url, onBytes)
+    onFirstBytes?.()
+    return goOn
+  })
+  if (wanted.connection === undefined) connection.close()
   const digest = running === undefined ? undefined : `sha256:${running.digest('hex')}`
   return { status, complete, bodyBytes, digest }
-}
-
-async function getThrough(
-  agent: Agent,
-  url: string,
-  onBytes: (piece: Buffer) => Promise<void>,
-): Promise<Omit<Got, 'digest'>> {
-  const sent = request(url, { agent })
-  sent.end()
-  const [answer] = (await once(sent, 'response')) as [IncomingMessage]
-  let bodyBytes = 0
-  answer.on('data', (piece: Buffer) => {
-    bodyBytes += piece.length
-    void onBytes(piece)
-  })
-  await new Promise(resolve => answer.once('close', resolve))
-  return { status: answer.statusCode ?? 0, complete: answer.complete, bodyBytes }
 }
 
 /**
@@ -126,17 +106,17 @@ export async function pullImage(
   const manifest = await get(`${base}/manifests/${image.manifest.digest}`, accept)
   if (!manifest.body.equals(image.manifest.bytes)) faults.push(`manifest: ${manifest.status}`)
   const queue = [image.config, ...image.layers]
-  const agent = new Agent({ keepAlive: true, maxSockets: atOnce })
   await Promise.all(
     Array.from({ length: atOnce }, async () => {
+      const connection = new HerdConnection(base)
       for (let blob = queue.shift(); blob !== undefined; blob = queue.shift()) {
-        const got = await download({ url: `${base}/blobs/${blob.digest}`, hash, agent })
+        const got = await download({ url: `${base}/blobs/${blob.digest}`, hash, connection })
         const fault = faultOf(got, blob)
         if (fault !== undefined) faults.push(fault)
       }
+      connection.close()
     }),
   )
-  agent.destroy()
   return faults
 }
 
