@@ -218,7 +218,7 @@ list. Other upstreams come with
 written with commas. An empty variable counts as not set. A variable that is no key gives a warning.
 
 \`ENTREPOT_CONFIG\` names the file. \`ENTREPOT_NATIVE=off\` keeps the server from loading what was compiled when it was installed
-(\`native/\`): every byte then passes through Node. \`HTTPS_PROXY\`, \`HTTP_PROXY\` and \`NO_PROXY\` have their usual meaning for upstreams without \`proxy\`.`
+(\`native/\`): every byte then passes through Node. \`ENTREPOT_TOKEN\` is what commands with \`--admin\` show to an edge elsewhere. \`HTTPS_PROXY\`, \`HTTP_PROXY\` and \`NO_PROXY\` have their usual meaning for upstreams without \`proxy\`.`
 
 const RELOAD = `## Reload
 
