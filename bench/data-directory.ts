@@ -10,7 +10,7 @@ import { type Digest, digestOf } from '../src/oci/digest.ts'
 import { parseRepositoryKey, parseTag } from '../src/oci/reference.ts'
 import type { Edge } from '../src/registry/ports/catalog-content.ts'
 import type { ColdPlace } from '../src/registry/ports/catalog-images.ts'
-import { TimeKeeper } from '../src/registry/retain/time-keeper.ts'
+import { TimeKeeper } from '../src/registry/time/time-keeper.ts'
 import { systemClock } from '../src/server/clock.ts'
 import { document, MEDIA_TYPES } from '../test/kit/image.ts'
 

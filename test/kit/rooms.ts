@@ -71,6 +71,9 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     imports: ['async', 'oci'],
     never: ['fill', 'pull', 'push', 'delete', 'rebuild', 'operator'],
   }),
+  // How long ago something was, in time in which this edge ran, and which grace that is of: whoever
+  // takes something away for being old asks here, and is not known.
+  'registry/time': { imports: [PORTS] },
   // What is pushed is seen by pulls at once, so what they remember is changed. Nothing is
   // downloaded.
   'registry/push': insideOf('registry', {

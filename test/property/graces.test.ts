@@ -3,8 +3,8 @@
 // catalog, one process after the other, with a clock that is set; a model that counts on the
 // monotonic one. At random, by a seed.
 import t, { type Test } from 'tap'
-import { Graces } from '../../src/registry/collect/grace.ts'
-import { TimeKeeper } from '../../src/registry/retain/time-keeper.ts'
+import { Graces } from '../../src/registry/time/grace.ts'
+import { TimeKeeper } from '../../src/registry/time/time-keeper.ts'
 import { createManualClock } from '../kit/manual-clock.ts'
 import { createMemoryCatalog } from '../kit/memory/catalog.ts'
 import { createRandom, type Random, seedOf } from '../kit/seeded.ts'

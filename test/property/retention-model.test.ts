@@ -12,7 +12,7 @@ import {
 } from '../../src/registry/retain/judge.ts'
 import type { TagToJudge, Verdict } from '../../src/registry/retain/judge-tags.ts'
 import type { KeepLine } from '../../src/registry/retain/rules.ts'
-import { TimeRun } from '../../src/registry/retain/time-run.ts'
+import { TimeRun } from '../../src/registry/time/time-run.ts'
 import { keptByModel } from '../kit/retention-model.ts'
 import { createRandom, type Random, seedOf } from '../kit/seeded.ts'
 

@@ -7,7 +7,7 @@ import { type Repository, type RepositoryKey, repositoryKey } from '../../oci/re
 import { alsoNoted, type JobResult, type JobRun, Tally } from '../job.ts'
 import type { Pins } from '../pins/pins.ts'
 import type { Leaving } from '../leave/leaving.ts'
-import { Grace, type Graces } from './grace.ts'
+import { Grace, type Graces } from '../time/grace.ts'
 import { onDiskBytes } from '../ports/blob-store.ts'
 import type { AsOf, Leaves, LooseContent } from '../ports/catalog-space.ts'
 import type { Catalog } from '../ports/catalog.ts'
@@ -15,7 +15,7 @@ import type { Clock } from '../ports/clock.ts'
 import { StoreError } from '../ports/store-error.ts'
 import { Loosened } from '../leave/loosened.ts'
 import { Pieces } from '../pieces.ts'
-import { TimeRun } from '../retain/time-run.ts'
+import { TimeRun } from '../time/time-run.ts'
 
 export interface CollectDeps {
   readonly catalog: Pick<

@@ -2,7 +2,7 @@
 // pushed here leaves the disk after a grace instead (registry/collect/).
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, type RepositoryKey, repositoryKey } from '../../oci/reference.ts'
-import { type BeginGraceDeps, beginGrace } from '../collect/grace.ts'
+import { type BeginGraceDeps, beginGrace } from '../time/grace.ts'
 import type { Leaving } from '../leave/leaving.ts'
 import type { Catalog } from '../ports/catalog.ts'
 

@@ -3,7 +3,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
-import type { Grace } from '../collect/grace.ts'
+import type { Grace } from '../time/grace.ts'
 import type { Pin } from '../pins/pins.ts'
 import type { Hold, StaysBy } from '../ports/holds.ts'
 import type { ColdImage, ColdPlace } from '../ports/catalog-images.ts'

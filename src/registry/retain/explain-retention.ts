@@ -3,13 +3,13 @@
 import type { Repository, Tag } from '../../oci/reference.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { Pieces } from '../pieces.ts'
-import { spanText } from './age-text.ts'
+import { spanText } from '../time/age-text.ts'
 import { judge } from './judge.ts'
 import { judgeTags, lastUseOf, type TagToJudge, type Verdict } from './judge-tags.ts'
 import { JUDGED_MAX, type ReadDeps, readRepository } from './read-repository.ts'
 import { type KeepLine, policyFor, type RetentionRules } from './rules.ts'
 import { subjectOfTag } from './signature-tag.ts'
-import type { TimeRun } from './time-run.ts'
+import type { TimeRun } from '../time/time-run.ts'
 
 /** As the job that goes by them has them. */
 export interface RetentionNow extends RetentionRules {

@@ -5,11 +5,11 @@ import type { Digest } from '../../oci/digest.ts'
 import { TAG_GLOB } from '../../oci/name-glob.ts'
 import type { Tag } from '../../oci/reference.ts'
 import type { Pieces } from '../pieces.ts'
-import { spanText } from './age-text.ts'
+import { spanText } from '../time/age-text.ts'
 import { firstOf } from './first-of.ts'
 import type { KeepLine } from './rules.ts'
 import { compareVersions, type Version, versionOf } from './semver.ts'
-import type { TimeRun } from './time-run.ts'
+import type { TimeRun } from '../time/time-run.ts'
 
 export interface TagToJudge {
   readonly tag: Tag

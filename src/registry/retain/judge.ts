@@ -8,7 +8,7 @@ import { Pieces } from '../pieces.ts'
 import { judgeTags, lastUseOf, type TagToJudge, type Verdict } from './judge-tags.ts'
 import type { RetentionPolicy } from './rules.ts'
 import { subjectOfTag } from './signature-tag.ts'
-import type { TimeRun } from './time-run.ts'
+import type { TimeRun } from '../time/time-run.ts'
 
 export interface ManifestToJudge {
   readonly digest: Digest

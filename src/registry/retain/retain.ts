@@ -13,7 +13,7 @@ import {
   type RepositoryKey,
 } from '../../oci/reference.ts'
 import { factsOf, type Unclear, unclearRepositories } from '../unclear-repositories.ts'
-import type { Grace } from '../collect/grace.ts'
+import type { Grace } from '../time/grace.ts'
 import { type DeleteManifestDeps, removeManifest, removeTag } from '../delete/delete-manifest.ts'
 import { type JobResult, type JobRun, Tally } from '../job.ts'
 import type { Pins } from '../pins/pins.ts'

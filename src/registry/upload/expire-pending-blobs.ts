@@ -2,7 +2,7 @@
 // then no delete of somebody else's manifest takes it along. This is the end of those for which
 // none came; what a delete would have taken goes then. When it runs is for upkeep/.
 import { repositoryKey } from '../../oci/reference.ts'
-import type { Grace } from '../collect/grace.ts'
+import type { Grace } from '../time/grace.ts'
 import { PUSH_MAX_MS } from '../ports/catalog-pushes.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Turns } from '../../async/turns.ts'

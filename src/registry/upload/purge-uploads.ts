@@ -3,7 +3,7 @@
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { TimeKeeper } from '../retain/time-keeper.ts'
+import type { TimeKeeper } from '../time/time-keeper.ts'
 import type { Uploads } from './uploads.ts'
 
 export interface PurgeDeps {

@@ -11,7 +11,7 @@ import {
   type RetentionPolicy,
 } from '../../../src/registry/retain/rules.ts'
 import { compareVersions, versionOf } from '../../../src/registry/retain/semver.ts'
-import { TimeRun } from '../../../src/registry/retain/time-run.ts'
+import { TimeRun } from '../../../src/registry/time/time-run.ts'
 import { subjectOfTag } from '../../../src/registry/retain/signature-tag.ts'
 import { inOrder } from '../../../src/registry/retain/in-order.ts'
 import { judge } from '../../../src/registry/retain/judge.ts'

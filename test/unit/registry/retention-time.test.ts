@@ -7,7 +7,7 @@ import { Pieces } from '../../../src/registry/pieces.ts'
 import { judge } from '../../../src/registry/retain/judge.ts'
 import { judgeTags, type TagToJudge } from '../../../src/registry/retain/judge-tags.ts'
 import type { KeepLine } from '../../../src/registry/retain/rules.ts'
-import { TimeRun } from '../../../src/registry/retain/time-run.ts'
+import { TimeRun } from '../../../src/registry/time/time-run.ts'
 
 const DAY_MS = 86_400_000
 const NOW_MS = 1_000 * DAY_MS

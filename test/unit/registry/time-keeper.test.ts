@@ -2,7 +2,7 @@
 // process, the catalog and the clock meanwhile; and never as longer than it was. Method: keepers
 // over an in-memory catalog and a manual clock, one after the other, and at random by a seed.
 import t from 'tap'
-import { TimeKeeper } from '../../../src/registry/retain/time-keeper.ts'
+import { TimeKeeper } from '../../../src/registry/time/time-keeper.ts'
 import { createManualClock, type ManualClock } from '../../kit/manual-clock.ts'
 import { createMemoryCatalog } from '../../kit/memory/catalog.ts'
 import { createRandom, seedOf } from '../../kit/seeded.ts'

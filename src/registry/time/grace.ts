@@ -5,8 +5,8 @@
 // pulls it through.
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { TimeKeeper } from '../retain/time-keeper.ts'
-import type { TimeRun } from '../retain/time-run.ts'
+import type { TimeKeeper } from './time-keeper.ts'
+import type { TimeRun } from './time-run.ts'
 
 export interface BeginGraceDeps {
   readonly catalog: Pick<Catalog, 'stampLoose'>
