@@ -36,7 +36,7 @@ const inputs = [
 const entries = {
   main: 'src/main.ts',
   'http-thread': 'src/server/http-thread.ts',
-  'writer-thread': 'src/catalog/sqlite/writer-thread.ts',
+  'writer-thread': 'src/catalog/sqlite/writer/writer-thread.ts',
   'bcrypt-thread': 'src/accounts/bcrypt-thread.ts',
 }
 

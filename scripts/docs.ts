@@ -19,7 +19,7 @@ export const documents: readonly GeneratedDocument[] = [
   { path: 'docs/metrics.md', render: renderMetricsDoc },
   { path: 'docs/performance.md', render: renderLastRun },
   { path: 'docs/protocol.md', render: renderProtocolDoc },
-  { path: 'src/catalog/sqlite/schema-newest.ts', render: renderNewestSchema },
+  { path: 'src/catalog/sqlite/schema/schema-newest.ts', render: renderNewestSchema },
 ]
 
 async function main(check: boolean): Promise<void> {

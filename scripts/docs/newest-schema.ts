@@ -1,7 +1,7 @@
-// Renders src/catalog/sqlite/schema-newest.ts: what all steps of the catalog's schema make of a new
-// file, as the statements that make it at once.
+// Renders src/catalog/sqlite/schema/schema-newest.ts: what all steps of the catalog's schema make
+// of a new file, as the statements that make it at once.
 import Sqlite from 'better-sqlite3'
-import { MIGRATIONS } from '../../src/catalog/sqlite/schema.ts'
+import { MIGRATIONS } from '../../src/catalog/sqlite/schema/schema.ts'
 
 const HEAD = `// What all steps of schema.ts make of a new file, made at once: in a fifth of the time, which each
 // first start takes. Written by "npm run docs", never by hand.

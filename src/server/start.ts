@@ -2,7 +2,7 @@
 // What is here is what the rest needs, and what takes time by itself; the rest, compose.ts, is
 // loaded meanwhile.
 import { openSqliteCatalog } from '../catalog/sqlite/open.ts'
-import { SPARE_BYTES } from '../catalog/sqlite/spare.ts'
+import { SPARE_BYTES } from '../catalog/sqlite/writer/spare.ts'
 import { Closing } from './closing.ts'
 import type { Config } from '../config/config.ts'
 import { makeDataDirectory } from './data-directory.ts'

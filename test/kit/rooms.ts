@@ -207,6 +207,30 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'upstream/write': insideOf('upstream', { imports: ['oci', PORTS], never: ['read'] }),
   store: { imports: ['async', 'oci', PORTS] },
   catalog: { imports: ['oci', PORTS] },
+  // What is in the file, whoever reads and writes it.
+  'catalog/sqlite/schema': { imports: ['catalog/sqlite/encoding.ts', `${PORTS}/store-error.ts`] },
+  // The file as a file: locked, opened, closed, and by what it is found damaged.
+  'catalog/sqlite/file': {
+    imports: [
+      'catalog/sqlite/faults.ts',
+      'catalog/sqlite/schema/schema.ts',
+      `${PORTS}/store-error.ts`,
+    ],
+  },
+  // One thread writes, whatever the operations are.
+  'catalog/sqlite/writer': {
+    imports: [
+      'catalog/sqlite/faults.ts',
+      'catalog/sqlite/file',
+      'catalog/sqlite/operations.ts',
+      `${PORTS}/store-error.ts`,
+    ],
+  },
+  // How warm images are, and which of them may leave.
+  'catalog/sqlite/images': insideOf('catalog', {
+    imports: ['oci', PORTS],
+    never: ['sqlite/file', 'sqlite/writer', 'sqlite/operations.ts'],
+  }),
   // What works by itself uses the ports and what the registry shares, as its use cases do.
   upkeep: { imports: ['async', 'oci', 'registry'] },
   delivery: { imports: ['async', 'oci', 'registry'] },

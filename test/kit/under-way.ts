@@ -3,7 +3,7 @@
 // time of its own, in which the product's limits must not pass.
 import { subscribe } from 'node:diagnostics_channel'
 import type { Worker } from 'node:worker_threads'
-import type { WriterReply, WriterRequest } from '../../src/catalog/sqlite/writer-thread.ts'
+import type { WriterReply, WriterRequest } from '../../src/catalog/sqlite/writer/writer-thread.ts'
 
 /** Turns of the event loop without any of it: timers, sockets and what waits for them need some. */
 const STILL_TURNS = 20

@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import Sqlite, { type Database } from 'better-sqlite3'
 import { CLASS_CODES, digestBytes, EDGE_CODES } from '../../src/catalog/sqlite/encoding.ts'
-import { MIGRATIONS } from '../../src/catalog/sqlite/schema.ts'
+import { MIGRATIONS } from '../../src/catalog/sqlite/schema/schema.ts'
 import type { Digest } from '../../src/oci/digest.ts'
 import { type Repository, repositoryKey } from '../../src/oci/reference.ts'
 import type { ContentClass } from '../../src/registry/ports/blob-store-content.ts'

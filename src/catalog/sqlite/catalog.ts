@@ -8,9 +8,9 @@ import { writesTo } from '../writes.ts'
 import { faultOf } from './faults.ts'
 import type { metaReads } from './meta.ts'
 import type { FileOperation, Operation } from './operations.ts'
-import { Sequence } from './sequence.ts'
-import type { Spare } from './spare.ts'
-import type { Writer } from './writer.ts'
+import { Sequence } from './writer/sequence.ts'
+import type { Spare } from './writer/spare.ts'
+import type { Writer } from './writer/writer.ts'
 
 export interface SqliteCatalogParts {
   /** A connection of its own. */

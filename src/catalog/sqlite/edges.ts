@@ -3,7 +3,7 @@ import type { Database } from 'better-sqlite3'
 import type { Edge } from '../../registry/ports/catalog-content.ts'
 import { digestFromBytes, EDGE_CODES, edgeKind } from './encoding.ts'
 import type { Ids } from './ids.ts'
-import { CAME_APART } from './schema-needs.ts'
+import { CAME_APART } from './schema/schema-needs.ts'
 
 interface EdgeRow {
   readonly digest: Buffer

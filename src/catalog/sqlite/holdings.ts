@@ -6,10 +6,10 @@ import type { HeldManifest, HoldingReads, Need } from '../../registry/ports/cata
 import type { Image } from '../../registry/ports/catalog-images.ts'
 import type { AsOf } from '../../registry/ports/catalog-space.ts'
 import { digestBytes, digestFromBytes } from './encoding.ts'
-import { lastSharing } from './last-sharing.ts'
+import { lastSharing } from './images/last-sharing.ts'
 import { READING, UNEXPIRED } from './members.ts'
 import { ALL_LEASES, NEEDS, UNPROMISED_AT } from './needed.ts'
-import { inOneView } from './one-view.ts'
+import { inOneView } from './images/one-view.ts'
 
 interface HeldRow {
   readonly id: number

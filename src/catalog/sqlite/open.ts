@@ -6,14 +6,14 @@ import type { ChangedAnswers } from '../../registry/ports/catalog.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { NoteEvent } from '../../registry/ports/events.ts'
 import { createSqliteCatalog, type SqliteCatalog } from './catalog.ts'
-import { openForReading } from './database.ts'
+import { openForReading } from './file/database.ts'
 import { StoreError, storeErrorOf } from '../../registry/ports/store-error.ts'
 import { assertFile, faultOf } from './faults.ts'
-import { lockDirectory } from './lock.ts'
+import { lockDirectory } from './file/lock.ts'
 import { metaReads } from './meta.ts'
 import { prepareReads } from './reads.ts'
-import { Spare } from './spare.ts'
-import { startWriter } from './writer.ts'
+import { Spare } from './writer/spare.ts'
+import { startWriter } from './writer/writer.ts'
 
 export interface SqliteCatalogOptions {
   /** The data directory; made when it is not there. Holds `catalog.db` and `lock.db`. */

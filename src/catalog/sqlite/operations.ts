@@ -13,9 +13,9 @@ import type {
 import type { SettledTags } from '../../registry/ports/outbox.ts'
 import type * as Port from '../writes.ts'
 import { contentWrites } from './content.ts'
-import { imageEviction } from './evict-image.ts'
+import { imageEviction } from './images/evict-image.ts'
 import { followerWrites } from './followers.ts'
-import { ghostWrites } from './ghosts.ts'
+import { ghostWrites } from './images/ghosts.ts'
 import { type HoldWrites, holdWrites } from './holds.ts'
 import { type Ids, idsIn } from './ids.ts'
 import { leavingWrites } from './leaving.ts'
@@ -32,7 +32,7 @@ import { memberRemoval } from './remove-member.ts'
 import { jobNoteWrites } from './job-notes.ts'
 import { type TagWrites, tagWrites } from './tags.ts'
 import { tidyWrites } from './tidy.ts'
-import { usageWrites } from './uses-of-images.ts'
+import { usageWrites } from './images/uses-of-images.ts'
 
 type PortWrites = {
   readonly [Name in Port.WriteName]: (...args: Port.WriteArgs<Name>) => Port.WriteResult<Name>

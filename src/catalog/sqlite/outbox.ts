@@ -13,7 +13,7 @@ import {
 } from '../../registry/ports/outbox.ts'
 import { byTime, MAX_DELIVERIES_OF_KEY, MAX_REASON_LENGTH, shareOf } from '../bounds.ts'
 import { deliveryState, STATE_CODES } from './encoding.ts'
-import { DESTINATION } from './schema-trust.ts'
+import { DESTINATION } from './schema/schema-trust.ts'
 
 interface DeliveryRow {
   readonly id: number

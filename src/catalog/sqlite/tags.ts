@@ -9,7 +9,7 @@ import type { Page, TagCheck, RecordedTag } from '../../registry/ports/catalog-t
 import type { SettledTags } from '../../registry/ports/outbox.ts'
 import { digestBytes, digestFromBytes } from './encoding.ts'
 import type { Ids } from './ids.ts'
-import type { UsageWrites } from './uses-of-images.ts'
+import type { UsageWrites } from './images/uses-of-images.ts'
 
 interface TagRow {
   readonly name: Tag

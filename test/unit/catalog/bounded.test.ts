@@ -5,7 +5,7 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import t, { type Test } from 'tap'
-import { MIGRATIONS } from '../../../src/catalog/sqlite/schema.ts'
+import { MIGRATIONS } from '../../../src/catalog/sqlite/schema/schema.ts'
 import { parseRepositoryKey, parseTag } from '../../../src/oci/reference.ts'
 import type { Catalog } from '../../../src/registry/ports/catalog.ts'
 import {

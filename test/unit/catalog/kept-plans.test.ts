@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import Sqlite, { type Database } from 'better-sqlite3'
 import t from 'tap'
-import { openForReading, openForWriting } from '../../../src/catalog/sqlite/database.ts'
+import { openForReading, openForWriting } from '../../../src/catalog/sqlite/file/database.ts'
 import { LISTERS_THERE, UNPROMISED_THERE } from '../../../src/catalog/sqlite/needed.ts'
 
 const TRIES = 40

@@ -4,7 +4,7 @@
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import t, { type Test } from 'tap'
-import { migrate, MIGRATIONS } from '../../../src/catalog/sqlite/schema.ts'
+import { migrate, MIGRATIONS } from '../../../src/catalog/sqlite/schema/schema.ts'
 import { parseRepositoryKey } from '../../../src/oci/reference.ts'
 import { digestNamed, layerEdge, manifestNamed } from '../../contract/catalog-samples.ts'
 import { asVersion1002 } from '../../kit/version-1002.ts'

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import Sqlite, { type Database } from 'better-sqlite3'
 import t, { type Test } from 'tap'
 import { digestBytes } from '../../../src/catalog/sqlite/encoding.ts'
-import { MIGRATIONS } from '../../../src/catalog/sqlite/schema.ts'
+import { MIGRATIONS } from '../../../src/catalog/sqlite/schema/schema.ts'
 import type { Digest } from '../../../src/oci/digest.ts'
 import {
   parseRepositoryKey,

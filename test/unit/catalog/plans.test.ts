@@ -4,8 +4,8 @@
 import { join } from 'node:path'
 import Sqlite, { type Database } from 'better-sqlite3'
 import t from 'tap'
-import { keepPlans } from '../../../src/catalog/sqlite/kept-plans.ts'
-import { MIGRATIONS } from '../../../src/catalog/sqlite/schema.ts'
+import { keepPlans } from '../../../src/catalog/sqlite/file/kept-plans.ts'
+import { MIGRATIONS } from '../../../src/catalog/sqlite/schema/schema.ts'
 import { statementsOf } from '../../kit/catalog-statements.ts'
 
 /** Of these there may be 10^6 rows; of what leaves, 10^5. */

@@ -2,7 +2,7 @@
 // keeps, and catalogs that are closed and opened; for a process that is killed see
 // durability.test.ts.
 import t from 'tap'
-import { Sequence } from '../../../src/catalog/sqlite/sequence.ts'
+import { Sequence } from '../../../src/catalog/sqlite/writer/sequence.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import { openCatalog, queryBeside } from '../../kit/open-catalog.ts'
 

@@ -18,7 +18,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Sqlite from 'better-sqlite3'
 import t, { type Test } from 'tap'
-import { MIGRATIONS, migrate } from '../../../src/catalog/sqlite/schema.ts'
+import { MIGRATIONS, migrate } from '../../../src/catalog/sqlite/schema/schema.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import {
   alpine,

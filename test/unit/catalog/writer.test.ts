@@ -3,7 +3,7 @@
 import { Worker } from 'node:worker_threads'
 import t from 'tap'
 import type { Operation } from '../../../src/catalog/sqlite/operations.ts'
-import { Writer } from '../../../src/catalog/sqlite/writer.ts'
+import { Writer } from '../../../src/catalog/sqlite/writer/writer.ts'
 import { alpine, digestNamed, latest } from '../../contract/catalog-samples.ts'
 
 const TAG = {

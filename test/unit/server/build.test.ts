@@ -22,7 +22,7 @@ const LOCK = '{ "packages": {} }'
 /** Below src/, what threads run: a build wants them all. */
 const THREADS = {
   server: { 'http-thread.ts': '' },
-  catalog: { sqlite: { 'writer-thread.ts': '' } },
+  catalog: { sqlite: { writer: { 'writer-thread.ts': '' } } },
   accounts: { 'bcrypt-thread.ts': '' },
 }
 /** Not in a build: with a binary of its own, and headers that nothing loads. */

@@ -4,7 +4,7 @@
 // writes to the file, another version and `cp` among them, leaves another time.
 import { statSync, utimesSync } from 'node:fs'
 import type { Database } from 'better-sqlite3'
-import { isDamage } from './faults.ts'
+import { isDamage } from '../faults.ts'
 
 const MS_PER_SECOND = 1000
 const NS_PER_SECOND = 1_000_000_000n

@@ -4,11 +4,11 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import type { Database } from 'better-sqlite3'
 import { type Outcomes, prepareBatches } from './batch.ts'
-import { closeInOrder } from './closed-mark.ts'
-import { type MigrationBegins, openForWriting, type WritableCatalog } from './database.ts'
-import type { StoreErrorValue } from '../../registry/ports/store-error.ts'
-import { faultOf } from './faults.ts'
-import type { Operation } from './operations.ts'
+import { closeInOrder } from '../file/closed-mark.ts'
+import { type MigrationBegins, openForWriting, type WritableCatalog } from '../file/database.ts'
+import type { StoreErrorValue } from '../../../registry/ports/store-error.ts'
+import { faultOf } from '../faults.ts'
+import type { Operation } from '../operations.ts'
 
 export interface WriterStart {
   readonly file: string

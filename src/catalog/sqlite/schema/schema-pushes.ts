@@ -1,7 +1,7 @@
 // The step to version 1001: what pushes need. Tags that only this edge knows, and the outbox. An
 // older minor runs on such a file and knows nothing of it; so what must hold whoever writes is held
 // by triggers.
-import { STATE_CODES } from './encoding.ts'
+import { STATE_CODES } from '../encoding.ts'
 
 const WAITING = STATE_CODES.waiting
 

@@ -1,7 +1,7 @@
 // Numbers that never come twice, whatever the clock does and however the process ends: a range is
 // reserved durably before any of it is given out. What is left of it at an orderly stop is given
 // back, so that the next start counts on; at any other it is never given.
-import { StoreError } from '../../registry/ports/store-error.ts'
+import { StoreError } from '../../../registry/ports/store-error.ts'
 
 /** One commit for so many numbers, and what a person sees numbers leap by after a crash. */
 const RANGE = 2 ** 16

@@ -2,9 +2,9 @@
 // operation costs the others nothing: the batch is then carried out again, each operation on its
 // own.
 import type { Database } from 'better-sqlite3'
-import type { StoreErrorValue } from '../../registry/ports/store-error.ts'
-import { faultOf, isOperationFault } from './faults.ts'
-import { type Operation, prepareOperations } from './operations.ts'
+import type { StoreErrorValue } from '../../../registry/ports/store-error.ts'
+import { faultOf, isOperationFault } from '../faults.ts'
+import { type Operation, prepareOperations } from '../operations.ts'
 
 /** What became of one operation: without a fault it is durable, and has that result. */
 export type Outcome =

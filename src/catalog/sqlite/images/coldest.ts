@@ -2,15 +2,15 @@
 // manifests, by their warmth. An image that an index keeps warmer than it is itself comes with the
 // warmest of those. There may be very many that may not leave, so each look ends after some rows.
 import type { Database } from 'better-sqlite3'
-import type { Digest } from '../../oci/digest.ts'
-import { parseRepositoryKey, type RepositoryKey, repositoryKey } from '../../oci/reference.ts'
+import type { Digest } from '../../../oci/digest.ts'
+import { parseRepositoryKey, type RepositoryKey, repositoryKey } from '../../../oci/reference.ts'
 import type {
   ColdImage,
   ColdPage,
   ColdPlace,
   ImageReads,
-} from '../../registry/ports/catalog-images.ts'
-import { digestBytes, digestFromBytes } from './encoding.ts'
+} from '../../../registry/ports/catalog-images.ts'
+import { digestBytes, digestFromBytes } from '../encoding.ts'
 import { GIVEN_CHILDREN, IS_EVICTABLE } from './evict-image.ts'
 import { COUNT_ASKED, IS_ASKED, prepareUsesByIndex } from './uses-by-index.ts'
 

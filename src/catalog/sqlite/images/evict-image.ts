@@ -3,17 +3,17 @@
 // by the same conditions; the way through them is written there once more, since no table knows
 // what has only been thought away.
 import type { Database } from 'better-sqlite3'
-import type { Digest } from '../../oci/digest.ts'
-import type { RepositoryKey } from '../../oci/reference.ts'
-import type { Evicted, Eviction, RepositoryBytes } from '../../registry/ports/catalog-images.ts'
-import type { ContentClass } from '../../registry/ports/blob-store-content.ts'
-import type { Leaves } from '../../registry/ports/catalog-space.ts'
-import type { Page } from '../../registry/ports/catalog-tags.ts'
-import { CLASS_CODES, digestBytes, EDGE_CODES } from './encoding.ts'
+import type { Digest } from '../../../oci/digest.ts'
+import type { RepositoryKey } from '../../../oci/reference.ts'
+import type { Evicted, Eviction, RepositoryBytes } from '../../../registry/ports/catalog-images.ts'
+import type { ContentClass } from '../../../registry/ports/blob-store-content.ts'
+import type { Leaves } from '../../../registry/ports/catalog-space.ts'
+import type { Page } from '../../../registry/ports/catalog-tags.ts'
+import { CLASS_CODES, digestBytes, EDGE_CODES } from '../encoding.ts'
 import type { GhostWrites } from './ghosts.ts'
-import { FOR_OTHERS } from './holds.ts'
-import type { Ids } from './ids.ts'
-import type { LeavingWrites } from './leaving.ts'
+import { FOR_OTHERS } from '../holds.ts'
+import type { Ids } from '../ids.ts'
+import type { LeavingWrites } from '../leaving.ts'
 import {
   ENDS_WITH_LISTERS,
   LIES_ON_UNCLEAR,
@@ -22,9 +22,9 @@ import {
   NEEDED,
   STAYS_A_LISTER,
   UNPROMISED_THERE,
-} from './needed.ts'
-import { LIST_ALONE } from './remove-member.ts'
-import { BLOCK_BYTES } from './schema-space.ts'
+} from '../needed.ts'
+import { LIST_ALONE } from '../remove-member.ts'
+import { BLOCK_BYTES } from '../schema/schema-space.ts'
 import { IS_ASKED } from './uses-by-index.ts'
 
 /** Of the member `m` with the content `c`, an image: its repository keeps it for nobody. */

@@ -1,7 +1,7 @@
 // The step to version 2001: what is needed, why something is held, what was used, and what is on
 // its way out. An older minor runs on such a file and knows nothing of it: so what must hold
 // whoever writes is held by triggers, and what it records has no holds.
-import { CLASS_CODES, EDGE_CODES, HOLD_BITS } from './encoding.ts'
+import { CLASS_CODES, EDGE_CODES, HOLD_BITS } from '../encoding.ts'
 import { NEEDS } from './schema-needs.ts'
 
 /** What file systems give out at a time, nearly everywhere. */

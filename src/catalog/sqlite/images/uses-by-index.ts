@@ -2,7 +2,7 @@
 // them is written: an index may list tens of thousands, and whoever may pull can ask for it. Who
 // asks how warm an image is looks at the indexes there that list it.
 import type { Database } from 'better-sqlite3'
-import { EDGE_CODES } from './encoding.ts'
+import { EDGE_CODES } from '../encoding.ts'
 
 /**
  * Entries of an index that are looked at for manifests that are here: it has one for each platform

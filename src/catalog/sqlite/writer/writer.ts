@@ -3,10 +3,10 @@
 // thread dies.
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
-import { StoreError, storeErrorOf } from '../../registry/ports/store-error.ts'
-import type { MigrationBegins } from './database.ts'
-import { faultOf } from './faults.ts'
-import type { Operation } from './operations.ts'
+import { StoreError, storeErrorOf } from '../../../registry/ports/store-error.ts'
+import type { MigrationBegins } from '../file/database.ts'
+import { faultOf } from '../faults.ts'
+import type { Operation } from '../operations.ts'
 import type { Outcomes } from './batch.ts'
 import type { OpenedCatalog, WriterReply, WriterRequest, WriterStart } from './writer-thread.ts'
 

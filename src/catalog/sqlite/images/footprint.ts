@@ -2,21 +2,21 @@
 // leaving.ts do, worked out without doing it. For dry runs, and for whoever has to know how much is
 // enough.
 import type { Database } from 'better-sqlite3'
-import type { Digest } from '../../oci/digest.ts'
-import { type RepositoryKey, repositoryKey } from '../../oci/reference.ts'
-import { onDiskBytes } from '../../registry/ports/blob-store.ts'
+import type { Digest } from '../../../oci/digest.ts'
+import { type RepositoryKey, repositoryKey } from '../../../oci/reference.ts'
+import { onDiskBytes } from '../../../registry/ports/blob-store.ts'
 import type {
   Footprint,
   Freed,
   Image,
   ImageReads,
   RepositoryBytes,
-} from '../../registry/ports/catalog-images.ts'
-import { CLASS_CODES, digestBytes, digestFromBytes, EDGE_CODES } from './encoding.ts'
-import { EndedMembers, type MemberOf, prepareEndedMembers } from './ended-members.ts'
+} from '../../../registry/ports/catalog-images.ts'
+import { CLASS_CODES, digestBytes, digestFromBytes, EDGE_CODES } from '../encoding.ts'
+import { EndedMembers, type MemberOf, prepareEndedMembers } from '../ended-members.ts'
 import { GIVEN_CHILDREN, prepareImages } from './evict-image.ts'
 import { lastSharing } from './last-sharing.ts'
-import { NEEDS, UNPROMISED } from './needed.ts'
+import { NEEDS, UNPROMISED } from '../needed.ts'
 import { inOneView } from './one-view.ts'
 
 interface ContentRow {

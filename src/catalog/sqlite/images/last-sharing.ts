@@ -1,8 +1,8 @@
 // What a manifest needs no more once the last repository has left that shares: the same as the
 // trigger `last_sharing_deleted` does (schema-needs.ts), worked out without doing it.
 import type { Database } from 'better-sqlite3'
-import type { MemberOf } from './ended-members.ts'
-import { APART_ASKED, CAME_UNDER } from './schema-needs.ts'
+import type { MemberOf } from '../ended-members.ts'
+import { APART_ASKED, CAME_UNDER } from '../schema/schema-needs.ts'
 
 type IsHere = (repository: number) => boolean
 

@@ -2,8 +2,8 @@
 // Steps are additive within a major version: an older minor of the same major still runs on the
 // file, one of an older major refuses it (docs/storage-format.md, "Catalog").
 import type { Database } from 'better-sqlite3'
-import { StoreError } from '../../registry/ports/store-error.ts'
-import { CLASS_CODES, EDGE_CODES, REASON_CODES } from './encoding.ts'
+import { StoreError } from '../../../registry/ports/store-error.ts'
+import { CLASS_CODES, EDGE_CODES, REASON_CODES } from '../encoding.ts'
 import { NEWEST } from './schema-newest.ts'
 import { PUSHES } from './schema-pushes.ts'
 import { SPACE } from './schema-space.ts'

@@ -1,11 +1,11 @@
 // Ghosts of images that were evicted, and what came again of them: what a larger disk would have
 // saved. A ghost outlives the rows of its image, so it is known by a hash.
 import type { Database } from 'better-sqlite3'
-import { onDiskBytes } from '../../registry/ports/blob-store.ts'
-import type { Evicted, Image, ReturnedImages } from '../../registry/ports/catalog-images.ts'
-import { MAX_GHOSTS } from '../bounds.ts'
-import { imageHash } from '../image-name.ts'
-import { BLOCK_BYTES } from './schema-space.ts'
+import { onDiskBytes } from '../../../registry/ports/blob-store.ts'
+import type { Evicted, Image, ReturnedImages } from '../../../registry/ports/catalog-images.ts'
+import { MAX_GHOSTS } from '../../bounds.ts'
+import { imageHash } from '../../image-name.ts'
+import { BLOCK_BYTES } from '../schema/schema-space.ts'
 
 export function ghostReads(database: Database) {
   const find = database.prepare('SELECT returned_images, returned_blocks FROM totals')

@@ -3,8 +3,8 @@
 // it.
 import { join } from 'node:path'
 import Sqlite, { type Database } from 'better-sqlite3'
-import { StoreError } from '../../registry/ports/store-error.ts'
-import { assertFile, faultOf, isDamage } from './faults.ts'
+import { StoreError } from '../../../registry/ports/store-error.ts'
+import { assertFile, faultOf, isDamage } from '../faults.ts'
 import { closeToOthers } from './file-mode.ts'
 
 const HARMLESS = 'nothing is kept in it'

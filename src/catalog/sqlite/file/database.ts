@@ -3,13 +3,13 @@
 // decided here.
 import { statSync } from 'node:fs'
 import Sqlite, { type Database } from 'better-sqlite3'
-import { StoreError } from '../../registry/ports/store-error.ts'
+import { StoreError } from '../../../registry/ports/store-error.ts'
 import { dropMark, isMarked, markedSecond, noteChecked } from './closed-mark.ts'
 import { finishMove, moveAside, noteEvidence, putBack, unnotedEvidence } from './evidence.ts'
-import { isDamage } from './faults.ts'
+import { isDamage } from '../faults.ts'
 import { closeToOthers } from './file-mode.ts'
 import { keepPlans } from './kept-plans.ts'
-import { migrate, NEWEST_VERSION, versionOf } from './schema.ts'
+import { migrate, NEWEST_VERSION, versionOf } from '../schema/schema.ts'
 
 /** Others never hold the file for long; this covers a checkpoint or a backup. */
 const BUSY_TIMEOUT_MS = 5000

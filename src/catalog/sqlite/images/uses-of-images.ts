@@ -2,14 +2,14 @@
 // by a trigger, when a repository is given the manifest (schema-space.ts). What an index lists has
 // no part in what is written (uses-by-index.ts).
 import type { Database } from 'better-sqlite3'
-import type { Digest } from '../../oci/digest.ts'
-import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
-import type { Image, ImageUsage, TagUsage } from '../../registry/ports/catalog-images.ts'
-import type { Page } from '../../registry/ports/catalog-tags.ts'
-import type { CountedUses } from '../../registry/ports/catalog-uses.ts'
-import { COOLED_MS, usedAgain, warmestMs } from '../warmth.ts'
-import { digestBytes, digestFromBytes, EDGE_CODES } from './encoding.ts'
-import type { Ids } from './ids.ts'
+import type { Digest } from '../../../oci/digest.ts'
+import { type Repository, repositoryKey, type Tag } from '../../../oci/reference.ts'
+import type { Image, ImageUsage, TagUsage } from '../../../registry/ports/catalog-images.ts'
+import type { Page } from '../../../registry/ports/catalog-tags.ts'
+import type { CountedUses } from '../../../registry/ports/catalog-uses.ts'
+import { COOLED_MS, usedAgain, warmestMs } from '../../warmth.ts'
+import { digestBytes, digestFromBytes, EDGE_CODES } from '../encoding.ts'
+import type { Ids } from '../ids.ts'
 import { IS_ASKED, prepareUsesByIndex } from './uses-by-index.ts'
 
 interface UsageRow {

@@ -3,7 +3,7 @@
 // not share lists, it needs once that registry has delivered it (docs/adr/0030-eviction.md): it
 // would not be given under its name before, and anybody may list anything. What a footprint
 // foretells (footprint.ts) says it in the same words.
-import { EDGE_CODES } from './encoding.ts'
+import { EDGE_CODES } from '../encoding.ts'
 
 /**
  * Members of some content, and registries apart that were given a manifest, that are looked at:

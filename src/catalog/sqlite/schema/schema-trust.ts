@@ -5,7 +5,7 @@
 // and the queue is looked at registry by registry. An older minor runs on such a file and knows
 // nothing of it. What it adds must open nothing: it counts as not delivered, and triggers see to
 // the rest. `repository_content.size` stays for its statements; nothing else reads or writes it.
-import { CLASS_CODES, EDGE_CODES, REASON_CODES } from './encoding.ts'
+import { CLASS_CODES, EDGE_CODES, REASON_CODES } from '../encoding.ts'
 
 const { listed, confirmed } = REASON_CODES
 
