@@ -22,6 +22,17 @@ export interface Connection {
   close(): void
 }
 
+export interface Target {
+  readonly host: string
+  readonly port: number
+  /** PEM; undefined for plain HTTP. */
+  readonly authority?: string | undefined
+  /** Undefined: no login is shown. */
+  readonly authorization?: string | undefined
+  /** Asked for one after another on the same connection; the last is the one that is measured. */
+  readonly paths: readonly string[]
+}
+
 export interface ConnectOptions {
   readonly host: string
   readonly port: number

@@ -2,7 +2,7 @@
 // somebody who guesses. Part of the load process.
 import { setTimeout as wait } from 'node:timers/promises'
 import { connect } from './load-connection.ts'
-import type { Target } from './load-process.ts'
+import type { Target } from './load-connection.ts'
 
 /** What one client shows. */
 export interface Shown {

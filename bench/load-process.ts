@@ -2,20 +2,9 @@
 // that it costs little next to the server. Bodies need a Content-Length, as blobs and manifests
 // have it. usage: forked by load.ts
 import { createHash, type Hash } from 'node:crypto'
-import { type Connection, connect, type Response } from './load-connection.ts'
+import { type Connection, connect, type Response, type Target } from './load-connection.ts'
 import { logIn, type LoggedIn, type LogInCall } from './load-logins.ts'
 import { type HoldCall, holdReaders, releaseReaders, type Held } from './load-stall.ts'
-
-export interface Target {
-  readonly host: string
-  readonly port: number
-  /** PEM; undefined for plain HTTP. */
-  readonly authority?: string | undefined
-  /** Undefined: no login is shown. */
-  readonly authorization?: string | undefined
-  /** Asked for one after another on the same connection; the last is the one that is measured. */
-  readonly paths: readonly string[]
-}
 
 export type LoadCall =
   | {

@@ -1,8 +1,7 @@
 // Readers that ask for something large, take its beginning, and read no more: laptops that were
 // closed, links that broke. Part of the load process, so that they stay while another call
 // measures.
-import { type Connection, connect } from './load-connection.ts'
-import type { Target } from './load-process.ts'
+import { type Connection, connect, type Target } from './load-connection.ts'
 
 export type HoldCall =
   | { readonly call: 'hold'; readonly target: Target; readonly clients: number }

@@ -1,6 +1,7 @@
 // The bench's side of the load process.
 import { forkWorker } from './worker.ts'
-import type { Asked, LoadCall, Looped, Pulled, Target } from './load-process.ts'
+import type { Target } from './load-connection.ts'
+import type { Asked, LoadCall, Looped, Pulled } from './load-process.ts'
 import type { LoggedIn, Shown } from './load-logins.ts'
 import type { Held } from './load-stall.ts'
 
