@@ -24,10 +24,9 @@ import type { RetentionNow } from '../registry/retain/explain-retention.ts'
 import type { RepositoryPolicies } from '../registry/repository-policy.ts'
 import type { StorageLimits } from '../registry/space/limits.ts'
 import { recount } from '../registry/collect/recount.ts'
-import { createEvictJob } from '../upkeep/evict-job.ts'
 import { Collection } from '../upkeep/collection.ts'
 import { createCleanup } from '../upkeep/cleanup.ts'
-import { Jobs } from '../upkeep/jobs.ts'
+import { Jobs, type ScheduledJob } from '../upkeep/jobs.ts'
 import { type LastRuns, openLastRuns } from '../upkeep/last-runs.ts'
 import { createRetention } from '../upkeep/retention.ts'
 import { tidyCatalog } from '../registry/collect/tidy-catalog.ts'
@@ -202,7 +201,12 @@ function openUpkeep(
     settings: () => storage.retention,
     retain: (rules, run) => registry.retain(rules, run),
   })
-  const evict = createEvictJob(run => registry.evict(run))
+  // Operators alone begin it: by itself that is done when a limit is passed (keep-room.ts).
+  const evict: ScheduledJob = {
+    name: 'evict',
+    schedule: () => undefined,
+    run: run => registry.evict(run),
+  }
   const purge = createPurgeJob((selector, options) => registry.purge(selector, options))
   const jobs = new Jobs([cleanup, evict, gc, purge, retention, uploads], parts)
   undo.push(() => jobs.stop())

@@ -1,5 +1,5 @@
 // How people write whom a rule of access is about, and who is in a group: as access/names.ts reads
-// it, with what is meant by words of other programs.
+// it, with what is meant by words of other programs; and networks, where nobody else can be meant.
 import {
   EXAMPLES_OF_WHO,
   formatName,
@@ -8,7 +8,7 @@ import {
   type Who,
   whyNoAccount,
 } from '../../access/names.ts'
-import { readNetwork } from '../../access/network.ts'
+import { formatNetwork, type Network, readNetwork } from '../../access/network.ts'
 import type { Format } from './formats.ts'
 import type { Parsed } from './units.ts'
 
@@ -66,4 +66,19 @@ export const MEMBER: Format<string> = {
   json: { type: 'string', examples: ['alice', 'robot:ci'] },
   parse: ({ text }) => parseMember(text),
   format: text => text,
+}
+
+/** Each by its first address. */
+export const NETWORK: Format<Network> = {
+  name: 'network',
+  json: { type: 'string', examples: ['10.0.0.0/8', '192.0.2.7', '2001:db8::/32'] },
+  parse({ text }) {
+    const read = readNetwork(text.replace(/^net:/, ''))
+    if (read.kind === 'network' && !text.startsWith('net:'))
+      return { kind: 'ok', value: read.network }
+    const message = 'must be an address, or a network by its first address, such as 10.0.0.0/8'
+    if (read.kind === 'none') return { kind: 'fault', message }
+    return { kind: 'fault', message, suggestion: formatNetwork(read.network) }
+  },
+  format: formatNetwork,
 }

@@ -10,7 +10,7 @@ import {
   PATH,
   URL_TEXT,
 } from '../formats/formats.ts'
-import { NETWORK } from '../formats/network-format.ts'
+import { NETWORK } from '../formats/who.ts'
 import { LEVEL, PROXY_PROTOCOL } from '../formats/word-formats.ts'
 import { SELECTOR } from '../selectors.ts'
 import {
