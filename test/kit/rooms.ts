@@ -206,6 +206,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'upstream/read': insideOf('upstream', { imports: ['oci', PORTS], never: ['write'] }),
   'upstream/write': insideOf('upstream', { imports: ['oci', PORTS], never: ['read'] }),
   store: { imports: ['async', 'oci', PORTS] },
+  // Files that grow, of fills and of uploads, whatever becomes of them when they are whole.
+  'store/filesystem/growing': insideOf('store', {
+    imports: ['async', 'oci', PORTS],
+    never: ['filesystem/store.ts', 'filesystem/facts.ts', 'filesystem/sweep.ts'],
+  }),
   catalog: { imports: ['oci', PORTS] },
   // What is in the file, whoever reads and writes it.
   'catalog/sqlite/schema': { imports: ['catalog/sqlite/encoding.ts', `${PORTS}/store-error.ts`] },

@@ -7,7 +7,7 @@ import { eachFew } from '../../async/few-at-once.ts'
 import { type Disk, FILES_AT_ONCE, orStoreError } from './disk.ts'
 import type { FilesystemFacts } from './facts.ts'
 import { ALGORITHMS, algorithmDirectory, prefixNames, SIDECAR_SUFFIX } from './layout.ts'
-import { partTakesBytes } from './parts.ts'
+import { partTakesBytes } from './growing/parts.ts'
 import { type MeasuredFile, measureFile } from './measure-file.ts'
 
 const isSidecar = (path: string): boolean => path.endsWith(SIDECAR_SUFFIX)

@@ -8,8 +8,8 @@ import { eachFew } from '../../async/few-at-once.ts'
 import { PART_AGE_LIMIT_MS } from '../../registry/ports/blob-store-fills.ts'
 import { type Disk, FILES_AT_ONCE, removeFile } from './disk.ts'
 import { fillEntry, partPath, uploadEntry, uploadPath } from './layout.ts'
-import { readSidecar, usableBytes } from './sidecar.ts'
-import { readUploadSidecar } from './upload-sidecar.ts'
+import { readSidecar, usableBytes } from './growing/sidecar.ts'
+import { readUploadSidecar } from './growing/upload-sidecar.ts'
 
 /** @throws the system's error */
 export async function sweep(disk: Disk): Promise<void> {

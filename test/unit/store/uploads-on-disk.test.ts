@@ -9,7 +9,7 @@ import { layoutUnder, uploadEntry, uploadPath } from '../../../src/store/filesys
 import {
   formatUploadSidecar,
   parseUploadSidecar,
-} from '../../../src/store/filesystem/upload-sidecar.ts'
+} from '../../../src/store/filesystem/growing/upload-sidecar.ts'
 import { uploadIdFrom } from '../../../src/store/upload-id.ts'
 import { seeding } from '../../kit/arbitraries.ts'
 import {

@@ -4,7 +4,11 @@
 import { setImmediate } from 'node:timers/promises'
 import t from 'tap'
 import { writeFully } from '../../../src/store/filesystem/disk.ts'
-import { FOLLOWED, GATHERED, WriteBuffer } from '../../../src/store/filesystem/write-buffer.ts'
+import {
+  FOLLOWED,
+  GATHERED,
+  WriteBuffer,
+} from '../../../src/store/filesystem/growing/write-buffer.ts'
 
 const RECORD = Buffer.alloc(16 * 1024, 'a TLS record ')
 const PER_BUFFER = FOLLOWED.bufferBytes / RECORD.length

@@ -2,9 +2,9 @@
 // longer than what may be believed of it, so its sidecar says how much that is before the first
 // such write, and again as the beginning grows (docs/storage-format.md, "Sidecars").
 import type { FileHandle } from 'node:fs/promises'
-import { type Disk, orStoreError, writevFully } from './disk.ts'
+import { type Disk, orStoreError, writevFully } from '../disk.ts'
 import type { GrowthRecord } from './growth-record.ts'
-import { Stretches } from '../stretches.ts'
+import { Stretches } from '../../stretches.ts'
 
 /**
  * How much of the beginning a killed process may lose: a second of a fast link, for one small file

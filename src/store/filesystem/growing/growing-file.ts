@@ -7,16 +7,16 @@ import type {
   ContentClass,
   ReadHandle,
   StoredBlob,
-} from '../../registry/ports/blob-store-content.ts'
-import { StoreError } from '../../registry/ports/store-error.ts'
-import { createReadBuffer } from '../../registry/ports/chunk-memory.ts'
+} from '../../../registry/ports/blob-store-content.ts'
+import { StoreError } from '../../../registry/ports/store-error.ts'
+import { createReadBuffer } from '../../../registry/ports/chunk-memory.ts'
 import type { AheadWrites } from './ahead-writes.ts'
 import { Checkpoints } from './checkpoints.ts'
-import { type Disk, orStoreError, readFully, removeFile, writeSome } from './disk.ts'
+import { type Disk, orStoreError, readFully, removeFile, writeSome } from '../disk.ts'
 import type { GrowthRecord } from './growth-record.ts'
 import { publish } from './publish.ts'
-import { openOwnFile, readHandle } from './read-handle.ts'
-import type { Turns } from '../../async/turns.ts'
+import { openOwnFile, readHandle } from '../read-handle.ts'
+import type { Turns } from '../../../async/turns.ts'
 import { WriteBuffer, type WriteBufferOptions } from './write-buffer.ts'
 
 /** Per read of what was written ahead: about a millisecond of hashing. */

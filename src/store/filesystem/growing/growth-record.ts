@@ -2,8 +2,8 @@
 // sidecar says beside the length is its owner's: sidecar.ts for fills, upload-sidecar.ts for
 // uploads.
 import { dirname } from 'node:path'
-import { type Disk, removeFile, syncDirectory } from './disk.ts'
-import { replaceFile } from './small-file.ts'
+import { type Disk, removeFile, syncDirectory } from '../disk.ts'
+import { replaceFile } from '../small-file.ts'
 
 export interface GrowthRecordOptions {
   readonly path: string

@@ -3,21 +3,21 @@
 // upstream the bytes come, is not known here.
 import type { Hash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
-import { type Digest, digestAlgorithm, finishDigest } from '../../oci/digest.ts'
+import { type Digest, digestAlgorithm, finishDigest } from '../../../oci/digest.ts'
 import type {
   ContentClass,
   ReadHandle,
   StoredBlob,
-} from '../../registry/ports/blob-store-content.ts'
-import type { FillExpectation, FillFile } from '../../registry/ports/blob-store-fills.ts'
-import { StoreError } from '../../registry/ports/store-error.ts'
+} from '../../../registry/ports/blob-store-content.ts'
+import type { FillExpectation, FillFile } from '../../../registry/ports/blob-store-fills.ts'
+import { StoreError } from '../../../registry/ports/store-error.ts'
 import { AheadWrites } from './ahead-writes.ts'
-import type { Disk } from './disk.ts'
+import type { Disk } from '../disk.ts'
 import { GrowingFile } from './growing-file.ts'
 import { GrowthRecord } from './growth-record.ts'
-import { partPath, sidecarPath } from './layout.ts'
+import { partPath, sidecarPath } from '../layout.ts'
 import { formatSidecar } from './sidecar.ts'
-import type { Turns } from '../../async/turns.ts'
+import type { Turns } from '../../../async/turns.ts'
 import { FOLLOWED } from './write-buffer.ts'
 
 const NOTHING_SAID: FillExpectation = { sizeBytes: undefined, validator: undefined }

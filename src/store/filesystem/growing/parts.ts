@@ -2,13 +2,13 @@
 // whose blocks count however short they are. What there is of them is known without a look at the
 // disk, since whoever needs room asks often.
 import { lstat, readdir } from 'node:fs/promises'
-import { eachFew } from '../../async/few-at-once.ts'
-import type { Digest } from '../../oci/digest.ts'
-import { BLOCK_BYTES, onDiskBytes } from '../../registry/ports/blob-store.ts'
-import type { FillExpectation, LeftPart } from '../../registry/ports/blob-store-fills.ts'
-import { type Disk, FILES_AT_ONCE, removeFile } from './disk.ts'
-import { ignoreMissing } from './disk-error.ts'
-import { fillEntry, partPath, sidecarPath } from './layout.ts'
+import { eachFew } from '../../../async/few-at-once.ts'
+import type { Digest } from '../../../oci/digest.ts'
+import { BLOCK_BYTES, onDiskBytes } from '../../../registry/ports/blob-store.ts'
+import type { FillExpectation, LeftPart } from '../../../registry/ports/blob-store-fills.ts'
+import { type Disk, FILES_AT_ONCE, removeFile } from '../disk.ts'
+import { ignoreMissing } from '../disk-error.ts'
+import { fillEntry, partPath, sidecarPath } from '../layout.ts'
 import { readSidecar } from './sidecar.ts'
 
 /**

@@ -9,21 +9,21 @@ import {
   digestAlgorithm,
   finishDigest,
   startDigest,
-} from '../../oci/digest.ts'
+} from '../../../oci/digest.ts'
 import type {
   ContentClass,
   ReadHandle,
   StoredBlob,
-} from '../../registry/ports/blob-store-content.ts'
-import type { UploadFile } from '../../registry/ports/blob-store-uploads.ts'
-import { StoreError } from '../../registry/ports/store-error.ts'
-import type { UploadId } from '../upload-id.ts'
-import type { Disk } from './disk.ts'
+} from '../../../registry/ports/blob-store-content.ts'
+import type { UploadFile } from '../../../registry/ports/blob-store-uploads.ts'
+import { StoreError } from '../../../registry/ports/store-error.ts'
+import type { UploadId } from '../../upload-id.ts'
+import type { Disk } from '../disk.ts'
 import { GrowingFile } from './growing-file.ts'
 import type { GrowthRecord } from './growth-record.ts'
-import { hashBytes } from './hash-file.ts'
-import { uploadPath } from './layout.ts'
-import type { Turns } from '../../async/turns.ts'
+import { hashBytes } from '../hash-file.ts'
+import { uploadPath } from '../layout.ts'
+import type { Turns } from '../../../async/turns.ts'
 import { GATHERED } from './write-buffer.ts'
 
 /** In messages no upload has its id: whoever knows that may go on with it. */

@@ -3,12 +3,12 @@
 // the directory when the content is to be kept.
 import { rename } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
-import type { Digest } from '../../oci/digest.ts'
-import type { ContentClass, StoredBlob } from '../../registry/ports/blob-store-content.ts'
-import { StoreError } from '../../registry/ports/store-error.ts'
-import { type Disk, orStoreError, removeFile, syncDirectory } from './disk.ts'
-import { blobDirectory, blobPath, WHOLE_MODE } from './layout.ts'
-import type { Turns } from '../../async/turns.ts'
+import type { Digest } from '../../../oci/digest.ts'
+import type { ContentClass, StoredBlob } from '../../../registry/ports/blob-store-content.ts'
+import { StoreError } from '../../../registry/ports/store-error.ts'
+import { type Disk, orStoreError, removeFile, syncDirectory } from '../disk.ts'
+import { blobDirectory, blobPath, WHOLE_MODE } from '../layout.ts'
+import type { Turns } from '../../../async/turns.ts'
 
 export interface Publication {
   readonly digest: Digest

@@ -3,11 +3,11 @@
 import type { Hash } from 'node:crypto'
 import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
-import { type DigestAlgorithm, startDigest } from '../../oci/digest.ts'
-import { removeFile } from './disk.ts'
-import { errnoOf } from './disk-error.ts'
-import { hashBytes } from './hash-file.ts'
-import { WRITING_MODE } from './layout.ts'
+import { type DigestAlgorithm, startDigest } from '../../../oci/digest.ts'
+import { removeFile } from '../disk.ts'
+import { errnoOf } from '../disk-error.ts'
+import { hashBytes } from '../hash-file.ts'
+import { WRITING_MODE } from '../layout.ts'
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants
 const EXISTING = O_RDWR | O_NOFOLLOW | O_NONBLOCK

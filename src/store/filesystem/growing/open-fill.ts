@@ -1,10 +1,10 @@
 // Opens the part of a digest for writing: a new one, or what an earlier fill left.
 import type { FileHandle } from 'node:fs/promises'
-import { type Digest, digestAlgorithm, startDigest } from '../../oci/digest.ts'
-import { type Disk, orStoreError, removeFile } from './disk.ts'
-import { errnoOf } from './disk-error.ts'
+import { type Digest, digestAlgorithm, startDigest } from '../../../oci/digest.ts'
+import { type Disk, orStoreError, removeFile } from '../disk.ts'
+import { errnoOf } from '../disk-error.ts'
 import type { OpenedPart } from './fill-file.ts'
-import { partPath, sidecarPath } from './layout.ts'
+import { partPath, sidecarPath } from '../layout.ts'
 import { createGrowingFile, cutAndHash, reopenFile } from './reopen-file.ts'
 import { readSidecar, usableBytes } from './sidecar.ts'
 

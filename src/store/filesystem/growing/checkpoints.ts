@@ -1,7 +1,7 @@
 // Syncing of a growing file, on the way and at its end. A sync that failed is never tried again:
 // from then on the file is broken, for the kernel may have dropped what it could not write.
 import type { FileHandle } from 'node:fs/promises'
-import { type Disk, orStoreError } from './disk.ts'
+import { type Disk, orStoreError } from '../disk.ts'
 import type { GrowthRecord } from './growth-record.ts'
 
 /**

@@ -1,12 +1,12 @@
 // The sidecar of a part, `fills/<alg>-<hex>.json`: what the upstream said about the blob, and how
 // much of the part may be believed after which kind of stop. A sidecar that cannot be read makes
 // its part worthless, never wrong: the bytes are hashed whatever it says.
-import type { Digest } from '../../oci/digest.ts'
-import type { FillExpectation } from '../../registry/ports/blob-store-fills.ts'
-import type { Disk } from './disk.ts'
-import { sidecarPath } from './layout.ts'
-import { readSmallFile } from './small-file.ts'
-import { jsonFields } from '../json-fields.ts'
+import type { Digest } from '../../../oci/digest.ts'
+import type { FillExpectation } from '../../../registry/ports/blob-store-fills.ts'
+import type { Disk } from '../disk.ts'
+import { sidecarPath } from '../layout.ts'
+import { readSmallFile } from '../small-file.ts'
+import { jsonFields } from '../../json-fields.ts'
 
 /** Raised when a field changes its meaning; other versions are not read. */
 const VERSION = 1

@@ -1,11 +1,11 @@
 // The sidecar of an upload, `uploads/<id>.json`: the caller's note, and how much of the file may be
 // believed after which kind of stop.
-import type { DigestAlgorithm } from '../../oci/digest.ts'
-import type { Disk } from './disk.ts'
-import { uploadSidecarPath } from './layout.ts'
-import { readSmallFile } from './small-file.ts'
-import type { UploadId } from '../upload-id.ts'
-import { jsonFields } from '../json-fields.ts'
+import type { DigestAlgorithm } from '../../../oci/digest.ts'
+import type { Disk } from '../disk.ts'
+import { uploadSidecarPath } from '../layout.ts'
+import { readSmallFile } from '../small-file.ts'
+import type { UploadId } from '../../upload-id.ts'
+import { jsonFields } from '../../json-fields.ts'
 
 /** Raised when a field changes its meaning; other versions are not read. */
 const VERSION = 1

@@ -1,14 +1,14 @@
 // Makes the two files of an upload, and opens what was parked or what an earlier process left, cut
 // back to what may be believed.
-import { type DigestAlgorithm, startDigest } from '../../oci/digest.ts'
-import { StoreError } from '../../registry/ports/store-error.ts'
-import type { UploadId } from '../upload-id.ts'
-import { type Disk, orStoreError, removeFile } from './disk.ts'
-import { errnoOf } from './disk-error.ts'
+import { type DigestAlgorithm, startDigest } from '../../../oci/digest.ts'
+import { StoreError } from '../../../registry/ports/store-error.ts'
+import type { UploadId } from '../../upload-id.ts'
+import { type Disk, orStoreError, removeFile } from '../disk.ts'
+import { errnoOf } from '../disk-error.ts'
 import { GrowthRecord } from './growth-record.ts'
-import { uploadPath, uploadSidecarPath } from './layout.ts'
+import { uploadPath, uploadSidecarPath } from '../layout.ts'
 import { createGrowingFile, cutAndHash, reopenFile } from './reopen-file.ts'
-import { replaceFile } from './small-file.ts'
+import { replaceFile } from '../small-file.ts'
 import { AN_UPLOAD, type OpenedUpload } from './upload-file.ts'
 import {
   believedBytes,
