@@ -2,40 +2,20 @@
 // that the disk really has back; and what is within a floor stays. Method: caches from a seed, with
 // layers and indexes that repositories share, pins and quotas; first foretold, then done.
 import t from 'tap'
-import { type Digest, digestOf } from '../../src/oci/digest.ts'
 import { parseRepositoryKey } from '../../src/oci/reference.ts'
 import { onDiskBytes } from '../../src/registry/ports/blob-store.ts'
 import type { Quota } from '../../src/registry/space/quota.ts'
-import { type Content, patternBlob } from '../kit/content.ts'
+import { patternBlob } from '../kit/content.ts'
 import { type EvictionWorld, HOUR_MS, openEvictionWorld, STRANGER } from '../kit/eviction-world.ts'
-import { type Image, makeImage, makeIndex } from '../kit/image.ts'
+import { makeIndex } from '../kit/image.ts'
 import { createRandom, type Random, seedOf } from '../kit/seeded.ts'
+import { sharingImage } from '../kit/sharing-image.ts'
 
 const CACHES = 6
 const REPOSITORIES = ['docker.io/library/a', 'docker.io/library/b', 'ghcr.io/team/c'] as const
 /** Does not share: what it lists it has, without needing it. */
 const APART = `${STRANGER}/team/d`
 const KiB = 1024
-
-/** Over some of the layers that all images of the cache choose from. */
-function sharingImage(random: Random, seed: string, layers: readonly Content[]): Image {
-  const chosen = layers.filter(() => random.oneIn(3))
-  const image = makeImage({ seed, layers: [random.between(1, 40) * KiB] })
-  const manifest = JSON.parse(image.manifest.bytes.toString()) as {
-    layers: { mediaType: string; digest: Digest; size: number }[]
-  }
-  const [own] = manifest.layers
-  for (const { digest, sizeBytes } of chosen)
-    manifest.layers.push({ mediaType: own?.mediaType ?? '', digest, size: sizeBytes })
-  const bytes = Buffer.from(JSON.stringify(manifest))
-  const document = { ...image.manifest, bytes, digest: digestOf(bytes) }
-  return {
-    ...image,
-    layers: [...image.layers, ...chosen],
-    manifest: document,
-    descriptor: { ...image.descriptor, digest: document.digest, size: bytes.length },
-  }
-}
 
 async function fill(world: EvictionWorld, random: Random): Promise<void> {
   const layers = Array.from({ length: 8 }, (_, at) =>

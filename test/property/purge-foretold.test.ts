@@ -12,12 +12,13 @@ import { BLOCK_BYTES } from '../../src/registry/ports/blob-store.ts'
 import { UpstreamError } from '../../src/registry/ports/upstream.ts'
 import { type Content, patternBlob } from '../kit/content.ts'
 import { blobAnswer, createEngine, type Engine, readAll } from '../kit/engine.ts'
-import { type Image, makeImage, makeIndex } from '../kit/image.ts'
+import { type Image, makeIndex } from '../kit/image.ts'
 import { createManualClock } from '../kit/manual-clock.ts'
 import { createMemoryDisk } from '../kit/memory/store.ts'
 import { openCatalog } from '../kit/open-catalog.ts'
 import { digested, pushImage, tagged } from '../kit/push-image.ts'
 import { createRandom, type Random, seedOf } from '../kit/seeded.ts'
+import { sharingImage } from '../kit/sharing-image.ts'
 import { pushWhole } from '../kit/upload-chunks.ts'
 
 const EDGES = 8
@@ -26,26 +27,6 @@ const PULLED = ['docker.io/library/a', 'docker.io/library/b'] as const
 const PUSHED = ['localhost/team/c', 'localhost/team/d', 'docker.io/queued/e'] as const
 const ALL = [...PULLED, ...PUSHED] as const
 const IMAGES = 12
-
-/** Over some of the layers that all images of the edge choose from. */
-function sharingImage(random: Random, seed: string, layers: readonly Content[]): Image {
-  const chosen = layers.filter(() => random.oneIn(3))
-  const image = makeImage({ seed, layers: [random.between(1, 40) * KiB] })
-  const manifest = JSON.parse(image.manifest.bytes.toString()) as {
-    layers: { mediaType: string; digest: Digest; size: number }[]
-  }
-  const [own] = manifest.layers
-  for (const { digest, sizeBytes } of chosen)
-    manifest.layers.push({ mediaType: own?.mediaType ?? '', digest, size: sizeBytes })
-  const bytes = Buffer.from(JSON.stringify(manifest))
-  const document = { ...image.manifest, bytes, digest: digestOf(bytes) }
-  return {
-    ...image,
-    layers: [...image.layers, ...chosen],
-    manifest: document,
-    descriptor: { ...image.descriptor, digest: document.digest, size: bytes.length },
-  }
-}
 
 interface Upstreams {
   readonly images: Map<string, Image>
