@@ -4,6 +4,7 @@
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import { fastify, type FastifyRequest } from 'fastify'
 import type { Refusal } from '../access/access.ts'
+import { formatName } from '../access/names.ts'
 import type { NoteAudit } from '../observe/audit.ts'
 import { type ApiDeps, type Asker, registerApi } from './api.ts'
 
@@ -96,9 +97,11 @@ const CODES = {
 /** A token is taken as well; who has none knows what to do with this. */
 const CHALLENGE = 'Basic realm="the operator\'s API", charset="UTF-8"'
 
+const NOBODY = formatName({ kind: 'nobody' })
+
 /** Somebody who is known, and who showed nothing, is denied what they asked for. */
 function isWrongLogin(kind: Refusal['kind'], who: string): boolean {
-  return kind !== 'denied' && who === 'nobody'
+  return kind !== 'denied' && who === NOBODY
 }
 
 interface Refused extends Asker {
