@@ -53,11 +53,11 @@ export function noteUploadsPurged(
   event: Event<'uploads purged'>,
   { logger, metrics }: Notebook,
 ): void {
-  const { sessions, bytes, dryRun } = event
+  const { why, sessions, bytes, dryRun } = event
   if (!dryRun) metrics.count('uploadsPurged', {}, sessions)
   const level = sessions === 0 ? 'debug' : 'info'
   const message = dryRun ? 'abandoned uploads would be removed' : 'abandoned uploads removed'
-  logger[level]({ sessions, bytes }, message)
+  logger[level]({ why, sessions, bytes }, message)
 }
 
 export function noteRetained(event: Event<'retained'>, { logger, metrics }: Notebook): void {

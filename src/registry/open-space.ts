@@ -12,6 +12,8 @@ import { isSharedSource, shareNow } from './sharing.ts'
 import { SpaceLedger } from './space/ledger.ts'
 import { usableBytes } from './space/limits.ts'
 import { ManifestRoom } from './space/manifest-room.ts'
+import { UploadsLeftAlone } from './upload/idle-uploads.ts'
+import { Uploads } from './upload/uploads.ts'
 import type { Uses } from './uses.ts'
 
 export interface OpenedSpace {
@@ -19,6 +21,9 @@ export interface OpenedSpace {
   readonly evictor: Evictor
   readonly space: SpaceLedger
   readonly manifestRoom: ManifestRoom
+  /** They take room, and give some. */
+  readonly uploads: Uploads
+  readonly idleUploads: UploadsLeftAlone
 }
 
 interface SpaceParts {
@@ -31,6 +36,7 @@ export function openSpace(deps: RegistryDeps, { openBlobs, uses }: SpaceParts): 
   const leaving = new Leaving({ ...deps, closeOpen: digest => closeOpen(openBlobs, deps, digest) })
   const evictor = new Evictor({
     ...deps,
+    uploadsBytes: () => idleUploads.takenBytes,
     leaving,
     quotas: deps.quotas ?? (() => NO_QUOTAS),
     usesWritten: () => uses.flush(),
@@ -51,8 +57,12 @@ export function openSpace(deps: RegistryDeps, { openBlobs, uses }: SpaceParts): 
     wanted: deps.roomWanted,
     usedBytes: () => takenBy(catalog),
     isShared: source => isSharedSource(namespaces, source),
+    idleUploads: () => idleUploads,
   })
-  return { leaving, evictor, space, manifestRoom: new ManifestRoom({ ...room, space }) }
+  const uploads = new Uploads({ ...deps, space })
+  const idleUploads: UploadsLeftAlone = new UploadsLeftAlone({ ...deps, uploads })
+  const manifestRoom = new ManifestRoom({ ...room, space })
+  return { leaving, evictor, space, manifestRoom, uploads, idleUploads }
 }
 
 /** For nobody who asks next, in any thread. */

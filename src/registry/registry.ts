@@ -48,7 +48,6 @@ import { TimeKeeper } from './time/time-keeper.ts'
 import { routeFrom } from './route-from.ts'
 import { showAtUpstream } from './push/show-at-upstream.ts'
 import { startUpload } from './upload/start-upload.ts'
-import { Uploads } from './upload/uploads.ts'
 import { Turns } from '../async/turns.ts'
 import { isAmong, KnownUnclear, type Unclear } from './unclear-repositories.ts'
 import { Uses } from './uses.ts'
@@ -89,7 +88,8 @@ function openParts(given: RegistryDeps) {
     others: deps.elsewhere,
     handOn: each => catalog.noteUses(each),
   })
-  const { leaving, evictor, space, manifestRoom: room } = openSpace(deps, { openBlobs, uses })
+  const { manifestRoom: room, ...opened } = openSpace(deps, { openBlobs, uses })
+  const { leaving, evictor, space, uploads, idleUploads } = opened
   const contents = new ManifestContents({ ...deps, negative, room })
   const tags = new TagResolver({ ...deps, negative, contents })
   const ofManifests = { ...deps, negative, contents, tags }
@@ -117,7 +117,6 @@ function openParts(given: RegistryDeps) {
     leases,
   }
   const presence = new BlobPresence({ ...deps, negative })
-  const uploads = new Uploads({ ...deps, space })
   const turns = new Turns()
   const lostTags = new KnownLostTags(deps)
   const queued = deps.queued ?? (() => {})
@@ -126,6 +125,7 @@ function openParts(given: RegistryDeps) {
     wantOfSpace,
     leaving,
     evictor,
+    idleUploads,
     turns,
     uses,
     manifests: { ...ofManifests, silent, prefetch, uses, leases },
@@ -216,7 +216,7 @@ function besideClients(parts: Parts): Omit<RunningRegistry, keyof Registry> {
     settled: async digest => fills.find(digest)?.over,
     leaving,
     flushUses: () => uses.flush(),
-    evict: run => evictDown({ evictor, space }, run),
+    evict: run => evictDown({ ...parts, space }, run),
     collect: run => collect(collects, run),
     fullBecause: () => space.fullBecause(),
     refusedForSpace: () => wantOfSpace.refused,

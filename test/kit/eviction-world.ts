@@ -82,6 +82,7 @@ export async function openEvictionWorld(t: Test, options: EvictionOptions = {}) 
     leaving,
     namespaces,
     pins: options.pinned,
+    uploadsBytes: () => 0,
     usesWritten: options.usesWritten ?? (async () => {}),
     filling: registry => inUse.filling(from => shareNow(namespaces, from, registry)),
     isInUse: digest => inUse.has(digest),

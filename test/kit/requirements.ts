@@ -515,6 +515,8 @@ const BOUNDS: readonly Row[] = [
   [457, 'P1', 'what tags lead to keeps its media type, however its bytes are pushed', 'push'],
   [455, 'P1', 'what failed downloads left counts, and frees, what the disk holds of it'],
   [456, 'P1', 'what failed downloads left is bounded in number, and goes in short steps'],
+  [750, 'P1', 'where there is no room, uploads go that nobody goes on with, before what is cached'],
+  [751, 'P1', 'until then whoever looks for the room is told of unfinished uploads'],
   [332, 'P1', 'limits of the storage hold from a reload on, the stricter of two at any time'],
   [277, 'P1', 'what is secret here is closed to other users and programs'],
   [

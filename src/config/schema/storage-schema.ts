@@ -10,7 +10,7 @@ const SHORTEST_GRACE_MS = 10_000
 
 export const UPLOAD_PURGING_KEYS = {
   enabled: value(BOOLEAN, {
-    description: 'Abandoned uploads are removed.',
+    description: 'Abandoned uploads are removed. Where there is no room some go in any case.',
     default: 'true',
     reload: true,
   }),

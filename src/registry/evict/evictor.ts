@@ -8,7 +8,7 @@ import { Turns } from '../../async/turns.ts'
 import { within } from '../../async/within.ts'
 import { noteStorage } from '../best-effort.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { EvictedFor, NoteEvent } from '../ports/events.ts'
+import type { EvictedFor } from '../ports/events.ts'
 import type { RoomByEviction } from '../space/eviction.ts'
 import type { FilesWanted } from '../space/file-room.ts'
 import { STAGES, stagesForFiles } from './candidate.ts'
@@ -19,7 +19,7 @@ import { LookedFor } from './looked.ts'
 import type { ScanPlace } from './order.ts'
 import type { Quota } from '../space/quota.ts'
 import { QuotaStandings } from './quotas.ts'
-import { Stuck } from './stuck.ts'
+import { Stuck, type StuckDeps } from './stuck.ts'
 import { BatchTeller } from './tell-batch.ts'
 
 /**
@@ -40,11 +40,10 @@ const STAGES_ASKED = STAGES.toSorted((a, b) => Number(a.isOver) - Number(b.isOve
  */
 const USES_WAIT_MS = 500
 
-export interface EvictorDeps extends EvictionRunDeps {
+export interface EvictorDeps extends EvictionRunDeps, Pick<StuckDeps, 'note' | 'uploadsBytes'> {
   readonly clock: EvictionRunDeps['clock'] & Pick<Clock, 'sleep'>
   /** Resolves when what was used until now is in the catalog, or lost. */
   readonly usesWritten: () => Promise<void>
-  readonly note: NoteEvent
   /** What the data directory may take; shares of quotas are of that. @throws StoreError */
   readonly maxBytes: () => Promise<number>
 }

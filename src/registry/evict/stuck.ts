@@ -12,6 +12,8 @@ export interface StuckDeps {
   readonly catalog: Pick<Catalog, 'totals' | 'listRepositoryBytes'>
   readonly clock: Pick<Clock, 'monotonicMs'>
   readonly note: NoteEvent
+  /** What unfinished uploads take. */
+  readonly uploadsBytes: () => number
 }
 
 /** To add up repositories is work, and whoever is refused comes again at once. */
@@ -62,9 +64,11 @@ export class Stuck {
     const { contentBlocks, keptBlocks } = await catalog.totals()
     const cachedBytes = (contentBlocks - keptBlocks) * BLOCK_BYTES
     // Whoever has taken the disk, it was nothing that is here, and nobody could name it.
-    if (contentBlocks === 0) return
+    const uploadsBytes = this.#deps.uploadsBytes()
+    if (contentBlocks === 0 && uploadsBytes === 0) return
     const largest = await largestRepository(catalog)
-    note({ kind: 'nothing evictable', cachedBytes, keptBytes: keptBlocks * BLOCK_BYTES, largest })
+    const keptBytes = keptBlocks * BLOCK_BYTES
+    note({ kind: 'nothing evictable', cachedBytes, keptBytes, uploadsBytes, largest })
   }
 
   async #cachedBytes(): Promise<number> {

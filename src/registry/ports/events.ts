@@ -109,6 +109,8 @@ export type EngineEvent =
       /** Of content that is not kept, but in use, pinned, or within a floor. */
       readonly cachedBytes: number
       readonly keptBytes: number
+      /** Of unfinished uploads. */
+      readonly uploadsBytes: number
       readonly largest: { readonly repository: RepositoryKey; readonly bytes: number } | undefined
     }
   | {
@@ -197,6 +199,8 @@ export type EngineEvent =
   | {
       /** Abandoned uploads that were removed, or would have been. */
       readonly kind: 'uploads purged'
+      /** `room`: there was none, and nobody had touched them for a while. */
+      readonly why: 'age' | 'room'
       readonly sessions: number
       readonly bytes: number
       readonly dryRun: boolean

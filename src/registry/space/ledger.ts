@@ -191,6 +191,7 @@ export class SpaceLedger {
       pushReserveBytes,
       apartEvictableBytes,
       apartLeastBytes: usableBytes * APART_LEAST_SHARE,
+      uploadsBytes: this.#deps.idleUploads?.().takenBytes ?? 0,
       fileRoom,
     }
   }
@@ -209,7 +210,7 @@ export class SpaceLedger {
     const forFiles =
       filesAbove === undefined ? 0 : await this.#eviction.makeFiles(filesAbove, signal)
     const bytes = this.#excessBytes(await this.#standing())
-    const freedBytes = bytes <= 0 ? 0 : await this.#eviction.makeRoom(bytes, signal)
+    const freedBytes = bytes <= 0 ? 0 : await this.#maker.letGo(bytes, signal)
     const leftBytes = bytesOf(filesAbove) + bytes
     if (leftBytes > 0 && forFiles + freedBytes === 0) this.#vainUntilMs = nowMs + VAIN_FOR_MS
     return leftBytes

@@ -1,5 +1,5 @@
-// Room where there is none: of what failed downloads left, then of content that may leave. How much
-// is missing, and for whom, is the ledger's business.
+// Room where there is none: of what was broken off, then of content that may leave. How much is
+// missing, and for whom, is the ledger's business.
 import { Turns } from '../../async/turns.ts'
 import { LATE, within } from '../../async/within.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -135,6 +135,17 @@ export class RoomMaker {
       lack.bytes <= partsBytes ||
       (lack.bytesToEvict > 0 && lack.bytes <= partsBytes + (await eviction.evictableBytes(of)))
     return await removeParts(parts, { bytes: lack.bytes, from, isEnough })
+  }
+
+  /**
+   * So much becomes free, or as much as can, beside what asks for room: uploads that nobody goes on
+   * with before content that may be pulled again. Tells how much did.
+   */
+  async letGo(bytes: number, signal: AbortSignal): Promise<number> {
+    const { parts, eviction } = this.#deps
+    const ofUploads = (await parts.idleUploads?.().remove(bytes)) ?? 0
+    if (bytes <= ofUploads) return ofUploads
+    return ofUploads + (await eviction.makeRoom(bytes - ofUploads, signal))
   }
 
   /** Content leaves, if there is enough of it; what cannot fit takes none from anybody. */

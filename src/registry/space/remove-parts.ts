@@ -1,5 +1,5 @@
-// Room from what failed downloads left, the first that goes where there is none: it can be fetched
-// again, and nobody may ever ask.
+// Room from what was broken off, the first that goes where there is none: what failed downloads
+// left can be fetched again, and nobody may ever ask; then uploads that their clients left alone.
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { SpaceClaim } from './claim.ts'
 
@@ -13,6 +13,20 @@ export interface Parts {
    * has it.
    */
   readonly isShared: (source: string | undefined) => boolean
+  /** Default: there are no uploads. */
+  readonly idleUploads?: (() => IdleUploads) | undefined
+}
+
+/** What clients began to push, and have not touched for a while. */
+export interface IdleUploads {
+  /** Of those. */
+  readonly idleBytes: number
+  /** Of all that are unfinished. */
+  readonly takenBytes: number
+  /** What `remove` would free. */
+  foretell(bytes: number): number
+  /** Until so much is free, those first that were left alone for longest. MUST NOT reject. */
+  remove(bytes: number): Promise<number>
 }
 
 export interface Missing extends Pick<SpaceClaim, 'from'> {
@@ -23,34 +37,41 @@ export interface Missing extends Pick<SpaceClaim, 'from'> {
 
 /** What `removeParts` could remove for a claim. @throws StoreError */
 export async function removableBytes(
-  { store, isShared }: Parts,
+  { store, isShared, idleUploads }: Parts,
   from: SpaceClaim['from'],
 ): Promise<number> {
-  if (from !== 'apart' || store.partsBytes === 0) return store.partsBytes
+  if (from !== 'apart') return store.partsBytes + (idleUploads?.().idleBytes ?? 0)
+  if (store.partsBytes === 0) return 0
   const parts = await store.describeParts()
   return parts.reduce((sum, { takenBytes, source }) => sum + (isShared(source) ? 0 : takenBytes), 0)
 }
 
 /**
- * First those that registries began which do not share, then the oldest; no more than is missing,
- * and none where all that may go would not do. For a claim that is apart none of those that share.
- * A step of it, of a bounded number: whoever needs more asks again, and may look at its clock in
- * between. False when nothing was removed; what others leave meanwhile says nothing.
+ * First those that registries began which do not share, then the oldest, then uploads; no more than
+ * is missing, and none where all that may go would not do. For a claim that is apart none of those
+ * that share, and no upload. A step of it, of a bounded number: whoever needs more asks again, and
+ * may look at its clock in between. False when nothing was removed; what others leave meanwhile
+ * says nothing.
  */
 export async function removeParts(
-  { store, isShared }: Parts,
+  { store, isShared, idleUploads }: Parts,
   { bytes, from, isEnough }: Missing,
 ): Promise<boolean> {
-  if (store.partsBytes === 0 || !(await isEnough(store.partsBytes))) return false
-  const parts = (await store.describeParts())
+  const uploads = from === 'apart' ? undefined : idleUploads?.()
+  const idleBytes = uploads?.idleBytes ?? 0
+  const mostBytes = store.partsBytes + idleBytes
+  if (mostBytes === 0 || !(await isEnough(mostBytes))) return false
+  const parts = (store.partsBytes === 0 ? [] : await store.describeParts())
     .map(part => ({ ...part, isShared: isShared(part.source) }))
     .filter(part => !(from === 'apart' && part.isShared))
     .sort((a, b) => Number(a.isShared) - Number(b.isShared) || a.changedAtMs - b.changedAtMs)
-  if (!(await isEnough(parts.reduce((sum, { takenBytes }) => sum + takenBytes, 0)))) return false
+  const partsBytes = parts.reduce((sum, { takenBytes }) => sum + takenBytes, 0)
+  if (!(await isEnough(partsBytes + idleBytes))) return false
   let freedBytes = 0
   for (const { digest, takenBytes } of parts.slice(0, PARTS_A_STEP)) {
     if (freedBytes >= bytes) break
     if (await store.removePart(digest)) freedBytes += takenBytes
   }
-  return freedBytes > 0
+  if (freedBytes > 0 || idleBytes === 0) return freedBytes > 0
+  return ((await uploads?.remove(bytes)) ?? 0) > 0
 }

@@ -22,6 +22,9 @@ const LIMIT_REACHED = {
   message: 'storage.maxsize is used up',
   hint: 'raise storage.maxsize; until then blobs are passed on without being cached, and pushes are refused',
 }
+/** Of unfinished uploads, where they are more than what is missing. */
+export const UPLOADS_IN_THE_WAY =
+  'unfinished uploads take more than that: they go for want of room once nobody has touched them for an hour, and sooner with a shorter storage.maintenance.uploadpurging.age'
 const PROMISED = {
   message: 'others have announced as much as there is room for',
   hint: 'it passes once that is here or given up; where it happens often, free space on the file system of storage.rootdirectory or raise storage.maxsize',
@@ -42,6 +45,8 @@ export interface Room {
   /** What could leave, which claims that are apart count on until there is `apartLeastBytes`. */
   readonly apartEvictableBytes: number
   readonly apartLeastBytes: number
+  /** What unfinished uploads take. */
+  readonly uploadsBytes: number
   /** Default their number is not bounded. */
   readonly fileRoom?: FileRoom | undefined
 }
@@ -86,7 +91,8 @@ export function shortageOf(
     onDisk.bytes >= allowed.bytes
       ? (['missingBytes', DISK_FULL] as const)
       : (['wholeBytes', LIMIT_REACHED] as const)
-  return { bytes, bytesToEvict, room: roomFor(more[measure](), bytes * share), ...words }
+  const hint = room.uploadsBytes < bytes ? words.hint : `${words.hint}; ${UPLOADS_IN_THE_WAY}`
+  return { bytes, bytesToEvict, room: roomFor(more[measure](), bytes * share), ...words, hint }
 }
 
 /** In words for the operator. `isPassing`: it is only announced, by others. */

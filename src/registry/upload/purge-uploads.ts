@@ -49,6 +49,6 @@ export async function purgeUploads(
     sessions += 1
     bytes += left.sizeBytes
   }
-  note({ kind: 'uploads purged', sessions, bytes, dryRun })
+  note({ kind: 'uploads purged', why: 'age', sessions, bytes, dryRun })
   return { sessions, bytes }
 }

@@ -5,10 +5,13 @@ import type { Digest } from '../../oci/digest.ts'
 import type { RegistryError } from '../../oci/errors.ts'
 import { UploadOrderError, type UploadState } from '../answers.ts'
 import type { BlobStream } from './forward-blob.ts'
-import type { UploadFile } from '../ports/blob-store-uploads.ts'
+import type { LeftUpload, UploadFile } from '../ports/blob-store-uploads.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { SpaceLedger } from '../space/ledger.ts'
 import type { UploadNote } from './upload-note.ts'
+
+/** When it changed last is for what this process did not see of it. */
+export type LeftAlone = Pick<LeftUpload, 'id' | 'changedAtMs'>
 
 /** One for all: each upload has a writer, and few are ended by the next. */
 const SUPERSEDED = new Error('a newer request goes on with this upload')

@@ -6,12 +6,12 @@ import { type Repository, type RepositoryKey, repositoryKey } from '../../oci/re
 import type { UploadState } from '../answers.ts'
 import { noteStorage } from '../best-effort.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
-import type { LeftUpload, UploadFile } from '../ports/blob-store-uploads.ts'
+import type { UploadFile } from '../ports/blob-store-uploads.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import type { SpaceLedger } from '../space/ledger.ts'
 import { EndedUploads } from './ended-uploads.ts'
-import { type OpenUpload, Upload } from './upload.ts'
+import { type LeftAlone, type OpenUpload, Upload } from './upload.ts'
 import { formatUploadNote, parseUploadNote } from './upload-note.ts'
 import { type Crowd, crowdBefore, UPLOADS_OPEN_MAX, VAIN_AFTER_MS } from './upload-crowd.ts'
 import { stopping, tooManyAtOnce, tooManyBegun, tooSlow, unknownUpload } from './upload-refusal.ts'
@@ -28,6 +28,7 @@ export interface UploadsDeps {
 export class Uploads {
   readonly #deps: UploadsDeps
   readonly #uploads = new Map<string, Upload>()
+  readonly all: ReadonlyMap<string, Upload> = this.#uploads
   /** Least recently used first. */
   readonly #open = new Set<Upload>()
   readonly #ended: EndedUploads
@@ -159,7 +160,7 @@ export class Uploads {
    * Removes an upload that nobody has touched for so long; false when somebody did, or does now.
    * @throws StoreError
    */
-  async removeAbandoned(left: LeftUpload, olderThanMs: number): Promise<boolean> {
+  async removeAbandoned(left: LeftAlone, olderThanMs: number): Promise<boolean> {
     await this.#ready()
     if (!this.isAbandoned(left, olderThanMs)) return false
     const upload = this.#uploads.get(left.id)
@@ -169,7 +170,7 @@ export class Uploads {
     return true
   }
 
-  isAbandoned({ id, changedAtMs }: LeftUpload, olderThanMs: number): boolean {
+  isAbandoned({ id, changedAtMs }: LeftAlone, olderThanMs: number): boolean {
     const { clock } = this.#deps
     const upload = this.#uploads.get(id)
     if (upload === undefined) return clock.nowMs() - changedAtMs >= olderThanMs
@@ -209,8 +210,9 @@ export class Uploads {
     await this.#ready()
     const upload = this.#uploads.get(id)
     const key = repositoryKey(repository)
-    if (upload?.note?.repository === key) return upload
-    throw this.#whyOver(id, key)
+    if (upload?.note?.repository !== key) throw this.#whyOver(id, key)
+    upload.usedAtMs = this.#deps.clock.monotonicMs()
+    return upload
   }
 
   #whyOver(id: string, key: RepositoryKey | undefined): Error {

@@ -291,12 +291,12 @@ t.test('what goes by retention is a line for each repository, and counted', asyn
 
 t.test('uploads that were removed are news; a round without any is not', async t => {
   const { note, value, written } = withEvents()
-  note({ kind: 'uploads purged', sessions: 0, bytes: 0, dryRun: false })
+  note({ kind: 'uploads purged', why: 'age', sessions: 0, bytes: 0, dryRun: false })
   t.equal(written.at(-1)?.['level'], 'debug')
-  note({ kind: 'uploads purged', sessions: 3, bytes: 900, dryRun: true })
+  note({ kind: 'uploads purged', why: 'age', sessions: 3, bytes: 900, dryRun: true })
   t.match(written.at(-1), { level: 'info', msg: /would be removed/, sessions: 3, bytes: 900 })
   t.equal(await value('uploads_purged_total'), '0', 'a dry run removes nothing')
-  note({ kind: 'uploads purged', sessions: 3, bytes: 900, dryRun: false })
+  note({ kind: 'uploads purged', why: 'age', sessions: 3, bytes: 900, dryRun: false })
   t.match(written.at(-1), { level: 'info', msg: 'abandoned uploads removed' })
   t.equal(await value('uploads_purged_total'), '3')
 })

@@ -1,0 +1,96 @@
+// Room from uploads whose clients broke off, of which most begin anew and never come back to what
+// they left: where there is none, those go long before they are so old that they go by themselves
+// (purge-uploads.ts), and before anything that is pulled.
+import { noteStorage } from '../best-effort.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { NoteEvent } from '../ports/events.ts'
+import type { IdleUploads } from '../space/remove-parts.ts'
+import type { Upload } from './upload.ts'
+import type { Uploads } from './uploads.ts'
+
+/**
+ * Since the last request about it has ended. A client that goes on with what it has sent does so
+ * within minutes, and one that waits for a line, or for a person, mostly within this time. It is
+ * measured by this process alone: no clock that is set makes one older than it is here, and after a
+ * start every client has as long again.
+ */
+export const IDLE_AFTER_MS = 60 * 60_000
+
+export interface IdleUploadsDeps {
+  readonly uploads: Pick<Uploads, 'all' | 'removeAbandoned'>
+  readonly clock: Pick<Clock, 'monotonicMs'>
+  readonly note: NoteEvent
+}
+
+export class UploadsLeftAlone implements IdleUploads {
+  readonly #deps: IdleUploadsDeps
+  readonly #startMs: number
+
+  constructor(deps: IdleUploadsDeps) {
+    this.#deps = deps
+    this.#startMs = deps.clock.monotonicMs()
+  }
+
+  get takenBytes(): number {
+    return sizeOf([...this.#deps.uploads.all.values()])
+  }
+
+  get idleBytes(): number {
+    return sizeOf(this.#idle())
+  }
+
+  foretell(bytes: number): number {
+    return sizeOf(this.#toGo(bytes))
+  }
+
+  async remove(bytes: number): Promise<number> {
+    const { uploads, note } = this.#deps
+    let [sessions, freedBytes] = [0, 0]
+    try {
+      for (const { id, sizeBytes } of this.#toGo(bytes)) {
+        // Of what no request of this process was about, the time since its start has told.
+        const left = { id, changedAtMs: Number.NEGATIVE_INFINITY }
+        // Whoever has come back to it meanwhile keeps it.
+        if (!(await uploads.removeAbandoned(left, IDLE_AFTER_MS))) continue
+        sessions += 1
+        freedBytes += sizeBytes
+      }
+    } catch (error) {
+      // Others may go in the next step, and content.
+      noteStorage(note, error)
+    }
+    if (sessions > 0)
+      note({ kind: 'uploads purged', why: 'room', sessions, bytes: freedBytes, dryRun: false })
+    return freedBytes
+  }
+
+  /** Those that take any room. */
+  #idle(): Upload[] {
+    const untilMs = this.#deps.clock.monotonicMs() - IDLE_AFTER_MS
+    return [...this.#deps.uploads.all.values()].filter(
+      upload => upload.isIdle && upload.sizeBytes > 0 && this.#usedAtMs(upload) <= untilMs,
+    )
+  }
+
+  /** The oldest first. */
+  #toGo(bytes: number): Upload[] {
+    const begunAtMs = ({ note }: Upload): number => note?.startedAtMs ?? 0
+    const oldestFirst = this.#idle().sort(
+      (a, b) => this.#usedAtMs(a) - this.#usedAtMs(b) || begunAtMs(a) - begunAtMs(b),
+    )
+    let goneBytes = 0
+    return oldestFirst.filter(({ sizeBytes }) => {
+      if (goneBytes >= bytes) return false
+      goneBytes += sizeBytes
+      return true
+    })
+  }
+
+  #usedAtMs({ usedAtMs = this.#startMs }: Upload): number {
+    return usedAtMs
+  }
+}
+
+function sizeOf(uploads: readonly Upload[]): number {
+  return uploads.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+}
