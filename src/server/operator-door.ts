@@ -118,8 +118,8 @@ export class OperatorDoor implements Network {
     const client = principal.address
     if (judged.refusal !== undefined) {
       const { refusal } = judged
-      // Whoever shows nothing could fill the log with it.
-      const held = name === 'anonymous' ? this.#due(`${refusal.kind} ${client}`) : 0
+      // Whoever shows nothing could fill the log with it, and from ever other addresses.
+      const held = name === 'anonymous' ? this.#due(refusal.kind) : 0
       return { refusal, who: name, client, held }
     }
     this.#crowd.letIn(request.socket)

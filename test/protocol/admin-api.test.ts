@@ -190,14 +190,20 @@ tap.test('R742: who did what is in the audit log, and who was refused', async t 
 })
 
 tap.test('R735: who may not is told nothing of what there is, not even of paths', async t => {
-  const { statusOf, lines } = await open(t)
+  const { edge, statusOf, lines } = await open(t)
   for (const path of ['/%zz', '/api/v1/%zz', '/api/v1/%', '/', STATUS]) {
     t.equal(await statusOf({}, path), 401, path)
     t.equal(await statusOf(BOB, path), 403, path)
   }
   t.equal(await statusOf(ALICE, '/%zz'), 400)
+  for (const last of ['7', '8', '9']) {
+    const { hostname, port } = new URL(edge.apiUrl)
+    const how = { hostname, port, path: STATUS, localAddress: `127.0.0.${last}`, agent: false }
+    const [answer] = (await once(plainRequest(how).end(), 'response')) as [IncomingMessage]
+    t.equal(answer.resume().statusCode, 401)
+  }
   const denied = (await lines()).filter(({ who }) => who === 'anonymous')
-  t.equal(denied.length, 1, 'one line a minute of who shows nothing')
+  t.equal(denied.length, 1, 'one line a minute of who shows nothing, wherever from')
 })
 
 const [FLOOD, QUIET, OPERATOR] = ['127.0.0.2', '127.0.0.3', '127.0.0.4']
