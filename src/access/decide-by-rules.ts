@@ -3,7 +3,8 @@
 // which says nothing either, since it hangs on names alone.
 import { repositoryKey } from '../oci/reference.ts'
 import type { AccessRequest, Decision } from './access.ts'
-import type { Caller, Rulebook, Verdict } from './rulebook.ts'
+import type { Caller, Rulebook } from './rulebook.ts'
+import type { Verdict } from './verdict.ts'
 
 /** Who was not met is none of this machine's programs. */
 export function asMet(caller: Caller): Caller {

@@ -8,7 +8,8 @@ import { refuseAtTheDoor } from './door.ts'
 import { type AccessSettings, createBookOf } from './local-access.ts'
 import { isSomebody, type Who } from './names.ts'
 import type { AccessRule } from './rule.ts'
-import type { Caller, Rulebook, Verdict } from './rulebook.ts'
+import type { Caller, Rulebook } from './rulebook.ts'
+import type { Verdict } from './verdict.ts'
 
 /** Each time accounts have changed while a login was tried; then it is refused. */
 const LOGINS_MAX = 3

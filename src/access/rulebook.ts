@@ -10,7 +10,7 @@ import { LRUCache } from 'lru-cache'
 import picomatch from 'picomatch'
 import { boundedCache } from '../async/bounded-cache.ts'
 import { TAG_GLOB } from '../oci/name-glob.ts'
-import type { RepositoryKey, Tag } from '../oci/reference.ts'
+import type { RepositoryKey } from '../oci/reference.ts'
 import type { MovedTags } from './access.ts'
 import { type Groups, type Identity, NameTable, type NumbersOfName } from './name-table.ts'
 import type { Who } from './names.ts'
@@ -18,6 +18,7 @@ import { NetworkTable } from './network-table.ts'
 import { nextShown } from './next-shown.ts'
 import { beginningOf } from './pattern.ts'
 import { type AccessRule, type Right, RIGHTS } from './rule.ts'
+import { judge, type Order, type RuleOfTags, type Verdict } from './verdict.ts'
 
 /** Who asks, as far as rules can be about it. */
 export interface Caller {
@@ -39,12 +40,6 @@ export interface Question {
   readonly key: RepositoryKey | undefined
   readonly action: Right
   readonly moves?: MovedTags
-}
-
-/** `rule`: where it stands among the rules; undefined: none is about this. */
-export interface Verdict {
-  readonly isAllowed: boolean
-  readonly rule: number | undefined
 }
 
 /** Some whom the same rules are about. */
@@ -76,13 +71,10 @@ const ANONYMOUS: WhoNumber = -3
 /** Who shows nothing and comes from anywhere. */
 const NOBODY_KNOWN: Whos = new Set([EVERYBODY, ANONYMOUS])
 
-interface Compiled {
-  readonly index: number
-  readonly rule: AccessRule
+interface Compiled extends RuleOfTags {
   readonly who: WhoNumber
   readonly hasTags: boolean
   readonly isAbout: (key: RepositoryKey | undefined) => boolean
-  readonly isAboutTag: (tag: string) => boolean
 }
 
 /** A caller of whom everything is known. */
@@ -90,13 +82,6 @@ interface Known {
   readonly address: string | typeof ELSEWHERE
   readonly isLocal: boolean
   readonly names: NumbersOfName
-}
-
-/** Of those that are about a repository and who asks. What comes after `first` decides nothing. */
-interface Order {
-  readonly withTags: readonly Compiled[]
-  /** The first without tags. */
-  readonly first: Compiled | undefined
 }
 
 export class Rulebook {
@@ -131,14 +116,22 @@ export class Rulebook {
     const { address = '' } = caller
     // Of all the names that no rule is about, callers are alike.
     const names = this.#names.find(caller.account, caller.certificate)
-    const from = address === ELSEWHERE ? ' ' : address
-    const key = `${isLocal ? 'local' : ''} ${names.key} ${from}`
+    const key = this.#partyKeyOf({ address, isLocal, names })
     let party = this.#parties.get(key)
     if (party === undefined) {
       party = this.#createParty({ address, isLocal, names })
       this.#parties.set(key, party)
     }
     return party
+  }
+
+  /** A text that there is already, where callers differ by their names alone. */
+  #partyKeyOf({ address, isLocal, names }: Known): string {
+    if (this.#networks.size > 0) {
+      const from = address === ELSEWHERE ? ' ' : address
+      return `${isLocal ? 'local' : ''} ${names.key} ${from}`
+    }
+    return isLocal ? `local ${names.key}` : names.key
   }
 
   /** May whoever asks do everything, everywhere, so that nobody needs a name? */
@@ -160,7 +153,14 @@ export class Rulebook {
   #createParty(caller: Known): Party {
     const whos = this.#whosOf(caller)
     const name = [...whos].join(' ')
-    return createParty(whos, this.#rules, key => this.#orderOf({ whos, name }, key))
+    // What it pulls it asks for again and again, with those of others in between.
+    let pulled: { readonly key: RepositoryKey; readonly order: Order } | undefined
+    return createParty(whos, this.#rules, key => {
+      if (pulled !== undefined && pulled.key === key) return pulled.order
+      const order = this.#orderOf({ whos, name }, key)
+      if (key !== undefined && isPulled(order)) pulled = { key, order }
+      return order
+    })
   }
 
   /** None where a rule that denies something to its network could be about it. */
@@ -182,11 +182,15 @@ export class Rulebook {
     if (this.#last?.key === key && this.#last.whos === whos) return this.#last.order
     const known = this.#orders.get(`${name} ${key}`)
     const order = known ?? findOrder(whos, this.#rules, key)
-    const isHidden = order.first?.rule.allow.includes('pull') !== true
-    if (known === undefined && !isHidden) this.#orders.set(`${name} ${key}`, order)
+    if (known === undefined && isPulled(order)) this.#orders.set(`${name} ${key}`, order)
     this.#last = { whos, key, order }
     return order
   }
+}
+
+/** May be remembered: what is hidden is looked through each time. */
+function isPulled({ first }: Order): boolean {
+  return first?.rule.allow.includes('pull') === true
 }
 
 function compile(rule: AccessRule, index: number, who: WhoNumber): Compiled {
@@ -249,13 +253,7 @@ function createParty(
   const untagged = () => rules.filter(({ who, hasTags }) => !hasTags && whos.has(who))
 
   return {
-    judge({ key, action, moves }) {
-      const order = orderOf(key)
-      if (action !== 'push' && action !== 'delete') return verdictOf(order.first, action)
-      if (moves === 'any') return judgeAll(order, action)
-      if (moves !== undefined && moves.length > 0) return judgeTags(order, action, moves)
-      return action === 'push' ? judgeUntagged(order) : judgeAll(order, action)
-    },
+    judge: ({ key, action, moves }) => judge(orderOf(key), action, moves),
     mayListAnywhere: () => untagged().some(({ rule }) => rule.allow.includes('list')),
     isShown(key) {
       const allow = findOrder(whos, rules, key).first?.rule.allow
@@ -267,32 +265,5 @@ function createParty(
         key,
         findOrder(whos, rules, key).first?.rule,
       ),
-  }
-}
-
-/** Each tag has its own first rule. */
-function judgeTags({ withTags, first }: Order, action: Right, tags: readonly Tag[]): Verdict {
-  const verdicts = tags.map(tag =>
-    verdictOf(withTags.find(({ isAboutTag }) => isAboutTag(tag)) ?? first, action),
-  )
-  return verdicts.find(({ isAllowed }) => !isAllowed) ?? verdicts[0] ?? verdictOf(first, action)
-}
-
-/** It may move each tag that there is: none of the rules with tags may be against it. */
-function judgeAll({ withTags, first }: Order, action: Right): Verdict {
-  const against = withTags.find(({ rule }) => !rule.allow.includes(action))
-  return verdictOf(against ?? first, action)
-}
-
-/** It comes before a push of a tag that is not told yet: one that may be pushed is enough. */
-function judgeUntagged({ withTags, first }: Order): Verdict {
-  const forIt = withTags.find(({ rule }) => rule.allow.includes('push'))
-  return verdictOf(forIt ?? first, 'push')
-}
-
-function verdictOf(deciding: Compiled | undefined, action: Right): Verdict {
-  return {
-    isAllowed: deciding?.rule.allow.includes(action) ?? false,
-    rule: deciding?.index,
   }
 }

@@ -25,6 +25,13 @@ export const KNOWN_MS = 60_000
  */
 export const ADDRESSES_TOLD_MAX = 128
 const KEY_BYTES = 32
+/**
+ * What is good for no longer is known by the header as it came. What is good for longer, a password
+ * or the secret of a robot, is no text that lies about in memory.
+ */
+const SHORT_LIVED_MS = 5 * 60_000
+/** This edge's own tokens are half of it. With as many as are known it is some four megabytes. */
+const HEADER_MAX_LENGTH = 1_024
 
 const ANONYMOUS: Login = { kind: 'anonymous' }
 const REFUSED: Login = { kind: 'refused' }
@@ -39,13 +46,20 @@ interface Known {
 
 export class Logins {
   readonly #deps: LoginsDeps
-  /** By `#markOf`, so that what lies about in memory is nobody's password. */
+  /**
+   * By the header: each answer from memory asks, and is told by one look. A token in another
+   * spelling is another one.
+   */
+  readonly #short: BoundedCache<Known>
+  /** All others. By `#markOf`, so that what lies about in memory is nobody's password. */
   readonly #known: BoundedCache<Known>
   readonly #key = randomBytes(KEY_BYTES).toString('base64')
 
   constructor(deps: LoginsDeps) {
     this.#deps = deps
-    this.#known = boundedCache(KNOWN_MAX, { ttlMs: KNOWN_MS, nowMs: deps.monotonicMs })
+    const ageing = { ttlMs: KNOWN_MS, nowMs: deps.monotonicMs }
+    this.#short = boundedCache(KNOWN_MAX, ageing)
+    this.#known = boundedCache(KNOWN_MAX, ageing)
   }
 
   /** That what is known now holds for. */
@@ -58,6 +72,9 @@ export class Logins {
     { rawHeaders }: Pick<IncomingMessage, 'rawHeaders'>,
     address: string | undefined,
   ): Login | undefined {
+    const header = headerIn(rawHeaders)
+    const short = header === undefined ? undefined : this.#short.get(header)
+    if (short?.revision === this.#deps.revision.held) return short.login
     const shown = shownIn(rawHeaders)
     return 'login' in shown ? shown.login : this.#knownBy(this.#markOf(shown), address)
   }
@@ -78,9 +95,14 @@ export class Logins {
     // By older accounts than those of now it is known to nobody else: who asked decides again.
     const isGood = login.kind === 'account' || login.kind === 'anonymous'
     if (isGood && forMs > 0 && revision.held === held) {
-      const addresses = shown.kind === 'token' ? undefined : this.#toldWith(mark, address)
-      const ttl = Math.min(forMs, KNOWN_MS)
-      this.#known.set(mark, { login, revision: held, addresses }, { ttl })
+      const isToken = shown.kind === 'token'
+      const header = isToken && forMs <= SHORT_LIVED_MS ? headerIn(rawHeaders) : undefined
+      const addresses = isToken ? undefined : this.#toldWith(mark, address)
+      const known = { login, revision: held, addresses }
+      const ttl = { ttl: Math.min(forMs, KNOWN_MS) }
+      if (header === undefined || header.length > HEADER_MAX_LENGTH)
+        this.#known.set(mark, known, ttl)
+      else this.#short.set(header, known, ttl)
     }
     return login
   }
@@ -125,8 +147,9 @@ export class Logins {
   }
 
   /**
-   * With a key before it nobody can try passwords on it, in one call: it is made for each request,
-   * of which an HMAC's objects would take three times as much. Nobody sees or is shown one.
+   * With a key before it nobody can try passwords on it, in one call: it is made for each request
+   * that shows a password, of which an HMAC's objects would take three times as much. Nobody sees
+   * or is shown one.
    */
   #markOf(shown: Shown): string {
     const text = shown.kind === 'token' ? `token ${shown.token}` : `${shown.name}:${shown.password}`
@@ -136,16 +159,25 @@ export class Logins {
 
 const NAME = 'authorization'
 
-/** What a request shows; or, where nothing is to be asked, who it is by that. */
-function shownIn(rawHeaders: readonly string[]): Shown | { readonly login: Login } {
+/** Undefined: there is none. Of several the answer is what stands for one that is nobody's. */
+function headerIn(rawHeaders: readonly string[]): string | undefined {
   let header: string | undefined
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] ?? ''
     if (name.length !== NAME.length || name.toLowerCase() !== NAME) continue
     // Nobody can say which of them is meant.
-    if (header !== undefined) return { login: REFUSED }
+    if (header !== undefined) return UNCLEAR
     header = rawHeaders[at + 1] ?? ''
   }
+  return header
+}
+
+/** Nothing that can be read, and nothing that is remembered. */
+const UNCLEAR = ''
+
+/** What a request shows; or, where nothing is to be asked, who it is by that. */
+function shownIn(rawHeaders: readonly string[]): Shown | { readonly login: Login } {
+  const header = headerIn(rawHeaders)
   if (header === undefined) return { login: ANONYMOUS }
   const shown = parseAuthorization(header)
   if (shown === undefined) return { login: REFUSED }

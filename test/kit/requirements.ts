@@ -672,6 +672,13 @@ const PLATFORM: readonly Row[] = [
   [640, 'P0', 'nothing tells who may not see a repository that it is there, in no state and form'],
   [642, 'P1', 'a program of this machine goes on with half a pull by its own right'],
   [641, 'P1', 'for a refusal nothing is looked up, whether it is there or not'],
+  [
+    643,
+    'P1',
+    'a token for minutes is known again by one look at its header, with nothing computed',
+  ],
+  [644, 'P0', 'a password, and what is good for long, lies in memory as a keyed hash alone'],
+  [645, 'P1', 'callers that no rule tells apart are one, whatever their addresses'],
   [605, 'P0', 'what a reload takes away is taken also from who has begun a write or waits'],
   [461, 'P0', 'a floor of a quota holds also while content leaves and a reload comes'],
   [462, 'P1', 'after a purge nobody is told what an upstream said before it'],

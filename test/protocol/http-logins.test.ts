@@ -1,6 +1,8 @@
 // Goal: whose credentials a request shows is read strictly, asked for no more often than needed,
 // and told in the protocol's words. Method: the data port over a registry double, with accounts
 // that count how often they are asked.
+import crypto from 'node:crypto'
+import { syncBuiltinESMExports } from 'node:module'
 import t from 'tap'
 import type { Accounts, FoundLogin, LoginAttempt, Verified } from '../../src/access/accounts.ts'
 import { createLocalAccess } from '../../src/access/local-access.ts'
@@ -13,6 +15,9 @@ import { errorCodeOf } from '../kit/raw-push.ts'
 
 const ACCOUNTS = { realm: 'Registry', groups: {}, isEmpty: false }
 const ALICE: Verified = { kind: 'account', name: 'alice' }
+const NO_TOKEN: FoundLogin = { login: { kind: 'refused', byToken: true }, forMs: 0 }
+/** A token for minutes, and one that does not end. */
+const [SHORT, LONG] = ['a.short-lived.token', 'a-robot-s-secret']
 const encode = (text: string | Uint8Array) => `Basic ${Buffer.from(text).toString('base64')}`
 
 async function open(t: Parameters<typeof createTestApp>[0], verified?: Verified) {
@@ -26,7 +31,11 @@ async function open(t: Parameters<typeof createTestApp>[0], verified?: Verified)
   const access = createLocalAccess(() => ({ ...LOCAL_RULES, accounts: ACCOUNTS }), revision)
   const accounts: Accounts = {
     verify,
-    readToken: async () => ({ login: { kind: 'refused', byToken: true }, forMs: 0 }),
+    async readToken(token) {
+      asked.push(token)
+      const forMs = { [SHORT]: 200_000, [LONG]: Infinity }[token]
+      return forMs === undefined ? NO_TOKEN : { login: ALICE, forMs }
+    },
     issueToken: async () => ({ kind: 'refused' }),
   }
   const { app, clock, listen } = createTestApp(t, { access, accounts })
@@ -68,7 +77,7 @@ t.test('R516: Basic is read as it is written, and what is unclear is nobody’s'
   const twice = { authorization: encode('alice:s3:cret'), Authorization: encode('alice:s3:cret') }
   t.equal((await get(`${url}/v2/`, twice)).status, 401)
   t.equal((await ping('Basic Og==')).status, 401, 'nothing is shown by that')
-  t.same(asked, [])
+  t.same(asked, ['abc'])
 })
 
 t.test(
@@ -88,6 +97,52 @@ t.test(
     t.equal(asked.length, 5, 'a wrong one is not remembered')
   },
 )
+
+/** How often anything is hashed, by whoever asks for one. */
+function countHashes(test: { teardown(fn: () => unknown): unknown }) {
+  const counted = { hashes: 0 }
+  const { hash } = crypto
+  crypto.hash = ((...given: Parameters<typeof hash>) => {
+    counted.hashes += 1
+    return hash(...given)
+  }) as typeof hash
+  syncBuiltinESMExports()
+  test.teardown(() => {
+    crypto.hash = hash
+    syncBuiltinESMExports()
+  })
+  return counted
+}
+
+t.test('R643: a token for minutes is known by its header, with nothing computed', async t => {
+  const counted = countHashes(t)
+  const { asked, clock, ping, revision } = await open(t)
+  const bearer = (token: string) => ping(`Bearer ${token}`)
+  t.equal((await bearer(SHORT)).status, 200)
+  const { hashes } = counted
+  for (let time = 0; time < 20; time += 1) t.equal((await bearer(SHORT)).status, 200)
+  t.same([asked, counted.hashes], [[SHORT], hashes])
+  await clock.advance(KNOWN_MS + 1)
+  t.equal((await bearer(SHORT)).status, 200)
+  t.same(asked, [SHORT, SHORT], 'asked again after a minute')
+  revision.raise()
+  t.equal((await bearer(SHORT)).status, 200)
+  t.same(asked, [SHORT, SHORT, SHORT], 'and when accounts have changed')
+  t.equal((await ping(`bearer ${SHORT}`)).status, 200)
+  t.equal((await bearer(`${SHORT}x`)).status, 401, 'another one is another one')
+})
+
+t.test('R644: what is good for long is not kept as it was shown', async t => {
+  const counted = countHashes(t)
+  const { asked, ping } = await open(t)
+  for (const shown of [`Bearer ${LONG}`, encode('alice:s3:cret')]) {
+    t.equal((await ping(shown)).status, 200)
+    const { hashes } = counted
+    t.equal((await ping(shown)).status, 200)
+    t.equal(counted.hashes, hashes + 1, 'it is known by its mark')
+  }
+  t.same(asked, [LONG, 'alice:s3:cret'])
+})
 
 t.test('R692: whoever shows the same in other spellings is one that is known', async t => {
   const { asked, ping } = await open(t)

@@ -320,6 +320,19 @@ function walk(rules: readonly AccessRule[], caller: Caller, question: Question):
   return moves.every(isAllowed)
 }
 
+t.test('R645: where no rule names a network all addresses are one party', async t => {
+  const book = bookOf(`
+  - { who: "group:ci", match: "localhost/**", allow: [pull] }
+  - { who: local, match: "docker.io/**", allow: [pull] }
+`)
+  const [bob, carol] = ['bob', 'carol'].map((name, at) =>
+    book.partyOf(from(`10.0.0.${at}`, false, name)),
+  )
+  t.equal(bob, carol)
+  t.not(bob, book.partyOf(from('10.0.0.0', false)))
+  t.not(bob, book.partyOf(from('10.0.0.0', true, 'bob')), 'but for programs of the machine')
+})
+
 t.test('R511: rules about accounts do not divide callers whom none is about', async t => {
   const book = bookOf(`
   - { who: alice, match: "**", allow: [pull] }
