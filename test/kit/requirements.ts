@@ -678,6 +678,7 @@ const PLATFORM: readonly Row[] = [
     'a token for minutes is known again by one look at its header, with nothing computed',
   ],
   [644, 'P0', 'a password, and what is good for long, lies in memory as a keyed hash alone'],
+  [646, 'P1', 'the thread that tries passwords stands back for all others'],
   [645, 'P1', 'callers that no rule tells apart are one, whatever their addresses'],
   [605, 'P0', 'what a reload takes away is taken also from who has begun a write or waits'],
   [461, 'P0', 'a floor of a quota holds also while content leaves and a reload comes'],

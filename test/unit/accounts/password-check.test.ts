@@ -2,6 +2,8 @@
 // account changes; and no more wait than can be told soon. Method: the real check, over a
 // computation that is counted and that the test lets go on; the real one with hashes of Apache's
 // htpasswd at the end.
+import { readdirSync, readFileSync } from 'node:fs'
+import { getPriority } from 'node:os'
 import t from 'tap'
 import { Bcrypt } from '../../../src/accounts/bcrypt.ts'
 import { PasswordCheck, REMEMBERED_MS, WAITING_MAX } from '../../../src/accounts/password-check.ts'
@@ -157,6 +159,25 @@ t.test('R500: passwords that htpasswd hashed are right, in a thread of their own
   t.same(await verify('long', long), { kind: 'account', name: 'long' })
   t.same(await verify('long', `${long}more`), { kind: 'account', name: 'long' }, 'as htpasswd')
   t.same(await verify('long', long.slice(0, 71)), REFUSED)
+})
+
+/** Of each thread of this process (proc_pid_stat(5)); the name before them may hold blanks. */
+function niceValues(): readonly number[] {
+  return readdirSync('/proc/self/task').map(task => {
+    const fields = readFileSync(`/proc/self/task/${task}/stat`, 'utf8').split(') ')[1]?.split(' ')
+    return Number(fields?.[16])
+  })
+}
+
+t.test('R646: the thread that tries passwords stands back for all others', async t => {
+  const bcrypt = new Bcrypt()
+  t.teardown(() => bcrypt.end())
+  const own = getPriority()
+  const nicer = () => niceValues().filter(value => value > own)
+  const before = nicer().length
+  await bcrypt.compare('s3cret', '$2y$04$WQst/BQbtX9zClTqouFhUuE.tjD805IYHk3wUPmyxQZcCFIjbTCs2')
+  t.equal(nicer().length, before + 1, 'it alone')
+  t.equal(getPriority(), own, 'and none that serves')
 })
 
 t.test('R508: a thread that died is started again for the next password', async t => {
