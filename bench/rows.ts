@@ -10,6 +10,7 @@ import { eventLoop } from './rows/event-loop.ts'
 import { faults } from './rows/faults.ts'
 import { freshness } from './rows/freshness.ts'
 import { fullCache } from './rows/full-cache.ts'
+import { hidden } from './rows/hidden.ts'
 import { hotBlob } from './rows/hot-blob.ts'
 import { hotRules } from './rows/hot-rules.ts'
 import { hotSmall } from './rows/hot-small.ts'
@@ -29,6 +30,7 @@ export const ROWS: readonly Row[] = [
   hotSmall,
   hotRules,
   access,
+  hidden,
   freshness,
   uses,
   cold,

@@ -75,3 +75,35 @@ export function percentile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b)
   return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN
 }
+
+/** How two lists lie to each other, whatever their shapes are. */
+export interface Compared {
+  /** How likely a value of the first is above one of the second; 0.5: they are alike. */
+  readonly above: number
+  /** That, in standard deviations of what chance does to lists that are alike. */
+  readonly deviations: number
+}
+
+/**
+ * By the ranks of all values together (Mann and Whitney), so that a few that are far off count no
+ * more than others. NaN where one is empty. Values that are the same lower the deviations a little.
+ */
+export function compareRanks(one: readonly number[], other: readonly number[]): Compared {
+  const all = [
+    ...one.map(value => ({ value, isOne: true })),
+    ...other.map(value => ({ value, isOne: false })),
+  ].toSorted((a, b) => a.value - b.value)
+  let ranks = 0
+  for (let first = 0; first < all.length; ) {
+    let end = first
+    while (all[end]?.value === all[first]?.value && end < all.length) end += 1
+    // Those that are the same share what comes to them.
+    const rank = (first + 1 + end) / 2
+    ranks += rank * all.slice(first, end).filter(({ isOne }) => isOne).length
+    first = end
+  }
+  const pairs = one.length * other.length
+  const wins = ranks - (one.length * (one.length + 1)) / 2
+  const deviation = Math.sqrt((pairs * (all.length + 1)) / 12)
+  return { above: wins / pairs, deviations: (wins - pairs / 2) / deviation }
+}

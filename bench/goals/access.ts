@@ -1,5 +1,6 @@
 // Goals of accounts: what logins cost answers that are here, and what they cost themselves.
 import { MACHINES, ONE_BY_ONE, WRONG } from '../rows/access.ts'
+import { DEVIATIONS_MAX, HIDDEN_CASES, NAMES } from '../rows/hidden.ts'
 import { ENTREPOT } from '../servers/entrepot.ts'
 import { BEARER, MANY } from '../servers/with-accounts.ts'
 import { ownCount, ratioTo, type Target } from '../targets.ts'
@@ -52,6 +53,16 @@ export const ACCESS_GOALS: readonly Target[] = [
       measure: 'toIdle',
       what: 'p99 of hot pulls beside wrong logins, × undisturbed:',
       limit: { atMost: 2 },
+    },
+    2,
+  ),
+  ownCount(
+    {
+      row: 'hidden',
+      lines: [...HIDDEN_CASES, NAMES],
+      measure: 'deviations',
+      what: 'time of hidden to absent, in deviations of chance:',
+      limit: { atMost: DEVIATIONS_MAX },
     },
     2,
   ),

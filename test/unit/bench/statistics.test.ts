@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { seeding } from '../../kit/arbitraries.ts'
 import {
+  compareRanks,
   formatNumber,
   formatSpread,
   growthExponent,
@@ -87,4 +88,29 @@ t.test('a percentile is a value that was seen', async t => {
   t.equal(percentile(values, 1), 100)
   t.equal(percentile([7], 0.5), 7)
   t.ok(Number.isNaN(percentile([], 0.5)))
+})
+
+t.test('ranks say how often one of a list is above one of another', async t => {
+  t.same(compareRanks([3, 4], [1, 2]).above, 1)
+  t.same(compareRanks([1, 2], [3, 4]).above, 0)
+  t.same(compareRanks([1, 2, 3], [1, 2, 3]), { above: 0.5, deviations: 0 })
+  // Of nine pairs, five and two halves; U = 6, of a mean of 4.5 and a variance of 5.25.
+  const { above, deviations } = compareRanks([2, 4, 9], [2, 3, 4])
+  t.same([above, deviations], [6 / 9, 1.5 / Math.sqrt(5.25)])
+  t.ok(Number.isNaN(compareRanks([], [1]).above))
+})
+
+t.test('ranks are as counting every pair says', async () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.integer({ min: 0, max: 9 }), { minLength: 1 }),
+      fc.array(fc.integer({ min: 0, max: 9 }), { minLength: 1 }),
+      (one, other) => {
+        const wins = one.flatMap(a => other.map(b => (a > b ? 1 : a === b ? 0.5 : 0)))
+        const share = wins.reduce<number>((sum, win) => sum + win, 0) / wins.length
+        return Math.abs(compareRanks(one, other).above - share) < 1e-9
+      },
+    ),
+    seeding(),
+  )
 })
