@@ -40,6 +40,8 @@ export interface Form {
   /** Is it answered from memory or an open file, which each thread has its own of? */
   readonly isOnEach?: boolean
   readonly headers?: Readonly<Record<string, string>>
+  /** Comes over a connection of its own, which a refusal of it ends. */
+  readonly body?: (place: Place) => Uint8Array
   /** Is it what whoever may read is to be given? Of a write: nothing is asked of who may. */
   readonly isRight?: (answer: ThreadAnswer, content: PlaceContent) => boolean
 }
@@ -223,12 +225,11 @@ const READS: readonly Omit<Form, 'right'>[] = [
 
 const octets = { 'content-type': 'application/octet-stream' }
 const json = { 'content-type': 'application/vnd.oci.image.manifest.v1+json' }
+const manifestBytes = ({ asked }: Place) => asked.own.manifest.bytes
+const configBytes = ({ asked }: Place) => asked.own.config.bytes()
 const idOf = ({ upload }: Place) => upload
 
-/**
- * None has a body, with which a refusal would end the connection, and none of them changes anything
- * that reads are about.
- */
+/** None of them changes anything that reads are about. */
 const WRITES: readonly Form[] = [
   { name: 'upload', method: 'POST', rest: () => 'blobs/uploads/', right: 'push' },
   {
@@ -245,6 +246,38 @@ const WRITES: readonly Form[] = [
     method: 'PUT',
     rest: () => 'manifests/own',
     headers: json,
+    right: 'push',
+  },
+  {
+    name: 'PUT a manifest with its bytes',
+    method: 'PUT',
+    rest: () => 'manifests/own',
+    headers: json,
+    body: manifestBytes,
+    right: 'push',
+  },
+  {
+    name: 'a blob at once',
+    method: 'POST',
+    rest: ({ asked }) => `blobs/uploads/?digest=${asked.own.config.digest}`,
+    headers: octets,
+    body: configBytes,
+    right: 'push',
+  },
+  {
+    name: 'a chunk with its bytes',
+    method: 'PATCH',
+    rest: idOf,
+    headers: octets,
+    body: configBytes,
+    right: 'push',
+  },
+  {
+    name: 'the last chunk, with its bytes',
+    method: 'PUT',
+    rest: place => `${idOf(place)}?digest=${place.asked.own.config.digest}`,
+    headers: octets,
+    body: configBytes,
     right: 'push',
   },
   { name: 'DELETE a tag', method: 'DELETE', rest: () => 'manifests/own', right: 'delete' },

@@ -14,7 +14,7 @@ import {
 } from './access-forms.ts'
 import { type Asker, mayDo, type ModelRule, refusalOf } from './access-model.ts'
 import { type AccessWorld, NOWHERE, THE_CHIEF, type WorldAsker } from './access-world.ts'
-import type { PipelinedClient } from './pipelined-client.ts'
+import { askAlone, type PipelinedClient } from './pipelined-client.ts'
 import type { ThreadAnswer } from './thread-clients.ts'
 
 /** Of how many one is asked in a round: all of them take minutes. `WHOLE_MATRIX=1`: each is. */
@@ -115,7 +115,10 @@ export class Matrix {
       if (may && (form.isRight === undefined || (isWholeLarge(form) && !round.isWhole))) return []
       return [{ place, said, may }]
     })
-    const answers = await send(asked, cells, form)
+    const answers =
+      form.body === undefined
+        ? await send(asked, cells, form)
+        : await this.#sendBodies(asked, cells, form)
     let absent: string | undefined
     for (const [at, { place, said, may }] of cells.entries()) {
       const answer = answers[at]
@@ -130,6 +133,24 @@ export class Matrix {
         this.#judge(asked, isRefused && told === absent, `${where} is told: ${told} ≠ ${absent}`)
       }
     }
+  }
+
+  async #sendBodies(
+    { asker }: Asked,
+    cells: readonly { readonly said: Said; readonly place: Place }[],
+    { method, headers, body }: Form,
+  ): Promise<readonly ThreadAnswer[]> {
+    const { edge } = this.#world
+    return Promise.all(
+      cells.map(({ said, place }) =>
+        askAlone(edge.url, asker.from, {
+          method,
+          path: said.path,
+          headers: { host: said.calledAs, ...asker.headers, ...headers },
+          ...(body && { body: body(place) }),
+        }),
+      ),
+    )
   }
 
   /** Content of one repository, asked of another one that does not have it. */

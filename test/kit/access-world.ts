@@ -11,6 +11,7 @@ import { startTestEdge, type TestEdge } from './edge.ts'
 import { type Document, makeArtifact, makeImage } from './image.ts'
 import { withDigest } from './raw-push.ts'
 import { startStub } from './stub-registry.ts'
+import { startIssuer } from './issuer.ts'
 import { type PipelinedClient, reachPipelined } from './pipelined-client.ts'
 import { reachThreads } from './thread-clients.ts'
 
@@ -19,6 +20,9 @@ const HASH = '$2y$04$WQst/BQbtX9zClTqouFhUuE.tjD805IYHk3wUPmyxQZcCFIjbTCs2'
 const NETWORK = '127.0.0.2'
 /** No loopback name: by those programs of the machine call. */
 const CALLED_AS = 'edge.example'
+/** What an identity provider says of a job, and its rules. */
+const JOB = { sub: 'job:deploy', groups: ['deployers'] }
+const [IDENTITY, DEPLOYERS] = [`oidc:ci:${JOB.sub}`, `group:oidc:ci:${JOB.groups[0]}`]
 /** Nowhere; under no rule but the chief's. */
 export const NOWHERE = 'docker.io/none/app'
 /** One that goes out by the kernel, and one that the buffers of no connection hold. */
@@ -43,6 +47,8 @@ export const BEFORE: readonly ModelRule[] = [
   { who: 'robot:builder', under: 'localhost/kept/', allow: ['pull', 'push', 'delete'] },
   { who: `net:${NETWORK}`, under: 'docker.io/team/', allow: ['pull', 'list'] },
   { who: 'local', under: 'localhost/kept/', allow: ['pull'] },
+  { who: IDENTITY, under: 'localhost/kept/', allow: ['pull', 'push'] },
+  { who: DEPLOYERS, under: 'quay.io/secret/', allow: ['pull', 'list'] },
   { who: 'alice', under: 'docker.io/team/', allow: ['pull', 'list'] },
   { who: '*', under: 'docker.io/public/', allow: ['pull'] },
 ]
@@ -57,6 +63,8 @@ export const AFTER: readonly ModelRule[] = [
   { who: `net:${NETWORK}`, under: 'quay.io/secret/', allow: ['pull'] },
   { who: 'local', under: 'docker.io/team/', allow: ['pull', 'list'] },
   { who: 'carol', under: 'localhost/hidden/', allow: ['pull', 'list'] },
+  { who: IDENTITY, under: 'docker.io/team/', allow: ['pull'] },
+  { who: DEPLOYERS, under: 'localhost/hidden/', allow: ['pull'] },
 ]
 
 function contentOf(seed: string, sizeBytes = LARGE_BYTES): PlaceContent {
@@ -105,26 +113,32 @@ export async function startAccessWorld(t: Test, threads: number) {
     const virtualhosts = [VIRTUAL_HOSTS[registry]]
     return { url: stub.url, prefetch: false, virtualhosts }
   }
+  const issuer = await startIssuer(t)
+  const audience = 'edge.example.com'
+  const oidc = { ci: { issuer: issuer.url, audiences: [audience], groups: 'groups' } }
   const upstreams = { 'docker.io': upstream('docker.io'), 'quay.io': upstream('quay.io') }
   const configFor = (rules: readonly ModelRule[]) => ({
     // A line for each of ten thousands of requests takes longer than the request.
     log: { level: 'warn' },
     http: { addr: '127.0.0.1:0', threads, localpush: true },
-    auth: { htpasswd: { path: file }, groups: { ci: ['bob'] } },
+    auth: { htpasswd: { path: file }, groups: { ci: ['bob'] }, oidc },
     access: asConfigured(rules),
   })
   const edge = await startTestEdge(t, { upstreams, config: configFor(BEFORE) })
   const operate = async (...args: readonly string[]) => {
     const config = join(file, '..', 'config.yaml')
-    const { auth } = configFor(BEFORE)
-    writeFileSync(config, JSON.stringify({ admin: { socket: edge.socket }, auth }))
+    const { auth, access } = configFor(BEFORE)
+    writeFileSync(config, JSON.stringify({ admin: { socket: edge.socket }, auth, access }))
     const { exitCode, stdout, stderr } = await runCli([...args, '--config', config], {
       stdin: typed(''),
     })
     if (exitCode !== 0) throw new Error(`${args.join(' ')}: ${stderr}`)
     return stdout.trim()
   }
-  const askers = await createAskers(edge, await operate('token', 'issue', 'builder'))
+  const askers = await createAskers(edge, {
+    secret: await operate('token', 'issue', 'builder'),
+    identity: issuer.token(edge.clock.nowMs(), { ...JOB, aud: audience }),
+  })
   const places = await fill(edge)
   const clients: Clients = new Map([
     ['127.0.0.1', await reachPipelined(t, edge.url, { threads, from: '127.0.0.1' })],
@@ -164,7 +178,10 @@ const basic = (name: string, password: string) => ({
 })
 export const CHIEF = basic('chief', 's3cret')
 
-async function createAskers(edge: TestEdge, secret: string): Promise<readonly WorldAsker[]> {
+async function createAskers(
+  edge: TestEdge,
+  { secret, identity }: { readonly secret: string; readonly identity: string },
+): Promise<readonly WorldAsker[]> {
   const asker = (
     name: string,
     whos: readonly string[],
@@ -186,6 +203,8 @@ async function createAskers(edge: TestEdge, secret: string): Promise<readonly Wo
   const bearer = async (headers: Readonly<Record<string, string>>) => ({
     headers: { authorization: `Bearer ${await token(headers)}` },
   })
+  const job = basic('anything', identity)
+  const jobs = ['*', IDENTITY, DEPLOYERS]
   const robot = { authorization: `Bearer ${secret}` }
   const local = { calledAs: new URL(edge.url).host }
   return [
@@ -195,6 +214,8 @@ async function createAskers(edge: TestEdge, secret: string): Promise<readonly Wo
     asker('bob of ci', ['*', 'bob', 'group:ci'], { headers: basic('bob', 's3cret') }),
     asker('carol', ['*', 'carol'], { headers: basic('carol', 's3cret') }),
     asker('a robot', ['*', 'robot:builder'], { headers: robot }),
+    asker('a job', jobs, { headers: job }),
+    asker('a job, by a token', jobs, await bearer(job)),
     asker('a network', ['*', 'anonymous', `net:${NETWORK}`], { from: NETWORK }),
     asker('local', ['*', 'anonymous', 'local'], local),
     asker('a wrong password', [], { headers: basic('alice', 'wrong') }),

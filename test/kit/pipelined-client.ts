@@ -8,6 +8,8 @@ export interface PipelinedRequest {
   readonly method: string
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
+  /** Only where it is asked alone. */
+  readonly body?: Uint8Array
 }
 
 /** So many connections to one of four threads by chance are one in 10^24. */
@@ -40,6 +42,26 @@ export async function reachPipelined(
   return [...clients.values()]
 }
 
+/** Over a connection of its own: one that has a body, and whose refusal ends it. */
+export async function askAlone(
+  url: string,
+  from: string,
+  { body = Buffer.alloc(0), ...request }: PipelinedRequest,
+): Promise<ThreadAnswer> {
+  const { hostname, port } = new URL(url)
+  const socket = connect({ host: hostname, port: Number(port), localAddress: from, noDelay: true })
+  await once(socket, 'connect')
+  const client = new PipelinedClient(socket)
+  try {
+    const headers = { ...request.headers, 'content-length': String(body.length) }
+    const [answer] = await client.ask([{ ...request, headers, body }])
+    if (answer === undefined) throw new Error('no answer')
+    return answer
+  } finally {
+    client.close()
+  }
+}
+
 export class PipelinedClient {
   /** What the ids of this thread's requests begin with. */
   thread = ''
@@ -56,13 +78,14 @@ export class PipelinedClient {
     this.#socket.destroy()
   }
 
-  /** None has a body. @throws when the connection ends before all are answered */
+  /** @throws when the connection ends before all are answered */
   async ask(requests: readonly PipelinedRequest[]): Promise<readonly ThreadAnswer[]> {
     const heads = requests.map(({ method, path, headers }) => {
       const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
       return `${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n`
     })
     this.#socket.write(heads.join(''))
+    for (const { body } of requests) if (body !== undefined) this.#socket.write(body)
     const answers: ThreadAnswer[] = []
     for (const { method } of requests) answers.push(await this.#read(method === 'HEAD'))
     return answers
