@@ -13,12 +13,16 @@ import {
   SPELLINGS,
 } from './access-forms.ts'
 import { type Asker, mayDo, type ModelRule, refusalOf } from './access-model.ts'
-import { type AccessWorld, NOWHERE, THE_CHIEF, type WorldAsker } from './access-world.ts'
+import { type AccessWorld, NOWHERE, THE_CHIEF, wayOf, type WorldAsker } from './access-world.ts'
 import { askAlone, type PipelinedClient } from './pipelined-client.ts'
 import type { ThreadAnswer } from './thread-clients.ts'
 
-/** Of how many one is asked in a round: all of them take minutes. `WHOLE_MATRIX=1`: each is. */
-const EVERY = process.env['WHOLE_MATRIX'] === '1' ? 1 : 6
+/**
+ * Of how many one is asked in a round: all of them take minutes. TLS changes nothing of how an
+ * answer is found. `WHOLE_MATRIX=1`: each is.
+ */
+const EVERY = { plain: 6, tls: 12 } as const
+const IS_WHOLE = process.env['WHOLE_MATRIX'] === '1'
 
 /** What was asked for so often is in memory. */
 const WARM_AFTER = 3
@@ -40,11 +44,13 @@ export class Matrix {
   /** One line for each cell that was not as it must be. */
   readonly leaks: string[] = []
   readonly #world: AccessWorld
+  readonly #every: number
   /** In what follows each form comes in another spelling. */
   #rounds = 0
 
   constructor(world: AccessWorld) {
     this.#world = world
+    this.#every = IS_WHOLE ? 1 : EVERY[world.over]
   }
 
   /**
@@ -53,16 +59,16 @@ export class Matrix {
    */
   async ask(round: Round): Promise<void> {
     const { askers, clients } = this.#world
-    const threads = clients.get('127.0.0.1') ?? []
+    const [threads = []] = clients.values()
     // Where there are more threads, what each has its own of.
     const isTurn = (form: Form, turn: number) =>
-      (round.isWhole === true || turn % EVERY === 0) &&
+      (round.isWhole === true || turn % this.#every === 0) &&
       (threads.length === 1 || form.isOnEach === true)
     await Promise.all(
       threads.map(async ({ thread }, at) => {
         for (const [number, asker] of askers.entries()) {
-          const client = clients.get(asker.from)?.find(each => each.thread === thread)
-          if (client === undefined) throw new Error(`no connection from ${asker.from}`)
+          const client = clients.get(wayOf(asker))?.find(each => each.thread === thread)
+          if (client === undefined) throw new Error(`no connection as ${asker.name}`)
           const turn = this.#rounds + at
           const asked = { client, asker: asNow(asker, round), round, turn }
           for (const [index, form] of FORMS.entries()) {
@@ -70,7 +76,7 @@ export class Matrix {
             const spelling = SPELLINGS[(this.#rounds + number + index) % SPELLINGS.length]
             if (spelling !== undefined) await this.#askForm(asked, form, spelling)
           }
-          if ((turn + number) % EVERY === 0) await this.#askForeign(asked)
+          if ((turn + number) % this.#every === 0) await this.#askForeign(asked)
           await this.#askCatalog(asked)
         }
       }),
@@ -88,7 +94,7 @@ export class Matrix {
     if (chief === undefined) throw new Error('nobody may do everything')
     const round = { state: 'warm', rules }
     await Promise.all(
-      (clients.get(chief.from) ?? []).map(async client => {
+      (clients.get(wayOf(chief)) ?? []).map(async client => {
         const asked = { client, asker: chief, round, turn: 0 }
         for (const form of FORMS.filter(({ isOnEach }) => isOnEach))
           for (const spelling of SPELLINGS) {
@@ -143,7 +149,7 @@ export class Matrix {
     const { edge } = this.#world
     return Promise.all(
       cells.map(({ said, place }) =>
-        askAlone(edge.url, asker.from, {
+        askAlone(edge.url, asker, {
           method,
           path: said.path,
           headers: { host: said.calledAs, ...asker.headers, ...headers },

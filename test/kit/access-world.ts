@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type tap from 'tap'
 import { asConfigured, type Asker, type ModelRule } from './access-model.ts'
 import { type PlaceContent, type Place, VIRTUAL_HOSTS } from './access-forms.ts'
+import { makeAuthority, makeCertificate } from './certificate.ts'
 import { runCli, typed } from './cli.ts'
 import { patternBlob } from './content.ts'
 import { startTestEdge, type TestEdge } from './edge.ts'
@@ -12,7 +13,8 @@ import { type Document, makeArtifact, makeImage } from './image.ts'
 import { withDigest } from './raw-push.ts'
 import { startStub } from './stub-registry.ts'
 import { startIssuer } from './issuer.ts'
-import { type PipelinedClient, reachPipelined } from './pipelined-client.ts'
+import { testCertificate } from './over-tls.ts'
+import { type PipelinedClient, reachPipelined, type Way } from './pipelined-client.ts'
 import { reachThreads } from './thread-clients.ts'
 
 /** By htpasswd of Apache 2.4, of s3cret. */
@@ -28,14 +30,24 @@ export const NOWHERE = 'docker.io/none/app'
 /** One that goes out by the kernel, and one that the buffers of no connection hold. */
 const [LARGE_BYTES, HUGE_BYTES] = [1024 ** 2, 8 * 1024 ** 2]
 
-/** To each thread, by the address that it calls from: connections that stay open. */
+/** To each thread, by `wayOf` who asks: connections that stay open. */
 type Clients = ReadonlyMap<string, readonly PipelinedClient[]>
 
-export interface WorldAsker extends Asker {
+const OVER_TLS_TOO = new Set(['anonymous', 'alice', 'a job, by a token', 'the chief'])
+
+export interface WorldAsker extends Asker, Way {
   readonly headers: Readonly<Record<string, string>>
-  readonly from: string
   readonly calledAs: string
 }
+
+export function wayOf({ from, certificate }: Way): string {
+  return `${from} ${certificate?.cert ?? ''}`
+}
+
+/** One that the authority of the clients of this world has signed. */
+const AUTHORITY = makeAuthority()
+const MACHINE = 'build-7.site.example'
+const CERTIFICATE = makeCertificate({ authority: AUTHORITY, usage: 'client', names: [MACHINE] })
 
 export const THE_CHIEF = 'the chief'
 
@@ -48,6 +60,8 @@ export const BEFORE: readonly ModelRule[] = [
   { who: `net:${NETWORK}`, under: 'docker.io/team/', allow: ['pull', 'list'] },
   { who: 'local', under: 'localhost/kept/', allow: ['pull'] },
   { who: IDENTITY, under: 'localhost/kept/', allow: ['pull', 'push'] },
+  { who: `cert:${MACHINE}`, under: 'localhost/kept/', allow: ['pull', 'push'] },
+  { who: `cert:${MACHINE}`, under: 'docker.io/team/', allow: ['pull', 'list'] },
   { who: DEPLOYERS, under: 'quay.io/secret/', allow: ['pull', 'list'] },
   { who: 'alice', under: 'docker.io/team/', allow: ['pull', 'list'] },
   { who: '*', under: 'docker.io/public/', allow: ['pull'] },
@@ -64,6 +78,7 @@ export const AFTER: readonly ModelRule[] = [
   { who: 'local', under: 'docker.io/team/', allow: ['pull', 'list'] },
   { who: 'carol', under: 'localhost/hidden/', allow: ['pull', 'list'] },
   { who: IDENTITY, under: 'docker.io/team/', allow: ['pull'] },
+  { who: `cert:${MACHINE}`, under: 'quay.io/secret/', allow: ['pull'] },
   { who: DEPLOYERS, under: 'localhost/hidden/', allow: ['pull'] },
 ]
 
@@ -96,7 +111,8 @@ const NO_UPLOAD = 'blobs/uploads/00000000-0000-4000-8000-000000000000'
 
 type Test = Parameters<typeof startTestEdge>[0] & Pick<typeof tap, 'testdir'>
 
-export async function startAccessWorld(t: Test, threads: number) {
+/** `tls`: it speaks TLS, and some show certificates. */
+export async function startAccessWorld(t: Test, threads: number, over: 'plain' | 'tls' = 'plain') {
   const stub = await startStub(t)
   for (const [repository, { own, common, about, large }] of CONTENT) {
     const name = repository.replace(/^[^/]+\//, '')
@@ -108,7 +124,16 @@ export async function startAccessWorld(t: Test, threads: number) {
   }
   const names = ['alice', 'bob', 'carol', 'chief']
   const htpasswd = names.map(name => `${name}:${HASH}\n`).join('')
-  const file = join(t.testdir({ htpasswd }), 'htpasswd')
+  const { cert, key } = testCertificate()
+  const directory = t.testdir({ htpasswd, cert, key, clients: AUTHORITY.ca })
+  const file = join(directory, 'htpasswd')
+  const inDirectory = (name: string) => join(directory, name)
+  const tls = {
+    certificate: inDirectory('cert'),
+    key: inDirectory('key'),
+    clientcas: [inDirectory('clients')],
+    clientnames: ['dns'],
+  }
   const upstream = (registry: string) => {
     const virtualhosts = [VIRTUAL_HOSTS[registry]]
     return { url: stub.url, prefetch: false, virtualhosts }
@@ -120,7 +145,7 @@ export async function startAccessWorld(t: Test, threads: number) {
   const configFor = (rules: readonly ModelRule[]) => ({
     // A line for each of ten thousands of requests takes longer than the request.
     log: { level: 'warn' },
-    http: { addr: '127.0.0.1:0', threads, localpush: true },
+    http: { addr: '127.0.0.1:0', threads, localpush: true, ...(over === 'tls' && { tls }) },
     auth: { htpasswd: { path: file }, groups: { ci: ['bob'] }, oidc },
     access: asConfigured(rules),
   })
@@ -135,15 +160,22 @@ export async function startAccessWorld(t: Test, threads: number) {
     if (exitCode !== 0) throw new Error(`${args.join(' ')}: ${stderr}`)
     return stdout.trim()
   }
-  const askers = await createAskers(edge, {
+  const all = await createAskers(edge, {
     secret: await operate('token', 'issue', 'builder'),
     identity: issuer.token(edge.clock.nowMs(), { ...JOB, aud: audience }),
   })
   const places = await fill(edge)
-  const clients: Clients = new Map([
-    ['127.0.0.1', await reachPipelined(t, edge.url, { threads, from: '127.0.0.1' })],
-    [NETWORK, await reachPipelined(t, edge.url, { threads, from: NETWORK })],
-  ])
+  // What TLS changes nothing for is asked without it.
+  const askers = all.filter(({ name, certificate }) =>
+    over === 'tls'
+      ? certificate !== undefined || OVER_TLS_TOO.has(name)
+      : certificate === undefined,
+  )
+  const connected = new Map<string, readonly PipelinedClient[]>()
+  for (const asker of askers)
+    if (!connected.has(wayOf(asker)))
+      connected.set(wayOf(asker), await reachPipelined(t, edge.url, threads, asker))
+  const clients: Clients = connected
   const reload = (rules: readonly ModelRule[]) => edge.reloaded(upstreams, configFor(rules))
   /** Somebody on each thread who may, and does not take what comes. Resolves with how to end it. */
   const beginReading = async () => {
@@ -168,7 +200,18 @@ export async function startAccessWorld(t: Test, threads: number) {
       expectStatus(await edge.send('DELETE', `/v2/${KEPT}/${path}`, { headers: CHIEF }), 202)
     places[at] = { ...place, content: { ...place.content, tags: ['v1'] }, isCut: true }
   }
-  return { edge, stub, askers, places, clients, operate, reload, beginReading, deleteOwn }
+  return {
+    over,
+    edge,
+    stub,
+    askers,
+    places,
+    clients,
+    operate,
+    reload,
+    beginReading,
+    deleteOwn,
+  }
 }
 
 export type AccessWorld = Awaited<ReturnType<typeof startAccessWorld>>
@@ -203,6 +246,7 @@ async function createAskers(
   const bearer = async (headers: Readonly<Record<string, string>>) => ({
     headers: { authorization: `Bearer ${await token(headers)}` },
   })
+  const shown = { certificate: CERTIFICATE }
   const job = basic('anything', identity)
   const jobs = ['*', IDENTITY, DEPLOYERS]
   const robot = { authorization: `Bearer ${secret}` }
@@ -216,6 +260,11 @@ async function createAskers(
     asker('a robot', ['*', 'robot:builder'], { headers: robot }),
     asker('a job', jobs, { headers: job }),
     asker('a job, by a token', jobs, await bearer(job)),
+    asker('a certificate', ['*', `cert:${MACHINE}`], { ...shown, isKnown: false }),
+    asker('alice with a certificate', ['*', 'alice', `cert:${MACHINE}`], {
+      ...shown,
+      headers: alice,
+    }),
     asker('a network', ['*', 'anonymous', `net:${NETWORK}`], { from: NETWORK }),
     asker('local', ['*', 'anonymous', 'local'], local),
     asker('a wrong password', [], { headers: basic('alice', 'wrong') }),

@@ -2,6 +2,8 @@
 // HTTP thread of an edge: for tests of very many answers. Each answer is known by its length.
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import { testCertificate } from './over-tls.ts'
 import type { ThreadAnswer } from './thread-clients.ts'
 
 export interface PipelinedRequest {
@@ -12,28 +14,34 @@ export interface PipelinedRequest {
   readonly body?: Uint8Array
 }
 
+/** Over `https` it trusts testCertificate. */
+export interface Way {
+  /** The address that it calls from. */
+  readonly from: string
+  /** Shown where it is asked for. Default: none. */
+  readonly certificate?: { readonly key: string; readonly cert: string } | undefined
+}
+
 /** So many connections to one of four threads by chance are one in 10^24. */
 const TRIES_MAX = 200
 
 /**
- * Closed when the test ends. `from`: the address that they call from.
+ * Closed when the test ends.
  * @throws when the connections do not reach as many threads
  */
 export async function reachPipelined(
   t: { teardown(fn: () => unknown): unknown },
   url: string,
-  { threads, from }: { readonly threads: number; readonly from: string },
+  threads: number,
+  way: Way,
 ): Promise<readonly PipelinedClient[]> {
-  const { hostname, port, host } = new URL(url)
+  const { host } = new URL(url)
   const clients = new Map<string, PipelinedClient>()
   t.teardown(() => {
     for (const client of clients.values()) client.close()
   })
   for (let tries = 0; clients.size < threads && tries < TRIES_MAX; tries += 1) {
-    const options = { host: hostname, port: Number(port), localAddress: from, noDelay: true }
-    const socket = connect(options)
-    await once(socket, 'connect')
-    const client = new PipelinedClient(socket)
+    const client = new PipelinedClient(await dial(url, way))
     await client.ask([{ method: 'GET', path: '/v2/', headers: { host } }])
     if (clients.has(client.thread)) client.close()
     else clients.set(client.thread, client)
@@ -45,13 +53,10 @@ export async function reachPipelined(
 /** Over a connection of its own: one that has a body, and whose refusal ends it. */
 export async function askAlone(
   url: string,
-  from: string,
+  way: Way,
   { body = Buffer.alloc(0), ...request }: PipelinedRequest,
 ): Promise<ThreadAnswer> {
-  const { hostname, port } = new URL(url)
-  const socket = connect({ host: hostname, port: Number(port), localAddress: from, noDelay: true })
-  await once(socket, 'connect')
-  const client = new PipelinedClient(socket)
+  const client = new PipelinedClient(await dial(url, way))
   try {
     const headers = { ...request.headers, 'content-length': String(body.length) }
     const [answer] = await client.ask([{ ...request, headers, body }])
@@ -60,6 +65,18 @@ export async function askAlone(
   } finally {
     client.close()
   }
+}
+
+async function dial(url: string, { from, certificate }: Way): Promise<Socket> {
+  const { hostname, port, protocol } = new URL(url)
+  const plain = connect({ host: hostname, port: Number(port), localAddress: from, noDelay: true })
+  await once(plain, 'connect')
+  if (protocol !== 'https:') return plain
+  const { ca } = testCertificate()
+  const { key, cert } = certificate ?? {}
+  const socket = connectTls({ socket: plain, ca, servername: 'localhost', key, cert })
+  await once(socket, 'secureConnect')
+  return socket
 }
 
 export class PipelinedClient {

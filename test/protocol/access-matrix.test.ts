@@ -1,15 +1,20 @@
 // Goal: whoever may not see a repository is told the same of it as of one that is nowhere, whatever
 // is asked, however it is spelled, wherever its content is, on each thread, and after each change;
 // and whoever may see it is given it. Method: the whole edge in process over a stub registry, one
-// and four threads; every form of request of every repository as everybody, over connections that
-// stay open; what is right is said by a model that shares no code with the edge.
+// and four threads, and over TLS, where some show certificates; every form of request of every
+// repository as everybody, over connections that stay open; what is right is said by a model that
+// shares no code with the edge.
 import t from 'tap'
 import { Matrix } from '../kit/access-matrix.ts'
 import { AFTER, BEFORE, startAccessWorld } from '../kit/access-world.ts'
 
-for (const threads of [1, 4])
-  t.test(`R640: on ${threads} thread(s) nothing tells that what is hidden is there`, async t => {
-    const world = await startAccessWorld(t, threads)
+for (const [threads, over] of [
+  [1, 'plain'],
+  [4, 'plain'],
+  [1, 'tls'],
+] as const)
+  t.test(`R640: on ${threads} thread(s), ${over}, nothing tells that it is there`, async t => {
+    const world = await startAccessWorld(t, threads, over)
     const matrix = new Matrix(world)
     const ask = async (round: Parameters<Matrix['ask']>[0]) => {
       const before = matrix.leaks.length
@@ -26,7 +31,8 @@ for (const threads of [1, 4])
     await ask({ state: 'in memory', rules: BEFORE, of: 'denied' })
     t.equal(world.stub.count({}), requests, 'nor is it for content that is here')
 
-    const stopReading = await world.beginReading()
+    // Over TLS nothing is sent from an open file.
+    const stopReading = over === 'plain' ? await world.beginReading() : () => {}
     await ask({ state: 'in an open file', rules: BEFORE })
     stopReading()
 
@@ -41,7 +47,7 @@ for (const threads of [1, 4])
     await ask({ state: 'in memory after a reload', rules: AFTER, of: 'denied' })
     await world.operate('user', 'rm', 'alice')
     await world.operate('token', 'revoke', 'builder')
-    const ended = new Set(['alice', 'alice, by a token', 'a robot'])
+    const ended = new Set(['alice', 'alice, by a token', 'alice with a certificate', 'a robot'])
     await ask({ state: 'after they were ended', rules: AFTER, ended })
     await matrix.warm(AFTER)
     await ask({ state: 'in memory after that', rules: AFTER, ended, of: 'denied' })
@@ -49,6 +55,7 @@ for (const threads of [1, 4])
     // Were a rule left out that the model has, or one obeyed that it has not, it would tell.
     const clean = matrix.leaks.length
     t.comment(`${matrix.cells} cells`)
-    await matrix.ask({ state: 'spoiled', rules: BEFORE, ended, of: 'denied' })
+    const isWhole = over === 'tls'
+    await matrix.ask({ state: 'spoiled', rules: BEFORE, ended, of: 'denied', isWhole })
     t.ok(matrix.leaks.length - clean > 10, 'the matrix finds what is not by the rules')
   })
