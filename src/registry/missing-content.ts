@@ -28,7 +28,7 @@ export async function noteMissing(
   note({
     kind: 'storage failed',
     failure: 'corrupt',
-    reason: `${digest} was pushed here, and its file is gone`,
+    reason: `${digest} was pushed here, and its file is gone or cannot be read`,
     hint: 'bring the file back from a backup, or push it again; then check the disk',
   })
   return 'lost'

@@ -88,7 +88,10 @@ export async function openContent(storage: StorageConfig, deps: ContentDeps): Pr
   const report = await recover(parts, { full: false })
   // The catalog may be an older one, brought back.
   if (report.suspicious) taking.missesFiles()
-  logger[report.lost > 0 ? 'error' : 'debug']({ ...report }, 'recovery finished')
+  logger[report.lost + report.unreadable > 0 ? 'error' : 'debug'](
+    { ...report },
+    'recovery finished',
+  )
   // The long form runs beside the traffic: whatever it has not reached yet is found out when
   // somebody asks for it.
   if (catalog.damaged || report.suspicious) {

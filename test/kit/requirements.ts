@@ -468,6 +468,8 @@ const SUITES: readonly Row[] = [
 
 const BOUNDS: readonly Row[] = [
   [271, 'P0', 'a file of another length than recorded is no content'],
+  [746, 'P1', 'one file that the disk cannot even look at keeps no edge from starting'],
+  [749, 'P2', 'one such file hides no other from what adopts and counts'],
   [272, 'P0', 'one bogus answer in the middle of a download is a failed attempt'],
   [273, 'P0', 'lists of referrers are bounded, and what nobody has leaves nothing behind'],
   [274, 'P0', 'one pusher keeps no other from pushing'],

@@ -2,7 +2,7 @@
 // which take root and Linux to mount.
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -17,8 +17,22 @@ export interface SmallDisk {
   fillWithFiles(): Promise<void>
   /** Removes that file, and these. */
   relieve(): Promise<void>
+  /**
+   * Of ext4, while nobody has a file of it open: the device has gone bad under these files, by their
+   * paths. `file`: they cannot even be looked at; `bytes`: they cannot be read.
+   */
+  spoil(files: readonly string[], what: keyof typeof SPOILT): Promise<void>
   unmount(): Promise<void>
 }
+
+/**
+ * Fields of the inode, as debugfs sets them: an extent that ends behind the device, which is found
+ * when the inode is loaded; extents that are to be told by a block which does not.
+ */
+const SPOILT = {
+  file: ['block[5] 0x7fffff00'],
+  bytes: ['block[1] 0x00010004', 'block[3] 0', 'block[4] 20000', 'block[5] 0'],
+} as const
 
 /**
  * `filesMax`: it holds no more of them, directories included. Default what the system makes of it.
@@ -70,6 +84,14 @@ export async function mountSmallDisk(
     relieve: async () => {
       await rm(ballast, { force: true })
       await rm(files, { recursive: true, force: true })
+    },
+    spoil: async (spoilt, what) => {
+      const inodes = await Promise.all(spoilt.map(async file => (await stat(file)).ino))
+      await run('umount', [path])
+      for (const inode of inodes)
+        for (const field of SPOILT[what])
+          await run('debugfs', ['-w', '-R', `sif <${inode}> ${field}`, image])
+      await run('mount', ['-o', 'loop,errors=continue', image, path])
     },
     unmount: async () => {
       await run('umount', ['-l', path])

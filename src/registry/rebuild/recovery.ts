@@ -1,6 +1,7 @@
 // Reconciling rows with files, when files were lost: the store is right about bytes, the catalog
 // about names. It mends rows and never makes one; files without rows are adopt-files.ts.
 import { mapFew } from '../../async/few-at-once.ts'
+import { noteStorage } from '../best-effort.ts'
 import type { StoredContent } from '../content.ts'
 import { noteMissing } from '../missing-content.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
@@ -8,6 +9,7 @@ import type { RecordedContent } from '../ports/catalog-content.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
+import { StoreError } from '../ports/store-error.ts'
 
 export interface RecoveryParts {
   readonly content: StoredContent
@@ -28,6 +30,8 @@ export interface RecoveryReport {
   readonly missing: number
   /** Of the missing, what was pushed here and some repository holds: told, and left. */
   readonly lost: number
+  /** Whether their files are here the disk does not say: told, and their rows stay. */
+  readonly unreadable: number
   /**
    * The quick form saw so much missing that the full one should follow. Never true of the full
    * form.
@@ -68,7 +72,7 @@ export async function recover(
 }
 
 async function checkRows(parts: RecoveryParts, maxRows: number, signal?: AbortSignal) {
-  const counts = { rows: 0, missing: 0, lost: 0 }
+  const counts = { rows: 0, missing: 0, lost: 0, unreadable: 0 }
   let page = await parts.catalog.listContent({ limit: Math.min(PAGE_ROWS, maxRows) })
   for (let last = page.at(-1); last !== undefined; last = page.at(-1)) {
     counts.rows += page.length
@@ -89,7 +93,15 @@ async function checkRows(parts: RecoveryParts, maxRows: number, signal?: AbortSi
 async function checkRow(
   parts: RecoveryParts,
   { digest }: RecordedContent,
-): Promise<readonly ('missing' | 'lost')[]> {
+): Promise<readonly ('missing' | 'lost' | 'unreadable')[]> {
+  try {
+    if ((await parts.store.find(digest)) !== undefined) return []
+  } catch (error) {
+    // One file of many must not keep the others from being served.
+    if (!(error instanceof StoreError) || error.failure !== 'io') throw error
+    noteStorage(parts.note, error)
+    return ['unreadable']
+  }
   return COUNTED[await noteMissing(parts, digest)]
 }
 

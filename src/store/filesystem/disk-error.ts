@@ -8,6 +8,7 @@ const FULL = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 const UNNAMED = new Map([
   [-122, 'EDQUOT'],
   [-117, 'EUCLEAN'],
+  [-74, 'EBADMSG'],
 ])
 
 /** The errno name (`ENOSPC`), or undefined for anything that is not a system error. */
@@ -22,6 +23,14 @@ export function errnoOf(error: unknown): string | undefined {
 /** There is no room for it, by the system's word. */
 export function isFull(error: unknown): boolean {
   return FULL.has(errnoOf(error) ?? '')
+}
+
+/** A device that fails at one place; a file system whose structure or checksum is wrong there. */
+const UNREADABLE = new Set(['EIO', 'EUCLEAN', 'EBADMSG'])
+
+/** There is something, and the disk cannot give it. Of reading and looking alone. */
+export function isUnreadable(error: unknown): boolean {
+  return UNREADABLE.has(errnoOf(error) ?? '')
 }
 
 export interface Doing {
@@ -64,6 +73,14 @@ function hintFor(errno: string, root: string): string {
     default:
       return `see the kernel log (dmesg) for the disk that holds ${root}`
   }
+}
+
+/**
+ * Swallows the errors that mean "nothing there", and "nothing that could be looked at": for what
+ * one bad file must not keep from the rest.
+ */
+export function ignoreMissingOrBad(error: unknown): void {
+  if (!isUnreadable(error)) ignoreMissing(error)
 }
 
 /**

@@ -4,6 +4,7 @@
 // the length that everybody makes anyway, so that what is in order costs no read.
 import { type Digest, digestAlgorithm, finishDigest, startDigest } from '../../oci/digest.ts'
 import type { FindKnown, StoredBlob } from '../../registry/ports/blob-store-content.ts'
+import type { BadPlaces } from './bad-places.ts'
 import { type Disk, orStoreError } from './disk.ts'
 import { hashBytes } from './hash-file.ts'
 import { blobPath } from './layout.ts'
@@ -14,6 +15,7 @@ import { type FileIdentity, type OpenedFile, openRegularFile } from './read-hand
 export interface LengthCheckParts {
   readonly disk: Disk
   readonly quarantine: Quarantine
+  readonly bad: BadPlaces
   readonly known: FindKnown
 }
 
@@ -40,10 +42,10 @@ export class LengthCheck {
    * @throws StoreError io
    */
   async find(digest: Digest, declaredBytes: number | undefined): Promise<StoredBlob | undefined> {
-    const { disk } = this.#parts
+    const { disk, bad } = this.#parts
     for (let looks = 0; looks < LOOKS_MAX; looks += 1) {
       const found = await orStoreError(disk, `look for ${digest}`, () =>
-        findBlob(disk.layout, digest),
+        bad.orNone(digest, () => findBlob(disk.layout, digest)),
       )
       if (found === undefined) return undefined
       const judged = await this.#judge(found, declaredBytes)
@@ -55,10 +57,12 @@ export class LengthCheck {
 
   /** The same, open; to be closed by the caller. @throws StoreError io */
   async open(digest: Digest, declaredBytes: number | undefined): Promise<OpenedFile | undefined> {
-    const { disk } = this.#parts
+    const { disk, bad } = this.#parts
     const path = blobPath(disk.layout, digest)
     for (let looks = 0; looks < LOOKS_MAX; looks += 1) {
-      const opened = await orStoreError(disk, `open ${digest}`, () => openRegularFile(path))
+      const opened = await orStoreError(disk, `open ${digest}`, () =>
+        bad.orNone(digest, () => openRegularFile(path)),
+      )
       if (opened === undefined || (await this.#isBlob(digest, opened, declaredBytes))) return opened
     }
     return undefined

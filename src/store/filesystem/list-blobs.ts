@@ -5,7 +5,8 @@ import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Digest, DigestAlgorithm } from '../../oci/digest.ts'
 import type { StoredBlob } from '../../registry/ports/blob-store-content.ts'
-import { errnoOf } from './disk-error.ts'
+import type { BadPlaces } from './bad-places.ts'
+import { errnoOf, isUnreadable } from './disk-error.ts'
 import {
   ALGORITHMS,
   algorithmDirectory,
@@ -18,38 +19,53 @@ import {
 /** Looked at together: keeps the thread pool busy without filling it. */
 const LOOKS_AT_ONCE = 32
 
+export interface Listed {
+  readonly layout: Layout
+  /** Told of what cannot be looked at, and is passed over: one bad file hides no others. */
+  readonly bad: Pick<BadPlaces, 'tell'>
+}
+
 /** Every regular file under a digest's name. @throws the system's error */
-export async function* listBlobs(layout: Layout): AsyncGenerator<StoredBlob> {
+export async function* listBlobs(listed: Listed): AsyncGenerator<StoredBlob> {
   for (const algorithm of ALGORITHMS) {
-    for (const prefix of prefixNames()) yield* listPrefix(layout, algorithm, prefix)
+    for (const prefix of prefixNames()) yield* listPrefix(listed, algorithm, prefix)
   }
 }
 
 async function* listPrefix(
-  layout: Layout,
+  listed: Listed,
   algorithm: DigestAlgorithm,
   prefix: string,
 ): AsyncGenerator<StoredBlob> {
-  const names = await namesIn(join(algorithmDirectory(layout, algorithm), prefix))
+  const names = await namesIn(listed, join(algorithmDirectory(listed.layout, algorithm), prefix))
   const digests = names
     .map(name => digestOfBlobName(algorithm, prefix, name))
     .filter(digest => digest !== undefined)
   for (let at = 0; at < digests.length; at += LOOKS_AT_ONCE)
-    yield* await lookAt(layout, digests.slice(at, at + LOOKS_AT_ONCE))
+    yield* await lookAt(listed, digests.slice(at, at + LOOKS_AT_ONCE))
 }
 
-async function namesIn(directory: string): Promise<readonly string[]> {
+async function namesIn({ bad }: Listed, directory: string): Promise<readonly string[]> {
   try {
     return await readdir(directory)
   } catch (error) {
+    if (isUnreadable(error)) {
+      bad.tell(directory, error)
+      return []
+    }
     // Removed behind our back; the next start makes it again.
     if (errnoOf(error) !== 'ENOENT') throw error
     return []
   }
 }
 
-async function lookAt(layout: Layout, digests: readonly Digest[]): Promise<StoredBlob[]> {
-  const found = await Promise.all(digests.map(digest => findBlob(layout, digest)))
+async function lookAt({ layout, bad }: Listed, digests: readonly Digest[]): Promise<StoredBlob[]> {
+  const look = (digest: Digest) =>
+    findBlob(layout, digest).catch((error: unknown) => {
+      bad.tell(digest, error)
+      return undefined
+    })
+  const found = await Promise.all(digests.map(look))
   return found.filter(blob => blob !== undefined)
 }
 

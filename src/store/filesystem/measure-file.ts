@@ -3,7 +3,7 @@ import { lstat, opendir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { eachFew } from '../../async/few-at-once.ts'
 import { FILES_AT_ONCE } from './disk.ts'
-import { ignoreMissing } from './disk-error.ts'
+import { ignoreMissingOrBad } from './disk-error.ts'
 
 /** The unit of `blocks` in what the system tells, whatever the blocks of the file system are. */
 const STAT_BLOCK_BYTES = 512
@@ -14,9 +14,9 @@ export interface MeasuredFile {
   readonly takenBytes: number
 }
 
-/** Undefined when it has gone meanwhile. @throws the system's error */
+/** Undefined when it has gone meanwhile, or the disk cannot say. @throws the system's error */
 export async function measureFile(path: string): Promise<MeasuredFile | undefined> {
-  const stats = await lstat(path).catch(ignoreMissing)
+  const stats = await lstat(path).catch(ignoreMissingOrBad)
   if (!stats) return undefined
   return { path, lengthBytes: stats.size, takenBytes: stats.blocks * STAT_BLOCK_BYTES }
 }

@@ -7,7 +7,7 @@ import { basename, join } from 'node:path'
 import type { Digest } from '../../oci/digest.ts'
 import type { FindKnown, IsForgone } from '../../registry/ports/blob-store-content.ts'
 import { type Disk, orStoreError, removeFile } from './disk.ts'
-import { errnoOf, ignoreMissing } from './disk-error.ts'
+import { errnoOf, ignoreMissingOrBad } from './disk-error.ts'
 import { blobPath, parseQuarantineName, quarantinePath } from './layout.ts'
 import { findBlob } from './list-blobs.ts'
 import type { FileIdentity } from './read-handle.ts'
@@ -106,7 +106,7 @@ export class Quarantine {
     ]) {
       const path = join(directory, name)
       // The operator may have taken it away.
-      const stats = await lstat(path).catch(ignoreMissing)
+      const stats = await lstat(path).catch(ignoreMissingOrBad)
       if (!stats) continue
       const { size } = stats
       if ((await this.#mustStay(name)) || bound.holds(size)) leftBytes += size
@@ -118,7 +118,7 @@ export class Quarantine {
 
   /** Alone it may take all that there is. */
   async #hasRoom(name: string): Promise<boolean> {
-    const stats = await lstat(join(this.#disk.layout.quarantine, name)).catch(ignoreMissing)
+    const stats = await lstat(join(this.#disk.layout.quarantine, name)).catch(ignoreMissingOrBad)
     return !stats || stats.size <= QUARANTINE_BYTES || (await this.#mustStay(name))
   }
 
@@ -133,7 +133,7 @@ export class Quarantine {
     // The catalog may be another one than when it was moved, and has no row for a blob that was not
     // here when it was built.
     if (isKept ? await this.#isForgone(digest) : !(await this.#isKept(digest))) return false
-    return (await findBlob(this.#disk.layout, digest)) === undefined
+    return (await findBlob(this.#disk.layout, digest).catch(ignoreMissingOrBad)) === undefined
   }
 
   /** As long as nobody can tell, yes. */

@@ -17,6 +17,7 @@ import { StoreError } from '../../registry/ports/store-error.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { NoteEvent } from '../../registry/ports/events.ts'
 import type { FactStore } from '../../registry/ports/facts.ts'
+import { BadPlaces } from './bad-places.ts'
 import { type Disk, orStoreError, removeFile, writeFully } from './disk.ts'
 import { diskError } from './disk-error.ts'
 import { LengthCheck } from './length-check.ts'
@@ -105,6 +106,7 @@ class FilesystemStore implements BlobStore {
   readonly #keeper: BlobKeeper
   readonly #quarantine: Quarantine
   readonly #lengthCheck: LengthCheck
+  readonly #bad: BadPlaces
   readonly #others: OtherFiles
 
   constructor(
@@ -120,7 +122,13 @@ class FilesystemStore implements BlobStore {
     this.#keeper = new BlobKeeper(disk)
     this.#quarantine = new Quarantine(disk, this.#turns, knowledge)
     const { known } = knowledge
-    this.#lengthCheck = new LengthCheck({ disk, quarantine: this.#quarantine, known })
+    this.#bad = new BadPlaces(disk)
+    this.#lengthCheck = new LengthCheck({
+      disk,
+      quarantine: this.#quarantine,
+      bad: this.#bad,
+      known,
+    })
   }
 
   /** Once, before anything is asked of it. @throws the system's error */
@@ -267,7 +275,7 @@ class FilesystemStore implements BlobStore {
   async *list(): AsyncGenerator<StoredBlob> {
     const { layout } = this.#disk
     try {
-      yield* listBlobs(layout)
+      yield* listBlobs({ layout, bad: this.#bad })
     } catch (error) {
       throw diskError(error, { doing: 'list the blobs', root: layout.root })
     }
@@ -287,6 +295,8 @@ class FilesystemStore implements BlobStore {
 
   async #openBlob(digest: Digest): Promise<OpenedFile | undefined> {
     const path = blobPath(this.#disk.layout, digest)
-    return await orStoreError(this.#disk, `open ${digest}`, () => openRegularFile(path))
+    return await orStoreError(this.#disk, `open ${digest}`, () =>
+      this.#bad.orNone(digest, () => openRegularFile(path)),
+    )
   }
 }

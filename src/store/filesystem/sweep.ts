@@ -6,29 +6,42 @@ import { join } from 'node:path'
 import type { UploadId } from '../upload-id.ts'
 import { eachFew } from '../../async/few-at-once.ts'
 import { PART_AGE_LIMIT_MS } from '../../registry/ports/blob-store-fills.ts'
+import { BadPlaces } from './bad-places.ts'
 import { type Disk, FILES_AT_ONCE, removeFile } from './disk.ts'
+import { isUnreadable } from './disk-error.ts'
 import { fillEntry, partPath, uploadEntry, uploadPath } from './layout.ts'
 import { readSidecar, usableBytes } from './growing/sidecar.ts'
 import { readUploadSidecar } from './growing/upload-sidecar.ts'
 
 /** @throws the system's error */
 export async function sweep(disk: Disk): Promise<void> {
+  const bad = new BadPlaces(disk)
   // No temporary file outlives the process that made it.
-  await sweepDirectory(disk.layout.temporary, () => Promise.resolve(false))
-  await sweepDirectory(disk.layout.fills, name => isPartOfUse(disk, name))
+  await sweepDirectory(bad, disk.layout.temporary, () => Promise.resolve(false))
+  await sweepDirectory(bad, disk.layout.fills, name => isPartOfUse(disk, name))
   const known = new Map<UploadId, Promise<boolean>>()
-  await sweepDirectory(disk.layout.uploads, name => isUploadOfUse(disk, name, known))
+  await sweepDirectory(bad, disk.layout.uploads, name => isUploadOfUse(disk, name, known))
 }
 
-/** Removes the files that are of no use. Directories in there are not ours. */
+/**
+ * Removes the files that are of no use, but for those that the disk cannot even look at. Directories
+ * in there are not ours.
+ */
 async function sweepDirectory(
+  bad: Pick<BadPlaces, 'tell'>,
   directory: string,
   isOfUse: (name: string) => Promise<boolean>,
 ): Promise<void> {
   const entries = await readdir(directory, { withFileTypes: true })
   const names = entries.filter(entry => !entry.isDirectory()).map(({ name }) => name)
   await eachFew(names, FILES_AT_ONCE, async name => {
-    if (!(await isOfUse(name))) await removeFile(join(directory, name))
+    if (await isOfUse(name)) return
+    try {
+      await removeFile(join(directory, name))
+    } catch (error) {
+      if (!isUnreadable(error)) throw error
+      bad.tell(join(directory, name), error)
+    }
   })
 }
 

@@ -7,7 +7,7 @@ import type { Digest } from '../../../oci/digest.ts'
 import { BLOCK_BYTES, onDiskBytes } from '../../../registry/ports/blob-store.ts'
 import type { FillExpectation, LeftPart } from '../../../registry/ports/blob-store-fills.ts'
 import { type Disk, FILES_AT_ONCE, removeFile } from '../disk.ts'
-import { ignoreMissing } from '../disk-error.ts'
+import { ignoreMissingOrBad } from '../disk-error.ts'
 import { fillEntry, partPath, sidecarPath } from '../layout.ts'
 import { readSidecar } from './sidecar.ts'
 
@@ -46,7 +46,7 @@ export class LeftParts {
     const entries = (await readdir(layout.fills)).map(fillEntry)
     const digests = entries.flatMap(entry => (entry?.kind === 'part' ? [entry.digest] : []))
     await eachFew(digests, FILES_AT_ONCE, async digest => {
-      const stats = await lstat(partPath(layout, digest)).catch(ignoreMissing)
+      const stats = await lstat(partPath(layout, digest)).catch(ignoreMissingOrBad)
       const expected = (await readSidecar(this.#disk, digest))?.expected
       this.#note({
         digest,

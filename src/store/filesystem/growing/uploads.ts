@@ -6,7 +6,7 @@ import { StoreError } from '../../../registry/ports/store-error.ts'
 import { newUploadId, type UploadId, uploadIdFrom } from '../../upload-id.ts'
 import { eachFew } from '../../../async/few-at-once.ts'
 import { type Disk, FILES_AT_ONCE, orStoreError, removeFile } from '../disk.ts'
-import { ignoreMissing } from '../disk-error.ts'
+import { ignoreMissing, ignoreMissingOrBad } from '../disk-error.ts'
 import { uploadEntry, uploadPath, uploadSidecarPath } from '../layout.ts'
 import { createUploadFiles, openLeftUpload } from './open-upload.ts'
 import type { Turns } from '../../../async/turns.ts'
@@ -96,7 +96,7 @@ export class FilesystemUploads {
 
   /** Undefined when it has gone meanwhile, or there is no sidecar. */
   async #lookAt(id: UploadId): Promise<LeftUpload | undefined> {
-    const stats = await lstat(uploadPath(this.#disk.layout, id)).catch(ignoreMissing)
+    const stats = await lstat(uploadPath(this.#disk.layout, id)).catch(ignoreMissingOrBad)
     if (!stats?.isFile()) return undefined
     const sidecar = await readUploadSidecar(this.#disk, id)
     if (sidecar === undefined) return undefined
