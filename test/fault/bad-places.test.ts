@@ -5,10 +5,12 @@
 import t, { type Test } from 'tap'
 import { join } from 'node:path'
 import { writeFileSync } from 'node:fs'
-import { patternBlob } from '../kit/content.ts'
-import { BLOBS, startPair } from '../kit/edge-over-stub.ts'
-import { NO_UPSTREAM, pushBlob } from '../kit/edge-push.ts'
-import { startTestEdge } from '../kit/edge.ts'
+import { type Content, patternBlob } from '../kit/content.ts'
+import { BLOBS, MANIFESTS, startPair } from '../kit/edge-over-stub.ts'
+import { filesIn, NO_UPSTREAM, pushBlob } from '../kit/edge-push.ts'
+import { startTestEdge, type TestEdge } from '../kit/edge.ts'
+import type { LogLine } from '../kit/http-app.ts'
+import { type Image, makeImage } from '../kit/image.ts'
 import { mountSmallDisk, type SmallDisk } from '../kit/small-disk.ts'
 import { blobPath, digestBy, storeDirectory } from '../kit/store-directory.ts'
 
@@ -92,3 +94,134 @@ t.test('R746: what was cached there is given from its upstream, and nothing is k
     t.ok(answer.body.equals(blob.bytes()))
   }
 })
+
+/** Kept in memory once asked for twice; sent by reading; sent by the kernel, and open still. */
+const SIZES = { small: 700, middling: 30_000, large: 6 * 1024 * 1024 }
+
+/** An edge that has pulled it, and starts again once the disk cannot read it any more. */
+async function pulledAndSpoilt(t: Test, image: Image, digests: readonly string[]) {
+  const disk = await mount(t)
+  const entry = { prefetch: false }
+  const images = { v1: image }
+  const { edge: first, stub } = await startPair(t, {
+    images,
+    entry,
+    edge: { directory: disk.path },
+  })
+  await first.get(`${MANIFESTS}/v1`)
+  for (const { digest } of image.layers) await first.get(`${BLOBS}/${digest}`)
+  await first.stop()
+  await disk.spoil(
+    digests.map(digest => blobPath(first.dataDirectory, digest)),
+    'bytes',
+  )
+  const upstreams = { 'docker.io': { url: stub.url, ...entry } }
+  return { stub, edge: await startTestEdge(t, { upstreams, directory: disk.path }) }
+}
+
+t.test('R747: cached content that cannot be read is fetched again, for who asks', async t => {
+  const image = makeImage({ seed: 'bad', layers: Object.values(SIZES) })
+  const all = [...image.layers, image.manifest].map(({ digest }) => digest)
+  const { edge, stub } = await pulledAndSpoilt(t, image, all)
+  for (let count = 0; count < 3; count += 1) {
+    const manifest = await edge.get(`${MANIFESTS}/v1`)
+    t.match(manifest, { status: 200, complete: true })
+    t.ok(manifest.body.equals(image.manifest.bytes))
+    for (const { digest, bytes } of image.layers) {
+      const answer = await edge.get(`${BLOBS}/${digest}`)
+      t.match(answer, { status: 200, complete: true })
+      t.ok(answer.body.equals(bytes()), digest)
+    }
+  }
+  // Once before, and once for all three times.
+  t.equal(stub.count({ kind: 'blob', method: 'GET' }), 6)
+  t.equal((await filesIn(edge, 'quarantine')).length, 4)
+  t.equal(edge.lines().filter(line => isTold(line, all)).length, 1, 'one line a minute')
+})
+
+t.test('R747: a range of it, too, from where the client wants it', async t => {
+  const image = makeImage({ seed: 'bad range', layers: [SIZES.large, SIZES.large] })
+  const all = image.layers.map(({ digest }) => digest)
+  const { edge } = await pulledAndSpoilt(t, image, all)
+  const ranges = ['bytes=1000000-', 'bytes=2000000-2000010']
+  for (const [at, { digest, bytes }] of image.layers.entries()) {
+    const [first = '', last] = (ranges[at] ?? '').slice('bytes='.length).split('-')
+    // It is far ahead of the fill, which is waited for before.
+    const asked = edge.get(`${BLOBS}/${digest}`, { range: ranges[at] ?? '' })
+    const answer = await edge.settle(asked)
+    t.match(answer, { status: 206, complete: true })
+    const end = last ? Number(last) + 1 : undefined
+    t.ok(answer.body.equals(bytes().subarray(Number(first), end)))
+  }
+})
+
+t.test('R747: without its upstream it is an error, and no half of it', async t => {
+  const image = makeImage({ seed: 'bad alone', layers: [SIZES.large] })
+  const [layer] = image.layers as [Content]
+  const { edge, stub } = await pulledAndSpoilt(t, image, [layer.digest])
+  await stub.stop()
+  const answer = await edge.settle(edge.get(`${BLOBS}/${layer.digest}`))
+  t.ok(answer.status >= 500, `${answer.status}`)
+})
+
+for (const [size, sizeBytes] of Object.entries(SIZES))
+  t.test(`R748: a ${size} pushed blob that could not be read is pushed anew`, async t => {
+    const disk = await mount(t)
+    const options = { upstreams: NO_UPSTREAM, directory: disk.path }
+    const first = await startTestEdge(t, options)
+    const image = makeImage({ seed: `kept ${size}`, layers: [sizeBytes] })
+    const [layer] = image.layers as [Content]
+    const push = async (edge: TestEdge) => {
+      const { mediaType, bytes } = image.manifest
+      const headers = { 'content-type': mediaType }
+      return edge.send('PUT', '/v2/localhost/app/manifests/v1', { headers, body: bytes })
+    }
+    for (const blob of [image.config, layer]) await pushBlob(first, 'localhost/app', blob.bytes())
+    t.equal((await push(first)).status, 201)
+    await first.stop()
+    await disk.spoil([blobPath(first.dataDirectory, layer.digest)], 'bytes')
+    const edge = await startTestEdge(t, options)
+    const path = `${APP}/${layer.digest}`
+    t.equal((await edge.get(path)).status, 404, 'nobody else has it')
+    t.ok(edge.lines().some(line => isTold(line, [layer.digest])))
+    t.match(await filesIn(edge, 'quarantine'), [/-kept$/], 'it may be the last copy')
+    t.equal((await edge.send('HEAD', path)).status, 404)
+    const mounting = `/v2/localhost/other/blobs/uploads/?mount=${layer.digest}&from=localhost/app`
+    t.equal((await edge.send('POST', mounting)).status, 202, 'it cannot be mounted')
+    const refused = await push(edge)
+    t.match(refused, { status: 400 })
+    t.match(refused.body.toString(), /MANIFEST_BLOB_UNKNOWN/)
+    t.equal((await pushBlob(edge, 'localhost/app', layer.bytes())).status, 201)
+    t.equal((await push(edge)).status, 201)
+    t.equal((await edge.send('HEAD', path)).status, 200)
+    t.ok((await edge.get(path)).body.equals(layer.bytes()))
+    // The next process reads it from the disk as well.
+    await edge.stop()
+    const next = await startTestEdge(t, options)
+    t.ok((await next.get(path)).body.equals(layer.bytes()))
+  })
+
+t.test('R748: a pushed manifest, too', async t => {
+  const disk = await mount(t)
+  const options = { upstreams: NO_UPSTREAM, directory: disk.path }
+  const first = await startTestEdge(t, options)
+  const { config, layers, manifest } = makeImage({ seed: 'kept manifest', layers: [10] })
+  const { digest, mediaType, bytes } = manifest
+  for (const blob of [config, ...layers]) await pushBlob(first, 'localhost/app', blob.bytes())
+  const path = `/v2/localhost/app/manifests/${digest}`
+  const push = (edge: TestEdge) =>
+    edge.send('PUT', path, { headers: { 'content-type': mediaType }, body: bytes })
+  t.equal((await push(first)).status, 201)
+  await first.stop()
+  await disk.spoil([blobPath(first.dataDirectory, digest)], 'bytes')
+  const edge = await startTestEdge(t, options)
+  t.equal((await edge.get(path)).status, 404)
+  t.equal((await edge.send('HEAD', path)).status, 404)
+  t.equal((await push(edge)).status, 201)
+  t.ok((await edge.get(path)).body.equals(bytes))
+})
+
+function isTold({ msg, failure, reason }: LogLine, digests: readonly string[]): boolean {
+  const isUnread = msg === 'storage failed' && failure === 'io'
+  return isUnread && digests.some(digest => String(reason).startsWith(`${digest} cannot be read`))
+}

@@ -469,6 +469,8 @@ const SUITES: readonly Row[] = [
 const BOUNDS: readonly Row[] = [
   [271, 'P0', 'a file of another length than recorded is no content'],
   [746, 'P1', 'one file that the disk cannot even look at keeps no edge from starting'],
+  [747, 'P1', 'cached content that the disk cannot read is fetched again for whoever asks for it'],
+  [748, 'P1', 'pushed content that the disk could not read is not here, and a push brings it anew'],
   [749, 'P2', 'one such file hides no other from what adopts and counts'],
   [272, 'P0', 'one bogus answer in the middle of a download is a failed attempt'],
   [273, 'P0', 'lists of referrers are bounded, and what nobody has leaves nothing behind'],

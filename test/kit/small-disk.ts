@@ -18,8 +18,8 @@ export interface SmallDisk {
   /** Removes that file, and these. */
   relieve(): Promise<void>
   /**
-   * Of ext4, while nobody has a file of it open: the device has gone bad under these files, by their
-   * paths. `file`: they cannot even be looked at; `bytes`: they cannot be read.
+   * Of ext4, while nobody has a file of it open: the device has gone bad under these files.
+   * `file`: they cannot even be looked at; `bytes`: they cannot be read.
    */
   spoil(files: readonly string[], what: keyof typeof SPOILT): Promise<void>
   unmount(): Promise<void>

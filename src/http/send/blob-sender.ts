@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { type ByteRange, rangeLength } from '../../oci/range.ts'
 import type { Sendable } from '../../registry/answers.ts'
+import { StoreError } from '../../registry/ports/store-error.ts'
 import type { BlobBody } from '../answer.ts'
 import { SENDFILE_MIN_BYTES } from '../limits.ts'
 import { ClientFlow } from './client-flow.ts'
@@ -90,8 +91,14 @@ export class BlobSender implements Reader {
       return
     }
     const sendable = await this.#sendable(range.first, range.last)
-    if (typeof sendable === 'number') await this.#tryToRead(range.first)
-    this.#ready = { at: range.first, sendable }
+    if (typeof sendable !== 'number' || (await this.#isReadable(range.first))) {
+      this.#ready = { at: range.first, sendable }
+      return
+    }
+    // What the file does not give, the blob may have elsewhere.
+    this.#ready = { at: range.first, sendable: undefined }
+    this.#reading = this.#read(range, range.first)
+    await this.#reading.first
   }
 
   /**
@@ -144,7 +151,7 @@ export class BlobSender implements Reader {
         await kernel.send(position, sendable - position)
         position = sendable
       } catch (error) {
-        if (!(error instanceof SendfileError) || error.failure !== 'unsupported') throw error
+        if (!(error instanceof SendfileError) || error.failure === 'client') throw error
         position += kernel.sentBytes - before
         break
       }
@@ -171,9 +178,16 @@ export class BlobSender implements Reader {
   }
 
   /** Where nobody has read, the disk may fail. */
-  async #tryToRead(position: number): Promise<void> {
+  async #isReadable(position: number): Promise<boolean> {
     const { file } = this.body.blob
-    if (file?.isProven?.(position) !== true) await file?.read(Buffer.allocUnsafe(1), position)
+    if (file === undefined || file.isProven?.(position) === true) return true
+    try {
+      await file.read(Buffer.allocUnsafe(1), position)
+      return true
+    } catch (error) {
+      if (error instanceof StoreError) return false
+      throw error
+    }
   }
 
   #takeReady(position: number): Ready | undefined {

@@ -1,7 +1,8 @@
 // A blob that lies here whole, opened; and what is written down about its use.
 import type { Digest } from '../../oci/digest.ts'
+import type { ByteRange } from '../../oci/range.ts'
 import type { Repository } from '../../oci/reference.ts'
-import type { Source } from '../answers.ts'
+import type { BlobAnswer, Source } from '../answers.ts'
 import { OpenFile, WholeBlob } from '../open-file.ts'
 import { bestEffort } from '../best-effort.ts'
 import type { BlobsInUse } from '../blobs-in-use.ts'
@@ -12,6 +13,7 @@ import type { BlobStore } from '../ports/blob-store.ts'
 import type { StoredBlob } from '../ports/blob-store-content.ts'
 import { type RecordedContent, verified } from '../ports/catalog-content.ts'
 import type { Catalog } from '../ports/catalog.ts'
+import { StoreError } from '../ports/store-error.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import { noteMissingUnlessBack } from '../missing-content.ts'
@@ -28,11 +30,21 @@ export interface OpenBlobDeps {
   readonly uses: Pick<Uses, 'note'>
 }
 
+export interface WantedFile {
+  readonly digest: Digest
+  readonly source: Source
+  /**
+   * Where else its bytes are to be had, once the disk cannot give them. Default: whoever reads it
+   * meets the StoreError.
+   */
+  readonly instead?: () => Promise<BlobAnswer>
+}
+
 /** Undefined when the disk has it not. @throws StoreError */
 export async function openBlob(
   deps: OpenBlobDeps,
   repository: Repository,
-  { digest, source }: { digest: Digest; source: Source },
+  { digest, source, instead }: WantedFile,
 ): Promise<WholeBlob | undefined> {
   const known = verified(await deps.catalog.findContent(digest))
   // Of what lost its row with a damaged catalog a manifest may say how long it is.
@@ -54,11 +66,44 @@ export async function openBlob(
     head: { digest, sizeBytes: blob.sizeBytes, source },
     open: new OpenFile(handle),
     reading: {
-      read: (range, _signal, from) => readWhole(handle, range, { buffers, from }),
+      read: (range, signal, from) => {
+        const bytes = readWhole(handle, range, { buffers, from })
+        return instead ? goingOn(bytes, { range, signal, from, instead }) : bytes
+      },
       giveBack: chunk => buffers.giveBack(chunk),
     },
     counted: () => inUse.read(digest),
   })
+}
+
+interface GoingOn {
+  readonly range: ByteRange
+  readonly signal: AbortSignal
+  readonly from: number | undefined
+  readonly instead: () => Promise<BlobAnswer>
+}
+
+/** The file's bytes, and from the one that the disk cannot give those that are had elsewhere. */
+async function* goingOn(
+  bytes: AsyncIterable<Uint8Array>,
+  { range, signal, from = range.first, instead }: GoingOn,
+): AsyncGenerator<Uint8Array> {
+  let position = from
+  try {
+    for await (const chunk of bytes) {
+      position += chunk.length
+      yield chunk
+    }
+    return
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.failure !== 'io') throw error
+  }
+  const other = await instead()
+  try {
+    yield* other.read(range, signal, position)
+  } finally {
+    await other.close()
+  }
 }
 
 /**

@@ -7,6 +7,7 @@ import type { BlobAnswer, BlobRead } from '../answers.ts'
 import { asking, confirm, type PullBlobDeps, requireUpstream } from './blob-upstream.ts'
 import { alwaysFrom } from './freshness.ts'
 import { runsForAnother, joinFill } from './join-fill.ts'
+import { noteMissingUnlessBack } from '../missing-content.ts'
 import { noteUse, openBlob } from './open-blob.ts'
 import { readAs } from './prefetch.ts'
 import { isShared, mayGive, shareWith } from '../sharing.ts'
@@ -47,6 +48,7 @@ async function pull(
       const here = await openBlob(deps, repository, {
         digest,
         source: namespace === undefined ? 'local' : 'hit',
+        instead: () => fetchInstead(deps, repository, digest),
       })
       if (here !== undefined) return deps.openBlobs.share(stamped, here)
     }
@@ -64,6 +66,26 @@ async function pull(
         isHeadOut: false,
       })
     })
+  })
+}
+
+/**
+ * Of what this repository has, when the disk could not read it: it is forgotten, and fetched as if
+ * it were not here. What was pushed is told as missing.
+ */
+function fetchInstead(
+  deps: PullBlobDeps,
+  repository: Repository,
+  digest: Digest,
+): Promise<BlobAnswer> {
+  return withClientErrors(repository, 'BLOB_UNKNOWN', async () => {
+    deps.openBlobs.close(digest)
+    await noteMissingUnlessBack(deps, digest)
+    // Where the file could not be moved it would be found again.
+    const lookedAt = deps.fills.moment
+    const namespace = requireUpstream(repository, deps.namespaces.find(repository.registry))
+    const wanted = { digest, namespace, mayJoin: true, lookedAt, isHeadOut: false }
+    return asking(deps, repository, { digest }, () => joinFill(deps, repository, wanted))
   })
 }
 

@@ -30,7 +30,12 @@ const UNREADABLE = new Set(['EIO', 'EUCLEAN', 'EBADMSG'])
 
 /** There is something, and the disk cannot give it. Of reading and looking alone. */
 export function isUnreadable(error: unknown): boolean {
-  return UNREADABLE.has(errnoOf(error) ?? '')
+  return UNREADABLE.has(errnoOf(causeOf(error)) ?? '')
+}
+
+/** What the system said, also of what `diskError` has made of it. */
+export function causeOf(error: unknown): unknown {
+  return error instanceof StoreError ? error.cause : error
 }
 
 export interface Doing {

@@ -35,24 +35,25 @@ export async function hashBytes(hash: Hash, file: FileHandle, lengthBytes: numbe
 }
 
 /**
- * All bytes, or undefined when they are not those of `digest`. What is larger than any content read
+ * All bytes; none when they are not those of `digest`. What is larger than any content read
  * whole is only hashed.
  */
 export async function readIfRight(
   opened: OpenedFile,
   digest: Digest,
-): Promise<Uint8Array | undefined> {
+): Promise<{ readonly bytes: Uint8Array | undefined }> {
   const { file, sizeBytes } = opened
   const algorithm = digestAlgorithm(digest)
   if (sizeBytes > READ_WHOLE_LIMIT_BYTES) {
     const hash = startDigest(algorithm)
     await hashBytes(hash, file, sizeBytes)
-    if (finishDigest(hash, algorithm) !== digest) return undefined
+    if (finishDigest(hash, algorithm) !== digest) return { bytes: undefined }
     throw new StoreError('io', `${digest} has ${sizeBytes} bytes: too many to read whole`)
   }
   const bytes = Buffer.allocUnsafeSlow(sizeBytes)
   const length = await readFully(file, bytes, 0)
-  return digestOf(bytes.subarray(0, length), algorithm) === digest ? bytes : undefined
+  const isRight = digestOf(bytes.subarray(0, length), algorithm) === digest
+  return { bytes: isRight ? bytes : undefined }
 }
 
 function shorter(): Error {

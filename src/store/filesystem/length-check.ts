@@ -111,14 +111,15 @@ export class LengthCheck {
   }
 
   async #readThrough(digest: Digest): Promise<RightFile | undefined> {
-    const { disk, quarantine } = this.#parts
+    const { disk, quarantine, bad } = this.#parts
     return await orStoreError(disk, `read ${digest}`, async () => {
       const opened = await openRegularFile(blobPath(disk.layout, digest))
       if (opened === undefined) return undefined
       const { sizeBytes, identity } = opened
       try {
-        if (await isRight(opened, digest)) return { sizeBytes, identity }
-        await quarantine.take(digest, identity)
+        const is = await bad.wholeOrNone(digest, opened, () => isRight(opened, digest))
+        if (is === true) return { sizeBytes, identity }
+        if (is === false) await quarantine.take(digest, identity)
         return undefined
       } finally {
         await opened.file.close()

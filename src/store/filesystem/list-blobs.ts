@@ -5,7 +5,6 @@ import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Digest, DigestAlgorithm } from '../../oci/digest.ts'
 import type { StoredBlob } from '../../registry/ports/blob-store-content.ts'
-import type { BadPlaces } from './bad-places.ts'
 import { errnoOf, isUnreadable } from './disk-error.ts'
 import {
   ALGORITHMS,
@@ -22,7 +21,7 @@ const LOOKS_AT_ONCE = 32
 export interface Listed {
   readonly layout: Layout
   /** Told of what cannot be looked at, and is passed over: one bad file hides no others. */
-  readonly bad: Pick<BadPlaces, 'tell'>
+  readonly bad: { tell(what: string, error: unknown): void }
 }
 
 /** Every regular file under a digest's name. @throws the system's error */

@@ -49,10 +49,10 @@ export class Quarantine {
 
   /**
    * Moves the blob's file if it is still the one that was found to be wrong: somebody may have put
-   * good content in its place meanwhile.
+   * good content in its place meanwhile. `unreadable` says that the disk failed, and how.
    * @throws StoreError io
    */
-  async take(digest: Digest, identity: FileIdentity): Promise<void> {
+  async take(digest: Digest, identity: FileIdentity, unreadable?: string): Promise<void> {
     const disk = this.#disk
     const isKept = await this.#isKept(digest)
     const moved = await orStoreError(disk, `quarantine ${digest}`, () =>
@@ -63,11 +63,18 @@ export class Quarantine {
     try {
       isRemoved = await this.clear(moved)
     } finally {
-      this.#tell(digest, { isRemoved, isKept })
+      this.#tell(digest, { isRemoved, isKept, unreadable })
     }
   }
 
-  #tell(digest: Digest, { isRemoved, isKept }: { isRemoved: boolean; isKept: boolean }): void {
+  #tell(
+    digest: Digest,
+    {
+      isRemoved,
+      isKept,
+      unreadable,
+    }: { isRemoved: boolean; isKept: boolean; unreadable: string | undefined },
+  ): void {
     const disk = this.#disk
     const { quarantine: directory, root } = disk.layout
     const went = isRemoved ? `removed: longer than ${directory} may hold` : `moved to ${directory}`
@@ -76,8 +83,8 @@ export class Quarantine {
       : 'the content is fetched again when it is next asked for'
     disk.note({
       kind: 'storage failed',
-      failure: 'corrupt',
-      reason: `${digest} no longer hashes to its digest; ${went}`,
+      failure: unreadable === undefined ? 'corrupt' : 'io',
+      reason: `${digest} ${unreadable ?? 'no longer hashes to its digest'}; ${went}`,
       hint: `check the disk that holds ${root}; ${comesBack}`,
     })
   }

@@ -33,7 +33,7 @@ import { prepareDirectories, prepareRoot } from './prepare.ts'
 import { publish } from './growing/publish.ts'
 import { type Knowledge, Quarantine } from './quarantine.ts'
 import { spaceOf } from './space-of.ts'
-import { type OpenedFile, openRegularFile, readHandle } from './read-handle.ts'
+import { type OpenedFile, openRegularFile } from './read-handle.ts'
 import { LeftParts, PARTS_MAX } from './growing/parts.ts'
 import { sweep } from './sweep.ts'
 import { SyncTurns } from './sync-turns.ts'
@@ -121,14 +121,9 @@ class FilesystemStore implements BlobStore {
     this.#uploads = new FilesystemUploads(disk, this.#turns)
     this.#keeper = new BlobKeeper(disk)
     this.#quarantine = new Quarantine(disk, this.#turns, knowledge)
-    const { known } = knowledge
-    this.#bad = new BadPlaces(disk)
-    this.#lengthCheck = new LengthCheck({
-      disk,
-      quarantine: this.#quarantine,
-      bad: this.#bad,
-      known,
-    })
+    this.#bad = new BadPlaces(disk, this.#quarantine)
+    const parts = { disk, quarantine: this.#quarantine, bad: this.#bad }
+    this.#lengthCheck = new LengthCheck({ ...parts, known: knowledge.known })
   }
 
   /** Once, before anything is asked of it. @throws the system's error */
@@ -146,20 +141,20 @@ class FilesystemStore implements BlobStore {
   ): Promise<{ blob: StoredBlob; handle: ReadHandle } | undefined> {
     const opened = await this.#lengthCheck.open(digest, declaredBytes)
     if (opened === undefined) return undefined
-    const { file, sizeBytes } = opened
-    return { blob: { digest, sizeBytes }, handle: readHandle(this.#disk, file, digest) }
+    const { sizeBytes } = opened
+    return { blob: { digest, sizeBytes }, handle: this.#bad.handle(digest, opened) }
   }
 
   async readVerified(digest: Digest): Promise<Uint8Array | undefined> {
     const opened = await this.#openBlob(digest)
     if (opened === undefined) return undefined
     try {
-      const bytes = await orStoreError(this.#disk, `read ${digest}`, () =>
-        readIfRight(opened, digest),
+      const read = await orStoreError(this.#disk, `read ${digest}`, () =>
+        this.#bad.wholeOrNone(digest, opened, () => readIfRight(opened, digest)),
       )
-      if (bytes !== undefined) return bytes
-      await this.#quarantine.take(digest, opened.identity)
-      return undefined
+      if (read !== undefined && read.bytes === undefined)
+        await this.#quarantine.take(digest, opened.identity)
+      return read?.bytes
     } finally {
       await opened.file.close()
     }

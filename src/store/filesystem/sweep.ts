@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import type { UploadId } from '../upload-id.ts'
 import { eachFew } from '../../async/few-at-once.ts'
 import { PART_AGE_LIMIT_MS } from '../../registry/ports/blob-store-fills.ts'
-import { BadPlaces } from './bad-places.ts'
+import { tellUnreadable } from './bad-places.ts'
 import { type Disk, FILES_AT_ONCE, removeFile } from './disk.ts'
 import { isUnreadable } from './disk-error.ts'
 import { fillEntry, partPath, uploadEntry, uploadPath } from './layout.ts'
@@ -15,20 +15,19 @@ import { readUploadSidecar } from './growing/upload-sidecar.ts'
 
 /** @throws the system's error */
 export async function sweep(disk: Disk): Promise<void> {
-  const bad = new BadPlaces(disk)
   // No temporary file outlives the process that made it.
-  await sweepDirectory(bad, disk.layout.temporary, () => Promise.resolve(false))
-  await sweepDirectory(bad, disk.layout.fills, name => isPartOfUse(disk, name))
+  await sweepDirectory(disk, disk.layout.temporary, () => Promise.resolve(false))
+  await sweepDirectory(disk, disk.layout.fills, name => isPartOfUse(disk, name))
   const known = new Map<UploadId, Promise<boolean>>()
-  await sweepDirectory(bad, disk.layout.uploads, name => isUploadOfUse(disk, name, known))
+  await sweepDirectory(disk, disk.layout.uploads, name => isUploadOfUse(disk, name, known))
 }
 
 /**
- * Removes the files that are of no use, but for those that the disk cannot even look at. Directories
- * in there are not ours.
+ * Removes the files that are of no use, but for those that the disk cannot even look at.
+ * Directories in there are not ours.
  */
 async function sweepDirectory(
-  bad: Pick<BadPlaces, 'tell'>,
+  disk: Disk,
   directory: string,
   isOfUse: (name: string) => Promise<boolean>,
 ): Promise<void> {
@@ -40,7 +39,7 @@ async function sweepDirectory(
       await removeFile(join(directory, name))
     } catch (error) {
       if (!isUnreadable(error)) throw error
-      bad.tell(join(directory, name), error)
+      tellUnreadable(disk, join(directory, name), error)
     }
   })
 }
