@@ -1,7 +1,7 @@
 // Goal: a large blob that the kernel sends never goes past the answer before it on the same
 // connection, and costs little memory while its client stands still; whatever fails, the blob is
 // closed. Method: answers of node's own, and a sender that only counts, or never ends.
-import { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer as createHttpServer, IncomingMessage, ServerResponse } from 'node:http'
 import { createConnection, createServer, type Socket } from 'node:net'
 import { once } from 'node:events'
 import { Duplex } from 'node:stream'
@@ -11,8 +11,10 @@ import t from 'tap'
 import { HEAD_HELD_BACK_MS, SENDFILE_MIN_BYTES } from '../../../src/http/limits.ts'
 import { BlobSender } from '../../../src/http/send/blob-sender.ts'
 import { sendBlob } from '../../../src/http/send/send-blob.ts'
+import { SendfileError } from '../../../src/http/send/sendfile.ts'
 import type { BlobAnswer } from '../../../src/registry/answers.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
+import { get } from '../../kit/raw-client.ts'
 
 t.test('R269: nothing is sent before the answer has its connection', async t => {
   const server = createServer().listen(0, '127.0.0.1')
@@ -58,6 +60,53 @@ t.test('R269: nothing is sent before the answer has its connection', async t => 
   response.assignSocket(socket)
   await sent.promise
   t.same(orders, [sizeBytes])
+})
+
+t.test('R747: what the kernel cannot read of a file is asked of the blob', async t => {
+  const sizeBytes = SENDFILE_MIN_BYTES
+  const bytes = Buffer.from(Array.from({ length: sizeBytes }, (_, n) => (n * 7) % 251))
+  const badAt = 4096
+  const closed = Promise.withResolvers<void>()
+  const asked: (number | undefined)[] = []
+  const blob = {
+    sizeBytes,
+    file: { descriptor: 0, readyBytes: sizeBytes, isProven: () => true },
+    read: async function* (_range: object, _signal: AbortSignal, from?: number) {
+      asked.push(from)
+      yield bytes.subarray(from)
+    },
+    close: async () => closed.resolve(),
+  } as unknown as BlobAnswer
+  const EIO = 5
+  const server = createHttpServer((_request, response) => {
+    const sending = {
+      sentBytes: 0,
+      isBusy: false,
+      send: async () => {
+        await new Promise(resolve => response.socket?.write(bytes.subarray(0, badAt), resolve))
+        sending.sentBytes = badAt
+        throw new SendfileError(EIO)
+      },
+      close: () => {},
+    }
+    const segments = [{ range: { first: 0, last: sizeBytes - 1 } }]
+    const one = new BlobSender(
+      response,
+      { kind: 'blob', blob, segments, sizeBytes },
+      { sendfile: { open: () => sending }, readers: { watch: () => () => {} } as never },
+    )
+    const writeHead = () => response.writeHead(200, { 'Content-Length': String(sizeBytes) })
+    void sendBlob(one, { writeHead, clock: createManualClock() })
+  })
+  t.teardown(() => server.close())
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  const answer = await get(`http://127.0.0.1:${port}/`)
+  t.ok(answer.complete)
+  t.ok(answer.body.equals(bytes))
+  t.same(asked, [badAt])
+  await closed.promise
 })
 
 /** 1,700 are used; an abort signal for each and two more functions that wait made them 3,000. */
