@@ -58,11 +58,10 @@ function purgedOf(done: Done & Partial<PurgeResult>): PurgeResult {
 
 function writePurged(context: CliContext, purged: PurgeResult, dryRun: boolean): void {
   const { gone, count, freedBytes, held, forgotten, note } = purged
-  const rows = gone.map(({ what, bytes }) => [what, describeBytes(bytes)])
-  const stays = held.map(({ what, reason }) => [what, '-', reason])
-  const why = stays.length === 0 ? [] : ['WHY IT STAYS']
+  const rows = gone.map(({ what, bytes, reason }) => [what, describeBytes(bytes), reason])
+  const stays = held.map(({ what, reason }) => [what, '-', `stays: ${reason}`])
   if (rows.length + stays.length > 0)
-    writeTable(context, [['WHAT', 'FREED', ...why], ...rows, ...stays])
+    writeTable(context, [['WHAT', 'FREED', 'WHY'], ...rows, ...stays])
   if (purged.heldCount > held.length)
     context.stdout.write(`and ${purged.heldCount - held.length} more stay\n`)
   if (count > gone.length) context.stdout.write(`and ${count - gone.length} more\n`)

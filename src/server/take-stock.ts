@@ -146,7 +146,8 @@ export class StockTaking implements Stock {
       const report = await work.compareFacts(this.#stopping.signal)
       const isOver = this.#failed.delete(NOT_COMPARED)
       const isNews = isOver || report.mended + report.lost + report.unreadable > 0
-      this.#deps.logger[isNews ? 'warn' : 'debug'](
+      // Whoever brought back or gave up what was lost looks for this.
+      this.#deps.logger[isNews ? 'warn' : 'info'](
         { ...report },
         'what is kept beside the content was compared with the catalog',
       )

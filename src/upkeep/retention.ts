@@ -21,6 +21,8 @@ const MINUTE_MS = 60_000
 const CUT_OFF =
   'a reload has changed storage.retention or storage.gc.delay: nothing more went by what held before'
 
+const NO_POLICY = 'there is no policy under storage.retention: what was pushed stays'
+
 /** What becomes of the rest. `waitMs`: until the round that makes up for it, if it has to. */
 function cutOff(
   { dryRun }: Pick<JobRun, 'dryRun'>,
@@ -98,6 +100,7 @@ export function createRetention({ clock, settings, retain }: RetentionDeps): Ask
         const result = await retain(rules, run)
         if (isWhatIsDue() && isOther) owedMs = (findChange() ?? clock.monotonicMs()) + waitMs()
         else if (isWhatIsDue() && (isOwed || !run.signal.aborted)) owedMs = undefined
+        if (!isOther && settings().policies.length === 0) return alsoNoted(result, NO_POLICY)
         if (!isOther) return result
         const leftMs = (owedMs ?? 0) - clock.monotonicMs()
         return alsoNoted(result, cutOff(run, settings(), leftMs))

@@ -58,18 +58,23 @@ async function mustBeGone(t: Test, edge: TestEdge, lost: LostEdge): Promise<void
 t.test('R631: a purge of what was pushed gives up what is lost of it', async t => {
   const lost = await lose(t)
   const edge = await startLooked(lost)
+  for (const image of ['localhost/app:v1', `localhost/app@${digest}`])
+    t.match(await runCli(['why', image, '--socket', edge.socket]), { stdout: /here, and is lost/ })
   t.match(await purge(edge, 'localhost/app:v1'), { exitCode: 1, stdout: /lost: --kept/ })
   t.match(await purge(edge, 'localhost/app', '--dry-run'), {
     stdout: /^localhost\/app:v1 .* lost/m,
   })
   t.match(await purge(edge, 'localhost/*:v1', '--kept', '--dry-run'), {
     exitCode: 0,
-    stdout: /^localhost\/app:v1 .*\n1 would go/ms,
+    stdout: /^localhost\/app:v1 .*lost, and given up\n1 would go/ms,
   })
   t.match(await purge(edge, 'localhost/app:v2', '--kept'), { exitCode: 1 })
   t.match(await purge(edge, 'localhost/*:v1', '--kept'), { exitCode: 0, stdout: /^1 gone/m })
-  t.match(await edge.untilLogged(COMPARED, 2), { lost: 0 })
+  t.match(await edge.untilLogged(COMPARED, 2), { lost: 0, level: 'info' })
   await edge.untilLogged(ADOPTED, 2)
+  t.match(await runCli(['why', 'localhost/app:v1', '--socket', edge.socket]), {
+    stdout: /^(?!.* is lost)/s,
+  })
   t.match(await purge(edge, 'localhost/app', '--kept'), { exitCode: 1 }, 'once')
   t.equal(await isHeld(edge, lost), false)
   await mustBeGone(t, edge, lost)
@@ -149,7 +154,8 @@ t.test('R631: one whose fact cannot be read is given up by its digest', async t 
   // R718
   for (const how of [['--dry-run'], ['--kept', '--dry-run']])
     t.match(await purge(edge, 'localhost/app', ...how), {
-      stdout: /^a file in facts\/ cannot be read, .* "entrepot purge REPOSITORY@DIGEST --kept"/m,
+      stdout:
+        /^not all files in facts\/ can be read, .* "entrepot purge REPOSITORY@DIGEST --kept"/m,
     })
   const image = `localhost/app@${digest}`
   t.match(await purge(edge, image, '--kept'), { exitCode: 0, stdout: /^1 gone/m })

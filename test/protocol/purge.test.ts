@@ -227,7 +227,7 @@ t.test('R352: what was pushed here goes only with --kept, and does not come back
   const refused = await run('purge', 'localhost/mine/app')
   t.match(refused, {
     exitCode: 1,
-    stdout: /^WHAT +FREED +WHY IT STAYS\n\S+ +- +it was pushed here: --kept/,
+    stdout: /^WHAT +FREED +WHY\n\S+ +- +stays: it was pushed here: --kept/,
     stderr: /nothing of it may go/,
   })
   t.equal((await edge.get('/v2/localhost/mine/app/manifests/v1')).status, 200)

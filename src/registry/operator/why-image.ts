@@ -7,6 +7,7 @@ import { parseDelivery } from '../delivery-payload.ts'
 import type { Namespace } from '../namespaces.ts'
 import type { PreviousDigest, RecordedTag } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
+import type { FactStore } from '../ports/facts.ts'
 import { findStandIn } from '../pull/previous-image.ts'
 import { findImage, type FoundImage } from './find-image.ts'
 import type { OperatorDeps } from './operator-deps.ts'
@@ -79,10 +80,25 @@ export async function explainImage(deps: OperatorDeps, text: string): Promise<Ex
         ? [await pushedTagSentence(deps.catalog, repository, tag)]
         : nameSentences(found, { namespace, freshness, nowMs })),
       contentSentence({ known: recorded !== undefined, complete, namespace }),
+      ...(recorded === undefined && (await isLost(deps.facts, found)) ? [LOST] : []),
       ...previousSentences(previous, namespace),
       ...sentences,
     ],
   }
+}
+
+const LOST =
+  'it was pushed here, and is lost: bring its file back, push it again, or give it up ("When something that was pushed is lost" in docs/operations.md)'
+
+/** Facts alone tell of it (delete/lost-manifest.ts). */
+async function isLost(
+  facts: Pick<FactStore, 'find' | 'has'>,
+  { repository, reference, digest }: FoundImage,
+): Promise<boolean> {
+  const key = repositoryKey(repository)
+  if (digest !== undefined) return facts.has({ kind: 'manifest', repository: key, digest })
+  if (reference.kind === 'digest') return false
+  return facts.has({ kind: 'tag', repository: key, tag: reference.tag })
 }
 
 /**

@@ -45,7 +45,7 @@ const WHY_HELD: Readonly<Record<Hold, string>> = {
 }
 
 const WHY_UNCLEAR =
-  'something that was pushed here is lost, and may need what this has: it stays until that is found or given up ("Backup and restore" in docs/operations.md)'
+  'something that was pushed here is lost, and may need what this has: it stays until that is found or given up ("When something that was pushed is lost" in docs/operations.md)'
 
 const WHY_FOLLOWING =
   'what listed it, or what it is about, was deleted: it goes when storage.gc.delay is over, unless a tag, another image or a pin reaches it by then, and not while something of its repository is lost or cannot be read'

@@ -53,11 +53,10 @@ export async function* takeLost(
   }
 }
 
-/** Of so many files in `facts/`, which may tell of what is lost and meant. */
+/** `files` in `facts/`, each as often as it was read, may tell of what is lost and meant. */
 export function whatIsUnread(files: number): string | undefined {
   if (files === 0) return undefined
-  const [what, them] = files === 1 ? ['a file', 'it'] : [`${files} files`, 'them']
-  return `${what} in facts/ cannot be read, and the log names ${them}: what is lost may not be all here; "entrepot purge REPOSITORY@DIGEST --kept" gives it up`
+  return 'not all files in facts/ can be read, and the log names the first: more may be lost than is told here, and "entrepot purge REPOSITORY@DIGEST --kept" gives it up'
 }
 
 async function findMeant(deps: LostDeps, matcher: Matcher): Promise<readonly LostManifest[]> {

@@ -43,6 +43,18 @@ t.test('it runs by itself as soon as there is a policy, and by those of now', as
   t.same(given, [settings])
 })
 
+t.test('R622: who runs it without a policy is told so', async t => {
+  const job = createRetention({
+    clock: createManualClock(),
+    settings: () => ({ delayMs: 1, intervalMs: HOUR_MS, dryRun: false, policies: [] }),
+    retain: async () => ({ gone: [], count: 0, freedBytes: 0 }),
+  })
+  const { signal } = new AbortController()
+  const run = { signal, progress: () => {}, pause: async () => {} }
+  for (const dryRun of [true, false])
+    t.match(await job.workOf({}).run({ ...run, dryRun }), { note: /there is no policy/ })
+})
+
 t.test('R470: what a reload lets go goes no sooner than a dry run can tell of it', async t => {
   const clock = createManualClock()
   let settings: RetentionSettings = { delayMs: 1, intervalMs: HOUR_MS, dryRun: false, policies: [] }
