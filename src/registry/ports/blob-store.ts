@@ -29,6 +29,10 @@ export interface Space {
  * for it: such content is hashed, and moved out of the way (quarantined) and reported as undefined
  * unless its bytes are right, in which case what was known is wrong. Where nothing is known, that
  * holds for the length that the caller of find or openRead was told (`declaredBytes`).
+ *
+ * Content that is there and that the disk cannot look at or read is none either: it is told, moved
+ * out of the way where that can be done, and reported as undefined. Who was reading it is thrown a
+ * StoreError io, at the byte that could not be read.
  */
 export interface BlobStore extends WholeBlobs, FillFiles, UploadFiles {
   /** What was moved out of the way takes so much on disk. Known without looking there. */
