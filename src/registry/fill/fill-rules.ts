@@ -53,6 +53,11 @@ export function isWrong(error: unknown): boolean {
   return error instanceof StoreError && error.failure === 'corrupt'
 }
 
+/** It says nothing of the bytes, which whoever wants them can have without a disk (R126). */
+export function isOfDisk(error: unknown): error is StoreError {
+  return error instanceof StoreError && !isWrong(error)
+}
+
 /**
  * What to hold against a mirror that said something of the blob that cannot be; undefined for any
  * other failure. Of all but its bytes the registry may say the same.

@@ -8,7 +8,7 @@ import { noteStorage } from '../best-effort.ts'
 import { FillProgress } from './fill-progress.ts'
 import { FillRoom } from './fill-room.ts'
 import { Download } from './download.ts'
-import { failureForReaders, isWrong, noteLie, openPart, setAside } from './fill-rules.ts'
+import { failureForReaders, isOfDisk, isWrong, noteLie, openPart, setAside } from './fill-rules.ts'
 import type { BlobsInUse } from '../blobs-in-use.ts'
 import type { StoredContent } from '../content.ts'
 import type { Namespaces } from '../namespaces.ts'
@@ -98,7 +98,7 @@ export class Fill {
 
   /**
    * The growing file, held for the caller, who releases it. Undefined when there is none (the disk
-   * is full).
+   * is full, or fails).
    */
   hold(): OpenFile | undefined {
     return this.#handle?.hold() ? this.#handle : undefined
@@ -252,21 +252,19 @@ export class Fill {
       this.progress.end('uncached')
       return 'uncached'
     }
-    if (error instanceof StoreError && error.failure === 'full') {
+    if (isOfDisk(error)) {
       noteStorage(this.#deps.note, error)
       return this.#leaveUncached(error)
     }
     noteLie(error, this.task, this.#deps.note)
-    if (isWrong(error)) return 'corrupt'
-    if (error instanceof StoreError) noteStorage(this.#deps.note, error)
-    return 'failed'
+    return isWrong(error) ? 'corrupt' : 'failed'
   }
 
   /**
-   * A full disk is no failure: the upstream is asked for the length, if nobody has told it yet, and
-   * each reader goes there by itself (pass-on.ts).
+   * A disk that is full or fails is no failure: the upstream is asked for the length, if nobody
+   * has told it yet, and each reader goes there by itself (pass-on.ts).
    */
-  async #leaveUncached(full: StoreError): Promise<'uncached' | 'failed'> {
+  async #leaveUncached(unkept: StoreError): Promise<'uncached' | 'failed'> {
     const { progress } = this
     const { namespace, repository, digest, declaredBytes } = this.task
     const { signal } = this.#stop
@@ -275,7 +273,7 @@ export class Fill {
         progress.sizeBytes ??
         declaredBytes ??
         (await namespace.upstream.headBlob(repository.name, digest, { signal })).sizeBytes
-      if (sizeBytes === undefined) throw full
+      if (sizeBytes === undefined) throw unkept
       progress.sized(sizeBytes)
       progress.end('uncached')
       return 'uncached'

@@ -38,7 +38,7 @@ export async function* readWhole(
 
 export interface FollowContext {
   readonly fill: Followed
-  /** Undefined when there is no file because the disk is full. */
+  /** Undefined when there is no file, because the disk is full or fails. */
   readonly handle: PositionalReader | undefined
   readonly buffers: BufferPool
   readonly clock: Clock

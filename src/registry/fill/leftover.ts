@@ -1,9 +1,10 @@
-// What is left of a response whose fill found no room for it: a reader goes on with it, and the
-// upstream is not asked once more. One can have it, the first that needs what comes next.
+// What is left of a response that its fill could not keep, for want of room or since the disk
+// failed: a reader goes on with it, and the upstream is not asked once more. One can have it, the
+// first that needs what comes next.
 import { NOT_NEEDED } from '../../async/aborting.ts'
 import type { Clock } from '../ports/clock.ts'
-import { StoreError } from '../ports/store-error.ts'
 import type { UpstreamBlob } from '../ports/upstream-content.ts'
+import { isOfDisk } from './fill-rules.ts'
 import { discard } from './fill-task.ts'
 
 /** Who is further behind asks by itself: meanwhile the upstream is kept from sending. */
@@ -25,12 +26,11 @@ export class Leftover {
   }
 
   /**
-   * `failure`: why it is not read to its end. False, and no effect, when that is not for want of
-   * room, or when it is a part of the blob alone.
+   * `failure`: why it is not read to its end. False, and no effect, when that is nothing of the
+   * disk, or when it is a part of the blob alone.
    */
   leave(response: UpstreamBlob, failure: unknown): boolean {
-    const isFull = failure instanceof StoreError && failure.failure === 'full'
-    if (!isFull || response.lastByte !== undefined) return false
+    if (!isOfDisk(failure) || response.lastByte !== undefined) return false
     this.#response = response
     this.#wasLeft = true
     const drop = () => this.drop()

@@ -1,7 +1,7 @@
-// Bytes straight from the upstream to one client, nothing kept: when the disk is full, when a
-// reader is far ahead of the fill, or when the blob is on its way for somebody who does not share
-// it. A whole blob is still hashed and its end held back; a part of a blob can be checked by its
-// length alone.
+// Bytes straight from the upstream to one client, nothing kept: when the disk is full or fails,
+// when a reader is far ahead of the fill, or when the blob is on its way for somebody who does not
+// share it. A whole blob is still hashed and its end held back; a part of a blob can be checked by
+// its length alone.
 import { type Digest, digestAlgorithm, finishDigest, startDigest } from '../../oci/digest.ts'
 import type { ByteRange } from '../../oci/range.ts'
 import { askBlob, distrust, type FillTask } from './fill-task.ts'

@@ -1,8 +1,11 @@
-// Goal: where the disk is full a blob costs one download per reader, survives a cut as a kept one
-// does, and is right or broken. Method: the engine over an in-memory disk without room, and an
-// upstream that cuts its answers.
+// Goal: where the disk is full or fails a blob costs one download per reader, survives a cut as a
+// kept one does, and is right or broken. Method: the engine over an in-memory disk without room, or
+// that takes no more, and an upstream that cuts its answers.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
+import type { BlobStore } from '../../../src/registry/ports/blob-store.ts'
+import type { FillFile } from '../../../src/registry/ports/blob-store-fills.ts'
+import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import type { BlobRequest } from '../../../src/registry/ports/upstream-content.ts'
 import { type Upstream, UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import { HOLD_BACK_BYTES } from '../../../src/registry/fill/fill-progress.ts'
@@ -18,9 +21,13 @@ const digest = digestOf(bytes)
  */
 const REQUESTS_MAX = 20
 
-async function fullEngine(getBlob: (request: BlobRequest) => ReturnType<Upstream['getBlob']>) {
+type GetBlob = (request: BlobRequest) => ReturnType<Upstream['getBlob']>
+
+/** `store`: one that fails, in place of one without room. */
+async function fullEngine(getBlob: GetBlob, store?: (same: BlobStore) => BlobStore) {
   const requests: BlobRequest[] = []
   const engine = createEngine({
+    ...(store === undefined ? {} : { store }),
     upstream: {
       headBlob: async () => ({ sizeBytes: bytes.length }),
       getBlob: async (_name, _digest, request) => {
@@ -30,7 +37,7 @@ async function fullEngine(getBlob: (request: BlobRequest) => ReturnType<Upstream
       },
     },
   })
-  engine.disk.capacityBytes = MiB / 2
+  if (store === undefined) engine.disk.capacityBytes = MiB / 2
   const edge = {
     child: digest,
     kind: 'layer',
@@ -70,6 +77,71 @@ t.test('R126: a blob for which there is no room costs one request', async t => {
   const { registry, requests } = await fullEngine(async () => blobAnswer([bytes]))
   t.same(await readAll(await registry.pullBlob(app, digest)), bytes)
   t.equal(requests.length, 1)
+})
+
+/** A file that takes so much, and then nothing more. */
+function failingAfter(mostBytes: number, file: FillFile): FillFile {
+  const failed = new StoreError('io', 'cannot write a part: EIO')
+  const later = async (): Promise<never> => {
+    throw failed
+  }
+  return new Proxy(file, {
+    get: (target, name) => {
+      const value: unknown = Reflect.get(target, name, target)
+      if (typeof value !== 'function') return value
+      if (name === 'append')
+        return async (chunk: Uint8Array) =>
+          target.appendedBytes + chunk.length > mostBytes ? later() : target.append(chunk)
+      if (name === 'park' || (name === 'flush' && mostBytes < bytes.length)) return later
+      return (...args: unknown[]): unknown => Reflect.apply(value, target, args)
+    },
+  })
+}
+
+function storeWith(same: BlobStore, openFill: BlobStore['openFill']): BlobStore {
+  return new Proxy(same, {
+    get: (target, name) => {
+      if (name === 'openFill') return openFill
+      const value: unknown = Reflect.get(target, name, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+}
+
+t.test('R752: a disk that takes nothing more costs the caching, not the answer', async t => {
+  const openFill = async (): Promise<never> => {
+    throw new StoreError('io', 'cannot open a part: EROFS')
+  }
+  const engine = await fullEngine(
+    async () => blobAnswer([bytes]),
+    same => storeWith(same, openFill),
+  )
+  for (let n = 0; n < 2; n += 1)
+    t.same(await readAll(await engine.registry.pullBlob(app, digest)), bytes)
+  const outcomes = engine.events.flatMap(each => (each.kind === 'fill ended' ? [each.outcome] : []))
+  t.same(outcomes, ['uncached', 'uncached'])
+  t.match(
+    engine.events.find(({ kind }) => kind === 'storage failed'),
+    { failure: 'io', reason: /EROFS/ },
+  )
+})
+
+t.test('R752: nor does one that fails in the middle', async t => {
+  const pieces = Array.from({ length: 16 }, (_, at) =>
+    bytes.subarray((at * MiB) / 16, ((at + 1) * MiB) / 16),
+  )
+  for (const mostBytes of [0, MiB / 4, MiB - 1]) {
+    const engine = await fullEngine(
+      async ({ offset }) =>
+        offset === 0
+          ? blobAnswer(pieces.map(piece => Uint8Array.from(piece)))
+          : blobAnswer([bytes.subarray(offset)], { offset, totalBytes: bytes.length }),
+      same =>
+        storeWith(same, async (...args) => failingAfter(mostBytes, await same.openFill(...args))),
+    )
+    const readers = [0, 1].map(async () => readAll(await engine.registry.pullBlob(app, digest)))
+    for (const read of await Promise.all(readers)) t.ok(read.equals(bytes), `after ${mostBytes}`)
+  }
 })
 
 t.test('R87: a blob that is passed on goes on where the upstream cut it', async t => {

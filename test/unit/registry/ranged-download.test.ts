@@ -373,7 +373,7 @@ t.test('a disk that takes its time is no silent upstream', async t => {
   }
 })
 
-t.test('a disk that refuses what a range given up had brought ends the fill', async t => {
+t.test('R752: a disk that refuses what a range given up had brought costs the caching', async t => {
   let hangsFrom = Number.POSITIVE_INFINITY
   const pulled = await pull({
     engine: {
@@ -393,8 +393,10 @@ t.test('a disk that refuses what a range given up had brought ends the fill', as
       return { ...normal, body: hanging(body(first, first + 99_999), signal) }
     },
   })
-  isRefused(t, pulled)
-  t.match(pulled.engine.events.at(-1), { kind: 'fill ended', outcome: 'failed' })
+  t.equal(pulled.error, undefined)
+  t.ok(pulled.body.equals(BYTES))
+  t.equal(pulled.engine.disk.blobs.size, 0, 'nothing is kept')
+  t.match(pulled.engine.events.at(-1), { kind: 'fill ended', outcome: 'uncached' })
   t.notOk(pulled.engine.events.some(({ kind }) => kind === 'content lied'))
 })
 
