@@ -17,6 +17,7 @@ import type { ReadCached } from '../registry/fill/buffer-pool.ts'
 import { BlobsInUse } from '../registry/blobs-in-use.ts'
 import { PinnedBytes } from '../registry/pins/pinned-bytes.ts'
 import { Pins } from '../registry/pins/pins.ts'
+import { neverUnset } from '../registry/time/unset-clock.ts'
 import { createRegistry } from '../registry/registry.ts'
 import type { OtherThreads, RunningRegistry } from '../registry/running-registry.ts'
 import { createPolicies } from '../registry/repository-policies.ts'
@@ -78,10 +79,11 @@ export interface Engine extends Content {
 
 /** @throws StoreError, with a message for the operator */
 export async function openEngine(config: Config, deps: EngineDeps): Promise<Engine> {
-  const { clock, note, undo, epochs } = deps
+  const { note, undo, epochs } = deps
+  const clock = await neverUnset(deps.clock, await deps.opening)
   let rules = createPolicies(config.repositories)
   const policies: RepositoryPolicies = { find: repository => rules.find(repository) }
-  const content = await openContent(config.storage, { ...deps, policies })
+  const content = await openContent(config.storage, { ...deps, clock, policies })
   const noteAndNudge = nudging(note, host => deliveries.nudge(host))
   const pins = await openPins(config, { ...content, clock, epochs })
   const lastRuns = await openLastRuns(content.catalog)

@@ -522,6 +522,11 @@ const BOUNDS: readonly Row[] = [
   [750, 'P1', 'where there is no room, uploads go that nobody goes on with, before what is cached'],
   [751, 'P1', 'until then whoever looks for the room is told of unfinished uploads'],
   [752, 'P0', 'where the disk fails, what is pulled is passed on as where it is full'],
+  [
+    753,
+    'P1',
+    'a machine whose clock begins in 1970 at each boot lets go what is old, and no sooner',
+  ],
   [332, 'P1', 'limits of the storage hold from a reload on, the stricter of two at any time'],
   [277, 'P1', 'what is secret here is closed to other users and programs'],
   [

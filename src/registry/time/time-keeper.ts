@@ -97,8 +97,7 @@ export class TimeKeeper {
 
   /** As the process before left it, up to the start of this one. */
   async #read(): Promise<Kept> {
-    const notes = await this.#deps.catalog.listJobNotes()
-    const noted = notedFrom(notes.find(({ name }) => name === NAME)?.body)
+    const noted = await notedIn(this.#deps.catalog)
     const startMs = this.#seen.nowMs
     if (noted === undefined) return { sinceMs: startMs, gaps: [], steadyMs: 0 }
     const { sinceMs, gaps, seenMs, steadyMs } = noted
@@ -109,6 +108,18 @@ export class TimeKeeper {
       steadyMs: startMs < seenMs ? 0 : steadyMs,
     }
   }
+}
+
+/** By the wall clock, of the process before. @throws StoreError */
+export async function lastSeenMs(
+  catalog: Pick<Catalog, 'listJobNotes'>,
+): Promise<number | undefined> {
+  return (await notedIn(catalog))?.seenMs
+}
+
+async function notedIn(catalog: Pick<Catalog, 'listJobNotes'>): Promise<Noted | undefined> {
+  const notes = await catalog.listJobNotes()
+  return notedFrom(notes.find(({ name }) => name === NAME)?.body)
 }
 
 function withGap(gaps: readonly Gap[], gap: Gap): readonly Gap[] {

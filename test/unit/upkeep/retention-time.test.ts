@@ -112,3 +112,23 @@ t.test('R424: and a start with one, and goes when it is old', async t => {
   t.equal(await pull(next), 404)
   await next.stop()
 })
+
+t.test('R753: what is old goes where each boot begins in 1970, and nothing before', async t => {
+  const directory = await directoryOf(t)
+  let nowMs = START_MS
+  const lived: number[] = []
+  for (let day = 0; day < 8; day += 1) {
+    // As after a boot, until the network puts it right.
+    const clock = createManualClock(day * 1_000)
+    const edge = await start(t, { pushedwithin: '3d' }, { directory, clock })
+    if (day === 0) await push(edge, 'prod')
+    await clock.advance(60_000)
+    clock.jump(nowMs - clock.nowMs())
+    await clock.advance(12 * HOUR_MS)
+    await retained(edge)
+    if ((await pull(edge)) === 200) lived.push(day)
+    await edge.stop()
+    nowMs += DAY_MS
+  }
+  t.same(lived, [0, 1, 2, 3, 4], 'three days, of which each has twelve hours and a minute')
+})

@@ -1,0 +1,27 @@
+// A machine without a clock of its own begins at each boot in 1970, or at a time that its system
+// was built with, and is put right by the network minutes later. What was dated until then would be
+// decades old from then on, and all that the catalog has noted of time lie in the future meanwhile.
+// So such a time is no time: this edge goes on from where the last process has seen it.
+import type { Catalog } from '../ports/catalog.ts'
+import type { Clock } from '../ports/clock.ts'
+import { lastSeenMs } from './time-keeper.ts'
+
+/** Before there was any version of this program: nothing that it keeps was dated then. */
+const EARLIEST_MS = Date.UTC(2025, 11, 1)
+
+/** @throws StoreError */
+export async function neverUnset(
+  clock: Clock,
+  catalog: Pick<Catalog, 'listJobNotes'>,
+): Promise<Clock> {
+  const fromMs = Math.max(EARLIEST_MS, (await lastSeenMs(catalog)) ?? EARLIEST_MS)
+  const startMs = clock.monotonicMs()
+  return {
+    nowMs: () => {
+      const nowMs = clock.nowMs()
+      return nowMs >= EARLIEST_MS ? nowMs : Math.floor(fromMs + clock.monotonicMs() - startMs)
+    },
+    monotonicMs: () => clock.monotonicMs(),
+    sleep: (ms, signal) => clock.sleep(ms, signal),
+  }
+}
