@@ -71,6 +71,17 @@ export function readPeer(text: string): Address | undefined {
   return ipaddr.isValid(plain) ? ipaddr.process(plain) : undefined
 }
 
+const MAPPED = '::ffff:'
+
+/**
+ * IPv4 in the clothes of IPv6, which a socket for both has, as what it is; all else as it was. For
+ * each request, so it looks at the text alone.
+ */
+export function plainPeer<Text extends string | undefined>(text: Text): Text
+export function plainPeer(text: string | undefined): string | undefined {
+  return text?.startsWith(MAPPED) && text.includes('.') ? text.slice(MAPPED.length) : text
+}
+
 /**
  * As people and proxies write one, in its shortest spelling; IPv4 in the clothes of IPv6 is taken
  * for what it is. Undefined: it is none.

@@ -13,6 +13,7 @@ import { runCli } from '../kit/cli.ts'
 import { startTestEdge } from '../kit/edge.ts'
 import { makeImage } from '../kit/image.ts'
 import { keySet, makeKey, signToken } from '../kit/issuer.ts'
+import { get } from '../kit/raw-client.ts'
 import { startStub } from '../kit/stub-registry.ts'
 import { reachThreads } from '../kit/thread-clients.ts'
 
@@ -34,6 +35,7 @@ async function open(
   t: Parameters<typeof startTestEdge>[0] & Pick<typeof tap, 'testdir'>,
   audit: Readonly<Record<string, unknown>> = {},
   threads = 1,
+  addr = '127.0.0.1:0',
 ) {
   const stub = await startStub(t)
   stub.addImage('team/app', 'v1', image)
@@ -41,7 +43,7 @@ async function open(
   const file = join(directory, 'audit.log')
   const htpasswd = join(directory, 'htpasswd')
   const config = {
-    http: { addr: '127.0.0.1:0', threads },
+    http: { addr, threads },
     auth: { htpasswd: { path: htpasswd } },
     access: [
       { who: 'alice', match: 'localhost/**', allow: ['pull', 'push', 'delete'] },
@@ -155,6 +157,14 @@ for (const threads of [1, 4])
     for (const line of pulls)
       t.match(line, { outcome: 'done', who: 'alice', repository, reference: 'v1', status: 200 })
   })
+
+tap.test('R755: a client has one spelling, however it came to the port', async t => {
+  const { edge, written } = await open(t, {}, 1, '[::]:0')
+  const url = edge.url.replace('[::]', '127.0.0.1')
+  t.equal((await get(`${url}/v2/`, ALICE)).status, 200)
+  t.match(await edge.untilLogged('request completed'), { client: '127.0.0.1' })
+  t.match(await written(), [{ audit: 'login', who: 'alice', client: '127.0.0.1' }])
+})
 
 tap.test('R697: what operators do is written down, and who came and went', async t => {
   const { written, command, reload } = await open(t)

@@ -4,7 +4,7 @@
 // asks; nobody else can say anything.
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Network } from '../../access/network.ts'
+import { type Network, plainPeer } from '../../access/network.ts'
 import { NetworkTable } from '../../access/network-table.ts'
 import { endsOf } from '../connection-ends.ts'
 import { type IsTrusted, readForwarding, saysForWhom, type Scheme } from './forwarding.ts'
@@ -86,7 +86,7 @@ export class Callers {
   /** A connection is somebody's: its address, or UNKNOWN. To be told before it is `connected`. */
   announce(socket: Socket, address: string): void {
     const ends = endsOf(socket)
-    const announced = { address }
+    const announced = { address: plainPeer(address) }
     this.#announced.set(ends, announced)
     // Where a proxy broke one off, the next may have the same ends before that is heard.
     socket.once('close', () => {
@@ -106,8 +106,9 @@ export class Callers {
     const by = this.settings
     const said = this.#said.get(socket)
     if (by.trusted.length === 0 && said === undefined) {
-      this.#noteUnlisted(socket.remoteAddress, rawHeaders)
-      return callerAt(by, socket.remoteAddress, false)
+      const address = plainPeer(socket.remoteAddress)
+      this.#noteUnlisted(address, rawHeaders)
+      return callerAt(by, address, false)
     }
     return this.#behindProxies(by, said, request)
   }
@@ -123,7 +124,7 @@ export class Callers {
     { socket, rawHeaders, url }: Asked,
   ): Caller {
     const isTrusted = this.#trustOf(by)
-    const { remoteAddress: peer } = socket
+    const peer = plainPeer(socket.remoteAddress)
     const isProxy = peer !== undefined && isTrusted(peer)
     // It began before the settings of now: what said it is listed no more, or has to say it now.
     const isOld = said === undefined ? isProxy && by.protocol === 'required' : !isProxy
