@@ -12,6 +12,7 @@ import type { Operator } from '../registry/operator/operator.ts'
 import { ENTRY_ID } from '../registry/ports/outbox.ts'
 import { StoreError } from '../registry/ports/store-error.ts'
 import type { WarmEvent } from '../registry/operator/warm-image.ts'
+import { type Asker, auditActions, noteDone } from './audit-actions.ts'
 
 export interface ApiDeps {
   readonly operator: Operator
@@ -21,15 +22,6 @@ export interface ApiDeps {
   readonly audit?: NoteAudit | undefined
   /** Who asks. Default: whoever may use the socket. */
   readonly askedBy?: ((request: FastifyRequest) => Asker | undefined) | undefined
-}
-
-/** As the audit log has it. */
-export interface Asker {
-  readonly who: string
-  /** Its address, as far as there is one. */
-  readonly client?: string | undefined
-  /** As which it has logged in, where it is somebody else that was let in. */
-  readonly account?: string | undefined
 }
 
 const OPERATOR: Asker = { who: formatName({ kind: 'operator' }) }
@@ -127,12 +119,11 @@ export function registerApi(
         return sendEvents(reply, signal => operator.purge(pattern, { kept, dryRun, signal }))
       })
       api.post('/accounts/look', async () => (await accounts.look()) ?? {})
-      api.post(
-        '/accounts/logout',
-        async (request): Promise<EndedLoginsAnswer> => ({
-          outcome: await accounts.endLogins(required(request, 'name')),
-        }),
-      )
+      api.post('/accounts/logout', async (request): Promise<EndedLoginsAnswer> => {
+        const outcome = await accounts.endLogins(required(request, 'name'))
+        noteDone(request, outcome)
+        return { outcome }
+      })
       registerRobots(api, accounts.robots)
       api.get('/pins', async () => operator.pins.list())
       api.post('/pins/pin', async request => operator.pins.pin(required(request, 'pattern')))
@@ -140,27 +131,6 @@ export function registerApi(
     },
     { prefix: '/api/v1' },
   )
-}
-
-/** Of all that is more than a look. What is asked for names things, and nothing secret. */
-function auditActions(
-  api: FastifyInstance,
-  audit: NoteAudit,
-  askedBy: NonNullable<ApiDeps['askedBy']>,
-): void {
-  api.addHook('preHandler', async (request, { raw }) => {
-    const { method, routeOptions, query } = request
-    const asker = askedBy(request)
-    if (method === 'GET' || method === 'HEAD' || asker === undefined) return
-    const { who, client, account } = asker
-    const action = routeOptions.url?.replace('/api/v1/', '')
-    const line = { audit: 'admin', action, who, account, client, asked: query } as const
-    const note = () =>
-      audit(raw.writableFinished ? { ...line, status: raw.statusCode } : { ...line, left: true })
-    // It is done also where whoever asked for it does not wait for the answer.
-    if (raw.destroyed) note()
-    else raw.once('close', note)
-  })
 }
 
 function registerJobs(api: FastifyInstance, jobs: JobControl): void {
@@ -176,16 +146,24 @@ function registerJobs(api: FastifyInstance, jobs: JobControl): void {
 }
 
 function registerRobots(api: FastifyInstance, robots: RobotsControl): void {
+  const told = async (request: FastifyRequest, change: Promise<RobotAnswer>) => {
+    const answer = await change
+    noteDone(request, answer.kind)
+    return answer
+  }
   api.get('/robots', async () => robots.list())
   api.post('/robots/issue', async request => {
     const lifeMs = milliseconds(request, 'life')
-    if (lifeMs > 0) return robots.issue(required(request, 'name'), lifeMs)
+    if (lifeMs > 0) return told(request, robots.issue(required(request, 'name'), lifeMs))
     throw new RegistryError('NAME_INVALID', '?life=0 makes a secret that nobody can log in by')
   })
-  api.post('/robots/rotate', async request =>
-    robots.rotate(required(request, 'name'), milliseconds(request, 'overlap')),
+  api.post('/robots/rotate', async request => {
+    const overlapMs = milliseconds(request, 'overlap')
+    return told(request, robots.rotate(required(request, 'name'), overlapMs))
+  })
+  api.post('/robots/revoke', async request =>
+    told(request, robots.revoke(required(request, 'name'))),
   )
-  api.post('/robots/revoke', async request => robots.revoke(required(request, 'name')))
 }
 
 /** One JSON object per line, until the command goes away. */

@@ -6,7 +6,8 @@ import { fastify, type FastifyRequest } from 'fastify'
 import type { Refusal } from '../access/access.ts'
 import { formatName } from '../access/names.ts'
 import type { NoteAudit } from '../observe/audit.ts'
-import { type ApiDeps, type Asker, registerApi } from './api.ts'
+import { type ApiDeps, registerApi } from './api.ts'
+import type { Asker } from './audit-actions.ts'
 
 /** How requests come, and who may. */
 export interface Network {

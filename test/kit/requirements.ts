@@ -430,6 +430,7 @@ const SECURITY: readonly Row[] = [
   [737, 'P2', 'access test tells who may run the edge from elsewhere, and by which rule'],
   [739, 'P2', 'a program of the machine that is asked for a login is not denied in the audit log'],
   [755, 'P2', 'a client has one spelling in the logs, whichever address it was taken at'],
+  [756, 'P2', 'what an operator asked for and did not get is no success in the audit log'],
   [745, 'P1', 'a connection of the operator’s API has one request at a time'],
   [246, 'P0', 'web pages are not answered, from memory neither'],
   [247, 'P1', 'the names that are answered can be listed'],

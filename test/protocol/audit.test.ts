@@ -166,6 +166,30 @@ tap.test('R755: a client has one spelling, however it came to the port', async t
   t.match(await written(), [{ audit: 'login', who: 'alice', client: '127.0.0.1' }])
 })
 
+tap.test('R756: what an operator asked for and did not get is no success', async t => {
+  const { written, command } = await open(t)
+  for (const [exitCode, ...args] of [
+    [0, 'token', 'issue', 'ci'],
+    [1, 'token', 'issue', 'ci'],
+    [1, 'token', 'issue', 'X Y'],
+    [1, 'token', 'revoke', 'cd'],
+    [0, 'token', 'rotate', 'ci'],
+    [0, 'user', 'logout', 'alice'],
+    [1, 'user', 'logout', 'carol'],
+  ] as const)
+    t.match(await command(...args), { exitCode }, args.join(' '))
+  const told = (await written()).map(({ action, outcome, reason }) => [action, outcome, reason])
+  t.same(told, [
+    ['robots/issue', 'done', undefined],
+    ['robots/issue', 'refused', 'there already'],
+    ['robots/issue', 'refused', 'no name'],
+    ['robots/revoke', 'refused', 'not there'],
+    ['robots/rotate', 'done', undefined],
+    ['accounts/logout', 'done', undefined],
+    ['accounts/logout', 'refused', 'no such account'],
+  ])
+})
+
 tap.test('R697: what operators do is written down, and who came and went', async t => {
   const { written, command, reload } = await open(t)
   t.match(await command('user', 'rm', 'bob'), { exitCode: 0 })

@@ -1,0 +1,55 @@
+// What operators do, for the audit log: who asked for it, and what came of it. No secret is in it.
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { EndedLogins } from '../access/accounts.ts'
+import type { NoteAudit } from '../observe/audit.ts'
+
+/** As the audit log has it. */
+export interface Asker {
+  readonly who: string
+  /** Its address, as far as there is one. */
+  readonly client?: string | undefined
+  /** As which it has logged in, where it is somebody else that was let in. */
+  readonly account?: string | undefined
+}
+
+/** What an answer of 200 leaves open: was it done? */
+interface Done {
+  readonly outcome: 'done' | 'refused'
+  /** Why not. */
+  readonly reason?: string
+}
+
+const DONE = new WeakMap<FastifyRequest, Done>()
+const SUCCESSES = new Set(['issued', 'revoked', 'ended' satisfies EndedLogins])
+
+/** `kind`: of what the operator is told. */
+export function noteDone(request: FastifyRequest, kind: string): void {
+  const done: Done = SUCCESSES.has(kind)
+    ? { outcome: 'done' }
+    : { outcome: 'refused', reason: kind }
+  DONE.set(request, done)
+}
+
+/** Of all that is more than a look. What is asked for names things, and nothing secret. */
+export function auditActions(
+  api: FastifyInstance,
+  audit: NoteAudit,
+  askedBy: (request: FastifyRequest) => Asker | undefined,
+): void {
+  api.addHook('preHandler', async (request, { raw }) => {
+    const { method, routeOptions, query } = request
+    const asker = askedBy(request)
+    if (method === 'GET' || method === 'HEAD' || asker === undefined) return
+    const { who, client, account } = asker
+    const action = routeOptions.url?.replace('/api/v1/', '')
+    const line = { audit: 'admin', action, who, account, client, asked: query } as const
+    const note = () => {
+      const done = DONE.get(request) ?? {}
+      const end = raw.writableFinished ? { status: raw.statusCode } : { left: true }
+      audit({ ...line, ...done, ...end })
+    }
+    // It is done also where whoever asked for it does not wait for the answer.
+    if (raw.destroyed) note()
+    else raw.once('close', note)
+  })
+}
