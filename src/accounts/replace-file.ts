@@ -51,8 +51,9 @@ export function replaceFile(path: string, edit: (text: string) => string | undef
   let isThere = true
   try {
     const before = statSync(file, { throwIfNoEntry: false })
-    if (before !== undefined && !before.isFile()) throw new Error(`${file} is no regular file`)
-    if ((before?.size ?? 0) > FILE_MAX_BYTES) throw new Error(`${file} is far too large`)
+    if (before?.isDirectory()) throw new Error('it is a directory')
+    if (before?.isFile() === false) throw new Error('it is no regular file')
+    if ((before?.size ?? 0) > FILE_MAX_BYTES) throw new Error('it is far too large')
     const text = edit(before === undefined ? '' : readFileSync(file, 'utf8'))
     if (text === undefined) return false
     ftruncateSync(descriptor)

@@ -51,8 +51,9 @@ export function localDisk(path: string): Disk | undefined {
   }
 }
 
-/** In words where they are known, else the system's code. */
+/** In words where they are known, else the system's code; of what is no error of it, its words. */
 export function whyUnreadable(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error'
+  if (!(error instanceof Error)) return String(error)
+  const code = 'code' in error ? String(error.code) : error.message
   return REASONS[code] ?? code
 }

@@ -56,7 +56,7 @@ const REALM_DEFAULT = 'Registry'
 function readAccounts(judge: Judge, named: string) {
   const path = judge.credential(named)
   const text = judge.readFile(AT_PATH, path, 'secret')
-  if (text === undefined) {
+  if (text === undefined && !judge.surroundings.isDirectory(path)) {
     const message = `make it with "entrepot user add NAME --file ${path}"`
     judge.note(AT_PATH, { severity: 'warning', message })
   }

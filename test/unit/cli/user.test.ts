@@ -55,6 +55,14 @@ t.test('R503: a file of htpasswd keeps mode, comments and other lines', async t 
   t.equal(readFileSync(file, 'utf8'), '# people\nbob:{SHA}kept=\n')
 })
 
+t.test('R503: what is no file is told so', async t => {
+  const directory = t.testdir()
+  t.match(await user(['add', 'alice', '--file', directory], typed('s3cret\n')), {
+    exitCode: 1,
+    stderr: /cannot be changed: it is a directory/,
+  })
+})
+
 t.test('R503: a link stays one, and what it leads to is changed', async t => {
   const directory = t.testdir({ real: ALICE })
   const link = join(directory, 'link')
