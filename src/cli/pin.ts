@@ -122,22 +122,33 @@ export async function changePins(
       done.push(await askAdmin<ChangedPin>({ server, method: 'POST', path, query: { pattern } }))
     } catch (error) {
       if (!(error instanceof CliError) || error.exitCode !== EXIT_CODES.failed) throw error
-      failures.push(error.message)
+      const { message } = error
+      failures.push(message.includes(pattern) ? message : `${pattern}: ${message}`)
     }
   }
   if (json) writeJson(context, { pins: done })
   else
     for (const pin of done)
       context.stdout.write(
-        `${pin.pattern} ${CHANGED[action][pin.changed ? 'yes' : 'no']}; ${about(pin)}\n`,
+        `${pin.pattern} ${CHANGED[action][pin.changed ? 'yes' : 'no']}; ${ABOUT[action](pin)}\n`,
       )
   if (failures.length === 0) return done
   throw new CliError(EXIT_CODES.failed, failures.join('\n'))
 }
 
-function about({ pattern, matches, unknown }: ChangedPin): string {
+const ABOUT = { pin: about, unpin: wasAbout } as const
+
+function about(pin: ChangedPin): string {
+  const { matches, unknown } = pin
   if (unknown !== undefined) return `nothing here matches it, and ${unknown} is no upstream here`
   if (matches === 0) return 'nothing here matches it so far'
-  const isOfTags = !DIGEST.test(pattern)
-  return `it is about ${describeCount(matches, isOfTags ? 'tag' : 'repository')} now`
+  return `it is about ${countOf(pin)} now`
+}
+
+function wasAbout(pin: ChangedPin): string {
+  return pin.matches === 0 ? 'nothing here matches it' : `it was about ${countOf(pin)}`
+}
+
+function countOf({ pattern, matches }: ChangedPin): string {
+  return describeCount(matches, DIGEST.test(pattern) ? 'repository' : 'tag')
 }

@@ -42,10 +42,19 @@ t.test('R351: pin, pin --list and unpin say what is pinned, and what that is abo
   )
   t.match(await run('unpin', 'docker.io/library/*:v*'), {
     exitCode: 0,
-    stdout: /is not pinned any more/,
+    stdout: 'docker.io/library/*:v* is not pinned any more; it was about 1 tag\n',
   })
   t.match(await run('unpin', 'docker.io/library/*:v*'), { exitCode: 1, stderr: /is not pinned;/ })
   t.match((await run('why', 'docker.io/library/app:v1')).stdout, /^(?!.*is pinned)/s)
+})
+
+t.test('a pattern that is refused is named', async t => {
+  const { run } = await start(t)
+  t.match(await run('pin', 'UP.example/X:y', 'docker.io/library/app:v1'), {
+    exitCode: 1,
+    stdout: /^docker\.io\/library\/app:v1 is pinned/,
+    stderr: /UP\.example\/X:y: /,
+  })
 })
 
 t.test('status and the metrics tell what pins hold, each layer of a repository once', async t => {
