@@ -3,6 +3,7 @@
 // that it calls from somewhere, helps nobody. Judged by the rules and accounts of now each time.
 import ipaddr from 'ipaddr.js'
 import type { Principal, Refusal } from './access.ts'
+import type { AccountsSettings, Login } from './accounts.ts'
 import { askForLogin, whyUnidentified } from './challenge.ts'
 import { refuseAtTheDoor } from './door.ts'
 import { type AccessSettings, createBookOf } from './local-access.ts'
@@ -68,7 +69,7 @@ export class OperatorAccess {
     const account = login?.kind === 'account' ? login : undefined
     const certificate = shown.kind === 'named' ? shown.names : undefined
     if (account === undefined && certificate === undefined)
-      return { refusal: accounts === undefined ? NOBODY : askForLogin(accounts, login) }
+      return { refusal: accounts === undefined ? NOBODY : askOperator(accounts, login) }
     // Of a token server's token all else is denied than what it grants.
     if (account?.grants !== undefined) return { refusal: NOT_ALLOWED }
     const caller = { address, account, certificate, isLocal: () => false }
@@ -76,8 +77,13 @@ export class OperatorAccess {
     if (isAllowed && by !== undefined) return { refusal: undefined, by }
     // Beside a certificate that is not enough somebody may want to log in.
     const mayLogIn = account === undefined && accounts !== undefined
-    return { refusal: mayLogIn ? askForLogin(accounts, login) : NOT_ALLOWED }
+    return { refusal: mayLogIn ? askOperator(accounts, login) : NOT_ALLOWED }
   }
+}
+
+/** In words for an operator, who has no client of registries here. */
+function askOperator(accounts: AccountsSettings, login: Login | undefined): Refusal {
+  return { ...askForLogin(accounts, login), reason: LOG_IN }
 }
 
 function isAddress(host: string): boolean {
@@ -85,6 +91,8 @@ function isAddress(host: string): boolean {
   return ipv6 === undefined ? ipaddr.IPv4.isValidFourPartDecimal(name) : ipaddr.IPv6.isValid(ipv6)
 }
 
+const LOG_IN =
+  'the operator’s API asks for a login of whom a rule of access allows admin: a token, or a name and password'
 const NOBODY: Refusal = {
   kind: 'denied',
   reason: 'the operator’s API is for who shows a certificate that a rule of access allows admin',

@@ -19,7 +19,7 @@ import { untilStill } from './under-way.ts'
 export interface TestEdgeOptions {
   /** Per registry host, what its entry under `upstreams` says; `http: true` is put in. */
   readonly upstreams: Readonly<Record<string, { readonly url: string } & Record<string, unknown>>>
-  /** Further top-level keys; those of `storage` are added to what stands there. */
+  /** Further top-level keys; those of `storage` and `admin` are added to what stands there. */
   readonly config?: Readonly<Record<string, unknown>>
   /** Default: a manual clock that stands still; see `settle`. */
   readonly clock?: Clock
@@ -165,8 +165,12 @@ function configOf(options: TestEdgeOptions, directory: string) {
       addr: '127.0.0.1:0',
       ...(OVER_TLS ? { tls: writeCertificate(directory) } : {}),
     },
-    admin: { addr: '127.0.0.1:0', socket: join(directory, 'admin.sock') },
     ...options.config,
+    admin: {
+      addr: '127.0.0.1:0',
+      socket: join(directory, 'admin.sock'),
+      ...asKeys(options.config?.['admin']),
+    },
     storage: { rootdirectory: join(directory, 'data'), ...asKeys(options.config?.['storage']) },
     upstreams,
   }

@@ -43,7 +43,7 @@ async function open(t: Test, access: readonly object[] = RULES, http: object = {
   const config = {
     default: 'quay.io',
     http: { addr: '127.0.0.1:0', ...http },
-    admin: { addr: '127.0.0.1:0', api: '127.0.0.1:0' },
+    admin: { api: '127.0.0.1:0' },
     auth: { htpasswd: { path: htpasswd } },
     audit: { output: audit },
     access,
@@ -82,7 +82,9 @@ tap.test('R740: whom a rule allows admin may, and nobody else', async t => {
   t.match(JSON.parse((await ask(ALICE)).body.toString()), { version: 'test' })
   t.equal(await statusOf(BOB), 403)
   t.equal(await statusOf(), 401, 'a program of this machine is nobody here')
-  t.match((await ask()).headers['www-authenticate'], /^Basic realm=/)
+  const asked = await ask()
+  t.match(asked.headers['www-authenticate'], /^Basic realm=/)
+  t.notMatch(asked.body.toString(), /docker/, 'no client of a registry asks here')
   t.equal(await statusOf(ALICE, PIN, 'POST'), 200)
   t.equal(await statusOf(BOB, PIN, 'POST'), 403)
   t.equal(await statusOf(BOB, '/api/v1/none'), 403, 'what there is, who may not is not told')
@@ -287,7 +289,7 @@ async function openTls(t: Test, server = makeCertificate()) {
       localpush: false,
       tls: { certificate: at('tls.crt'), key: at('tls.key'), clientcas: [clients] },
     },
-    admin: { addr: '127.0.0.1:0', api: '127.0.0.1:0' },
+    admin: { api: '127.0.0.1:0' },
     auth: { htpasswd: { path: at('htpasswd') } },
     audit: { output: audit },
     access: [...admins('alice', 'cert:spiffe://site/ops'), FOR_ALL],
