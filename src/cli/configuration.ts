@@ -4,7 +4,13 @@ import { readFileSync, statSync } from 'node:fs'
 import type { Config } from '../config/config.ts'
 import { type Finding, formatFindings } from '../config/findings.ts'
 import { type LoadResult, loadConfig } from '../config/load.ts'
-import { isLocalDirectory, localDisk, readLocalFile, whyUnreadable } from '../config/local-file.ts'
+import {
+  isLocalDirectory,
+  localDisk,
+  readLocalFile,
+  whyNoLog,
+  whyUnreadable,
+} from '../config/local-file.ts'
 import { systemClock } from '../server/clock.ts'
 import { type CliContext, CliError, EXIT_CODES } from './context.ts'
 import { describeFaults } from './output.ts'
@@ -35,6 +41,7 @@ export function loadConfiguration(
       env: context.env,
       readFile: readLocalFile,
       isDirectory: isLocalDirectory,
+      whyNoLog,
       diskOf: place => {
         const disk = localDisk(place)
         return disk && keptBytes !== undefined ? { ...disk, keptBytes } : disk

@@ -33,6 +33,8 @@ export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly readFile: ReadFile
   readonly isDirectory: (path: string) => boolean
+  /** Why nobody could begin or go on with a file there. Undefined: nothing is known against it. */
+  readonly whyNoLog: (path: string) => string | undefined
   /** The one that holds this path, or will. Undefined: nothing is known of it. */
   readonly diskOf: (path: string) => Disk | undefined
   /** Wall clock; undefined: what depends on the time is not judged. */

@@ -20,6 +20,8 @@ export interface LoadOptions {
   /** Is there a directory of this path? Default: never. Decides where the admin socket is. */
   readonly isDirectory?: (path: string) => boolean
   /** See Surroundings. Default: nothing is known. */
+  readonly whyNoLog?: (path: string) => string | undefined
+  /** See Surroundings. Default: nothing is known. */
   readonly diskOf?: (path: string) => Disk | undefined
   /** Wall clock, for certificates that expire. Default: their time is not judged. */
   readonly nowMs?: number
@@ -65,11 +67,18 @@ export function loadConfig(options: LoadOptions): LoadResult {
 
 function readTree(
   tree: Node,
-  { env, readFile, isDirectory = () => false, diskOf = () => undefined, nowMs }: LoadOptions,
+  {
+    env,
+    readFile,
+    isDirectory = () => false,
+    whyNoLog = () => undefined,
+    diskOf = () => undefined,
+    nowMs,
+  }: LoadOptions,
 ): { readonly config: Config; readonly read: ReadSettings } {
   const { root, findings } = overrideFromEnvironment(withUpstreams(tree), env, WELL_KNOWN_HOSTS)
   const read = readSettings(root)
-  const judge = new Judge({ env, readFile, isDirectory, diskOf, nowMs }, read)
+  const judge = new Judge({ env, readFile, isDirectory, whyNoLog, diskOf, nowMs }, read)
   const settings = hasUpstreams(root) ? read.settings : withWellKnown(read.settings)
   const config = buildConfig(judge, settings)
   return { config, read: { ...read, findings: [...findings, ...read.findings, ...judge.findings] } }

@@ -39,6 +39,19 @@ export function isLocalDirectory(path: string): boolean {
   }
 }
 
+/** See Surroundings. Who may write there is known to the server's user alone. Never throws. */
+export function whyNoLog(path: string): string | undefined {
+  if (isLocalDirectory(path)) return 'it is a directory'
+  const place = dirname(resolve(path))
+  try {
+    return statSync(place).isDirectory() ? undefined : REASONS['ENOTDIR']
+  } catch (error) {
+    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
+    // What else keeps this user from looking may not keep the server's.
+    return isMissing ? `there is no directory ${place}` : undefined
+  }
+}
+
 /** Of the nearest directory above that is there, since the path may be made later. Never throws. */
 export function localDisk(path: string): Disk | undefined {
   for (let place = resolve(path); ; place = dirname(place)) {

@@ -48,7 +48,7 @@ export function buildConfig(judge: Judge, settings: Settings): Config {
   judgeExposed(judge, Object.keys(settings.upstreams), { ...built, ...rules, http, auth })
   return deepFreeze({
     log: settings.log,
-    audit: buildAudit(settings),
+    audit: buildAudit(judge, settings),
     http,
     admin: {
       addr: buildAdminAddress(judge, settings),
@@ -68,7 +68,11 @@ export function buildConfig(judge: Judge, settings: Settings): Config {
   })
 }
 
-function buildAudit({ audit: { output, pulls } }: Settings): Config['audit'] {
+function buildAudit(judge: Judge, { audit: { output, pulls } }: Settings): Config['audit'] {
+  const isFile = output !== undefined && output !== 'stdout' && output !== 'stderr'
+  const fault = isFile ? judge.surroundings.whyNoLog(output) : undefined
+  if (fault !== undefined)
+    judge.note(['audit', 'output'], { message: `cannot write ${output}: ${fault}` })
   return output === undefined ? undefined : { output, pulls }
 }
 

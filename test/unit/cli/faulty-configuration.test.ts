@@ -204,3 +204,20 @@ t.test(
     t.notMatch(await status(), /^reload/m)
   },
 )
+
+t.test('R757: check refuses an audit log that no server could begin', async t => {
+  const place = await directory(t)
+  const file = join(place, 'entrepot.yaml')
+  const check = async (output: string) => {
+    await writeFile(file, JSON.stringify({ audit: { output } }))
+    return runCli(['check', '--config', file])
+  }
+  for (const [output, stderr] of [
+    ['/nonexistent/x.log', /error: audit\.output: .*x\.log: there is no directory \/nonexistent/],
+    [place, /error: audit\.output: .*: it is a directory/],
+    [`${file}/x.log`, /error: audit\.output: .*: a part of the path is no directory/],
+  ] as const)
+    t.match(await check(output), { exitCode: 78, stderr }, output)
+  for (const output of ['stdout', 'stderr', '/dev/null', join(place, 'new.log')])
+    t.match(await check(output), { exitCode: 0, stderr: '' }, output)
+})
