@@ -64,6 +64,8 @@ function checkRules(judge: Judge, settings: Settings, known: KnownToAccess): voi
     }
     judgeWho(judge, [...at(index), 'who'], { rule, known, settings })
     noteNoDeny(judge, [...at(index), 'who'], { rules, index })
+    if (settings.auth !== undefined)
+      noteAnonymousAlone(judge, [...at(index), 'who'], { rules, index })
     const reads = READS.filter(right => rule.allow.includes(right)).join(' and ')
     if (rule.tags.length > 0 && reads !== '') {
       const message = `a rule with tags is about pushes and deletes: one without has to allow ${reads}`
@@ -130,6 +132,23 @@ function noteNoDeny(
     const message = `keeps no program on this machine from ${rights.join(' and ')}: access[${allowing}] allows it, and one that calls by another address or name, or with a header of its own, is not local; deny it to "*", behind the rules for those who may`
     judge.note(path, { severity: 'warning', message })
   }
+}
+
+/** Who logs in is not anonymous any more, and would get less for it, whoever it is. */
+function noteAnonymousAlone(
+  judge: Judge,
+  path: Path,
+  { rules, index }: { readonly rules: readonly RuleSettings[]; readonly index: number },
+): void {
+  const rule = rules[index]
+  if (rule?.who.kind !== 'anonymous' || !isForPulls(rule)) return
+  const isForOthers = rules.some(
+    each => isForPulls(each) && each.who.kind !== 'anonymous' && mayMeet(rule.match, each.match),
+  )
+  if (isForOthers) return
+  const message =
+    'nobody who has logged in gets pull by it: anonymous is who has not; a rule about "*" is about both'
+  judge.note(path, { severity: 'warning', message })
 }
 
 /** A rule with tags decides no pulls and lists. */

@@ -222,3 +222,28 @@ t.test(
     t.same(rule('*', 'registry.corp.example/open/*'), [])
   },
 )
+
+t.test('R759: rules that give nobody who has logged in what anonymous gets are told', t => {
+  const files = { '/h': 'alice:$2y$04$WQst/BQbtX9zClTqouFhUuE.tjD805IYHk3wUPmyxQZcCFIjbTCs2\n' }
+  const told = (...rules: string[]) =>
+    complaints(
+      `auth: { htpasswd: { path: /h } }
+http: { host: "https://edge.example.com" }
+access: [${rules.map(rule => `{ ${rule} }`).join(', ')}]`,
+      { files },
+    )
+  const anonymous = 'who: anonymous, match: "docker.io/library/*", allow: [pull]'
+  const some = 'who: alice, match: "localhost/**", allow: [pull]'
+  for (const rules of [[anonymous], [anonymous, some], [some, anonymous]])
+    t.match(told(...rules), [
+      /warning: access\[\d\]\.who: nobody who has logged in gets pull by it/,
+    ])
+  for (const more of [
+    'who: alice, match: "**", allow: [pull]',
+    'who: "*", match: "docker.io/**", allow: [pull]',
+    'who: "net:10.0.0.0/8", match: "docker.io/library/alpine", allow: [pull, list]',
+  ])
+    t.same(told(anonymous, more), [], more)
+  t.same(told('who: anonymous, match: "docker.io/**", allow: []', some), [], 'it gives nothing')
+  t.end()
+})

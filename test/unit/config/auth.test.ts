@@ -125,7 +125,8 @@ t.test('R519: names that nobody can call so, or that change nothing, are warned 
       each => !/behind a proxy set http\.host/.test(each),
     )
   const auth = 'auth: { htpasswd: { path: /etc/ht } }\n'
-  const rule = 'access: [{ who: anonymous, match: "docker.io/library/**", allow: [pull] }]\n'
+  const rule =
+    'access: [{ who: anonymous, match: "docker.io/library/**", allow: [pull] }, { who: "*", match: "docker.io/**", allow: [pull] }]\n'
   t.same(told('anonymous: [mirror.lan, "mirror.lan:5000"]', auth + rule), [])
   t.match(told('anonymous: [mirror.lan]', rule), [/http\.anonymous: changes nothing: without auth/])
   t.match(told('anonymous: [mirror.lan]', auth), [
