@@ -83,6 +83,11 @@ export class AccountsInForce implements Accounts {
     return this.#hasBegun ? changed : undefined
   }
 
+  /** Of the file. */
+  get count(): number {
+    return this.#entries.length
+  }
+
   /** Nobody can log in yet. Until `begin` that is not known. */
   get isEmpty(): boolean {
     const isWithout =

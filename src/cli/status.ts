@@ -49,6 +49,7 @@ function writeText(context: CliContext, status: Status): void {
     ...describeReload(status),
     ['threads', describeThreads(status)],
     ...describeCertificates(status),
+    ...describeAccounts(status),
     ['sending', describeSending(status)],
     ['content', describeContent(status)],
     [
@@ -160,6 +161,12 @@ function describeCertificates({ certificates, nowMs }: Status): readonly string[
   if (authoritiesExpireAtMs === undefined) return [own]
   const authorities = `the first that signs for clients ${describeExpiry(authoritiesExpireAtMs, nowMs)}`
   return [own, ['authorities', authorities]]
+}
+
+function describeAccounts({ accounts }: Status): readonly string[][] {
+  if (accounts === undefined) return []
+  const faulty = '; the file has changed and is faulty: "entrepot check" says how'
+  return [['accounts', `${accounts.count} in force${accounts.isRefused ? faulty : ''}`]]
 }
 
 function describeExpiry(atMs: number, nowMs: number): string {

@@ -58,7 +58,7 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
   accounts.begin()
   if (accounts.inForce.isEmpty) await dataPort.renew()
   const reloads = new Reloads(config, { ...all, engine, dataPort, accounts, tls })
-  const operator = openOperator({ surroundings, metrics, engine, dataPort, reloads, tls })
+  const operator = openOperator({ ...base, engine, dataPort, reloads, tls, accounts })
   watchGauges(metrics, { engine, dataPort, clock })
   metrics.watch(async () => readRobots(accounts.inForce.robots?.all ?? [], clock.nowMs()))
 
@@ -143,9 +143,10 @@ function openOperator(
     Pick<Base, 'surroundings' | 'metrics'> & {
       readonly reloads: Reloads
       readonly tls: OpenTls | undefined
+      readonly accounts: OpenAccounts
     },
 ): Operator {
-  const { surroundings, metrics, engine, dataPort, reloads, tls } = parts
+  const { surroundings, metrics, engine, dataPort, reloads, tls, accounts } = parts
   const { clock, hostname, version, pid } = surroundings
   return createOperator({
     ...engine,
@@ -159,6 +160,7 @@ function openOperator(
     needsRestart: () => reloads.needsRestart,
     refusedReload: () => reloads.refused,
     certificates: () => tls?.certificates,
+    accounts: () => accounts.now,
     sending: dataPort.sending,
     threads: () => dataPort.serving,
     traffic: async () => {

@@ -18,6 +18,7 @@ import type { NoteAudit } from '../observe/audit.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { createOnceAMinute, type OnceAMinute } from '../observe/once-a-minute.ts'
+import type { AccountsNow } from '../registry/operator/operator-deps.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import { openIdentities } from './open-identities.ts'
 
@@ -72,6 +73,12 @@ export class OpenAccounts implements AccountsControl {
   begin(): void {
     this.inForce.begin()
     this.#takeNewest(this.#auth)
+  }
+
+  /** Of the file; undefined: there is none. */
+  get now(): AccountsNow | undefined {
+    if (this.#auth?.file === undefined) return undefined
+    return { count: this.inForce.count, isRefused: this.#file.isRefused }
   }
 
   /** @throws where it would not outlast this process */
@@ -144,7 +151,10 @@ export class OpenAccounts implements AccountsControl {
         const hint = 'the accounts of before stay in force; "entrepot check" tells all faults'
         logger.error({ ...describe(why), hint }, 'the file of accounts is faulty')
       },
-      mended: () => metrics.set('authHtpasswdFaulty', {}, 0),
+      mended: () => {
+        metrics.set('authHtpasswdFaulty', {}, 0)
+        logger.info({ accounts: this.inForce.count }, 'the file of accounts is good again')
+      },
     })
   }
 

@@ -151,31 +151,43 @@ tap.test('R511: rules know accounts and groups; what one may not pull is not the
   t.equal(await status('/v2/other/gone/manifests/v1', NOBODY), 401, 'as of what is there')
 })
 
-tap.test('R512: a changed file is taken up while the edge runs, a faulty one is not', async t => {
-  const { edge, file } = await open(t)
-  const status = async (headers: Readonly<Record<string, string>>) =>
-    (await edge.get('/v2/', headers)).status
-  t.equal(await status(basic('carol', 's3cret')), 401)
-  appendFileSync(file, `carol:${HASH}\n`)
-  const taken = edge.untilLogged('other accounts are in force')
-  t.match(await edge.settle(taken, 20 * LOOKED_EVERY_MS), { accounts: 3 })
-  t.equal(await status(basic('carol', 's3cret')), 200)
-  writeFileSync(file, `alice:${HASH}\nbob:{SHA}secret=\n`)
-  const refused = edge.untilLogged('the file of accounts is faulty')
-  t.match(await edge.settle(refused, 20 * LOOKED_EVERY_MS), {
-    level: 'error',
-    line: 2,
-    hint: /entrepot check/,
-  })
-  t.equal(await status(basic('carol', 's3cret')), 200)
-  t.match(await metrics(edge), /^entrepot_auth_htpasswd_faulty 1$/m)
-  const tried = await user(edge, file, ['rm', 'alice'])
-  t.match(tried, { exitCode: 1, stderr: /accounts of before/ })
-  t.equal(await status(ALICE), 200)
-  t.equal((await user(edge, file, ['rm', 'bob'])).exitCode, 0)
-  t.equal(await status(ALICE), 401)
-  t.match(await metrics(edge), /^entrepot_auth_htpasswd_faulty 0$/m)
-})
+tap.test(
+  'R512, R758: a changed file is taken up while the edge runs, a faulty one is not',
+  async t => {
+    const { edge, file } = await open(t)
+    const status = async (headers: Readonly<Record<string, string>>) =>
+      (await edge.get('/v2/', headers)).status
+    t.equal(await status(basic('carol', 's3cret')), 401)
+    appendFileSync(file, `carol:${HASH}\n`)
+    const taken = edge.untilLogged('other accounts are in force')
+    t.match(await edge.settle(taken, 20 * LOOKED_EVERY_MS), { accounts: 3 })
+    t.equal(await status(basic('carol', 's3cret')), 200)
+    writeFileSync(file, `alice:${HASH}\nbob:{SHA}secret=\n`)
+    const refused = edge.untilLogged('the file of accounts is faulty')
+    t.match(await edge.settle(refused, 20 * LOOKED_EVERY_MS), {
+      level: 'error',
+      line: 2,
+      hint: /entrepot check/,
+    })
+    t.equal(await status(basic('carol', 's3cret')), 200)
+    t.match(await metrics(edge), /^entrepot_auth_htpasswd_faulty 1$/m)
+    const shown = async () => (await runCli(['status', '--socket', edge.socket])).stdout
+    t.match(
+      await shown(),
+      /^accounts +3 in force; the file has changed and is faulty: "entrepot check"/m,
+      'R758',
+    )
+    const tried = await user(edge, file, ['rm', 'alice'])
+    t.match(tried, { exitCode: 1, stderr: /accounts of before/ })
+    t.equal(await status(ALICE), 200)
+    t.equal((await user(edge, file, ['rm', 'bob'])).exitCode, 0)
+    t.equal(await status(ALICE), 401)
+    t.match(await metrics(edge), /^entrepot_auth_htpasswd_faulty 0$/m)
+    const mended = edge.lines().filter(({ msg }) => msg === 'the file of accounts is good again')
+    t.match(mended, [{ level: 'info', accounts: 0 }], 'R758')
+    t.match(await shown(), /^accounts +0 in force$/m)
+  },
+)
 
 tap.test('R512: it is told why a file of accounts cannot be read', async t => {
   const { edge, file } = await open(t)

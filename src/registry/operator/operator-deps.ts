@@ -50,6 +50,8 @@ export interface OperatorDeps {
   readonly refusedReload: () => RefusedReload | undefined
   /** Undefined: plain HTTP. */
   readonly certificates: () => CertificatesNow | undefined
+  /** Undefined: there is no file of accounts. */
+  readonly accounts: () => AccountsNow | undefined
   readonly sending: Sending
   /** As they are now. */
   readonly threads: () => ServingThreads
@@ -83,6 +85,13 @@ export interface CertificatesNow {
   readonly isRefused: boolean
   /** The first of those that sign for clients; absent: there are none. */
   readonly authoritiesExpireAtMs?: number
+}
+
+/** Those of the file that somebody can log in by. */
+export interface AccountsNow {
+  readonly count: number
+  /** The file has changed and is faulty: those of before are in force. */
+  readonly isRefused: boolean
 }
 
 export interface Traffic {

@@ -8,6 +8,7 @@ import type { UpstreamHealth } from '../ports/upstream.ts'
 import { bytesByUpstream, type RoomNow, roomNow } from '../space/room-now.ts'
 import type { Refused } from '../space/want-of-space.ts'
 import type {
+  AccountsNow,
   CertificatesNow,
   Departures,
   OperatorDeps,
@@ -29,6 +30,8 @@ interface StatusPage {
   readonly refusedReload?: RefusedReload
   /** Absent: plain HTTP. */
   readonly certificates?: CertificatesNow
+  /** Absent: there is no file of them. */
+  readonly accounts?: AccountsNow
   readonly threads: ServingThreads
   readonly content: CatalogTotals
   readonly storage: RoomNow & {
@@ -99,12 +102,14 @@ export async function describeStatus(deps: OperatorDeps): Promise<Status> {
   const full = fullBecause === undefined ? {} : { full: fullBecause }
   const refusedReload = deps.refusedReload()
   const certificates = deps.certificates()
+  const accounts = deps.accounts()
   return {
     version: deps.version,
     pid: deps.pid,
     needsRestart: deps.needsRestart(),
     ...(refusedReload === undefined ? {} : { refusedReload }),
     ...(certificates === undefined ? {} : { certificates }),
+    ...(accounts === undefined ? {} : { accounts }),
     ...deps.sending,
     threads: deps.threads(),
     content,

@@ -45,6 +45,7 @@ async function roomOf({ capacityBytes, maxBytes }: { capacityBytes: number; maxB
     nudgeDeliveries: () => {},
     ownNameIn: () => undefined,
     certificates: () => undefined,
+    accounts: () => undefined,
     departures: async () => ({ left: [], evictedImages: { room: 0, quota: 0 } }),
     traffic: async () => ({ sentBytes: 0, upstreamBytes: 0, savedBytes: 0, hits: 0, requests: 0 }),
   })

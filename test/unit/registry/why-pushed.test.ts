@@ -51,6 +51,7 @@ async function pushed(push: PushMode) {
         nudgeDeliveries: () => {},
         retention: () => ({ delayMs: 0, policies: [], dryRun: false }),
         certificates: () => undefined,
+        accounts: () => undefined,
         departures: () => Promise.reject(new Error('nobody asks')),
         traffic: () => Promise.reject(new Error('nobody asks')),
       },
