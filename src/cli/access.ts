@@ -2,7 +2,6 @@
 // as a server that is started with it would.
 import { parseArgs } from 'node:util'
 import type { Action, MovedTags } from '../access/access.ts'
-import type { SharedLoopback } from '../access/local-push.ts'
 import { formatName, parseLoginName } from '../access/names.ts'
 import { judgeOperator } from '../access/operator-access.ts'
 import { type AccessRule, RIGHTS } from '../access/rule.ts'
@@ -18,11 +17,11 @@ import { createRoute } from '../registry/route.ts'
 import { routeOptions } from '../server/route-options.ts'
 import { requireConfiguration } from './configuration.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
-import { callerOf } from './named-caller.ts'
+import { callerOf, groupsToName, inGroups } from './named-caller.ts'
 import { writeJson } from './output.ts'
 import { readSharedLoopback } from './shared-loopback.ts'
 
-export const help = `entrepot access test WHO ACTION REPOSITORY [--tag TAG] [--config FILE] [--json]
+export const help = `entrepot access test WHO ACTION REPOSITORY [--tag TAG] [--group GROUP]… [--config FILE] [--json]
 entrepot access test WHO admin [--config FILE] [--json]
 
 Says whether the access rules of the configuration let somebody do something, which of them decides, and on which line it
@@ -32,6 +31,8 @@ stands. No server is asked: after a change of the file, this is what the next re
               "anonymous", somebody whom no rule with a network is about
   ACTION      pull, push, delete or list; or admin, the operator's API over the network (admin.api), about no repository
   REPOSITORY  with its registry, as clients write it: docker.io/alpine is docker.io/library/alpine
+  --group GROUP
+              in which the provider says that oidc:PROVIDER:NAME is, as its token has it; may be given several times
   --tag TAG   that is pushed or deleted; without, a push of content alone, or a delete by digest
 
   --config FILE  default: as for serve
@@ -72,6 +73,7 @@ export async function run(args: readonly string[], context: CliContext): Promise
     allowPositionals: true,
     options: {
       tag: { type: 'string' },
+      group: { type: 'string', multiple: true, default: [] },
       config: { type: 'string' },
       json: { type: 'boolean', default: false },
     },
@@ -83,10 +85,11 @@ export async function run(args: readonly string[], context: CliContext): Promise
   if (!isAdmin && name === undefined) throw new CliError(EXIT_CODES.usage, USAGE)
   const config = requireConfiguration(context, values.config)
   const shared = readSharedLoopback(context.env)
+  const caller = inGroups(callerOf(who, config, shared), values.group)
   const told =
     name === undefined
-      ? tellAdmin(config, callerOf(who, config, shared))
-      : tell(config, readAsked(config, { who, action, name, tag: values.tag, shared }))
+      ? tellAdmin(config, caller)
+      : tell(config, readAsked(config, { caller, action, name, tag: values.tag }))
   if (values.json) writeJson(context, told)
   else
     context.stdout.write(
@@ -96,17 +99,15 @@ export async function run(args: readonly string[], context: CliContext): Promise
 }
 
 interface Words {
-  readonly who: string
+  readonly caller: Caller
   readonly action: string
   readonly name: string
   readonly tag: string | undefined
-  /** Of the place where this runs, which is taken for the server's. */
-  readonly shared: SharedLoopback | undefined
 }
 
 /** @throws CliError usage */
 function readAsked(config: Config, words: Words): Asked {
-  const caller = callerOf(words.who, config, words.shared)
+  const { caller } = words
   const action = RIGHTS.find(each => each === words.action)
   if (action === undefined) {
     const near = closest(words.action, RIGHTS)
@@ -164,15 +165,28 @@ function tell(config: Config, asked: Asked): Told {
   if (access.length === 0) return tellWithout(config, asked)
   const { caller, action, repository, moves } = asked
   const book = new Rulebook(access, config.auth?.groups)
-  const verdict = book.partyOf(caller)?.judge({ key: repositoryKey(repository), action, moves })
-  const { isAllowed = false, rule } = verdict ?? {}
+  const question = { key: repositoryKey(repository), action, moves }
+  const verdictOf = (who: Caller) => book.partyOf(who)?.judge(question)
+  const { isAllowed = false, rule } = verdictOf(caller) ?? {}
   const deciding = rule === undefined ? undefined : access[rule]
   const place = rule === undefined ? undefined : accessPlaces[rule]
   const because =
     deciding === undefined
       ? 'no rule of access is about this, and after the last one nothing is allowed'
       : `access[${rule}]${describePlace(place)} decides: ${describeRule(deciding)}`
-  return { allowed: isAllowed, rule, place, because: [because, ...policyOf(config, asked)] }
+  const groups = groupsToName(caller, access).flatMap(group => {
+    const other = verdictOf(inGroups(caller, [group]))
+    if (other?.rule === undefined || other.isAllowed === isAllowed) return []
+    const where = `access[${other.rule}]${describePlace(accessPlaces[other.rule])}`
+    const does = other.isAllowed ? 'allows' : 'denies'
+    return [`its groups are not known here: with --group ${group} ${where} ${does} it`]
+  })
+  return {
+    allowed: isAllowed,
+    rule,
+    place,
+    because: [because, ...groups, ...policyOf(config, asked)],
+  }
 }
 
 /** Of the operator's API over the network. */

@@ -7,10 +7,12 @@ import {
   formatName,
   type GroupName,
   type LoginName,
+  parseLoginName,
   readWho,
 } from '../access/names.ts'
 import { readNetwork } from '../access/network.ts'
 import type { Identity } from '../access/name-table.ts'
+import type { AccessRule } from '../access/rule.ts'
 import { type Caller, ELSEWHERE } from '../access/rulebook.ts'
 import type { AuthConfig, Config } from '../config/config.ts'
 import { closest } from '../config/suggest.ts'
@@ -80,4 +82,38 @@ function accountOf(who: LoginName | GroupName, auth: AuthConfig): Identity | und
       return { name: nobody, groups: [any, formatGroup(who)] }
     }
   }
+}
+
+/**
+ * The same, where its provider says that it is in these groups.
+ * @throws CliError usage, where no provider says anything of it
+ */
+export function inGroups(caller: Caller, groups: readonly string[]): Caller {
+  if (groups.length === 0) return caller
+  const provider = providerOf(caller)
+  if (caller.account === undefined || provider === undefined) {
+    const message = '--group is for oidc:PROVIDER:NAME: groups of others are known here'
+    throw new CliError(EXIT_CODES.usage, message)
+  }
+  const more = groups.map(group => formatGroup({ kind: 'provider group', provider, group }))
+  const { name, groups: known = [] } = caller.account
+  return { ...caller, account: { name, groups: [...known, ...more] } }
+}
+
+/** Those that rules are about, and that it may be in where nobody has said any. */
+export function groupsToName(caller: Caller, rules: readonly AccessRule[]): readonly string[] {
+  const provider = providerOf(caller)
+  if (provider === undefined || (caller.account?.groups?.length ?? 0) > 1) return []
+  const named = rules.flatMap(({ who }) =>
+    who.kind === 'provider group' && who.provider === provider && who.group !== undefined
+      ? [who.group]
+      : [],
+  )
+  return [...new Set(named)]
+}
+
+/** Of one whom a provider calls by a name; of a group alone nobody is known. */
+function providerOf({ account }: Caller): string | undefined {
+  const name = account && parseLoginName(account.name)
+  return name?.kind === 'identity' && name.name !== '' ? name.provider : undefined
 }

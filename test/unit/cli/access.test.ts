@@ -179,7 +179,7 @@ t.test('R511: access test knows accounts, their groups, and what holds without r
   t.match(empty.stdout, /may do everything until there is an account/)
 })
 
-t.test('R589: access test knows who shows a token of an identity provider', async t => {
+t.test('R589, R760: access test knows who shows a token of an identity provider', async t => {
   const { test, check } = await open(
     t,
     `auth: { oidc: { ci: { issuer: "https://ci.example.com", audiences: [edge], groups: repository } } }
@@ -201,6 +201,26 @@ access:
     t.match(told, { exitCode, stdout }, `${who} ${action} ${name}`)
   }
   t.match(await test('oidc:cd:x', 'pull', 'localhost/open/x'), { exitCode: 2 })
+  const job = ['oidc:ci:repo:team/app:ref:main', 'pull', 'localhost/app/x'] as const
+  t.match(await test(...job), {
+    exitCode: 1,
+    stdout:
+      /^denied: .*\n +its groups are not known here: with --group team\/app access\[1\] on line 4 allows it\n$/,
+  })
+  t.match(await test(...job, '--group', 'team/other'), {
+    exitCode: 1,
+    stdout: /^denied: [^\n]*\n$/,
+  })
+  for (const groups of [['team/app'], ['team/other', 'team/app']])
+    t.match(await test(...job, ...groups.flatMap(each => ['--group', each])), {
+      exitCode: 0,
+      stdout: /^allowed: access\[1\] on line 4[^\n]*\n$/,
+    })
+  for (const who of ['10.0.0.7', 'group:oidc:ci'])
+    t.match(await test(who, 'pull', 'localhost/app/x', '--group', 'team/app'), {
+      exitCode: 2,
+      stderr: /--group is for oidc:PROVIDER:NAME/,
+    })
   t.match(await check(), { exitCode: 0, stdout: /tokens of ci: access says what they may do/ })
 })
 
