@@ -11,9 +11,11 @@ import { renderJsonSchema } from '../../../src/config/schema/json-schema.ts'
 import { BYTES, DURATION, SHARE, SIZE } from '../../../src/config/formats/formats.ts'
 import { isAnyKey, listKeys } from '../../../src/config/schema/keys.ts'
 import { KEY_SCHEMA, LATER_KEYS } from '../../../src/config/schema/schema.ts'
-import { makeAuthority } from '../../kit/certificate.ts'
+import { makeAuthority, makeCertificate } from '../../kit/certificate.ts'
 import { complaints, configOf } from '../../kit/load-text.ts'
 
+/** By htpasswd of Apache 2.4, of s3cret. */
+const HASH = '$2y$04$WQst/BQbtX9zClTqouFhUuE.tjD805IYHk3wUPmyxQZcCFIjbTCs2'
 const directory = fileURLToPath(new URL('../../../config/', import.meta.url))
 const examples = readdirSync(directory).filter(name => name.endsWith('.yaml'))
 /** What the examples name on the operator's machine. */
@@ -21,6 +23,22 @@ const FILES = {
   '/etc/entrepot/hub.password': 'x\n',
   '/etc/entrepot/registry.password': 'x\n',
   '/etc/entrepot/site-ca.pem': makeAuthority().ca,
+}
+
+const CERTIFICATE = makeCertificate({ names: ['edge.example.com'] })
+const HUB = makeCertificate({ names: ['hub.example.com'] })
+/** What operations.md names there. */
+const OPERATORS_FILES = {
+  '/etc/entrepot/tls.crt': CERTIFICATE.cert,
+  '/etc/entrepot/tls.key': CERTIFICATE.key,
+  '/etc/entrepot/edge.crt': CERTIFICATE.cert,
+  '/etc/entrepot/edge.key': CERTIFICATE.key,
+  '/etc/entrepot/hub.crt': HUB.cert,
+  '/etc/entrepot/hub.key': HUB.key,
+  '/etc/entrepot/robots.crt': makeAuthority().ca,
+  '/etc/entrepot/cluster-ca.pem': makeAuthority().ca,
+  '/etc/entrepot/auth.crt': CERTIFICATE.cert,
+  '/etc/entrepot/htpasswd': ['alice', 'bob'].map(name => `${name}:${HASH}\n`).join(''),
 }
 
 function read(name: string): string {
@@ -41,6 +59,31 @@ t.test('entrepot.yaml has every key, and each at its default', async t => {
   const described = configOf(text).settings.map(({ path, text }) => `${path.join('.')}: ${text}`)
   const built = configOf(undefined).settings.map(({ path, text }) => `${path.join('.')}: ${text}`)
   t.same(described.toSorted(), [...built, 'default: docker.io'].toSorted())
+})
+
+t.test('entrepot.yaml has lists that are commented out at their defaults', async t => {
+  const text = read('entrepot.yaml')
+  const defaults = [...listKeys(KEY_SCHEMA)].flatMap(({ path, schema }) => {
+    const list = schema['x-default']
+    // What is empty by default has an example there.
+    return Array.isArray(list) && list.length > 0 ? [[path.at(-1) ?? '', list] as const] : []
+  })
+  t.ok(defaults.length > 0)
+  for (const [key, list] of defaults)
+    for (const [, written = ''] of text.matchAll(new RegExp(`^ *#[ #-]*${key}: (\\[.*?\\])`, 'gm')))
+      t.same(parse(written), list, key)
+})
+
+t.test('every example of operations.md is taken by check as it stands', async t => {
+  const file = fileURLToPath(new URL('../../../docs/operations.md', import.meta.url))
+  const found = [...readFileSync(file, 'utf8').matchAll(/^```yaml\n([^]*?)^```$/gm)]
+  t.ok(found.length >= 10)
+  for (const [, text = ''] of found) {
+    const told = complaints(text, { files: OPERATORS_FILES })
+    // One that is about accounts leaves TLS to the chapter about it.
+    const others = told.filter(line => !line.includes('passwords come over plain HTTP'))
+    t.same(others, [], text)
+  }
 })
 
 t.test('docs/configuration.md is what the schema renders', async t => {
