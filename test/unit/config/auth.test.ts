@@ -37,6 +37,8 @@ t.test(
       /error: auth\.htpasswd\.path: cannot read \/etc\/ht: there is no such file/,
       /entrepot user add NAME --file \/etc\/ht/,
     ])
+    const isDirectory = complaints(AUTH, { directories: ['/etc/ht'] })
+    t.notMatch(isDirectory.join(), /user add/, 'nobody can make one of that name')
     t.match(complaints(AUTH, { files, modes: { '/etc/ht': 0o100644 } }), [
       /warning: .*every user of this machine can read \/etc\/ht/,
     ])
