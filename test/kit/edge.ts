@@ -121,7 +121,7 @@ export async function startTestEdge(t: Teardown, options: TestEdgeOptions): Prom
   const stop = () => (stopped ??= server.stop())
   t.teardown(async () => {
     await stop()
-    // In one call: of 512 directories, each would be some promises.
+    // In one call: of 256 directories, each would be some promises.
     if (options.directory === undefined) rmSync(directory, { recursive: true, force: true })
   })
   const url = server.http.includes('://') ? server.http : `http://${server.http}`

@@ -2,6 +2,7 @@
 // than one of them takes.
 import { constants } from 'node:fs'
 import { type FileHandle, open, unlink } from 'node:fs/promises'
+import type { DigestAlgorithm } from '../../oci/digest.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { NoteEvent } from '../../registry/ports/events.ts'
 import { diskError, ignoreMissing } from './disk-error.ts'
@@ -19,6 +20,8 @@ export interface Disk {
   readonly note: NoteEvent
   /** For content that can be fetched again. */
   readonly syncTurns: SyncTurns
+  /** Where blobs of an algorithm lie is there, and durable. @throws the system's error */
+  readonly prefixes: { ready(algorithm: DigestAlgorithm): Promise<void> }
 }
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants

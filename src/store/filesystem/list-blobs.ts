@@ -1,6 +1,6 @@
 // Walks everything that is stored. For recovery and for jobs: its cost grows with the number of
 // blobs, its memory with a 256th of it. The names of a directory come at once: most have few, and
-// to open, read and close each of 512 by itself is three times as much.
+// to open, read and close each by itself is three times as much.
 import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Digest, DigestAlgorithm } from '../../oci/digest.ts'
@@ -27,7 +27,9 @@ export interface Listed {
 /** Every regular file under a digest's name. @throws the system's error */
 export async function* listBlobs(listed: Listed): AsyncGenerator<StoredBlob> {
   for (const algorithm of ALGORITHMS) {
-    for (const prefix of prefixNames()) yield* listPrefix(listed, algorithm, prefix)
+    const present = new Set(await namesIn(listed, algorithmDirectory(listed.layout, algorithm)))
+    for (const prefix of prefixNames())
+      if (present.has(prefix)) yield* listPrefix(listed, algorithm, prefix)
   }
 }
 

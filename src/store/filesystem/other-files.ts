@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { eachFew } from '../../async/few-at-once.ts'
 import { type Disk, FILES_AT_ONCE, orStoreError } from './disk.ts'
 import type { FilesystemFacts } from './facts.ts'
-import { ALGORITHMS, algorithmDirectory, prefixNames, SIDECAR_SUFFIX } from './layout.ts'
+import { ALGORITHMS, algorithmDirectory, SIDECAR_SUFFIX } from './layout.ts'
 import { partTakesBytes } from './growing/parts.ts'
 import { type MeasuredFile, measureFile } from './measure-file.ts'
 
@@ -87,18 +87,21 @@ export class OtherFiles {
       .map(({ parentPath, name }) => join(parentPath, name))
   }
 
-  *#directories(): Generator<string> {
+  async *#directories(): AsyncGenerator<string> {
     const { layout } = this.#disk
     const { root, blobs, fills, uploads, facts, temporary, quarantine } = layout
     yield* [root, blobs, fills, uploads, facts, temporary, quarantine]
     for (const algorithm of ALGORITHMS) {
       const directory = algorithmDirectory(layout, algorithm)
       yield directory
-      yield* prefixNames().map(prefix => join(directory, prefix))
+      for (const name of await readdir(directory)) yield join(directory, name)
     }
   }
 
-  async #sum(paths: Iterable<string>, bytesOf: (file: MeasuredFile) => number): Promise<number> {
+  async #sum(
+    paths: Iterable<string> | AsyncIterable<string>,
+    bytesOf: (file: MeasuredFile) => number,
+  ): Promise<number> {
     let sum = 0
     await eachFew(paths, FILES_AT_ONCE, async path => {
       const file = await measureFile(path)

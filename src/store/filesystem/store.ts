@@ -30,6 +30,7 @@ import { listBlobs } from './list-blobs.ts'
 import { openPart } from './growing/open-fill.ts'
 import { OtherFiles } from './other-files.ts'
 import { prepareDirectories, prepareRoot } from './prepare.ts'
+import { Prefixes } from './prefixes.ts'
 import { publish } from './growing/publish.ts'
 import { type Knowledge, Quarantine } from './quarantine.ts'
 import { spaceOf } from './space-of.ts'
@@ -80,8 +81,9 @@ export async function openFilesystemStore(
   const { catalog, giveRoom = async () => false, partsMax = PARTS_MAX, ...rest } = others
   try {
     const layout = layoutUnder(await prepareRoot(directory))
-    const disk: Disk = { ...rest, layout, syncTurns: new SyncTurns() }
-    await prepareDirectories(disk.layout)
+    const prefixes = new Prefixes(layout)
+    const disk: Disk = { ...rest, layout, prefixes, syncTurns: new SyncTurns() }
+    await prepareDirectories(layout, prefixes)
     await sweep(disk)
     const knowledge = { known, isForgone, isKnowing: isKnowing ?? (() => true) }
     const facts = new FilesystemFacts(disk, { catalog, giveRoom })

@@ -7,6 +7,7 @@ import { dirname } from 'node:path'
 import t from 'tap'
 import { layoutUnder } from '../../../src/store/filesystem/layout.ts'
 import { Quarantine, QUARANTINE_BYTES } from '../../../src/store/filesystem/quarantine.ts'
+import { Prefixes } from '../../../src/store/filesystem/prefixes.ts'
 import { SyncTurns } from '../../../src/store/filesystem/sync-turns.ts'
 import { Turns } from '../../../src/async/turns.ts'
 import {
@@ -199,7 +200,9 @@ t.test('R184: good content that took the place of a rotten blob is left alone', 
   await store.put(DIGEST, BYTES, 'kept')
   const { clock, root } = directory
   const note = () => t.fail('noted')
-  const disk = { layout: layoutUnder(root), bootId: '', clock, note, syncTurns: new SyncTurns() }
+  const layout = layoutUnder(root)
+  const prefixes = new Prefixes(layout)
+  const disk = { layout, prefixes, bootId: '', clock, note, syncTurns: new SyncTurns() }
   const quarantine = new Quarantine(disk, new Turns(), {
     known: async () => undefined,
     isForgone: async () => false,
@@ -330,8 +333,10 @@ t.test('R271: what nobody can tell of is taken for a last copy', async t => {
     await directory.open()
     await directory.lay(directory.blobPath(DIGEST), 'rotten')
     const { clock, root } = directory
+    const layout = layoutUnder(root)
     const disk = {
-      layout: layoutUnder(root),
+      layout,
+      prefixes: new Prefixes(layout),
       bootId: '',
       clock,
       note: () => {},

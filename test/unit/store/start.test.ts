@@ -1,7 +1,7 @@
 // Goal: whatever a killed process or a power cut left in the data directory, the next start is
 // clean and loses nothing that could be resumed. Method: crash states laid by hand as files, then a
 // start, then a look at the files.
-import { lstat, readdir, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readdir, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises'
 import t, { type Test } from 'tap'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import {
@@ -31,7 +31,7 @@ t.test('the first start makes every directory, for its owner alone', async t => 
   await directory.open()
   const prefixes = [
     ['blobs', 'sha256', '00'],
-    ['blobs', 'sha512', 'ff'],
+    ['blobs', 'sha512'],
   ]
   for (const names of [
     ['fills'],
@@ -45,6 +45,40 @@ t.test('the first start makes every directory, for its owner alone', async t => 
     t.equal(await directory.mode(directory.path(...names)), 0o700, names.join('/'))
   }
   t.same(await directory.files(), [])
+})
+
+t.test('directories for sha512 come with its first blob, and are all there then', async t => {
+  const directory = storeDirectory(t, `${t.testdir()}/data`)
+  const store = await directory.open()
+  t.same(await readdir(directory.path('blobs', 'sha512')), [])
+  const digest = digestBy('sha512', BYTES)
+  const [, ...puts] = await Promise.all([
+    store.put(DIGEST, Buffer.from(BYTES), 'kept'),
+    store.put(digest, Buffer.from(BYTES), 'kept'),
+    store.put(digestBy('sha512', 'other'), Buffer.from('other'), 'cached'),
+  ])
+  t.equal(puts.length, 2)
+  t.equal((await readdir(directory.path('blobs', 'sha512'))).length, 256)
+  t.equal(await directory.mode(directory.path('blobs', 'sha512', 'ff')), 0o700)
+  t.same(await store.readVerified(digest), Buffer.from(BYTES))
+  const listed = []
+  for await (const blob of store.list()) listed.push(blob.digest)
+  t.equal(listed.length, 3)
+})
+
+t.test('a start that was cut off among them makes the rest when they are needed', async t => {
+  const directory = storeDirectory(t, `${t.testdir()}/data`)
+  const digest = digestBy('sha512', BYTES)
+  await mkdir(directory.path('blobs', 'sha512', digest.slice(7, 9)), {
+    recursive: true,
+    mode: 0o700,
+  })
+  const store = await directory.open()
+  await store.put(digest, Buffer.from(BYTES), 'kept')
+  t.equal((await readdir(directory.path('blobs', 'sha512'))).length, 256)
+  await rm(directory.path('blobs', 'sha512', '00'), { recursive: true })
+  await symlink('/tmp', directory.path('blobs', 'sha512', '00'))
+  await t.rejects(directory.open(), StoreError, 'no directory may be a link')
 })
 
 t.test('R86: temporary files of an earlier process are removed, whatever they are', async t => {

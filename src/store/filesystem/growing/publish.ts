@@ -3,7 +3,7 @@
 // the directory when the content is to be kept.
 import { rename } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
-import type { Digest } from '../../../oci/digest.ts'
+import { type Digest, digestAlgorithm } from '../../../oci/digest.ts'
 import type { ContentClass, StoredBlob } from '../../../registry/ports/blob-store-content.ts'
 import { StoreError } from '../../../registry/ports/store-error.ts'
 import { type Disk, orStoreError, removeFile, syncDirectory } from '../disk.ts'
@@ -35,7 +35,10 @@ export async function publish(
   try {
     await makeWhole(disk, publication)
     await orStoreError(disk, `put ${digest} in its place`, () =>
-      turns.take(digest, () => rename(path, blobPath(disk.layout, digest))),
+      turns.take(digest, async () => {
+        await disk.prefixes.ready(digestAlgorithm(digest))
+        await rename(path, blobPath(disk.layout, digest))
+      }),
     )
   } catch (error) {
     // The file is ours alone and of no use any more; that it cannot be removed says nothing that
