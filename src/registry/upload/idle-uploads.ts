@@ -16,6 +16,9 @@ import type { Uploads } from './uploads.ts'
  */
 export const IDLE_AFTER_MS = 60 * 60_000
 
+/** As of parts: who needs more comes again. */
+const UPLOADS_A_STEP = 256
+
 export interface IdleUploadsDeps {
   readonly uploads: Pick<Uploads, 'all' | 'removeAbandoned'>
   readonly clock: Pick<Clock, 'monotonicMs'>
@@ -25,6 +28,8 @@ export interface IdleUploadsDeps {
 export class UploadsLeftAlone implements IdleUploads {
   readonly #deps: IdleUploadsDeps
   readonly #startMs: number
+  /** Could not be removed; a start tries again. */
+  readonly #stuck = new Set<string>()
 
   constructor(deps: IdleUploadsDeps) {
     this.#deps = deps
@@ -46,18 +51,20 @@ export class UploadsLeftAlone implements IdleUploads {
   async remove(bytes: number): Promise<number> {
     const { uploads, note } = this.#deps
     let [sessions, freedBytes] = [0, 0]
-    try {
-      for (const { id, sizeBytes } of this.#toGo(bytes)) {
-        // Of what no request of this process was about, the time since its start has told.
-        const left = { id, changedAtMs: Number.NEGATIVE_INFINITY }
+    for (const { id, sizeBytes } of this.#toGo(Number.POSITIVE_INFINITY)) {
+      if (freedBytes >= bytes) break
+      // Of what no request of this process was about, the time since its start has told.
+      const left = { id, changedAtMs: Number.NEGATIVE_INFINITY }
+      try {
         // Whoever has come back to it meanwhile keeps it.
         if (!(await uploads.removeAbandoned(left, IDLE_AFTER_MS))) continue
         sessions += 1
         freedBytes += sizeBytes
+      } catch (error) {
+        // No room can be had by it: others go, now and in the next step, and content.
+        this.#stuck.add(id)
+        noteStorage(note, error)
       }
-    } catch (error) {
-      // Others may go in the next step, and content.
-      noteStorage(note, error)
     }
     if (sessions > 0)
       note({ kind: 'uploads purged', why: 'room', sessions, bytes: freedBytes, dryRun: false })
@@ -68,7 +75,11 @@ export class UploadsLeftAlone implements IdleUploads {
   #idle(): Upload[] {
     const untilMs = this.#deps.clock.monotonicMs() - IDLE_AFTER_MS
     return [...this.#deps.uploads.all.values()].filter(
-      upload => upload.isIdle && upload.sizeBytes > 0 && this.#usedAtMs(upload) <= untilMs,
+      upload =>
+        upload.isIdle &&
+        upload.sizeBytes > 0 &&
+        !this.#stuck.has(upload.id) &&
+        this.#usedAtMs(upload) <= untilMs,
     )
   }
 
@@ -79,7 +90,7 @@ export class UploadsLeftAlone implements IdleUploads {
       (a, b) => this.#usedAtMs(a) - this.#usedAtMs(b) || begunAtMs(a) - begunAtMs(b),
     )
     let goneBytes = 0
-    return oldestFirst.filter(({ sizeBytes }) => {
+    return oldestFirst.slice(0, UPLOADS_A_STEP).filter(({ sizeBytes }) => {
       if (goneBytes >= bytes) return false
       goneBytes += sizeBytes
       return true

@@ -1,5 +1,6 @@
 // Removing uploads that nobody goes on with (R110): clients that broke off never say so. When it
 // runs, and how old is too old, is for upkeep/ and the operator.
+import { bestEffort } from '../best-effort.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -26,7 +27,7 @@ export interface Purged {
  * Removes what did not grow, and was not asked about by this process, for `olderThanMs` of time in
  * which this edge ran: no clock that is ahead ends one, or keeps it until its time comes. Never
  * what a request is about now. With `dryRun` it only counts. One event.
- * @throws StoreError; what was removed before that stays so
+ * What the disk does not let go stays, and is told. @throws StoreError where it cannot list them
  */
 export async function purgeUploads(
   { store, note, uploads, clock, time }: PurgeDeps,
@@ -40,11 +41,14 @@ export async function purgeUploads(
   for (const each of await store.listUploads()) {
     // It came by a clock that was ahead, and is as old as what comes now, from now on.
     const isToCome = each.changedAtMs > nowMs && isClockRight
-    if (isToCome && !dryRun) await store.dateUpload(each.id, nowMs)
+    if (isToCome && !dryRun) await bestEffort(note, () => store.dateUpload(each.id, nowMs))
     const left = { ...each, changedAtMs: nowMs - timeRun.agoMs(each.changedAtMs, nowMs) }
-    const isGone = dryRun
-      ? uploads.isAbandoned(left, olderThanMs)
-      : await uploads.removeAbandoned(left, olderThanMs)
+    let isGone = dryRun && uploads.isAbandoned(left, olderThanMs)
+    // One that the disk does not let go keeps none of the others.
+    if (!dryRun)
+      await bestEffort(note, async () => {
+        isGone = await uploads.removeAbandoned(left, olderThanMs)
+      })
     if (!isGone) continue
     sessions += 1
     bytes += left.sizeBytes

@@ -3,6 +3,7 @@
 // engine over in-memory twins with a limit of a few blobs, and a manual clock.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
+import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import { IDLE_AFTER_MS } from '../../../src/registry/upload/idle-uploads.ts'
 import {
   blobAnswer,
@@ -95,6 +96,25 @@ t.test('R750: what a request is about, or was a moment ago, stays', async t => {
   t.same(purgedFor(world), [])
   slow.end()
   t.equal((await coming).sizeBytes, 8 * MiB)
+})
+
+t.test('R750: one that the disk does not let go keeps no other, nor a push', async t => {
+  const before = createWorld()
+  const stuck = await brokenOff(before, 6 * MiB)
+  await before.clock.advance(1_000)
+  for (const bytes of [6 * MiB, 6 * MiB]) await brokenOff(before, bytes)
+  await before.registry.stop()
+  const world = createWorld(before)
+  const remove = world.store.removeUpload.bind(world.store)
+  Object.assign(world.store, {
+    removeUpload: async (id: string) => {
+      if (id === stuck) throw new StoreError('io', 'cannot remove it: EPERM')
+      await remove(id)
+    },
+  })
+  await world.clock.advance(IDLE_AFTER_MS)
+  await push(world)
+  t.ok(world.disk.uploads.has(stuck))
 })
 
 t.test('R750: they go before anything that is cached, and for pulls as well', async t => {
