@@ -66,6 +66,7 @@ export async function openContent(storage: StorageConfig, deps: ContentDeps): Pr
     known: async digest => verified(await catalog.findContent(digest)),
     isForgone: forgoneBy(catalog, () => stock?.isCompared ?? catalog.compared),
     isKnowing: () => catalog.rebuilt,
+    isAllFound: () => stock?.isAllFound ?? false,
     catalog: catalog.identity,
     giveRoom: () => catalog.giveRoom(),
   })

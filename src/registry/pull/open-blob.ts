@@ -89,6 +89,7 @@ async function* goingOn(
   { range, signal, from = range.first, instead }: GoingOn,
 ): AsyncGenerator<Uint8Array> {
   let position = from
+  let failed: unknown
   try {
     for await (const chunk of bytes) {
       position += chunk.length
@@ -97,8 +98,12 @@ async function* goingOn(
     return
   } catch (error) {
     if (!(error instanceof StoreError) || error.failure !== 'io') throw error
+    failed = error
   }
-  const other = await instead()
+  // Where nobody else gives it, it is the disk that failed.
+  const other = await instead().catch(() => {
+    throw failed
+  })
   try {
     yield* other.read(range, signal, position)
   } finally {

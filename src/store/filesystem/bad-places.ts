@@ -1,21 +1,38 @@
 // Files that are there and that the disk cannot give back: a bad place, or a checksum of the file
-// system that does not hold. To everybody else they are not here, so that they are fetched or
-// pushed again; the operator is told, once for each.
+// system that does not hold. What can be fetched again is moved away, and fetched. What was pushed
+// stays where it is, since the disk may have failed for a moment alone; for a while it is not here
+// for those who would push it again. The operator is told, once for each.
+import { lstat } from 'node:fs/promises'
 import type { Digest } from '../../oci/digest.ts'
 import type { ReadHandle } from '../../registry/ports/blob-store-content.ts'
 import { StoreError } from '../../registry/ports/store-error.ts'
 import type { Disk } from './disk.ts'
 import { causeOf, diskError, errnoOf, isUnreadable } from './disk-error.ts'
+import { blobPath } from './layout.ts'
 import type { Quarantine } from './quarantine.ts'
 import { type FileIdentity, type OpenedFile, readHandle } from './read-handle.ts'
 
-/** Remembered as told; a disk with more bad places than that is told of again. */
+/** Remembered as told, and as failing; of a disk with more bad places that is told of again. */
 const TOLD_MAX = 1_000
+/** So long what was pushed is not here after a read of it failed: time to push it again. */
+const FAILING_MS = 60_000
+/**
+ * Files that are moved away in a minute: where more fail, it is the disk that does, and not their
+ * places on it, and what is here is worth more than what a bad place costs.
+ */
+const MOVED_MAX = 8
+const MOVED_WITHIN_MS = 60_000
 
 export class BadPlaces {
   readonly #disk: Disk
   readonly #quarantine: Quarantine
   readonly #told = new Set<string>()
+  readonly #failing = new Map<
+    Digest,
+    { readonly identity: FileIdentity; readonly untilMs: number }
+  >()
+  /** When the last ones were moved away, on the monotonic clock. */
+  #movedAtMs: readonly number[] = []
 
   constructor(disk: Disk, quarantine: Quarantine) {
     this.#disk = disk
@@ -33,7 +50,24 @@ export class BadPlaces {
     }
   }
 
-  /** All of an open file, by `read`; undefined where the disk cannot give it. */
+  /** Was pushed here, and cannot be read for now? New bytes in its place can. */
+  async isFailing(digest: Digest): Promise<boolean> {
+    const failing = this.#failing.get(digest)
+    if (failing === undefined) return false
+    const { clock, layout } = this.#disk
+    const { identity, untilMs } = failing
+    const stats = await lstat(blobPath(layout, digest)).catch(() => undefined)
+    const isSame = stats !== undefined && stats.dev === identity.dev && stats.ino === identity.ino
+    if (isSame && clock.monotonicMs() < untilMs) return true
+    this.#failing.delete(digest)
+    return false
+  }
+
+  /**
+   * All of an open file, by `read`; undefined where the disk cannot give it, and it can be fetched
+   * again, or nobody can tell.
+   * @throws StoreError io of what was pushed
+   */
   async wholeOrNone<Read>(
     digest: Digest,
     { identity }: OpenedFile,
@@ -43,6 +77,8 @@ export class BadPlaces {
       return await this.#read(digest, identity, read)
     } catch (error) {
       if (!isUnreadable(error)) throw error
+      const { isKnowing } = this.#quarantine
+      if (isKnowing && (await this.#quarantine.isKept(digest))) throw error
       return undefined
     }
   }
@@ -69,7 +105,7 @@ export class BadPlaces {
   }
 
   /**
-   * A second time before the file goes out of the way: what a moment brought about is no bad place.
+   * A second time before the file goes out of the way.
    */
   async #read<Read>(
     digest: Digest,
@@ -89,8 +125,18 @@ export class BadPlaces {
     }
   }
 
-  /** There it keeps its place on the disk, which nothing else is written to. */
+  /** In the quarantine it keeps its place on the disk, which nothing else is written to. */
   async #putAway(digest: Digest, identity: FileIdentity, error: unknown): Promise<void> {
+    const nowMs = this.#disk.clock.monotonicMs()
+    this.#movedAtMs = this.#movedAtMs.filter(atMs => nowMs - atMs < MOVED_WITHIN_MS)
+    if (this.#movedAtMs.length >= MOVED_MAX || !(await this.#quarantine.isCached(digest))) {
+      if (this.#failing.size >= TOLD_MAX) this.#failing.clear()
+      if (await this.#quarantine.isKept(digest))
+        this.#failing.set(digest, { identity, untilMs: nowMs + FAILING_MS })
+      this.tell(digest, error)
+      return
+    }
+    this.#movedAtMs = [...this.#movedAtMs, nowMs]
     try {
       await this.#quarantine.take(digest, identity, `cannot be read (${errnoOf(causeOf(error))})`)
     } catch {

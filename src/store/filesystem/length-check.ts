@@ -43,6 +43,7 @@ export class LengthCheck {
    */
   async find(digest: Digest, declaredBytes: number | undefined): Promise<StoredBlob | undefined> {
     const { disk, bad } = this.#parts
+    if (await bad.isFailing(digest)) return undefined
     for (let looks = 0; looks < LOOKS_MAX; looks += 1) {
       const found = await orStoreError(disk, `look for ${digest}`, () =>
         bad.orNone(digest, () => findBlob(disk.layout, digest)),

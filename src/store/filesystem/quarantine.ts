@@ -28,6 +28,8 @@ export interface Knowledge {
   readonly isForgone: IsForgone
   /** Whether those know all that they will; not while a catalog is being built. */
   readonly isKnowing: () => boolean
+  /** Not while something that was pushed is lost, of which any content may be. */
+  readonly isAllFound: () => boolean
 }
 
 export class Quarantine {
@@ -42,6 +44,11 @@ export class Quarantine {
     this.#knowledge = knowledge
   }
 
+  /** Whether it is known whose content is; not while a catalog is being built. */
+  get isKnowing(): boolean {
+    return this.#knowledge.isKnowing()
+  }
+
   /** All that lies there, as it was when it was last cleared. */
   get bytes(): number {
     return this.#bytes
@@ -54,7 +61,7 @@ export class Quarantine {
    */
   async take(digest: Digest, identity: FileIdentity, unreadable?: string): Promise<void> {
     const disk = this.#disk
-    const isKept = await this.#isKept(digest)
+    const isKept = await this.isKept(digest)
     const moved = await orStoreError(disk, `quarantine ${digest}`, () =>
       this.#turns.take(digest, () => moveIfSame(disk, digest, { identity, isKept })),
     )
@@ -139,12 +146,19 @@ export class Quarantine {
     const { digest, isKept } = parsed
     // The catalog may be another one than when it was moved, and has no row for a blob that was not
     // here when it was built.
-    if (isKept ? await this.#isForgone(digest) : !(await this.#isKept(digest))) return false
+    if (isKept ? await this.#isForgone(digest) : !(await this.isKept(digest))) return false
     return (await findBlob(this.#disk.layout, digest).catch(ignoreMissingOrBad)) === undefined
   }
 
-  /** As long as nobody can tell, yes. */
-  async #isKept(digest: Digest): Promise<boolean> {
+  /** Can its bytes be had again, as far as anybody knows? */
+  async isCached(digest: Digest): Promise<boolean> {
+    const { known, isKnowing, isAllFound } = this.#knowledge
+    if (!isKnowing() || !isAllFound()) return false
+    return (await known(digest).catch(() => undefined))?.contentClass === 'cached'
+  }
+
+  /** Is what lies here, perhaps, the last copy of what was pushed? As long as nobody can tell, yes. */
+  async isKept(digest: Digest): Promise<boolean> {
     const { known, isKnowing } = this.#knowledge
     if (!isKnowing()) return true
     try {

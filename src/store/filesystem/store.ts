@@ -59,6 +59,8 @@ export interface FilesystemStoreOptions {
    * never is.
    */
   readonly isKnowing?: () => boolean
+  /** False while something that was pushed is lost: content may be of it. Default: nothing is. */
+  readonly isAllFound?: () => boolean
   /** The identity of the catalog that is told what facts say. */
   readonly catalog: string
   /** Of FactsOptions. Default: there is none. */
@@ -77,15 +79,16 @@ export interface FilesystemStores {
 export async function openFilesystemStore(
   options: FilesystemStoreOptions,
 ): Promise<FilesystemStores> {
-  const { directory, known, isForgone = async () => false, isKnowing, ...others } = options
-  const { catalog, giveRoom = async () => false, partsMax = PARTS_MAX, ...rest } = others
+  const { directory, known, isForgone = async () => false, ...others } = options
+  const { isKnowing = () => true, isAllFound = () => true, ...further } = others
+  const { catalog, giveRoom = async () => false, partsMax = PARTS_MAX, ...rest } = further
   try {
     const layout = layoutUnder(await prepareRoot(directory))
     const prefixes = new Prefixes(layout)
     const disk: Disk = { ...rest, layout, prefixes, syncTurns: new SyncTurns() }
     await prepareDirectories(layout, prefixes)
     await sweep(disk)
-    const knowledge = { known, isForgone, isKnowing: isKnowing ?? (() => true) }
+    const knowledge = { known, isForgone, isKnowing, isAllFound }
     const facts = new FilesystemFacts(disk, { catalog, giveRoom })
     const otherFiles = new OtherFiles(disk, facts)
     const blobs = new FilesystemStore(disk, otherFiles, { partsMax, ...knowledge })

@@ -207,6 +207,7 @@ t.test('R184: good content that took the place of a rotten blob is left alone', 
     known: async () => undefined,
     isForgone: async () => false,
     isKnowing: () => true,
+    isAllFound: () => true,
   })
   await quarantine.take(DIGEST, identity)
   t.same(await store.readVerified(DIGEST), BYTES)
@@ -345,6 +346,7 @@ t.test('R271: what nobody can tell of is taken for a last copy', async t => {
     const quarantine = new Quarantine(disk, new Turns(), {
       ...knowing,
       isForgone: async () => true,
+      isAllFound: () => true,
     })
     await quarantine.take(DIGEST, await lstat(directory.blobPath(DIGEST)))
     t.match(await readdir(directory.path('quarantine')), [/-kept$/], what)
