@@ -345,6 +345,40 @@ t.test('R511: rules about accounts do not divide callers whom none is about', as
   t.not(of('dave'), book.partyOf(from(ELSEWHERE)), 'who has not logged in is anonymous')
 })
 
+t.test('whoever shows a certificate is not anonymous, whether rules name it or not', async t => {
+  const book = bookOf(`
+  - { who: anonymous, match: "docker.io/**", allow: [pull] }
+  - { who: "cert:known", match: "localhost/**", allow: [pull] }
+`)
+  const asked = (certificate: readonly string[]) =>
+    judge(book, { ...from(ELSEWHERE), certificate }, { key: keyOf('docker.io/a'), action: 'pull' })
+  t.same(asked([]), { isAllowed: true, rule: 0 })
+  t.same(asked(['known']), { isAllowed: false, rule: undefined })
+  t.same(asked(['other']), { isAllowed: false, rule: undefined })
+})
+
+t.test('a group is what the configuration says, whatever it is called', async t => {
+  const book = bookOf(`
+  - { who: "group:constructor", match: "**", allow: [pull] }
+`)
+  const asked = { key: keyOf('localhost/a'), action: 'pull' } as const
+  t.same(judge(book, from(ELSEWHERE, false, 'bob'), asked), { isAllowed: false, rule: undefined })
+})
+
+t.test('a catalog shows what may be pulled and listed, and nothing by one of both', async t => {
+  const party = bookOf(`
+  - { who: "*", match: "localhost/listed", allow: [list] }
+  - { who: "*", match: "localhost/pulled", allow: [pull] }
+  - { who: "*", match: "localhost/both", allow: [list, pull] }
+`).partyOf(from(ELSEWHERE))
+  for (const [name, isShown] of [
+    ['localhost/listed', false],
+    ['localhost/pulled', false],
+    ['localhost/both', true],
+  ] as const)
+    t.equal(party?.isShown(keyOf(name)), isShown, name)
+})
+
 t.test('R511: what the anonymous may pull from everywhere is public', async t => {
   const isPublic = (rules: string) => bookOf(rules).isPublic(keyOf('localhost/a'))
   const open = '- { who: anonymous, match: "localhost/**", allow: [pull] }'

@@ -137,3 +137,27 @@ t.test('R622: what a pass says itself stands before what waits', async t => {
     t.match(note, /^one could not be taken; what was deleted stays .* within 12 min$/)
   }
 })
+
+t.test('a pass that fails is tried again at the pace of the configuration', async t => {
+  const clock = createManualClock()
+  let passes = 0
+  const gc: Collection = new Collection({
+    clock,
+    intervalMs: () => HOUR_MS,
+    collect: async () => {
+      passes += 1
+      // Passes without a pause would let nothing else run.
+      if (passes > 3) await new Promise(() => {})
+      throw new Error('the disk')
+    },
+    graceLeftMs: async () => 2 * MINUTE_MS,
+    rescheduled: () => jobs.rescheduled(),
+  })
+  const engine = createEngine({})
+  const jobs = new Jobs([gc], { clock, note: () => {}, lastRuns: new LastRuns(engine.catalog) })
+  jobs.start()
+  t.teardown(() => jobs.stop())
+  await gc.loosened()
+  for (let minute = 0; minute < 50; minute += 1) await clock.advance(MINUTE_MS)
+  t.equal(passes, 1)
+})
