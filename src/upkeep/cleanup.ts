@@ -11,6 +11,11 @@ import type { NoteEvent } from '../registry/ports/events.ts'
 import type { ScheduledJob } from './jobs.ts'
 
 export const CLEANUP_EVERY_MS = 60 * 60 * 1000
+/**
+ * After the start of a process there is more urgent work for the disk; but a machine that is never
+ * on for an hour at a time is cleaned up, too.
+ */
+const FIRST_AFTER_MS = 10 * 60 * 1000
 
 export interface CleanupDeps {
   readonly note: NoteEvent
@@ -32,7 +37,7 @@ export function createCleanup(deps: CleanupDeps): ScheduledJob {
   const { note, store, expirePendingBlobs, tidyCatalog, recount } = deps
   return {
     name: 'cleanup',
-    schedule: () => ({ everyMs: CLEANUP_EVERY_MS }),
+    schedule: () => ({ everyMs: CLEANUP_EVERY_MS, firstAfterMs: FIRST_AFTER_MS }),
     run: async ({ signal, dryRun }) => {
       if (dryRun) throw new RegistryError('UNSUPPORTED', 'cleanup has no dry run')
       const parts = () => store.removeParts(PART_AGE_LIMIT_MS)

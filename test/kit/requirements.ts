@@ -578,6 +578,7 @@ const PLATFORM: readonly Row[] = [
   ],
   [683, 'P1', 'a grace shortened while the clock is ahead is short once the clock is right'],
   [717, 'P2', 'so it is at an edge that is restarted before a whole grace is over'],
+  [754, 'P2', 'an edge that is never on for an hour at a time is cleaned up, too'],
   [628, 'P0', 'a grace that was shortened holds what it held, whatever the clock does'],
   [611, 'P0', 'a clock that is put ahead ends no grace, no lease and no push'],
   [313, 'P0', 'what a client that may push was told is here, its manifest does not miss'],

@@ -39,7 +39,7 @@ t.test('R276: a part that nobody goes on with is swept while the edge runs', asy
     for (const name of parts) await utimes(join(first.dataDirectory, 'fills', name), at, at)
   }
   await age(young, 6 * DAY_MS)
-  await age(old, 7 * DAY_MS - HOUR_MS / 2)
+  await age(old, 7 * DAY_MS - HOUR_MS / 12)
   const edge = await startTestEdge(t, { upstreams: { 'docker.io': { url: stub.url } }, directory })
   t.equal((await partsOf(old)).length, 2, 'no start takes it')
   await edge.clock.advance(HOUR_MS)

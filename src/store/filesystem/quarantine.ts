@@ -157,7 +157,7 @@ export class Quarantine {
     return (await known(digest).catch(() => undefined))?.contentClass === 'cached'
   }
 
-  /** Is what lies here, perhaps, the last copy of what was pushed? As long as nobody can tell, yes. */
+  /** Perhaps the last copy of what was pushed: as long as nobody can tell, yes. */
   async isKept(digest: Digest): Promise<boolean> {
     const { known, isKnowing } = this.#knowledge
     if (!isKnowing()) return true

@@ -54,10 +54,7 @@ export interface FilesystemStoreOptions {
   readonly known: FindKnown
   /** Default: nothing is. */
   readonly isForgone?: IsForgone
-  /**
-   * False while the catalog is being built, which has no rows yet for what was pushed. Default: it
-   * never is.
-   */
+  /** False while the catalog is built, which has no rows yet for what was pushed. Default: true. */
   readonly isKnowing?: () => boolean
   /** False while something that was pushed is lost: content may be of it. Default: nothing is. */
   readonly isAllFound?: () => boolean
@@ -79,8 +76,8 @@ export interface FilesystemStores {
 export async function openFilesystemStore(
   options: FilesystemStoreOptions,
 ): Promise<FilesystemStores> {
-  const { directory, known, isForgone = async () => false, ...others } = options
-  const { isKnowing = () => true, isAllFound = () => true, ...further } = others
+  const { isKnowing = () => true, isAllFound = () => true, ...others } = options
+  const { directory, known, isForgone = async () => false, ...further } = others
   const { catalog, giveRoom = async () => false, partsMax = PARTS_MAX, ...rest } = further
   try {
     const layout = layoutUnder(await prepareRoot(directory))

@@ -45,6 +45,32 @@ t.test(
   },
 )
 
+t.test('R754: a process that ends before its first hour has cleaned up', async t => {
+  let cleared = 0
+  const nothing = async () => {}
+  for (let start = 1; start <= 3; start += 1) {
+    const clock = createManualClock()
+    const clearQuarantine = async () => {
+      cleared += 1
+    }
+    const cleanup = createCleanup({
+      note: () => {},
+      store: { removeParts: nothing, clearQuarantine },
+      expirePendingBlobs: nothing,
+      tidyCatalog: nothing,
+      forgetDeletes: nothing,
+      noteTime: nothing,
+      recount: nothing,
+    })
+    const lastRuns = new LastRuns(createMemoryCatalog())
+    const jobs = new Jobs([cleanup], { clock, note: () => {}, lastRuns })
+    jobs.start()
+    await clock.advance(CLEANUP_EVERY_MS / 2)
+    await jobs.stop()
+    t.equal(cleared, start)
+  }
+})
+
 t.test('R296: a stop waits for no more than what is under way', async t => {
   const clock = createManualClock()
   let swept = 0
