@@ -32,7 +32,6 @@ import { Logins } from './logins.ts'
 import { createHotAnswers } from './memory/hot-answers.ts'
 import { createMemoryBudget, manifestBodiesBounds } from './body/memory-budget.ts'
 import type { Sendfile } from './send/sendfile.ts'
-import type { PrincipalSources } from './principal.ts'
 import { Callers, NO_PROXIES, type ProxySettings, type TellOfProxies } from './proxies/callers.ts'
 import { createServe } from './serve.ts'
 import { Hot, type HotDeps } from './memory/serve-hot.ts'
@@ -149,7 +148,7 @@ export function buildApp(deps: AppDeps): DataApp {
     sendfile: deps.sendfile,
     readers,
     noteRequest,
-    hot: createHotOf({ ...deps, ...principals }, noteRequest, {
+    hot: createHotOf(deps, noteRequest, {
       readers,
       // Who may not have more streams is told so on the usual way.
       takePlaceNow: (...asked) => (clients.limitsStreams ? 'none' : takePlaceNow(...asked)),
@@ -204,23 +203,11 @@ function createClientLimits(deps: AppDeps, callers: Callers): ClientLimits {
 
 /** Undefined without epochs, which say when to forget, and without memory. */
 function createHotOf(
-  deps: AppDeps & PrincipalSources,
+  deps: AppDeps,
   noteRequest: NoteRequest,
   sending: Pick<HotDeps, 'readers' | 'takePlaceNow'>,
 ): Hot | undefined {
-  const {
-    registry,
-    access,
-    owners,
-    logins,
-    certificateOf,
-    callers,
-    logger,
-    metrics,
-    clock,
-    epochs,
-    sendfile,
-  } = deps
+  const { registry, access, logger, metrics, clock, epochs, sendfile } = deps
   const maxBytes = deps.options?.memoryBytes ?? MEMORY_BYTES
   if (epochs === undefined || maxBytes < 1) return undefined
   return new Hot({
@@ -234,10 +221,6 @@ function createHotOf(
       nowMs: () => clock.nowMs(),
     }),
     access,
-    owners,
-    logins,
-    certificateOf,
-    callers,
     registry,
     sendfile,
     clock,

@@ -20,7 +20,7 @@ import { isKnownMethod, methodsOf, refuseMethod, refuseUnknownMethod } from './m
 import { answerExtensions, answerLivez, answerPing } from './endpoints/ping.ts'
 import { giveToken } from './endpoints/token.ts'
 import { planOf, type Plan } from './plan.ts'
-import { type PrincipalSources, RequestPrincipal } from './principal.ts'
+import type { PrincipalSources } from './principal.ts'
 import { hostOf } from './proxies/callers.ts'
 import type { Cursors } from './cursor.ts'
 import { refusedBy } from './refusals.ts'
@@ -42,7 +42,7 @@ export interface DispatchDeps extends PrincipalSources {
 
 /** @throws RegistryError for what the client may know, and whatever else went wrong. */
 export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<Answer> {
-  const { request, caller, record } = exchange
+  const { request, caller, principal, record } = exchange
   const { method = '', url = '' } = request
   const headOnly = method === 'HEAD'
   checkSyntax(request, caller)
@@ -51,7 +51,6 @@ export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<
     record.endpoint = 'livez'
     return answerLivez()
   }
-  const principal = new RequestPrincipal(request, caller, deps)
   record.principal = principal
   const { revision } = deps.access
   if (!revision.isHeld) await revision.untilHeld()

@@ -57,6 +57,8 @@ export interface Exchange {
   readonly requestId: string
   /** When it came. */
   readonly caller: Caller
+  /** Who sent it. */
+  readonly principal: RequestPrincipal
   /** Monotonic. */
   readonly startedMs: number
   readonly record: RequestRecord
@@ -68,7 +70,7 @@ export interface Exchange {
 export function createExchange(
   request: IncomingMessage,
   response: ServerResponse,
-  facts: Pick<Exchange, 'requestId' | 'caller' | 'startedMs' | 'hot'>,
+  facts: Pick<Exchange, 'requestId' | 'caller' | 'principal' | 'startedMs' | 'hot'>,
 ): Exchange {
   return {
     request,

@@ -26,7 +26,7 @@ import { BUSY_RETRY_AFTER_SECONDS, type Count } from './limits.ts'
 import type { Hot } from './memory/serve-hot.ts'
 import type { MemoryBudget } from './body/memory-budget.ts'
 import { breakBody } from './body/request-body.ts'
-import type { PrincipalSources } from './principal.ts'
+import { type PrincipalSources, RequestPrincipal } from './principal.ts'
 import type { Caller } from './proxies/callers.ts'
 import { sendAnswer } from './send/send-answer.ts'
 import type { TakePlace } from './places/place.ts'
@@ -99,8 +99,11 @@ export function createServe(deps: ServeDeps): Serve {
     // A client that finds a connection ended which it had in reserve opens another one.
     if (deps.isOutdated(socket) && connections.isFree(socket)) return void socket.destroy()
     const caller = deps.callers.of(request)
+    // Whoever is refused what memory has is judged twice: what the first time finds out, the second
+    // takes over, so that it takes no longer than where memory has nothing.
+    const principal = new RequestPrincipal(request, caller, deps)
     const found = mayBeHot(request, caller, deps)
-      ? deps.hot?.find(request, response, caller)
+      ? deps.hot?.find(request, response, { caller, principal })
       : undefined
     if (found?.kind === 'hit') {
       connections.enter(socket, WHOLE)
@@ -112,7 +115,8 @@ export function createServe(deps: ServeDeps): Serve {
       return
     }
     const requestId = deps.requestIdOf(request.headers['x-request-id'])
-    const exchange = createExchange(request, response, { requestId, caller, startedMs, hot: found })
+    const facts = { requestId, caller, principal, startedMs, hot: found }
+    const exchange = createExchange(request, response, facts)
     const entered = connections.enter(socket, {
       start: () => start(exchange, () => answerExchange(exchange, deps)),
       refuse: () => start(exchange, () => refuseExchange(exchange, deps)),

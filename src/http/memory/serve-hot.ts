@@ -11,14 +11,14 @@ import type { Exchange } from '../exchange.ts'
 import type { HotAnswer, HotAnswers, HotMiss, HotBlob } from './hot-answers.ts'
 import { type HotRequest, readHotRequest } from './hot-request.ts'
 import { HOT_PULL_NOTED_MS, HOT_READ_NOTED_MS } from '../limits.ts'
-import { type PrincipalSources, RequestPrincipal } from '../principal.ts'
+import type { RequestPrincipal } from '../principal.ts'
 import type { TakePlaceNow } from '../places/place.ts'
 import type { Caller } from '../proxies/callers.ts'
 import { BlobSender, type BlobSenderDeps } from '../send/blob-sender.ts'
 import { AGE, ageText, headLines, ID_AT } from '../send/send-answer.ts'
 import { sendBlob } from '../send/send-blob.ts'
 
-export interface HotDeps extends BlobSenderDeps, PrincipalSources {
+export interface HotDeps extends BlobSenderDeps {
   readonly answers: HotAnswers
   readonly createNote: CreateNoteHit
   readonly access: Access
@@ -64,14 +64,13 @@ export class Hot {
   find(
     request: IncomingMessage,
     response: ServerResponse,
-    caller: Caller,
+    { caller, principal }: Pick<Exchange, 'caller' | 'principal'>,
   ): FoundHot | HotMiss | undefined {
     const { answers, clock } = this.#deps
     const hot = caller.unclear === undefined ? readHotRequest(request, caller) : undefined
     if (hot === undefined) return undefined
     const answer = answers.find(hot.key, clock.nowMs())
     if (answer.kind === 'miss') return answer
-    const principal = new RequestPrincipal(request, caller, this.#deps)
     if (!this.#mayBeGiven(answer, request, principal)) return undefined
     const found = { kind: 'hit', answer, request: hot, principal } as const
     if (answer.blob === undefined) return { ...found, sender: undefined }
