@@ -67,7 +67,7 @@ export const WITHOUT_OPEN_FILES: Ablation = {
   name: 'without files kept open',
   changes: [
     {
-      file: 'src/registry/open-blobs.ts',
+      file: 'src/registry/reading/open-blobs.ts',
       constant: 'OPEN_LEAST_BYTES',
       value: 'Number.POSITIVE_INFINITY',
     },

@@ -69,7 +69,7 @@ const WRITES: Writes = {
   },
   recordBlob: {
     // What comes a second time may lie in another file now, and the first one is still open
-    // somewhere (registry/open-blobs.ts).
+    // somewhere (registry/reading/open-blobs.ts).
     changes: ({ digest }) => ({
       of: { holdersOf: digest },
       part: 'file',

@@ -1,14 +1,14 @@
 // Everything that goes elsewhere by itself: the outbox with its carriers. One carrier so far; a
 // replica or a notification will be another function beside it.
 import { hostFrom, type RegistryHost, registryOf } from '../oci/reference.ts'
-import type { Namespaces } from '../registry/namespaces.ts'
+import type { Namespaces } from '../registry/routing/namespaces.ts'
 import type { BlobStore } from '../registry/ports/blob-store.ts'
 import type { Catalog } from '../registry/ports/catalog.ts'
 import type { Delivery } from '../registry/ports/outbox.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
 import type { FactStore } from '../registry/ports/facts.ts'
-import type { RepositoryPolicies } from '../registry/repository-policy.ts'
+import type { RepositoryPolicies } from '../registry/routing/repository-policy.ts'
 import type { RunningRegistry } from '../registry/running-registry.ts'
 import type { Turns } from '../async/turns.ts'
 import { createQueueCarrier } from './queue-carrier.ts'

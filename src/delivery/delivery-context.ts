@@ -2,7 +2,7 @@
 // deliver it.
 import type { Digest } from '../oci/digest.ts'
 import type { Repository } from '../oci/reference.ts'
-import type { Namespaces } from '../registry/namespaces.ts'
+import type { Namespaces } from '../registry/routing/namespaces.ts'
 import type { BlobStore } from '../registry/ports/blob-store.ts'
 import type { Catalog } from '../registry/ports/catalog.ts'
 import {
@@ -11,7 +11,7 @@ import {
   UpstreamError,
   type UpstreamFailure,
 } from '../registry/ports/upstream.ts'
-import type { RepositoryPolicy } from '../registry/repository-policy.ts'
+import type { RepositoryPolicy } from '../registry/routing/repository-policy.ts'
 
 export interface DeliveryContext {
   readonly store: BlobStore

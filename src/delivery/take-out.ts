@@ -3,13 +3,13 @@
 import { filterFew, mapFew } from '../async/few-at-once.ts'
 import type { Digest } from '../oci/digest.ts'
 import { type Repository, repositoryKey } from '../oci/reference.ts'
-import { allCarriedBy } from '../registry/delivery-payload.ts'
-import { INDEX_DEPTH_MAX, isListed } from '../registry/edges.ts'
+import { allCarriedBy } from '../registry/deliveries/delivery-payload.ts'
+import { INDEX_DEPTH_MAX, isListed } from '../registry/content/edges.ts'
 import type { Catalog } from '../registry/ports/catalog.ts'
 import type { Delivery } from '../registry/ports/outbox.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { FactIdentity, FactStore } from '../registry/ports/facts.ts'
-import type { RepositoryPolicies } from '../registry/repository-policy.ts'
+import type { RepositoryPolicies } from '../registry/routing/repository-policy.ts'
 import type { Settled } from './carrier.ts'
 
 /** Looks at the catalog at a time. */

@@ -6,7 +6,7 @@ import type { ReadHandle } from '../registry/ports/blob-store-content.ts'
 import { StoreError } from '../registry/ports/store-error.ts'
 import { createReadBuffer } from '../registry/ports/chunk-memory.ts'
 import { UpstreamError, type UpstreamFailure } from '../registry/ports/upstream.ts'
-import { mayGive } from '../registry/sharing.ts'
+import { mayGive } from '../registry/routing/sharing.ts'
 import { type DeliveryContext, isThere, Undeliverable } from './delivery-context.ts'
 
 /**

@@ -5,7 +5,7 @@ import { type Descriptor, isDistributable } from '../oci/descriptor.ts'
 import { RegistryError } from '../oci/errors.ts'
 import { type Manifest, parseManifest } from '../oci/manifest.ts'
 import { manifestKind, parseMediaType } from '../oci/media-type.ts'
-import { INDEX_DEPTH_MAX } from '../registry/edges.ts'
+import { INDEX_DEPTH_MAX } from '../registry/content/edges.ts'
 import { uploadBlobs, missing } from './upload-blobs.ts'
 import { type DeliveryContext, isThere, Undeliverable } from './delivery-context.ts'
 

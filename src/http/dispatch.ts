@@ -8,7 +8,7 @@ import { formatReference, type Repository, repositoryKey } from '../oci/referenc
 import type { Registry, Routed } from '../registry/use-cases.ts'
 import { undeletable } from '../registry/delete/delete-refusal.ts'
 import type { Clock } from '../registry/ports/clock.ts'
-import { pushDenied } from '../registry/push-refusal.ts'
+import { pushDenied } from '../registry/refusals/push-refusal.ts'
 import { checkSyntax } from './admit.ts'
 import type { Answer } from './answer.ts'
 import { answerCatalog } from './endpoints/catalog.ts'

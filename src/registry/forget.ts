@@ -2,7 +2,7 @@
 // them, or a client deletes of them. The catalog's epochs tell of the rest.
 import type { Flights } from '../async/flights.ts'
 import type { RepositoryKey } from '../oci/reference.ts'
-import type { Namespaces } from './namespaces.ts'
+import type { Namespaces } from './routing/namespaces.ts'
 import { isQuestionOf, type NegativeCache } from './negative-cache.ts'
 import type { UpstreamBlobHead } from './ports/upstream-content.ts'
 import type { ManifestContents } from './pull/manifest-content.ts'

@@ -17,8 +17,8 @@ import type {
   UploadState,
 } from './answers.ts'
 import type { CountedUses, Used } from './ports/catalog-uses.ts'
-import type { RepositoryPolicy } from './repository-policy.ts'
-import type { NoteUse } from './uses.ts'
+import type { RepositoryPolicy } from './routing/repository-policy.ts'
+import type { NoteUse } from './reading/uses.ts'
 
 /** Where a request's name leads, and how to write names back to this client. */
 export interface Routed {

@@ -5,7 +5,7 @@ import type { Config } from '../config/config.ts'
 import { createQuotas, type Quotas } from '../registry/evict/quotas.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
-import { createPolicies } from '../registry/repository-policies.ts'
+import { createPolicies } from '../registry/routing/repository-policies.ts'
 import type { RegistryDeps, RunningRegistry } from '../registry/running-registry.ts'
 import { RoomKeeper } from '../upkeep/keep-room.ts'
 

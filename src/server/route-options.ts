@@ -1,7 +1,7 @@
 // What names lead to, from the configuration: for whoever routes, a running server or a command.
 import { DOCKER_HUB, DOCKER_HUB_ALIASES } from '../config/built-in.ts'
 import type { Config } from '../config/config.ts'
-import type { RouteOptions } from '../registry/route.ts'
+import type { RouteOptions } from '../registry/routing/route.ts'
 
 /** What the route of names is made of. */
 export function routeOptions(config: Config): RouteOptions {

@@ -6,7 +6,7 @@ import type { Logger } from '../observe/log.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { FactStore } from '../registry/ports/facts.ts'
 import type { RunningRegistry } from '../registry/running-registry.ts'
-import type { Stock } from '../registry/stock.ts'
+import type { Stock } from '../registry/facts/stock.ts'
 
 export interface StockDeps {
   /** As this start found it: the catalog knows all that facts tell of. */

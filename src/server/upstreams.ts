@@ -5,12 +5,12 @@ import { LRUCache } from 'lru-cache'
 import type { Config, ProxyChoice, ProxyEnvironment, UpstreamConfig } from '../config/config.ts'
 import { LOCALHOST, type RegistryHost } from '../oci/reference.ts'
 import type { Routed } from '../registry/use-cases.ts'
-import type { Namespace, Namespaces } from '../registry/namespaces.ts'
+import type { Namespace, Namespaces } from '../registry/routing/namespaces.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
 import type { UpstreamHealth } from '../registry/ports/upstream.ts'
-import { namesOfMachine, type OwnAddress, ownNameIn } from '../registry/own-name.ts'
-import { compileNames, createRoute, type Route } from '../registry/route.ts'
+import { namesOfMachine, type OwnAddress, ownNameIn } from '../registry/routing/own-name.ts'
+import { compileNames, createRoute, type Route } from '../registry/routing/route.ts'
 import { routeOptions } from './route-options.ts'
 import { type LookupAll, lookupAll } from '../upstream/connect/connector.ts'
 import { createLookUps, type LookUps } from '../upstream/connect/look-ups.ts'
@@ -70,7 +70,7 @@ export class Upstreams implements Namespaces {
     return this.#route(...asked)
   }
 
-  /** See registry/own-name.ts. */
+  /** See registry/routing/own-name.ts. */
   ownNameIn(text: string, { port, hostname }: OwnAddress): string | undefined {
     const certified = this.#config.http.tls?.certificates.flatMap(({ names }) => names)
     const machineNames = namesOfMachine(hostname, certified)

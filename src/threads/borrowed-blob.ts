@@ -4,7 +4,7 @@
 import { read } from 'node:fs'
 import type { ByteRange } from '../oci/range.ts'
 import type { BlobAnswer, BlobFile } from '../registry/answers.ts'
-import { OpenFile, WholeBlob } from '../registry/open-file.ts'
+import { OpenFile, WholeBlob } from '../registry/reading/open-file.ts'
 import { readWhole } from '../registry/fill/follow.ts'
 import { type ReadCached, BufferPool } from '../registry/fill/buffer-pool.ts'
 import { untilAborted } from '../async/aborting.ts'

@@ -25,8 +25,8 @@ import type {
 } from '../registry/answers.ts'
 import type { CountedUses } from '../registry/ports/catalog-uses.ts'
 import type { Registry } from '../registry/use-cases.ts'
-import type { RepositoryRule } from '../registry/repository-policies.ts'
-import type { RouteOptions } from '../registry/route.ts'
+import type { RepositoryRule } from '../registry/routing/repository-policies.ts'
+import type { RouteOptions } from '../registry/routing/route.ts'
 import type { OtherThread } from './other-thread.ts'
 
 /** Methods of the registry that take values and give values. */

@@ -1,5 +1,5 @@
 // Which repositories of an upstream may be pulled through and pushed to. Clients are refused before
-// (registry/route.ts); this is for what goes on by itself.
+// (registry/routing/route.ts); this is for what goes on by itself.
 import type { RepositoryName } from '../oci/reference.ts'
 import { UpstreamError } from '../registry/ports/upstream.ts'
 

@@ -4,7 +4,7 @@
 // broken off, for blobs that are here, that stay open and that are new. A broken-off stream is
 // compared as far as both came.
 import t from 'tap'
-import { OPEN_LEAST_BYTES } from '../../src/registry/open-blobs.ts'
+import { OPEN_LEAST_BYTES } from '../../src/registry/reading/open-blobs.ts'
 import { systemClock } from '../../src/server/clock.ts'
 import { patternBlob } from '../kit/content.ts'
 import { BLOBS } from '../kit/edge-over-stub.ts'

@@ -3,7 +3,7 @@
 import { MessageChannel } from 'node:worker_threads'
 import type { Registry } from '../../src/registry/use-cases.ts'
 import type { Epochs } from '../../src/registry/epochs.ts'
-import { OpenBlobs } from '../../src/registry/open-blobs.ts'
+import { OpenBlobs } from '../../src/registry/reading/open-blobs.ts'
 import type { Clock } from '../../src/registry/ports/clock.ts'
 import { lendRegistry } from '../../src/threads/lend-registry.ts'
 import type { Port } from '../../src/threads/messages.ts'

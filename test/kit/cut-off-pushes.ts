@@ -3,7 +3,7 @@
 import type { Digest } from '../../src/oci/digest.ts'
 import { type Repository, repositoryKey } from '../../src/oci/reference.ts'
 import type { Registry } from '../../src/registry/use-cases.ts'
-import { parseDelivery } from '../../src/registry/delivery-payload.ts'
+import { parseDelivery } from '../../src/registry/deliveries/delivery-payload.ts'
 import type { Catalog } from '../../src/registry/ports/catalog.ts'
 import { createBreaking } from './breaking-ports.ts'
 import { createEngine, localOf, repositoryOf } from './engine.ts'

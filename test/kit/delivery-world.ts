@@ -6,12 +6,16 @@ import { createDeliveries, type Deliveries } from '../../src/delivery/create-del
 import { digestOf } from '../../src/oci/digest.ts'
 import { parseManifest } from '../../src/oci/manifest.ts'
 import { parseTag, type Repository, repositoryKey, type Tag } from '../../src/oci/reference.ts'
-import { EXPECTED_MAX, formatDelivery, parseDelivery } from '../../src/registry/delivery-payload.ts'
-import { asRecorded } from '../../src/registry/edges.ts'
+import {
+  EXPECTED_MAX,
+  formatDelivery,
+  parseDelivery,
+} from '../../src/registry/deliveries/delivery-payload.ts'
+import { asRecorded } from '../../src/registry/content/edges.ts'
 import type { Delivery } from '../../src/registry/ports/outbox.ts'
 import type { EngineEvent } from '../../src/registry/ports/events.ts'
 import type { Fact } from '../../src/registry/ports/facts.ts'
-import { DENIED, type RepositoryPolicy } from '../../src/registry/repository-policy.ts'
+import { DENIED, type RepositoryPolicy } from '../../src/registry/routing/repository-policy.ts'
 import { Turns } from '../../src/async/turns.ts'
 import { createMemoryDisk, createMemoryStore } from './memory/store.ts'
 import { createMemoryFacts } from './memory/facts.ts'

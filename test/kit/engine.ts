@@ -1,25 +1,28 @@
 // The registry room alone: the real engine over the in-memory twins of store and catalog, with an
 // upstream that a test writes as functions. For races and failures that real sockets and disks
 // cannot be made to show on order.
-import { DENIED } from '../../src/registry/repository-policy.ts'
+import { DENIED } from '../../src/registry/routing/repository-policy.ts'
 import { randomUUID } from 'node:crypto'
 import type { Digest } from '../../src/oci/digest.ts'
 import { createMemoryCatalog } from './memory/catalog.ts'
 import { parseRepositoryKey, type RegistryHost, type Repository } from '../../src/oci/reference.ts'
-import { BlobsInUse } from '../../src/registry/blobs-in-use.ts'
-import { StoredContent } from '../../src/registry/content.ts'
+import { BlobsInUse } from '../../src/registry/reading/blobs-in-use.ts'
+import { StoredContent } from '../../src/registry/content/content.ts'
 import type { BlobAnswer } from '../../src/registry/answers.ts'
 import { createEpochs, type Epochs } from '../../src/registry/epochs.ts'
-import type { Namespace, Namespaces } from '../../src/registry/namespaces.ts'
+import type { Namespace, Namespaces } from '../../src/registry/routing/namespaces.ts'
 import type { BlobStore } from '../../src/registry/ports/blob-store.ts'
 import type { Catalog } from '../../src/registry/ports/catalog.ts'
 import type { FactStore } from '../../src/registry/ports/facts.ts'
 import type { EngineEvent } from '../../src/registry/ports/events.ts'
 import type { UpstreamBlob } from '../../src/registry/ports/upstream-content.ts'
 import { type Upstream, UpstreamError } from '../../src/registry/ports/upstream.ts'
-import { createRoute } from '../../src/registry/route.ts'
+import { createRoute } from '../../src/registry/routing/route.ts'
 import { createRegistry } from '../../src/registry/registry.ts'
-import { createPolicies, type RepositoryRule } from '../../src/registry/repository-policies.ts'
+import {
+  createPolicies,
+  type RepositoryRule,
+} from '../../src/registry/routing/repository-policies.ts'
 import type { Pins } from '../../src/registry/pins/pins.ts'
 import { limitsOf } from './storage-limits.ts'
 import type { MemoryDisk } from './memory/disk.ts'

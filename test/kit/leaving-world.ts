@@ -1,8 +1,12 @@
 // Content that is leaving, with one of the steps of that held back, and everybody who may bring it
 // back meanwhile.
 import { parseManifest } from '../../src/oci/manifest.ts'
-import { asRecorded } from '../../src/registry/edges.ts'
-import { type BlobOf, StoredContent, type TurnsOfDigests } from '../../src/registry/content.ts'
+import { asRecorded } from '../../src/registry/content/edges.ts'
+import {
+  type BlobOf,
+  StoredContent,
+  type TurnsOfDigests,
+} from '../../src/registry/content/content.ts'
 import { Leaving } from '../../src/registry/leave/leaving.ts'
 import type { BlobStore } from '../../src/registry/ports/blob-store.ts'
 import type { Catalog } from '../../src/registry/ports/catalog.ts'

@@ -13,9 +13,9 @@ import {
 } from '../../src/oci/reference.ts'
 import { type UploadChunk, UploadOrderError, type UploadState } from '../../src/registry/answers.ts'
 import type { Registry } from '../../src/registry/use-cases.ts'
-import { pushDenied } from '../../src/registry/push-refusal.ts'
-import type { RepositoryPolicy } from '../../src/registry/repository-policy.ts'
-import type { Route } from '../../src/registry/route.ts'
+import { pushDenied } from '../../src/registry/refusals/push-refusal.ts'
+import type { RepositoryPolicy } from '../../src/registry/routing/repository-policy.ts'
+import type { Route } from '../../src/registry/routing/route.ts'
 
 export interface StoredManifest {
   readonly bytes: Buffer

@@ -1,6 +1,6 @@
 // The operator's questions about the queue, over an in-memory catalog that a test fills: for the
 // use cases and the commands before them. Whatever else an operator may ask throws.
-import { DENIED } from '../../src/registry/repository-policy.ts'
+import { DENIED } from '../../src/registry/routing/repository-policy.ts'
 import { createMemoryCatalog } from './memory/catalog.ts'
 import { type Digest, digestOf } from '../../src/oci/digest.ts'
 import {
@@ -9,7 +9,7 @@ import {
   repositoryKey,
   type Tag,
 } from '../../src/oci/reference.ts'
-import { formatDelivery } from '../../src/registry/delivery-payload.ts'
+import { formatDelivery } from '../../src/registry/deliveries/delivery-payload.ts'
 import type { Operator } from '../../src/registry/operator/operator.ts'
 import {
   dropQueued,
@@ -19,7 +19,7 @@ import {
 } from '../../src/registry/operator/queue.ts'
 import type { DeliveryChange } from '../../src/registry/ports/outbox.ts'
 import type { Fact } from '../../src/registry/ports/facts.ts'
-import type { Namespaces } from '../../src/registry/namespaces.ts'
+import type { Namespaces } from '../../src/registry/routing/namespaces.ts'
 import type { PushMode } from '../../src/registry/ports/push-modes.ts'
 import { Turns } from '../../src/async/turns.ts'
 import { createMemoryFacts } from './memory/facts.ts'

@@ -1,12 +1,15 @@
 // A catalog that was lost: a new one, built from what the store and the facts of an engine still
 // say.
-import { DENIED } from '../../src/registry/repository-policy.ts'
+import { DENIED } from '../../src/registry/routing/repository-policy.ts'
 import { createMemoryCatalog } from './memory/catalog.ts'
-import { StoredContent } from '../../src/registry/content.ts'
+import { StoredContent } from '../../src/registry/content/content.ts'
 import type { Catalog } from '../../src/registry/ports/catalog.ts'
 import type { EngineEvent } from '../../src/registry/ports/events.ts'
 import { rebuildCatalog, type RebuildReport } from '../../src/registry/rebuild/rebuild-catalog.ts'
-import { createPolicies, type RepositoryRule } from '../../src/registry/repository-policies.ts'
+import {
+  createPolicies,
+  type RepositoryRule,
+} from '../../src/registry/routing/repository-policies.ts'
 import type { Engine } from './engine.ts'
 
 export type Left = Pick<Engine, 'store' | 'facts' | 'clock'>

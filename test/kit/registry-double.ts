@@ -20,9 +20,9 @@ import type {
   Source,
 } from '../../src/registry/answers.ts'
 import type { ListPage, ManifestRequest, Registry } from '../../src/registry/use-cases.ts'
-import { DENIED, type RepositoryPolicy } from '../../src/registry/repository-policy.ts'
+import { DENIED, type RepositoryPolicy } from '../../src/registry/routing/repository-policy.ts'
 import type { Used } from '../../src/registry/ports/catalog-uses.ts'
-import { createRoute } from '../../src/registry/route.ts'
+import { createRoute } from '../../src/registry/routing/route.ts'
 import {
   createPushes,
   type Pushes,

@@ -55,6 +55,47 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   // Contracts: whoever implements one loads nothing of those who ask by it.
   [PORTS]: { imports: ['oci'] },
+  // What several use cases share knows none of them, but by the types of what is configured for a
+  // namespace. Where a name leads, and what the configuration says of it:
+  'registry/routing': {
+    imports: [
+      'async',
+      'oci',
+      PORTS,
+      'registry/fill/fill-share.ts',
+      'registry/pull/freshness.ts',
+      'registry/pull/prefetch-rules.ts',
+      'registry/space/quota.ts',
+      'registry/use-cases.ts',
+    ],
+  },
+  // Bytes and rows of what is here, whoever brought them and why; facts tell of them.
+  'registry/content': {
+    imports: ['async', 'oci', PORTS, 'registry/best-effort.ts', 'registry/routing'],
+  },
+  // What facts say, and that they and the catalog agree.
+  'registry/facts': {
+    imports: [
+      'async',
+      'oci',
+      PORTS,
+      'registry/best-effort.ts',
+      'registry/content',
+      'registry/deliveries',
+      'registry/negative-cache.ts',
+      'registry/pacing',
+    ],
+  },
+  // Open files and who was given what, on every thread: no store and no catalog is behind them.
+  'registry/reading': {
+    imports: ['async', 'oci', PORTS, 'registry/answers.ts', 'registry/epochs.ts'],
+  },
+  // What an entry of the outbox says, to those who write it and those who carry it.
+  'registry/deliveries': { imports: ['oci', PORTS] },
+  // What a client is told instead.
+  'registry/refusals': { imports: ['oci', PORTS, 'registry/routing'] },
+  // Long work in short pieces, whatever it is.
+  'registry/pacing': { imports: [`${PORTS}/clock.ts`] },
   // The use cases, of which each may know those that it needs: what several of them need stands
   // beside the folders. A file that grows is filled for whoever waits, whatever for.
   'registry/fill': insideOf('registry', {
@@ -401,7 +442,7 @@ export const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
   // Small and pure: data structures and patterns, wherever they are needed outside oci/.
   'lru-cache': [
     'async/bounded-cache.ts',
-    'registry/open-blobs.ts',
+    'registry/reading/open-blobs.ts',
     'access',
     'http/memory/hot-answers.ts',
     'server/upstreams.ts',
@@ -413,4 +454,4 @@ export const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
 export const MAY_TOUCH_PROCESS: readonly string[] = ['src/main.ts']
 
 /** The one place that stores, keeps and removes content, and writes its rows. */
-export const WRITES_CONTENT: readonly string[] = ['src/registry/content.ts']
+export const WRITES_CONTENT: readonly string[] = ['src/registry/content/content.ts']

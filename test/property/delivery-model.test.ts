@@ -8,7 +8,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { Digest } from '../../src/oci/digest.ts'
 import { parseRepositoryKey, type Repository, repositoryKey } from '../../src/oci/reference.ts'
-import { parseDelivery } from '../../src/registry/delivery-payload.ts'
+import { parseDelivery } from '../../src/registry/deliveries/delivery-payload.ts'
 import { seeding } from '../kit/arbitraries.ts'
 import {
   type Acknowledged,

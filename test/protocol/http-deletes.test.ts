@@ -2,7 +2,7 @@
 // everything alike. Method: requests over loopback sockets to the real port over a registry in
 // memory.
 import t from 'tap'
-import { DENIED } from '../../src/registry/repository-policy.ts'
+import { DENIED } from '../../src/registry/routing/repository-policy.ts'
 import { createTestApp } from '../kit/http-app.ts'
 import { createSend, errorCodeOf } from '../kit/raw-push.ts'
 

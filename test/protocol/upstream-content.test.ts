@@ -2,7 +2,7 @@
 // their bytes (R13, R38, R42, R62, R147, R190). Method: stub registries of each habit.
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
-import { compileNames } from '../../src/registry/route.ts'
+import { compileNames } from '../../src/registry/routing/route.ts'
 import { MANIFEST_LIMIT_BYTES } from '../../src/oci/manifest.ts'
 import { bytesContent, patternBlob } from '../kit/content.ts'
 import { makeImage } from '../kit/image.ts'

@@ -1,7 +1,7 @@
 // Goal: what is pushed reaches every kind of registry whole and with as few requests as it takes
 // (R103, R109, R116, R117, R151). Method: stub registries on loopback; requests are counted.
 import t from 'tap'
-import { compileNames } from '../../src/registry/route.ts'
+import { compileNames } from '../../src/registry/routing/route.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { parseName, parseReference, type Reference } from '../../src/oci/reference.ts'
 import type { Upstream } from '../../src/registry/ports/upstream.ts'

@@ -1,6 +1,6 @@
 // The operator's `repositories` list → rules with the built-in ones at the end. What a pattern can
 // lead to is judged by its first component, the host; what it does match is decided in
-// registry/repository-policies.ts.
+// registry/routing/repository-policies.ts.
 import picomatch from 'picomatch'
 import { LOCALHOST, type RegistryHost } from '../../oci/reference.ts'
 import type { BuiltUpstreams } from './build-upstreams.ts'

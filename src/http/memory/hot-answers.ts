@@ -13,7 +13,7 @@ import type { Digest } from '../../oci/digest.ts'
 import type { NoteHit } from '../../observe/note-hit.ts'
 import type { Repeatable } from '../../registry/answers.ts'
 import type { Epochs } from '../../registry/epochs.ts'
-import type { NoteUse } from '../../registry/uses.ts'
+import type { NoteUse } from '../../registry/reading/uses.ts'
 import { HOT_BODY_MAX_BYTES, HOT_REVALIDATE_EVERY_MS, HOT_MISSES_MAX } from '../limits.ts'
 
 /** What goes out again; everything that differs from request to request is left open. */

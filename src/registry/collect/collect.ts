@@ -14,7 +14,7 @@ import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import { StoreError } from '../ports/store-error.ts'
 import { Loosened } from '../leave/loosened.ts'
-import { Pieces } from '../pieces.ts'
+import { Pieces } from '../pacing/pieces.ts'
 import { TimeRun } from '../time/time-run.ts'
 
 export interface CollectDeps {

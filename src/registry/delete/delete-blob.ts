@@ -3,7 +3,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
-import type { BlobPresence } from '../blob-presence.ts'
+import type { BlobPresence } from '../facts/blob-presence.ts'
 import { requireDeletable } from './delete-refusal.ts'
 import { type ClearTagsDeps, requireClearTags } from './require-clear-tags.ts'
 import { requireUnbound } from './require-unbound.ts'

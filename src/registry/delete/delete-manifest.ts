@@ -19,12 +19,12 @@ import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { FactIdentity, FactStore } from '../ports/facts.ts'
 import { nextOrder } from '../ports/order.ts'
-import type { RepositoryPolicies } from '../repository-policy.ts'
-import { restoreFacts, type RestoreDeps } from '../restore-facts.ts'
+import type { RepositoryPolicies } from '../routing/repository-policy.ts'
+import { restoreFacts, type RestoreDeps } from '../facts/restore-facts.ts'
 import type { Turns } from '../../async/turns.ts'
-import { type UnknownDeps, UnknownFacts } from '../unknown-facts.ts'
+import { type UnknownDeps, UnknownFacts } from '../facts/unknown-facts.ts'
 import { type Withdrawn, withdrawDeliveries } from './withdraw-deliveries.ts'
-import { rowsOf } from '../pages.ts'
+import { rowsOf } from '../pacing/pages.ts'
 
 export interface DeleteManifestDeps extends RestoreDeps, UnknownDeps {
   readonly catalog: Catalog

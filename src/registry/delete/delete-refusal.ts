@@ -2,7 +2,7 @@
 // holds for tags, manifests and blobs alike.
 import { RegistryError } from '../../oci/errors.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
-import type { RepositoryPolicies } from '../repository-policy.ts'
+import type { RepositoryPolicies } from '../routing/repository-policy.ts'
 
 /** @throws RegistryError UNSUPPORTED */
 export function requireDeletable(policies: RepositoryPolicies, repository: Repository): void {

@@ -5,11 +5,11 @@
 import type { Digest } from '../../oci/digest.ts'
 import { parseRepositoryKey, type RepositoryKey } from '../../oci/reference.ts'
 import type { Turns } from '../../async/turns.ts'
-import type { BlobPresence } from '../blob-presence.ts'
+import type { BlobPresence } from '../facts/blob-presence.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Fact, FactStore } from '../ports/facts.ts'
-import { unclearRepositories } from '../unclear-repositories.ts'
+import { unclearRepositories } from '../facts/unclear-repositories.ts'
 import { type DayMarksDeps, markDay } from './day-marks.ts'
 
 /** Another edge, or a backup that is brought back, may have from before what was deleted since. */

@@ -3,7 +3,7 @@
 // gives it up: its facts go, as those of one that is here, and nothing is held for it any more.
 import { filterFew } from '../../async/few-at-once.ts'
 import { parseRepositoryKey, repositoryKey, type Tag } from '../../oci/reference.ts'
-import { KnownLoss } from '../known-loss.ts'
+import { KnownLoss } from '../facts/known-loss.ts'
 import type { Image } from '../ports/catalog-images.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Fact } from '../ports/facts.ts'

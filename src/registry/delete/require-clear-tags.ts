@@ -3,7 +3,7 @@
 // while a fact cannot be read, which may be of such a tag.
 import { RegistryError } from '../../oci/errors.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
-import { DENIED } from '../repository-policy.ts'
+import { DENIED } from '../routing/repository-policy.ts'
 import { type KnownLostTags, type LostDeps, stillLost } from './lost-manifest.ts'
 
 export interface ClearTagsDeps extends LostDeps {

@@ -11,14 +11,14 @@ import {
   repositoryKey,
   type Tag,
 } from '../../oci/reference.ts'
-import { immutableTag } from '../immutable-tag.ts'
-import { rowsOf } from '../pages.ts'
-import { Pieces } from '../pieces.ts'
+import { immutableTag } from '../refusals/immutable-tag.ts'
+import { rowsOf } from '../pacing/pages.ts'
+import { Pieces } from '../pacing/pieces.ts'
 import type { RecordedTag } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { FactStore } from '../ports/facts.ts'
-import { DENIED, type RepositoryPolicies } from '../repository-policy.ts'
-import { findUnknownTag } from '../unknown-facts.ts'
+import { DENIED, type RepositoryPolicies } from '../routing/repository-policy.ts'
+import { findUnknownTag } from '../facts/unknown-facts.ts'
 
 /**
  * Manifests that are looked at for one delete, up from what is deleted. A layer that more list is

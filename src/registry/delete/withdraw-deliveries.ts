@@ -2,7 +2,7 @@
 // delivered is not delivered any more.
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
-import { formatDelivery, parseDelivery } from '../delivery-payload.ts'
+import { formatDelivery, parseDelivery } from '../deliveries/delivery-payload.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { NewDelivery } from '../ports/outbox.ts'
 

@@ -14,7 +14,7 @@ import { type Chosen, type Measure, sumOfEach, thoseThatLeft, whatOf } from './c
 import { nameOf, TAGS_TOLD, type Told, tellOf } from './gone.ts'
 import { Judge, type JudgeDeps } from './judge.ts'
 import { Order, type Page, type ScanPlace } from './order.ts'
-import { createPacer } from '../pacer.ts'
+import { createPacer } from '../pacing/pacer.ts'
 import type { Quota } from '../space/quota.ts'
 import { type Batch, NOTHING_LEFT } from './tell-batch.ts'
 import type { Quotas, QuotaStandings } from './quotas.ts'

@@ -2,7 +2,7 @@
 // fetched, and how upstreams are. What the catalog holds back, it does not even list.
 import type { Digest } from '../../oci/digest.ts'
 import type { RegistryHost, Repository } from '../../oci/reference.ts'
-import type { Namespaces } from '../namespaces.ts'
+import type { Namespaces } from '../routing/namespaces.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { ColdImage } from '../ports/catalog-images.ts'
 import type { LooseContent } from '../ports/catalog-space.ts'

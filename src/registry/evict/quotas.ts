@@ -5,7 +5,7 @@
 import { parseRepositoryKey, type RegistryHost, type Repository } from '../../oci/reference.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { RepositoryBytes } from '../ports/catalog-images.ts'
-import type { RepositoryPolicies } from '../repository-policy.ts'
+import type { RepositoryPolicies } from '../routing/repository-policy.ts'
 import { amountOf } from '../space/limits.ts'
 import type { Quota } from '../space/quota.ts'
 import { eachRepository } from '../space/repository-bytes.ts'

@@ -16,7 +16,7 @@ import type { Leftover } from './leftover.ts'
 import { mayBeOfRange } from './range-request.ts'
 import { rangeBytes } from './range-plan.ts'
 import { RangedDownload } from './ranged-download.ts'
-import type { OpenFile } from '../open-file.ts'
+import type { OpenFile } from '../reading/open-file.ts'
 
 /**
  * What lacks less than this comes by one request: there is too little to find out about, and

@@ -10,7 +10,7 @@ import { StoreError } from '../ports/store-error.ts'
 import type { UpstreamBlob } from '../ports/upstream-content.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 import { LeavableBody, type Leftover } from './leftover.ts'
-import type { OpenFile } from '../open-file.ts'
+import type { OpenFile } from '../reading/open-file.ts'
 
 export interface ReceiveContext {
   readonly task: FillTask

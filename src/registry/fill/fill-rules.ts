@@ -1,15 +1,15 @@
 // What to do when a download breaks: which failures are worth another attempt, after what pause,
 // and what happens to the part on disk.
-import type { Namespaces } from '../namespaces.ts'
+import type { Namespaces } from '../routing/namespaces.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { FillFile } from '../ports/blob-store-fills.ts'
 import { StoreError } from '../ports/store-error.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import { type Distrust, UpstreamError } from '../ports/upstream.ts'
-import { mayGoOn } from '../sharing.ts'
+import { mayGoOn } from '../routing/sharing.ts'
 import { distrust, type FillTask } from './fill-task.ts'
-import { QueueError } from '../queue-error.ts'
+import { QueueError } from '../refusals/queue-error.ts'
 
 /** Attempts in a row that bring no byte; each follows the upstream client's own retries. */
 const MAX_FRUITLESS_ATTEMPTS = 5

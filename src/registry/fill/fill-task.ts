@@ -4,7 +4,7 @@
 // before a digest is wrong (R260, R253).
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
-import type { Namespace } from '../namespaces.ts'
+import type { Namespace } from '../routing/namespaces.ts'
 import type { BlobRequest, UpstreamBlob } from '../ports/upstream-content.ts'
 import { type Distrust, UpstreamError } from '../ports/upstream.ts'
 

@@ -6,7 +6,7 @@ import type { FillTask } from './fill-task.ts'
 import { Fill, type FillDeps } from './fill.ts'
 import { repositoryKey } from '../../oci/reference.ts'
 import { createFillShare, type FillShare } from './fill-share.ts'
-import type { Namespace } from '../namespaces.ts'
+import type { Namespace } from '../routing/namespaces.ts'
 import { Slots } from './slots.ts'
 import { speculateIn } from './speculative-fill.ts'
 

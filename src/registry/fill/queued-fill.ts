@@ -11,9 +11,9 @@ import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 import type { BufferPool } from './buffer-pool.ts'
-import { QueueError } from '../queue-error.ts'
+import { QueueError } from '../refusals/queue-error.ts'
 import { unlessAborted } from '../../async/aborting.ts'
-import { eachWithClientErrors } from '../upstream-failure.ts'
+import { eachWithClientErrors } from '../refusals/upstream-failure.ts'
 
 /**
  * Clients give up on an answer's head after 30 s; before that they are told to come back. The fill

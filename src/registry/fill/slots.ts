@@ -5,7 +5,7 @@
 // they have together.
 import { waitInLine } from '../../async/wait-in-line.ts'
 import type { Clock } from '../ports/clock.ts'
-import { QueueError } from '../queue-error.ts'
+import { QueueError } from '../refusals/queue-error.ts'
 
 /** Beyond this a site asks for more than its link can bring; the client is told to come back. */
 const MAX_QUEUED = 2_000

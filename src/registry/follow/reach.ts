@@ -2,9 +2,9 @@
 // turn. All of it within one repository. Who takes what nothing reaches is take-followers.ts.
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
-import { parseDelivery } from '../delivery-payload.ts'
-import { rowsOf } from '../pages.ts'
-import { Pieces } from '../pieces.ts'
+import { parseDelivery } from '../deliveries/delivery-payload.ts'
+import { rowsOf } from '../pacing/pages.ts'
+import { Pieces } from '../pacing/pieces.ts'
 import type { Pins } from '../pins/pins.ts'
 import type { RecordedTag } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'

@@ -3,7 +3,7 @@
 // whoever is told what goes and how many bytes are free by it.
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
-import { Pieces } from '../pieces.ts'
+import { Pieces } from '../pacing/pieces.ts'
 import { onDiskBytes } from '../ports/blob-store.ts'
 import type { Image } from '../ports/catalog-images.ts'
 import type { AsOf, Leaves } from '../ports/catalog-space.ts'

@@ -9,7 +9,7 @@ import {
   type Repository,
   type RepositoryKey,
 } from '../../oci/reference.ts'
-import type { CompletenessDeps } from '../completeness.ts'
+import type { CompletenessDeps } from '../content/completeness.ts'
 import type { TagUsage } from '../ports/catalog-images.ts'
 import type { Page, RecordedTag } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
@@ -18,8 +18,8 @@ import { withoutEdge } from './find-image.ts'
 import type { OperatorDeps } from './operator-deps.ts'
 import { type ImageSize, sizeUp } from './size-up.ts'
 import { untaggedImages } from './untagged.ts'
-import { paced } from '../pacer.ts'
-import { rowsOf } from '../pages.ts'
+import { paced } from '../pacing/pacer.ts'
+import { rowsOf } from '../pacing/pages.ts'
 
 /** More rows than a person reads; a pattern narrows them. */
 const LISTED_MAX = 10_000

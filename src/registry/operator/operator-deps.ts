@@ -1,7 +1,7 @@
 // What the operator's questions are answered with: the parts of the running registry, and what the
 // process tells of itself.
 import type { JobControl } from '../job.ts'
-import type { Namespaces } from '../namespaces.ts'
+import type { Namespaces } from '../routing/namespaces.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { LeaveReason } from '../ports/catalog-space.ts'
 import type { Catalog } from '../ports/catalog.ts'
@@ -12,10 +12,10 @@ import type { PinnedBytes } from '../pins/pinned-bytes.ts'
 import type { Pins } from '../pins/pins.ts'
 import type { RetentionNow } from '../retain/explain-retention.ts'
 import type { RunningRegistry } from '../running-registry.ts'
-import type { RepositoryPolicies } from '../repository-policy.ts'
+import type { RepositoryPolicies } from '../routing/repository-policy.ts'
 import type { Selector } from '../pins/selectors.ts'
 import type { StorageLimits } from '../space/limits.ts'
-import type { Stock } from '../stock.ts'
+import type { Stock } from '../facts/stock.ts'
 
 export interface OperatorDeps {
   readonly registry: RunningRegistry
@@ -33,7 +33,7 @@ export interface OperatorDeps {
   readonly parseSelector: (text: string) => Selector
   /**
    * What a text begins with when that is this edge itself, as people type it to clients; see
-   * registry/own-name.ts.
+   * registry/routing/own-name.ts.
    */
   readonly ownNameIn: (text: string) => string | undefined
   /** Tells whoever carries the queue away that there is something new to try. MUST NOT throw. */

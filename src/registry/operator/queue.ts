@@ -8,11 +8,11 @@ import {
   repositoryKey,
   type Tag,
 } from '../../oci/reference.ts'
-import { allCarriedBy, parseDelivery } from '../delivery-payload.ts'
+import { allCarriedBy, parseDelivery } from '../deliveries/delivery-payload.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Delivery } from '../ports/outbox.ts'
 import type { OperatorDeps } from './operator-deps.ts'
-import { rowsOf } from '../pages.ts'
+import { rowsOf } from '../pacing/pages.ts'
 
 /** More rows than a person reads, and as many as one repository can be asked for. */
 const LISTED_MAX = 10_000

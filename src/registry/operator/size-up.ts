@@ -2,8 +2,8 @@
 // what is here: of a platform whose manifest is not, nothing is known but that it is there.
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
-import { type CompletenessDeps, isWholeHere } from '../completeness.ts'
-import { INDEX_DEPTH_MAX, isListed } from '../edges.ts'
+import { type CompletenessDeps, isWholeHere } from '../content/completeness.ts'
+import { INDEX_DEPTH_MAX, isListed } from '../content/edges.ts'
 import type { Edge, RecordedManifest } from '../ports/catalog-content.ts'
 
 /** What builders list beside the platforms: attestations, which no client pulls with an image. */

@@ -2,8 +2,8 @@
 // disk until somebody deletes it, and a list of tags would not tell of it.
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
-import { rowsOf } from '../pages.ts'
-import { Pieces } from '../pieces.ts'
+import { rowsOf } from '../pacing/pages.ts'
+import { Pieces } from '../pacing/pieces.ts'
 import type { HeldManifest } from '../ports/catalog-holdings.ts'
 import type { Catalog } from '../ports/catalog.ts'
 

@@ -2,9 +2,9 @@
 // moment.
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import { compileTtl, type Freshness, freshnessOf, isServableStale } from '../pull/freshness.ts'
-import { isComplete } from '../completeness.ts'
-import { parseDelivery } from '../delivery-payload.ts'
-import type { Namespace } from '../namespaces.ts'
+import { isComplete } from '../content/completeness.ts'
+import { parseDelivery } from '../deliveries/delivery-payload.ts'
+import type { Namespace } from '../routing/namespaces.ts'
 import type { PreviousDigest, RecordedTag } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { FactStore } from '../ports/facts.ts'

@@ -17,7 +17,7 @@ import {
 import { formatSelector } from '../pins/selectors.ts'
 import type { FoundImage } from './find-image.ts'
 import type { OperatorDeps } from './operator-deps.ts'
-import { PAGE_ROWS } from '../pages.ts'
+import { PAGE_ROWS } from '../pacing/pages.ts'
 
 /** So far down the order is looked: nobody waits for a place beyond it. */
 const LOOKED_AT_MAX = 10_000

@@ -21,9 +21,9 @@ import {
   type Selector,
   selectorFrom,
 } from './selectors.ts'
-import { INDEX_DEPTH_MAX } from '../edges.ts'
-import { rowsOf } from '../pages.ts'
-import { Pieces } from '../pieces.ts'
+import { INDEX_DEPTH_MAX } from '../content/edges.ts'
+import { rowsOf } from '../pacing/pages.ts'
+import { Pieces } from '../pacing/pieces.ts'
 import type { RecordedTag } from '../ports/catalog-tags.ts'
 
 /** Whose tags were looked up a moment ago: those that images are chosen among, one by one. */

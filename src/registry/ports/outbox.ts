@@ -21,8 +21,8 @@ export interface NewDelivery {
   /** What order is kept in; for `queue` the repository's key. */
   readonly key: string
   /**
-   * The carrier's own text; see registry/delivery-payload.ts. At most 64 KiB as UTF-8; what is
-   * longer is refused.
+   * The carrier's own text; see registry/deliveries/delivery-payload.ts. At most 64 KiB as UTF-8;
+   * what is longer is refused.
    */
   readonly payload: string
   readonly createdAtMs: number

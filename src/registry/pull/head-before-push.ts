@@ -6,11 +6,11 @@ import { boundedCache } from '../../async/bounded-cache.ts'
 import { LATE, within } from '../../async/within.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
-import type { Namespace } from '../namespaces.ts'
+import type { Namespace } from '../routing/namespaces.ts'
 import type { Clock } from '../ports/clock.ts'
 import { type ReadOptions, UpstreamError } from '../ports/upstream.ts'
-import type { RepositoryPolicies } from '../repository-policy.ts'
-import { mayServeStale, type MissingCode } from '../upstream-failure.ts'
+import type { RepositoryPolicies } from '../routing/repository-policy.ts'
+import { mayServeStale, type MissingCode } from '../refusals/upstream-failure.ts'
 
 export interface HeadCaller {
   readonly policies: RepositoryPolicies

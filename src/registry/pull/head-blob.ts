@@ -11,12 +11,12 @@ import {
   orAbsent,
   readOptions,
 } from './head-before-push.ts'
-import type { Namespace } from '../namespaces.ts'
+import type { Namespace } from '../routing/namespaces.ts'
 import { alwaysFrom } from './freshness.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 import { asking, confirm, type PullBlobDeps, requireUpstream } from './blob-upstream.ts'
-import { mayGive } from '../sharing.ts'
-import { withClientErrors } from '../upstream-failure.ts'
+import { mayGive } from '../routing/sharing.ts'
+import { withClientErrors } from '../refusals/upstream-failure.ts'
 
 /** `mayPush` is explained at Registry. @throws RegistryError */
 export async function headBlob(

@@ -25,9 +25,9 @@ import { offline } from './manifest-content.ts'
 import { manifestKey } from '../negative-cache.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 import { isAccepted, pullLocal, pullTag } from './pull-manifest.ts'
-import { withClientErrors } from '../upstream-failure.ts'
+import { withClientErrors } from '../refusals/upstream-failure.ts'
 import type { ResolvedTag } from './upstream-tags.ts'
-import { usedBy } from '../uses.ts'
+import { usedBy } from '../reading/uses.ts'
 
 /** @throws RegistryError */
 export async function headManifest(

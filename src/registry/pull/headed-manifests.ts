@@ -7,13 +7,13 @@ import { boundedCache } from '../../async/bounded-cache.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
 import type { ManifestContents } from './manifest-content.ts'
-import type { Namespace, Namespaces } from '../namespaces.ts'
+import type { Namespace, Namespaces } from '../routing/namespaces.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { Edge, RecordedManifest } from '../ports/catalog-content.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import { imageKey, mayFetchHeaded } from './prefetch-rules.ts'
-import { isShared } from '../sharing.ts'
+import { isShared } from '../routing/sharing.ts'
 
 /**
  * Manifests of one client in a row: as many images as a machine runs. A scanner that asks for ten

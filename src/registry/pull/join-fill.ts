@@ -10,12 +10,12 @@ import type { Fill } from '../fill/fill.ts'
 import type { Followed } from '../fill/fill-progress.ts'
 import { follow, sendableUntil } from '../fill/follow.ts'
 import { withoutFile } from '../fill/pass-on.ts'
-import type { Namespace } from '../namespaces.ts'
+import type { Namespace } from '../routing/namespaces.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 import { openBlob } from './open-blob.ts'
-import { blobFile, type OpenFile } from '../open-file.ts'
-import { mayGive, shareWith } from '../sharing.ts'
-import { withClientErrors, eachWithClientErrors } from '../upstream-failure.ts'
+import { blobFile, type OpenFile } from '../reading/open-file.ts'
+import { mayGive, shareWith } from '../routing/sharing.ts'
+import { withClientErrors, eachWithClientErrors } from '../refusals/upstream-failure.ts'
 
 export interface WantedBlob {
   readonly digest: Digest

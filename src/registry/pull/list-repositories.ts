@@ -8,7 +8,7 @@ import { LOCALHOST, type RepositoryKey, repositoryKey } from '../../oci/referenc
 import type { RepositoriesAnswer } from '../answers.ts'
 import type { ListPage } from '../use-cases.ts'
 import type { Catalog } from '../ports/catalog.ts'
-import type { Route } from '../route.ts'
+import type { Route } from '../routing/route.ts'
 import type { Turns } from '../../async/turns.ts'
 
 export interface ListRepositoriesDeps {

@@ -6,12 +6,12 @@ import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts
 import type { Source, TagsAnswer } from '../answers.ts'
 import type { ListPage } from '../use-cases.ts'
 import type { ListSource, UpstreamLists } from './upstream-lists.ts'
-import type { Namespaces } from '../namespaces.ts'
+import type { Namespaces } from '../routing/namespaces.ts'
 import type { Page, RecordedTag } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import { UpstreamError } from '../ports/upstream.ts'
-import type { RepositoryPolicies } from '../repository-policy.ts'
-import { withClientErrors } from '../upstream-failure.ts'
+import type { RepositoryPolicies } from '../routing/repository-policy.ts'
+import { withClientErrors } from '../refusals/upstream-failure.ts'
 
 /** The list's key in the catalog. */
 export const TAGS_KEY = 'tags'

@@ -1,7 +1,7 @@
 // What GET and HEAD of a manifest share: whether it can be delivered whole, and what the answer
 // says of itself. What each of them gives is in pull-manifest.ts and head-manifest.ts.
 import type { ManifestAnswer, Repeatable, Source } from '../answers.ts'
-import { isComplete } from '../completeness.ts'
+import { isComplete } from '../content/completeness.ts'
 import type { Repository } from '../../oci/reference.ts'
 import { alwaysFrom, whileWholeFrom } from './freshness.ts'
 import {
@@ -10,7 +10,7 @@ import {
   offline,
   type ReadFrom,
 } from './manifest-content.ts'
-import type { Namespaces } from '../namespaces.ts'
+import type { Namespaces } from '../routing/namespaces.ts'
 import type { NegativeCache } from '../negative-cache.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { RecordedManifest } from '../ports/catalog-content.ts'
@@ -18,12 +18,12 @@ import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { UpstreamError } from '../ports/upstream.ts'
 import type { SilentRepositories } from './head-before-push.ts'
-import type { Leases } from '../leases.ts'
+import type { Leases } from '../content/leases.ts'
 import type { Prefetch } from './prefetch.ts'
-import type { RepositoryPolicies } from '../repository-policy.ts'
+import type { RepositoryPolicies } from '../routing/repository-policy.ts'
 import type { TagResolver } from './resolve-tag.ts'
 import type { ResolvedTag } from './upstream-tags.ts'
-import type { Uses } from '../uses.ts'
+import type { Uses } from '../reading/uses.ts'
 
 export interface ManifestDeps {
   readonly store: BlobStore

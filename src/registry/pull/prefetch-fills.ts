@@ -13,7 +13,7 @@ import type { Edge } from '../ports/catalog-content.ts'
 import type { EngineEvent, NoteEvent } from '../ports/events.ts'
 import type { ImagePrefetch, PrefetchTable } from './prefetch-images.ts'
 import { mayPrefetch } from './prefetch-rules.ts'
-import { mayGive, type SharingDeps } from '../sharing.ts'
+import { mayGive, type SharingDeps } from '../routing/sharing.ts'
 import type { SpaceLedger } from '../space/ledger.ts'
 
 /** Each is a look at the disk, which answers them beside each other. */

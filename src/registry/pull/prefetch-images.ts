@@ -3,9 +3,9 @@
 // not fit is not fetched ahead. Nothing is begun here; prefetch.ts does.
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
-import { isBlob } from '../edges.ts'
+import { isBlob } from '../content/edges.ts'
 import type { Fill } from '../fill/fill.ts'
-import type { Namespace } from '../namespaces.ts'
+import type { Namespace } from '../routing/namespaces.ts'
 import { imageKey } from './prefetch-rules.ts'
 import type { Edge, RecordedManifest } from '../ports/catalog-content.ts'
 

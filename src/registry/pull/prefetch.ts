@@ -8,7 +8,7 @@ import { type Repository, type RepositoryKey, repositoryKey } from '../../oci/re
 import type { Fills } from '../fill/fills.ts'
 import { type Headed, HeadedManifests } from './headed-manifests.ts'
 import type { ManifestContents } from './manifest-content.ts'
-import type { Namespace, Namespaces } from '../namespaces.ts'
+import type { Namespace, Namespaces } from '../routing/namespaces.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { RecordedManifest } from '../ports/catalog-content.ts'
 import type { Catalog } from '../ports/catalog.ts'

@@ -3,9 +3,9 @@
 // (R91).
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
-import { type CompletenessDeps, isWholeHere } from '../completeness.ts'
+import { type CompletenessDeps, isWholeHere } from '../content/completeness.ts'
 import { isServableStale } from './freshness.ts'
-import type { Namespace } from '../namespaces.ts'
+import type { Namespace } from '../routing/namespaces.ts'
 import type { PreviousDigest, RecordedTag } from '../ports/catalog-tags.ts'
 
 /**

@@ -7,11 +7,11 @@ import type { BlobAnswer, BlobRead } from '../answers.ts'
 import { asking, confirm, type PullBlobDeps, requireUpstream } from './blob-upstream.ts'
 import { alwaysFrom } from './freshness.ts'
 import { runsForAnother, joinFill } from './join-fill.ts'
-import { noteMissingUnlessBack } from '../missing-content.ts'
+import { noteMissingUnlessBack } from '../content/missing-content.ts'
 import { noteUse, openBlob } from './open-blob.ts'
 import { readAs } from './prefetch.ts'
-import { isShared, mayGive, shareWith } from '../sharing.ts'
-import { withClientErrors } from '../upstream-failure.ts'
+import { isShared, mayGive, shareWith } from '../routing/sharing.ts'
+import { withClientErrors } from '../refusals/upstream-failure.ts'
 
 /** @throws RegistryError */
 export async function pullBlob(

@@ -19,8 +19,8 @@ import {
   repeatableHere,
   tagDetails,
 } from './manifest-delivery.ts'
-import { withClientErrors } from '../upstream-failure.ts'
-import { usedBy } from '../uses.ts'
+import { withClientErrors } from '../refusals/upstream-failure.ts'
+import { usedBy } from '../reading/uses.ts'
 import type { ResolvedTag } from './upstream-tags.ts'
 
 /** What a client without a choice of platform is given from a Docker manifest list (R39). */

@@ -14,12 +14,12 @@ import {
   whileWholeFrom,
 } from './freshness.ts'
 import { offline, type ReadFrom } from './manifest-content.ts'
-import type { Namespace } from '../namespaces.ts'
+import type { Namespace } from '../routing/namespaces.ts'
 import type { PreviousDigest, RecordedTag } from '../ports/catalog-tags.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 import { findStandIn } from './previous-image.ts'
 import { type ResolvedTag, UpstreamTags, type UpstreamTagsDeps } from './upstream-tags.ts'
-import { mayServeStale } from '../upstream-failure.ts'
+import { mayServeStale } from '../refusals/upstream-failure.ts'
 
 /** A client that could be given an old answer waits no longer than this for a new one. */
 const LONGEST_WAIT_MS = 5_000

@@ -13,7 +13,7 @@ import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import { type ReadOptions, UpstreamError } from '../ports/upstream.ts'
-import { mayServeStale } from '../upstream-failure.ts'
+import { mayServeStale } from '../refusals/upstream-failure.ts'
 
 export interface ListSource {
   readonly repository: Repository

@@ -7,9 +7,9 @@ import {
   type RepositoryKey,
   type Tag,
 } from '../../oci/reference.ts'
-import { INDEX_DEPTH_MAX } from '../edges.ts'
-import { createPacer } from '../pacer.ts'
-import { rowsOf } from '../pages.ts'
+import { INDEX_DEPTH_MAX } from '../content/edges.ts'
+import { createPacer } from '../pacing/pacer.ts'
+import { rowsOf } from '../pacing/pages.ts'
 import type { ListedMember } from '../ports/catalog-content.ts'
 import type { Image } from '../ports/catalog-images.ts'
 import type { RecordedTag } from '../ports/catalog-tags.ts'

@@ -9,7 +9,7 @@ import {
   type RepositoryKey,
   repositoryKey,
 } from '../../oci/reference.ts'
-import type { BlobPresence } from '../blob-presence.ts'
+import type { BlobPresence } from '../facts/blob-presence.ts'
 import { removeManifest, removeTag } from '../delete/delete-manifest.ts'
 import type { LostDeps } from '../delete/lost-manifest.ts'
 import { alsoNoted, type Gone, type JobResult, type JobRun, Tally } from '../job.ts'

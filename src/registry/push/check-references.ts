@@ -9,12 +9,12 @@ import { manifestKind, parseMediaType } from '../../oci/media-type.ts'
 import { type Repository, repositoryKey, type RepositoryName } from '../../oci/reference.ts'
 import { filterFew, mapFew } from '../../async/few-at-once.ts'
 import { withTimeLimit } from '../../async/within.ts'
-import type { Namespaces } from '../namespaces.ts'
+import type { Namespaces } from '../routing/namespaces.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import { type Upstream, UpstreamError } from '../ports/upstream.ts'
-import { mayGive } from '../sharing.ts'
+import { mayGive } from '../routing/sharing.ts'
 
 export interface CheckDeps {
   readonly store: BlobStore

@@ -8,7 +8,7 @@ import {
   type Tag,
 } from '../../oci/reference.ts'
 import type { Digest } from '../../oci/digest.ts'
-import { isFinalFailure } from '../final-failure.ts'
+import { isFinalFailure } from '../deliveries/final-failure.ts'
 import type { Upstream } from '../ports/upstream.ts'
 import { keepReferrersList, type PutList, type Referrer } from './keep-referrers-list.ts'
 

@@ -4,13 +4,13 @@
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import { type CheckDeps, type Listed, requireAtUpstream } from './check-references.ts'
-import { isListed } from '../edges.ts'
+import { isListed } from '../content/edges.ts'
 import { mapFew } from '../../async/few-at-once.ts'
-import type { StoredContent } from '../content.ts'
+import type { StoredContent } from '../content/content.ts'
 import type { ContentClass } from '../ports/blob-store-content.ts'
 import type { Fact, FactStore } from '../ports/facts.ts'
-import { pushedManifestFact } from '../kept-manifest.ts'
-import { mayGive } from '../sharing.ts'
+import { pushedManifestFact } from '../facts/kept-manifest.ts'
+import { mayGive } from '../routing/sharing.ts'
 
 /** Each syncs a file; more of them share the same disk. */
 const SYNCED_AT_ONCE = 8

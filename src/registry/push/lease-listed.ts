@@ -4,7 +4,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
 import { filterFew } from '../../async/few-at-once.ts'
-import type { Leases } from '../leases.ts'
+import type { Leases } from '../content/leases.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Listed } from './check-references.ts'
 

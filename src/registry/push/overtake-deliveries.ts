@@ -7,9 +7,18 @@
 import type { Digest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
-import { type DeliveredTag, type Overtaking, parseDelivery } from '../delivery-payload.ts'
+import {
+  type DeliveredTag,
+  type Overtaking,
+  parseDelivery,
+} from '../deliveries/delivery-payload.ts'
 import type { Delivery } from '../ports/outbox.ts'
-import { carriesTag, changeEntry, type OvertakeDeps, takeTagFrom } from '../overtake-tag.ts'
+import {
+  carriesTag,
+  changeEntry,
+  type OvertakeDeps,
+  takeTagFrom,
+} from '../deliveries/overtake-tag.ts'
 
 /**
  * As long as a request whose answer was never seen may take is minutes; clients come back by

@@ -10,7 +10,7 @@ import {
   formatDelivery,
   type ManifestDelivery,
   parseDelivery,
-} from '../delivery-payload.ts'
+} from '../deliveries/delivery-payload.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { NewDelivery } from '../ports/outbox.ts'
 import type { FactStore } from '../ports/facts.ts'

@@ -3,20 +3,20 @@
 // says, so that a catalog built from them later knows no push that nobody was told of.
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
-import { isListed } from '../edges.ts'
+import { isListed } from '../content/edges.ts'
 import { filterFew } from '../../async/few-at-once.ts'
-import type { BlobPresence } from '../blob-presence.ts'
-import type { StoredContent } from '../content.ts'
+import type { BlobPresence } from '../facts/blob-presence.ts'
+import type { StoredContent } from '../content/content.ts'
 import type { BecomesKept } from './keep-listed.ts'
 import { manifestKey, type NegativeCache } from '../negative-cache.ts'
 import type { Edge } from '../ports/catalog-content.ts'
 import type { RecordPush } from '../ports/catalog-pushes.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Fact, FactIdentity, FactStore } from '../ports/facts.ts'
-import { type KeptManifestFact, pushedManifestFact } from '../kept-manifest.ts'
-import { restoreFacts, type RestoreDeps } from '../restore-facts.ts'
+import { type KeptManifestFact, pushedManifestFact } from '../facts/kept-manifest.ts'
+import { restoreFacts, type RestoreDeps } from '../facts/restore-facts.ts'
 import type { TagResolver } from '../pull/resolve-tag.ts'
-import { type UnknownDeps, UnknownFacts } from '../unknown-facts.ts'
+import { type UnknownDeps, UnknownFacts } from '../facts/unknown-facts.ts'
 
 /** Looks at the disk at a time. */
 const LOOKS_AT_ONCE = 4

@@ -6,7 +6,7 @@ import { RegistryError } from '../../oci/errors.ts'
 import type { Manifest } from '../../oci/manifest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { Catalog } from '../ports/catalog.ts'
-import type { PushWay } from '../push-refusal.ts'
+import type { PushWay } from '../refusals/push-refusal.ts'
 
 export interface TypedPush {
   readonly repository: Repository

@@ -3,7 +3,7 @@
 // other when there is no room, and whoever pulls what names it before finds it here. It gives
 // nobody a right (docs/adr/0004-membership.md): which repository the bytes came from nobody knows.
 import type { Digest } from '../../oci/digest.ts'
-import type { StoredContent } from '../content.ts'
+import type { StoredContent } from '../content/content.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { Catalog } from '../ports/catalog.ts'
 

@@ -3,14 +3,14 @@
 // right, for nobody was told of anything else; but for what was told before it was built, and could
 // not be read then (record-earlier-fact.ts). Runs beside the traffic, after a start.
 import { parseRepositoryKey, repositoryKey, type RepositoryKey } from '../../oci/reference.ts'
-import { parseDelivery } from '../delivery-payload.ts'
+import { parseDelivery } from '../deliveries/delivery-payload.ts'
 import type { RecordedTag } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Delivery } from '../ports/outbox.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Fact, FactIdentity, ListedFact } from '../ports/facts.ts'
 import type { Turns } from '../../async/turns.ts'
-import type { BlobPresence } from '../blob-presence.ts'
+import type { BlobPresence } from '../facts/blob-presence.ts'
 import {
   recordEarlierFact,
   type EarlierFact,
@@ -18,9 +18,9 @@ import {
   howKnown,
   isEarlierFact,
 } from './record-earlier-fact.ts'
-import { asRecorded } from '../recorded-facts.ts'
-import { putBack } from '../restore-facts.ts'
-import { rowsOf } from '../pages.ts'
+import { asRecorded } from '../facts/recorded-facts.ts'
+import { putBack } from '../facts/restore-facts.ts'
+import { rowsOf } from '../pacing/pages.ts'
 
 export interface CompareFactsDeps extends EarlierFactDeps {
   readonly clock: Clock

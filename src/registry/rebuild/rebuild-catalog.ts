@@ -5,7 +5,7 @@
 import { parseRepositoryKey } from '../../oci/reference.ts'
 import { bestEffort } from '../best-effort.ts'
 import { eachFew } from '../../async/few-at-once.ts'
-import type { StoredContent } from '../content.ts'
+import type { StoredContent } from '../content/content.ts'
 import { StoreError } from '../ports/store-error.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -14,7 +14,7 @@ import type { Fact, FactStore, ListedFact } from '../ports/facts.ts'
 import { rebuildDelivery, Undelivered } from './rebuild-delivery.ts'
 import { rebuildManifest } from './rebuild-manifest.ts'
 import { rebuildTag } from './rebuild-tag.ts'
-import type { RepositoryPolicies } from '../repository-policy.ts'
+import type { RepositoryPolicies } from '../routing/repository-policy.ts'
 
 export interface RebuildParts {
   readonly content: StoredContent

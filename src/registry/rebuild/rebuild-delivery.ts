@@ -10,8 +10,8 @@ import {
   repositoryKey,
   type Tag,
 } from '../../oci/reference.ts'
-import { type DeliveredTag, formatDelivery, parseDelivery } from '../delivery-payload.ts'
-import type { StoredContent } from '../content.ts'
+import { type DeliveredTag, formatDelivery, parseDelivery } from '../deliveries/delivery-payload.ts'
+import type { StoredContent } from '../content/content.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { NewDelivery } from '../ports/outbox.ts'
 import type { Fact, FactStore } from '../ports/facts.ts'

@@ -5,14 +5,14 @@ import { RegistryError } from '../../oci/errors.ts'
 import { parseManifest } from '../../oci/manifest.ts'
 import { manifestKind } from '../../oci/media-type.ts'
 import { LOCALHOST, parseRepositoryKey, type Repository } from '../../oci/reference.ts'
-import { asRecorded } from '../edges.ts'
+import { asRecorded } from '../content/edges.ts'
 import { filterFew, mapFew } from '../../async/few-at-once.ts'
-import type { StoredContent } from '../content.ts'
+import type { StoredContent } from '../content/content.ts'
 import type { Edge, RecordedManifest } from '../ports/catalog-content.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { NoteEvent } from '../ports/events.ts'
-import { type KeptManifestFact, memberEdges } from '../kept-manifest.ts'
-import type { RepositoryPolicies } from '../repository-policy.ts'
+import { type KeptManifestFact, memberEdges } from '../facts/kept-manifest.ts'
+import type { RepositoryPolicies } from '../routing/repository-policy.ts'
 
 export interface RebuildManifestParts {
   readonly content: StoredContent

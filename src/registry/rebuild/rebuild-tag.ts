@@ -1,10 +1,10 @@
 // A tag that was pushed, as a catalog begun anew has to know it: this edge is the truth about it as
 // long as no upstream has it.
 import { parseRepositoryKey } from '../../oci/reference.ts'
-import type { StoredContent } from '../content.ts'
+import type { StoredContent } from '../content/content.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Fact } from '../ports/facts.ts'
-import type { RepositoryPolicies } from '../repository-policy.ts'
+import type { RepositoryPolicies } from '../routing/repository-policy.ts'
 import { isHome } from './rebuild-manifest.ts'
 
 export interface RebuildTagParts {

@@ -2,8 +2,8 @@
 // about names. It mends rows and never makes one; files without rows are adopt-files.ts.
 import { mapFew } from '../../async/few-at-once.ts'
 import { noteStorage } from '../best-effort.ts'
-import type { StoredContent } from '../content.ts'
-import { noteMissing } from '../missing-content.ts'
+import type { StoredContent } from '../content/content.ts'
+import { noteMissing } from '../content/missing-content.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { RecordedContent } from '../ports/catalog-content.ts'
 import type { Catalog } from '../ports/catalog.ts'

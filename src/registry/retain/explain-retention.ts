@@ -2,7 +2,7 @@
 // as the job does, and changes nothing.
 import type { Repository, Tag } from '../../oci/reference.ts'
 import type { Digest } from '../../oci/digest.ts'
-import { Pieces } from '../pieces.ts'
+import { Pieces } from '../pacing/pieces.ts'
 import { spanText } from '../time/age-text.ts'
 import { judge } from './judge.ts'
 import { judgeTags, lastUseOf, type TagToJudge, type Verdict } from './judge-tags.ts'

@@ -1,6 +1,6 @@
 // The first few of very many, in order, without sorting all at one go: short runs are sorted, then
 // merged by twos, as far as anybody wants to know.
-import type { Pieces } from '../pieces.ts'
+import type { Pieces } from '../pacing/pieces.ts'
 
 /** Sorted at one go: a fraction of a millisecond. */
 const RUN_LENGTH = 500

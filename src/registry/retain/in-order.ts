@@ -5,7 +5,7 @@
 // its signatures, too.
 import type { Digest } from '../../oci/digest.ts'
 import type { Tag } from '../../oci/reference.ts'
-import { Pieces } from '../pieces.ts'
+import { Pieces } from '../pacing/pieces.ts'
 import type { Judgement, ManifestToJudge, RepositoryToJudge } from './judge.ts'
 import { subjectOfTag } from './signature-tag.ts'
 

@@ -4,7 +4,7 @@
 // others have their turn meanwhile: the job that applies it is retain.ts.
 import type { Digest } from '../../oci/digest.ts'
 import type { Tag } from '../../oci/reference.ts'
-import { Pieces } from '../pieces.ts'
+import { Pieces } from '../pacing/pieces.ts'
 import { judgeTags, lastUseOf, type TagToJudge, type Verdict } from './judge-tags.ts'
 import type { RetentionPolicy } from './rules.ts'
 import { subjectOfTag } from './signature-tag.ts'

@@ -2,7 +2,7 @@
 // holds either whatever the policy says. Read page by page, so that others get their turn.
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
-import { type CarriedThere, allCarriedBy } from '../delivery-payload.ts'
+import { type CarriedThere, allCarriedBy } from '../deliveries/delivery-payload.ts'
 import type { Pins } from '../pins/pins.ts'
 import { formatSelector } from '../pins/selectors.ts'
 import type { Edge } from '../ports/catalog-content.ts'
@@ -13,8 +13,8 @@ import type { Catalog } from '../ports/catalog.ts'
 import type { ManifestToJudge, RepositoryToJudge } from './judge.ts'
 import type { TagToJudge } from './judge-tags.ts'
 import { laterOf, LatestPulls, type PulledManifest } from './latest-pulls.ts'
-import { pagesOf } from '../pages.ts'
-import { Pieces } from '../pieces.ts'
+import { pagesOf } from '../pacing/pages.ts'
+import { Pieces } from '../pacing/pieces.ts'
 
 /**
  * All of one repository is judged at once, since some conditions count. So many take some hundred

@@ -12,7 +12,7 @@ import {
   repositoryKey,
   type RepositoryKey,
 } from '../../oci/reference.ts'
-import { factsOf, type Unclear, unclearRepositories } from '../unclear-repositories.ts'
+import { factsOf, type Unclear, unclearRepositories } from '../facts/unclear-repositories.ts'
 import type { Grace } from '../time/grace.ts'
 import { type DeleteManifestDeps, removeManifest, removeTag } from '../delete/delete-manifest.ts'
 import { type JobResult, type JobRun, Tally } from '../job.ts'
@@ -24,7 +24,7 @@ import { judge } from './judge.ts'
 import { JUDGED_MAX, readRepository } from './read-repository.ts'
 import { StillGoes } from './still-goes.ts'
 import { policyFor, type RetentionPolicy, type RetentionRules } from './rules.ts'
-import { rowsOf } from '../pages.ts'
+import { rowsOf } from '../pacing/pages.ts'
 
 /** While these go no push of the repository has its turn: a fact and a transaction each. */
 const GONE_AT_ONCE = 50

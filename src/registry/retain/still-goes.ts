@@ -4,8 +4,8 @@
 // before it.
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository, Tag } from '../../oci/reference.ts'
-import { rowsOf } from '../pages.ts'
-import { Pieces } from '../pieces.ts'
+import { rowsOf } from '../pacing/pages.ts'
+import { Pieces } from '../pacing/pieces.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { RecordedTag } from '../ports/catalog-tags.ts'
 import type { Going } from './in-order.ts'

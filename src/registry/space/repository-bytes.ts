@@ -1,7 +1,7 @@
 // What repositories come to, all of them: each counts what is a member of it and here, whatever
 // others have of the same.
 import type { RepositoryKey } from '../../oci/reference.ts'
-import { rowsOf } from '../pages.ts'
+import { rowsOf } from '../pacing/pages.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { RepositoryBytes } from '../ports/catalog-images.ts'
 

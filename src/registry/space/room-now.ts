@@ -1,7 +1,7 @@
 // How much room there is and what it is taken by, in figures for operators: `status` and the
 // metrics tell the same.
 import { LOCALHOST, parseRepositoryKey } from '../../oci/reference.ts'
-import type { Namespaces } from '../namespaces.ts'
+import type { Namespaces } from '../routing/namespaces.ts'
 import { BLOCK_BYTES, type BlobStore, type Space } from '../ports/blob-store.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import { fencesOf, lowWater, reachableBytes, type StorageLimits } from './limits.ts'

@@ -2,7 +2,7 @@
 // the real walk over in-memory twins of store and catalog, with files put there behind their back.
 import t from 'tap'
 import { type Digest, digestOf } from '../../../src/oci/digest.ts'
-import { StoredContent } from '../../../src/registry/content.ts'
+import { StoredContent } from '../../../src/registry/content/content.ts'
 import { UNUSED_MS } from '../../../src/registry/collect/collect.ts'
 import { adoptFiles } from '../../../src/registry/rebuild/adopt-files.ts'
 import { createEngine, repositoryOf } from '../../kit/engine.ts'

@@ -1,7 +1,7 @@
 // Goal: what somebody reads, in any thread, or fetches is known to be in use, and no longer.
 // Method: the engine over in-memory twins, and an upstream that stands still within a blob.
 import t from 'tap'
-import { OPEN_LEAST_BYTES } from '../../../src/registry/open-blobs.ts'
+import { OPEN_LEAST_BYTES } from '../../../src/registry/reading/open-blobs.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { overThreads } from '../../kit/borrowed-registry.ts'
 import { patternBlob } from '../../kit/content.ts'

@@ -2,7 +2,7 @@
 // twins that count what is asked of them.
 import t from 'tap'
 import { type Digest, digestFrom, digestOf } from '../../../src/oci/digest.ts'
-import { isComplete } from '../../../src/registry/completeness.ts'
+import { isComplete } from '../../../src/registry/content/completeness.ts'
 import type { Edge, RecordedManifest } from '../../../src/registry/ports/catalog-content.ts'
 import { createEngine, repositoryOf } from '../../kit/engine.ts'
 import { makeArtifact, makeImage } from '../../kit/image.ts'

@@ -6,7 +6,7 @@
 import t, { type Test } from 'tap'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { type Repository, repositoryKey, type Tag } from '../../../src/oci/reference.ts'
-import { parseDelivery } from '../../../src/registry/delivery-payload.ts'
+import { parseDelivery } from '../../../src/registry/deliveries/delivery-payload.ts'
 import type { Catalog } from '../../../src/registry/ports/catalog.ts'
 import { type Break, BREAKS, createBreaking } from '../../kit/breaking-ports.ts'
 import {

@@ -2,7 +2,7 @@
 // in-memory twins, one of whose steps is held back while somebody else comes.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
-import { StoredContent } from '../../../src/registry/content.ts'
+import { StoredContent } from '../../../src/registry/content/content.ts'
 import type { Catalog } from '../../../src/registry/ports/catalog.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import { UpstreamError } from '../../../src/registry/ports/upstream.ts'

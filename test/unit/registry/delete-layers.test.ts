@@ -4,7 +4,7 @@
 import t from 'tap'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { type Repository, repositoryKey } from '../../../src/oci/reference.ts'
-import { OPEN_LEAST_BYTES } from '../../../src/registry/open-blobs.ts'
+import { OPEN_LEAST_BYTES } from '../../../src/registry/reading/open-blobs.ts'
 import { createEngine, type Engine, localOf, readAll, repositoryOf } from '../../kit/engine.ts'
 import { type Image, makeArtifact, makeImage, makeIndex } from '../../kit/image.ts'
 import { digested, pushDocument, pushImage } from '../../kit/push-image.ts'

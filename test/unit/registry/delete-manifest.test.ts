@@ -3,7 +3,7 @@
 import t from 'tap'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { repositoryKey } from '../../../src/oci/reference.ts'
-import { parseDelivery } from '../../../src/registry/delivery-payload.ts'
+import { parseDelivery } from '../../../src/registry/deliveries/delivery-payload.ts'
 import type { Catalog } from '../../../src/registry/ports/catalog.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import { createEngine, localOf, repositoryOf } from '../../kit/engine.ts'

@@ -3,8 +3,8 @@
 // over in-memory twins, with room for two pieces and content that leaves as the test says.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
-import { BlobsInUse } from '../../../src/registry/blobs-in-use.ts'
-import { StoredContent } from '../../../src/registry/content.ts'
+import { BlobsInUse } from '../../../src/registry/reading/blobs-in-use.ts'
+import { StoredContent } from '../../../src/registry/content/content.ts'
 import { BufferPool } from '../../../src/registry/fill/buffer-pool.ts'
 import { Fills } from '../../../src/registry/fill/fills.ts'
 import { follow } from '../../../src/registry/fill/follow.ts'

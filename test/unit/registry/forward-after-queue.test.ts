@@ -5,11 +5,11 @@
 // test says.
 import t from 'tap'
 import { createDeliveries } from '../../../src/delivery/create-deliveries.ts'
-import { parseDelivery } from '../../../src/registry/delivery-payload.ts'
+import { parseDelivery } from '../../../src/registry/deliveries/delivery-payload.ts'
 import { announceTags } from '../../../src/registry/push/overtake-deliveries.ts'
 import { repositoryKey } from '../../../src/oci/reference.ts'
 import { UpstreamError } from '../../../src/registry/ports/upstream.ts'
-import { createPolicies } from '../../../src/registry/repository-policies.ts'
+import { createPolicies } from '../../../src/registry/routing/repository-policies.ts'
 import { BREAKS, createBreaking } from '../../kit/breaking-ports.ts'
 import { createEngine, type LeftBehind, repositoryOf } from '../../kit/engine.ts'
 import { factsOf } from '../../kit/facts-of.ts'

@@ -7,7 +7,7 @@ import { DOCKER_MANIFEST, OCI_MANIFEST } from '../../../src/oci/media-type.ts'
 import { parseTag } from '../../../src/oci/reference.ts'
 import { requireUnbound } from '../../../src/registry/delete/require-unbound.ts'
 import { type Upstream, UpstreamError } from '../../../src/registry/ports/upstream.ts'
-import { createPolicies } from '../../../src/registry/repository-policies.ts'
+import { createPolicies } from '../../../src/registry/routing/repository-policies.ts'
 import {
   createEngine,
   type EngineOptions,

@@ -3,7 +3,7 @@
 // with an upstream that is written in the test.
 import t from 'tap'
 import { repositoryKey } from '../../../src/oci/reference.ts'
-import { parseDelivery } from '../../../src/registry/delivery-payload.ts'
+import { parseDelivery } from '../../../src/registry/deliveries/delivery-payload.ts'
 import type { Catalog } from '../../../src/registry/ports/catalog.ts'
 import { type Upstream, UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import { createEngine, repositoryOf } from '../../kit/engine.ts'

@@ -4,7 +4,7 @@
 import t from 'tap'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { parseManifest } from '../../../src/oci/manifest.ts'
-import { asRecorded } from '../../../src/registry/edges.ts'
+import { asRecorded } from '../../../src/registry/content/edges.ts'
 import { LOCAL_LIST_BYTES, LocalReferrers } from '../../../src/registry/pull/list-referrers.ts'
 import { localOf } from '../../kit/engine.ts'
 import { makeImage } from '../../kit/image.ts'

@@ -8,8 +8,8 @@ import {
   OPEN_MOST,
   OPEN_FOR_MS,
   OpenBlobs,
-} from '../../../src/registry/open-blobs.ts'
-import { OpenFile, WholeBlob } from '../../../src/registry/open-file.ts'
+} from '../../../src/registry/reading/open-blobs.ts'
+import { OpenFile, WholeBlob } from '../../../src/registry/reading/open-file.ts'
 import { readAs } from '../../../src/registry/pull/prefetch.ts'
 import { digestNamed } from '../../contract/catalog-samples.ts'
 import { patternBlob } from '../../kit/content.ts'

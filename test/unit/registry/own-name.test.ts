@@ -2,7 +2,7 @@
 // by, and nothing else is taken for the edge. Method: a table.
 import t from 'tap'
 import { parseHost } from '../../../src/oci/reference.ts'
-import { ownNameIn } from '../../../src/registry/own-name.ts'
+import { ownNameIn } from '../../../src/registry/routing/own-name.ts'
 
 const names = {
   ownNames: new Set(['edge.example', 'other.example:8443']),

@@ -1,7 +1,7 @@
 // Goal: everything that a list has is gone through once, in its order, and others have their turn
 // in between. Method: a list of numbers behind the port's shape, which counts how it is asked.
 import t from 'tap'
-import { pagesOf, rowsOf } from '../../../src/registry/pages.ts'
+import { pagesOf, rowsOf } from '../../../src/registry/pacing/pages.ts'
 
 function listOf(size: number) {
   const asked: (number | undefined)[] = []

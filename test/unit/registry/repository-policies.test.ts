@@ -3,7 +3,10 @@
 // matter.
 import t from 'tap'
 import { parseRepositoryKey, parseTag } from '../../../src/oci/reference.ts'
-import { createPolicies, type RepositoryRule } from '../../../src/registry/repository-policies.ts'
+import {
+  createPolicies,
+  type RepositoryRule,
+} from '../../../src/registry/routing/repository-policies.ts'
 import { configOf } from '../../kit/load-text.ts'
 
 const RULE = {

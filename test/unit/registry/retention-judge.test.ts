@@ -3,7 +3,7 @@
 // test/property/retention-model.test.ts.
 import t from 'tap'
 import { parseRepositoryKey, parseTag } from '../../../src/oci/reference.ts'
-import { Pieces } from '../../../src/registry/pieces.ts'
+import { Pieces } from '../../../src/registry/pacing/pieces.ts'
 import { judgeTags, type TagToJudge } from '../../../src/registry/retain/judge-tags.ts'
 import {
   type KeepLine,

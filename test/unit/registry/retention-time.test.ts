@@ -3,7 +3,7 @@
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { parseTag } from '../../../src/oci/reference.ts'
-import { Pieces } from '../../../src/registry/pieces.ts'
+import { Pieces } from '../../../src/registry/pacing/pieces.ts'
 import { judge } from '../../../src/registry/retain/judge.ts'
 import { judgeTags, type TagToJudge } from '../../../src/registry/retain/judge-tags.ts'
 import type { KeepLine } from '../../../src/registry/retain/rules.ts'

@@ -5,7 +5,7 @@ import t from 'tap'
 import { parseTarget } from '../../../src/oci/endpoint.ts'
 import { RegistryError } from '../../../src/oci/errors.ts'
 import { parseHost, type RegistryHost, repositoryKey } from '../../../src/oci/reference.ts'
-import { createRoute, type RouteOptions } from '../../../src/registry/route.ts'
+import { createRoute, type RouteOptions } from '../../../src/registry/routing/route.ts'
 
 const hub = parseHost('docker.io')
 const hosts = ['docker.io', 'ghcr.io', 'quay.io', '10.0.0.1:5000'].map(parseHost)

@@ -9,9 +9,9 @@ import {
   type RegistryHost,
   type Repository,
 } from '../../../src/oci/reference.ts'
-import { isComplete } from '../../../src/registry/completeness.ts'
+import { isComplete } from '../../../src/registry/content/completeness.ts'
 import { type Upstream, UpstreamError } from '../../../src/registry/ports/upstream.ts'
-import { asRecorded } from '../../../src/registry/edges.ts'
+import { asRecorded } from '../../../src/registry/content/edges.ts'
 import { parseManifest } from '../../../src/oci/manifest.ts'
 import { blobAnswer, createEngine, readAll, repositoryOf, upstreamOf } from '../../kit/engine.ts'
 import { document, MEDIA_TYPES } from '../../kit/image.ts'

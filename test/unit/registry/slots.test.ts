@@ -2,7 +2,7 @@
 // alone, with a manual clock.
 import t from 'tap'
 import { Slots } from '../../../src/registry/fill/slots.ts'
-import { QueueError } from '../../../src/registry/queue-error.ts'
+import { QueueError } from '../../../src/registry/refusals/queue-error.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 
 const never = new AbortController().signal

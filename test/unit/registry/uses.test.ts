@@ -3,7 +3,7 @@
 import t from 'tap'
 import { parseTag } from '../../../src/oci/reference.ts'
 import type { CountedUses, Used } from '../../../src/registry/ports/catalog-uses.ts'
-import { Uses } from '../../../src/registry/uses.ts'
+import { Uses } from '../../../src/registry/reading/uses.ts'
 import { alpine, digestNamed, secret } from '../../contract/catalog-samples.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 import { createRandom, seedOf } from '../../kit/seeded.ts'

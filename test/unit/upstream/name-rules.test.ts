@@ -2,7 +2,7 @@
 import t from 'tap'
 import { parseName } from '../../../src/oci/reference.ts'
 import { readNameGlob } from '../../../src/config/formats/globs.ts'
-import { compileNames } from '../../../src/registry/route.ts'
+import { compileNames } from '../../../src/registry/routing/route.ts'
 import { createNameRules } from '../../../src/upstream/name-rules.ts'
 import { failureThrownBy } from '../../kit/open-upstream.ts'
 

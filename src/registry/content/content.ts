@@ -1,0 +1,275 @@
+// Files and their rows: here alone bytes are stored, kept and written down, in the turn of their
+// digest, so that whatever takes content away sees either both or neither. It knows no rights and
+// no facts. The turn of a digest is the innermost: repository's turn, then BlobPresence's, then
+// this one, and whoever has it takes no other.
+import type { Digest } from '../../oci/digest.ts'
+import type { Repository } from '../../oci/reference.ts'
+import type { BlobStore } from '../ports/blob-store.ts'
+import type { ContentClass, StoredBlob } from '../ports/blob-store-content.ts'
+import type { RecordBlob, RecordedManifest, RecordManifest } from '../ports/catalog-content.ts'
+import type { RecordPush } from '../ports/catalog-pushes.ts'
+import type { Catalog } from '../ports/catalog.ts'
+import { classOf, type SaidHold } from '../ports/holds.ts'
+import { DurableForPushes } from './durable-for-pushes.ts'
+import { eachFew, mapFew } from '../../async/few-at-once.ts'
+import { Turns } from '../../async/turns.ts'
+
+/** Each is a look at the disk. */
+const LOOKED_AT_ONCE = 16
+
+export interface StoredContentDeps {
+  readonly store: BlobStore
+  readonly catalog: Catalog
+}
+
+export type TurnsOfDigests = Pick<Turns, 'take' | 'takeMany'>
+
+/** Whose blob it is, and since when. */
+export type BlobOf = Omit<RecordBlob, 'sizeBytes' | 'hold'>
+
+/** And why it stays. How it is stored, this place knows. */
+export type HeldBlob = Omit<RecordBlob, 'sizeBytes'>
+
+/** A file that grew, verified: `FillFile` and `UploadFile`. */
+interface Grown {
+  commit(contentClass: ContentClass): Promise<StoredBlob>
+}
+
+/** `missing`: there is no file. `kept`: it is durable. It `was` kept before, or only cached. */
+export type KeptHere =
+  | { readonly kind: 'missing'; readonly was: ContentClass | undefined }
+  | { readonly kind: 'kept'; readonly was: ContentClass | undefined; readonly blob: StoredBlob }
+
+export class StoredContent {
+  readonly #deps: StoredContentDeps
+  readonly #turns: TurnsOfDigests
+  readonly durable = new DurableForPushes()
+
+  /** `turns`: by digest; a test takes them out to see that they are needed. */
+  constructor(deps: StoredContentDeps, turns: TurnsOfDigests = new Turns()) {
+    this.#deps = deps
+    this.#turns = turns
+  }
+
+  /** `named` is told when the file has its name, before there is a row. @throws StoreError */
+  publish(file: Grown, blob: HeldBlob, named?: () => void): Promise<StoredBlob> {
+    return this.#turns.take(blob.digest, async () => {
+      const stored = await file.commit(await this.#writtenAs(blob.digest, blob.hold))
+      named?.()
+      await this.#orRemove(blob.digest, () => this.#deps.catalog.recordBlob({ ...blob, ...stored }))
+      return stored
+    })
+  }
+
+  /**
+   * What is here becomes durable, and one of the repository's blobs. `durable` is of a push that is
+   * under way, which may fail and says itself what it keeps: it knows of this one from then on.
+   * @throws StoreError
+   */
+  keepHere(blob: HeldBlob, durable?: Set<Digest>): Promise<KeptHere> {
+    const { digest, repository, hold } = blob
+    return this.#turns.take(digest, async () => {
+      const { store, catalog } = this.#deps
+      const was = (await catalog.findContent(digest))?.contentClass
+      const stored = await (was === 'kept' ? store.find(digest) : store.keep(digest))
+      if (stored === undefined) return { kind: 'missing', was }
+      durable?.add(digest)
+      const member = await catalog.findMember(repository, digest)
+      if (hold !== 'nothing' || was === undefined || member?.delivered !== true)
+        await catalog.recordBlob({ ...blob, ...stored })
+      return { kind: 'kept', was, blob: stored }
+    })
+  }
+
+  /**
+   * What lies here, though its row says less of it or is lost. Undefined, and no effect, when there
+   * is no file. `declaredBytes`: how long it is to be.
+   * @throws StoreError
+   */
+  recordHere(blob: HeldBlob, declaredBytes?: number): Promise<StoredBlob | undefined> {
+    const { digest } = blob
+    return this.#turns.take(digest, async () => {
+      const stored = await this.#deps.store.find(digest, declaredBytes)
+      if (stored !== undefined) await this.#deps.catalog.recordBlob({ ...blob, ...stored })
+      return stored
+    })
+  }
+
+  /**
+   * A manifest as an upstream gave it. `record` is asked when the bytes are stored.
+   * @throws StoreError
+   */
+  putManifest(digest: Digest, bytes: Uint8Array, record: () => RecordManifest): Promise<void> {
+    return this.#turns.take(digest, async () => {
+      await this.#deps.store.put(digest, bytes, await this.#writtenAs(digest, 'nothing'))
+      await this.#orRemove(digest, () => this.#deps.catalog.recordManifest(record()))
+    })
+  }
+
+  /**
+   * Bytes before their row, so that a disk without room is found out: without one they may go at
+   * any time. Who gives up calls `removeUnrecorded`.
+   * @throws StoreError
+   */
+  putAhead(digest: Digest, bytes: Uint8Array): Promise<void> {
+    return this.#turns.take(digest, async () => {
+      await this.#deps.store.put(digest, bytes, await this.#writtenAs(digest, 'nothing'))
+    })
+  }
+
+  /**
+   * A manifest as a client gave it. `write` calls `record`, and does before and behind it what is
+   * to be done between the bytes and the answer.
+   * @throws StoreError; what `write` throws
+   */
+  pushManifest(
+    push: RecordPush,
+    bytes: Uint8Array,
+    write: (record: () => Promise<void>) => Promise<void>,
+  ): Promise<void> {
+    const { hold, manifest } = push
+    const { digest } = manifest
+    return this.#turns.take(digest, async () => {
+      const { store, catalog } = this.#deps
+      if (hold !== 'nothing' || (await store.find(digest)) === undefined)
+        await store.put(digest, bytes, await this.#writtenAs(digest, hold))
+      // Its facts may say that it is here: the bytes stay, whatever becomes of the row.
+      await write(() => catalog.recordPush(push))
+    })
+  }
+
+  /** A file that no row tells of, which nobody would count. @throws StoreError */
+  removeUnrecorded(digest: Digest): Promise<void> {
+    return this.#turns.take(digest, () => this.#removeUnrecorded(digest))
+  }
+
+  /**
+   * A kept manifest that lies here, as `read` makes it of its bytes: undefined when nothing is to
+   * be written of them. `sync`: whoever brought them need not have done it. Resolves to what was
+   * written.
+   * @throws StoreError; what `read` throws
+   */
+  pushFromDisk(
+    digest: Digest,
+    { sync }: { sync: boolean },
+    read: (bytes: Uint8Array | undefined) => Promise<RecordPush | undefined>,
+  ): Promise<RecordPush | undefined> {
+    return this.#turns.take(digest, async () => {
+      const { store, catalog } = this.#deps
+      if (sync) await store.keep(digest)
+      const push = await read(await store.readVerified(digest))
+      if (push !== undefined) await catalog.recordPush(push)
+      return push
+    })
+  }
+
+  /**
+   * More of a kept manifest that the catalog knows in this repository; undefined, and no effect,
+   * when it does not.
+   * @throws StoreError
+   */
+  pushKnown(
+    repository: Repository,
+    digest: Digest,
+    more: Omit<RecordPush, 'repository' | 'manifest'>,
+  ): Promise<RecordedManifest | undefined> {
+    return this.#turns.take(digest, async () => {
+      const { catalog } = this.#deps
+      const manifest = await catalog.findManifest(repository, digest)
+      if (manifest !== undefined) await catalog.recordPush({ ...more, repository, manifest })
+      return manifest
+    })
+  }
+
+  /**
+   * Removes files of what was let go, but for those that were brought back since, and then their
+   * intents, in one commit. `unlink` is to run what it is given, and says whether the file is gone:
+   * else the intent stays. Resolves to those that are gone.
+   * @throws StoreError; what `unlink` throws
+   */
+  async takeAway(
+    digests: readonly Digest[],
+    unlink: (digest: Digest, remove: () => Promise<void>) => Promise<boolean>,
+  ): Promise<readonly Digest[]> {
+    const { store, catalog } = this.#deps
+    const gone: Digest[] = []
+    await this.#turns.takeMany(digests, async each => {
+      const removed: Digest[] = []
+      const leaving = await catalog.whichLeave(each)
+      await eachFew(leaving, each.length, async digest => {
+        if (await unlink(digest, () => store.remove(digest))) removed.push(digest)
+      })
+      if (removed.length === 0) return
+      // Still in their turns: what comes back and is let go again has another intent.
+      await catalog.finishLeaving(removed)
+      gone.push(...removed)
+    })
+    return gone
+  }
+
+  /**
+   * Files that no row tells of count as cached content of nobody: those that are here, that no row
+   * tells of by then and that are not on their way out.
+   * @throws StoreError
+   */
+  async adopt(
+    digests: readonly Digest[],
+    { atMs, isUnclear }: { readonly atMs: number; readonly isUnclear: boolean },
+  ): Promise<readonly StoredBlob[]> {
+    const { store, catalog } = this.#deps
+    const adopted: StoredBlob[] = []
+    // A listing may tell of a file twice that comes again meanwhile.
+    await this.#turns.takeMany([...new Set(digests)], async each => {
+      const looked = await mapFew(each, LOOKED_AT_ONCE, async digest => {
+        if ((await catalog.findContent(digest)) !== undefined) return undefined
+        if ((await catalog.findLeaving(digest)) !== undefined) return undefined
+        return await store.find(digest)
+      })
+      const files = looked.filter(file => file !== undefined)
+      if (files.length > 0) await catalog.adopt(files, atMs, isUnclear)
+      adopted.push(...files)
+    })
+    return adopted
+  }
+
+  /**
+   * Forgets a row whose file is gone; no effect on kept content that some repository holds. False
+   * when there is no such row, or the file is here.
+   * @throws StoreError
+   */
+  forgetMissing(digest: Digest): Promise<boolean> {
+    return this.#turns.take(digest, async () => {
+      const { store, catalog } = this.#deps
+      if ((await catalog.findContent(digest)) === undefined) return false
+      if ((await store.find(digest)) !== undefined) return false
+      await catalog.forgetContent(digest)
+      return true
+    })
+  }
+
+  /** `record` writes the row of a file that has just come. */
+  async #orRemove(digest: Digest, record: () => Promise<void>): Promise<void> {
+    try {
+      await record()
+    } catch (error) {
+      // What failed says more than that its file could not be removed.
+      await this.#removeUnrecorded(digest).catch(() => {})
+      throw error
+    }
+  }
+
+  async #removeUnrecorded(digest: Digest): Promise<void> {
+    const { store, catalog } = this.#deps
+    if ((await catalog.findContent(digest)) === undefined) await store.remove(digest)
+  }
+
+  /**
+   * As what its file is to be written: what was pushed stays durable, also when its file was gone.
+   * Where the catalog cannot be asked it will not record anything either.
+   */
+  async #writtenAs(digest: Digest, hold: SaidHold): Promise<ContentClass> {
+    if (hold !== 'nothing') return classOf(hold)
+    const content = await this.#deps.catalog.findContent(digest).catch(() => undefined)
+    return this.durable.classFor(digest, content?.contentClass ?? classOf(hold))
+  }
+}

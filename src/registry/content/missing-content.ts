@@ -1,0 +1,43 @@
+// Content whose file is gone. Of what is kept nobody else has a copy, so the operator is told,
+// whoever finds out. Its row stays, and with it what the bytes were: they are served again once
+// they are back, from a backup or a push.
+import type { Digest } from '../../oci/digest.ts'
+import { bestEffort } from '../best-effort.ts'
+import type { StoredContent } from './content.ts'
+import type { Catalog } from '../ports/catalog.ts'
+import type { NoteEvent } from '../ports/events.ts'
+
+interface MissedDeps {
+  readonly content: StoredContent
+  readonly catalog: Catalog
+  readonly note: NoteEvent
+}
+
+/**
+ * The catalog says that the bytes are here, and the disk says no: the disk is right, unless they
+ * have come since. Tells of what was pushed; what can be fetched again is forgotten.
+ * @throws StoreError
+ */
+export async function noteMissing(
+  { content, catalog, note }: MissedDeps,
+  digest: Digest,
+): Promise<'here' | 'forgotten' | 'lost'> {
+  if (!(await content.forgetMissing(digest))) return 'here'
+  // Nothing that some repository holds is left of a row, unless it is kept.
+  if ((await catalog.findContent(digest))?.contentClass !== 'kept') return 'forgotten'
+  note({
+    kind: 'storage failed',
+    failure: 'corrupt',
+    reason: `${digest} was pushed here, and its file is gone or cannot be read`,
+    hint: 'bring the file back from a backup, or push it again; then check the disk',
+  })
+  return 'lost'
+}
+
+/**
+ * The same for who has somebody to answer and found no file. Throws nothing that the disk or the
+ * catalog brought about.
+ */
+export async function noteMissingUnlessBack(deps: MissedDeps, digest: Digest): Promise<void> {
+  await bestEffort(deps.note, () => noteMissing(deps, digest))
+}

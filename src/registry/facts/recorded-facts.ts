@@ -1,0 +1,51 @@
+// What facts have to say, by what the catalog knows: it is right while it lives. What it does not
+// know is unknown-facts.ts.
+import { parseRepositoryKey } from '../../oci/reference.ts'
+import { keptManifestFact } from './kept-manifest.ts'
+import type { Catalog } from '../ports/catalog.ts'
+import type { Fact, FactIdentity } from '../ports/facts.ts'
+
+/**
+ * What the fact with this identity has to say; undefined when there is to be none.
+ * @throws StoreError
+ */
+export async function asRecorded(
+  catalog: Catalog,
+  { identity, atMs }: { identity: FactIdentity; atMs: number },
+): Promise<Fact | undefined> {
+  switch (identity.kind) {
+    case 'manifest':
+      return manifestFact(catalog, identity)
+    case 'tag': {
+      const { kind, repository, tag } = identity
+      const known = await catalog.findTag(parseRepositoryKey(repository), tag)
+      if (known?.local !== true) return undefined
+      const { digest, checkedAtMs, order } = known
+      const fact = { kind, repository, tag, digest, atMs: checkedAtMs }
+      return order === undefined ? fact : { ...fact, order }
+    }
+    case 'delivery': {
+      const entry = await catalog.findDelivery(identity.id)
+      if (entry === undefined) return undefined
+      const { id, carrier, key, payload, createdAtMs } = entry
+      return { kind: 'delivery', id, carrier, key, payload, createdAtMs }
+    }
+    case 'deleted': {
+      const { kind, repository, digest } = identity
+      const member = await catalog.findMember(parseRepositoryKey(repository), digest)
+      return member === undefined ? { kind, repository, digest, atMs } : undefined
+    }
+  }
+}
+
+async function manifestFact(
+  catalog: Catalog,
+  { repository, digest }: Extract<FactIdentity, { kind: 'manifest' }>,
+): Promise<Fact | undefined> {
+  const content = await catalog.findContent(digest)
+  if (content?.contentClass !== 'kept') return undefined
+  const owner = parseRepositoryKey(repository)
+  const manifest = await catalog.findManifest(owner, digest)
+  if (manifest === undefined) return undefined
+  return keptManifestFact(catalog, owner, { manifest, atMs: content.createdAtMs })
+}
