@@ -40,9 +40,12 @@ export function grantName(repository: Repository, spelled: string, server: Token
   return names.includes(spelled) ? spelled : repositoryKey(repository)
 }
 
-/** With its registry; and as clients write it without one. */
+/**
+ * With its registry; and as clients write it without one, which means one repository alone: a name
+ * of one component is localhost's, whatever the default registry.
+ */
 function namesOf(repository: Repository, defaultHost: RegistryHost): readonly string[] {
   const { registry: host, name } = repository
-  const isLocal = host === LOCALHOST && !name.includes('/')
-  return [repositoryKey(repository), ...(host === defaultHost || isLocal ? [name] : [])]
+  const bareHost = name.includes('/') ? defaultHost : LOCALHOST
+  return [repositoryKey(repository), ...(host === bareHost ? [name] : [])]
 }

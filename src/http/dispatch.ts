@@ -139,8 +139,12 @@ async function carryOut(context: Context, plan: Plan): Promise<Answer> {
 
 /** What is needed to decide, by what holds now: of which revision that is. */
 async function meet(context: Context, about: 'pull' | 'pull or push'): Promise<number> {
-  const { access, principal } = context
+  const { access, principal, target, exchange } = context
   const decidedBy = await untilKnown(access, () => access.meet(principal, about))
+  // A reload may have shut the door on whoever waited.
+  const refusal = access.admit(principal)
+  const names = access.namesFor(principal)
+  if (refusal !== undefined) throw refusedBy(refusal, { ...exchange, target, names })
   context.limitAccount(principal)
   return decidedBy
 }

@@ -284,6 +284,7 @@ for (const threads of [1, 4])
   tap.test(`R584: ${threads} thread(s): with its provider its tokens are over`, async t => {
     const opened = await open(t, {}, { threads })
     const { edge, issuer, reloaded } = opened
+    const other = await startIssuer(t)
     const clients = await reachThreads(t, edge.url, threads)
     const expect = async (shown: Headers, status: number, what: string) => {
       for (const { send } of clients)
@@ -294,6 +295,8 @@ for (const threads of [1, 4])
       ['another audience', { audiences: ['other.example.com'] }],
       ['another claim', { claims: { repository: ['team/app'] } }],
       ['another name', { username: 'actor' }],
+      ['R813: keys of another place', { jwks: `${other.url}/keys` }],
+      ['R813: an algorithm that is listed no more', { algorithms: ['ES256'] }],
     ]
     for (const [what, next] of ends) {
       await reloaded({})

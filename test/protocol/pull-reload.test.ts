@@ -108,3 +108,24 @@ t.test('a reload changes how much is told, on every thread', async t => {
   await edge.untilLogged('request completed', clients.length, { reference: 'told' })
   t.equal(edge.lines().filter(({ reference }) => reference === 'quiet').length, 0)
 })
+
+t.test(
+  'R811: a name that a reload shuts out is told so, though its request came before',
+  async t => {
+    const { edge, stub } = await startPair(t)
+    stub.addImage('library/app', 'v1', makeImage({ seed: 'hosts', layers: [1] }))
+    const evil = { host: 'evil.example' }
+    const ask = () => edge.get(`${MANIFESTS}/v1`, evil)
+    const barrier = createBarrier(0)
+    stub.fault({ kind: 'manifest', method: 'GET' }, { barrier }, { times: 1 })
+    const waiting = ask()
+    await barrier.reached
+    const http = { addr: '127.0.0.1:0', hosts: ['edge.example'] }
+    await edge.reloaded({ 'docker.io': { url: stub.url, ttl: '1h' } }, { http })
+    barrier.release()
+    t.equal((await waiting).status, 403)
+    for (let time = 0; time < 4; time += 1) t.equal((await ask()).status, 403)
+    const own = { host: 'edge.example' }
+    t.equal((await edge.get(`${MANIFESTS}/v1`, own)).status, 200, 'others are answered as before')
+  },
+)

@@ -258,10 +258,13 @@ function reasonOf(error: unknown): Reason {
   return error.claim === 'iss' ? 'issuer' : 'other'
 }
 
-/** With its name, and a colon, which no account has. */
+/**
+ * With its name, and a colon, which no account has. Keys that are looked for elsewhere, or may sign
+ * otherwise, are those of another: so an operator does away with what leaked.
+ */
 function definitionOf(provider: Provider): string {
-  const { name, issuer, audiences, username, groups, claims } = provider
-  const text = JSON.stringify({ issuer, audiences, username, groups, claims })
+  const { name, sessionMs: _, maxStaleMs: __, ...meaning } = provider
+  const text = JSON.stringify(meaning)
   return `${name}: ${createHash('sha256').update(text).digest('base64url')}`
 }
 

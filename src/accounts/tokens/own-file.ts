@@ -48,6 +48,9 @@ export class OwnFile<Value> {
   /** At once and whole. @throws where it cannot be kept: then it is as it was */
   write(fields: Fields): void {
     if (this.#isOfNewer) throw new Error(`${this.path} is of a newer version, and left as it is`)
-    writeWhole(this.path, `${JSON.stringify({ version: VERSION, ...fields })}\n`)
+    const text = `${JSON.stringify({ version: VERSION, ...fields })}\n`
+    // Nothing takes the place of what was right that the next start could not read.
+    this.#parse(JSON.parse(text) as Fields)
+    writeWhole(this.path, text)
   }
 }

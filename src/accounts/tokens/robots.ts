@@ -115,7 +115,8 @@ export class Robots {
     const nowMs = this.#deps.nowMs()
     const before = secrets.slice(0, overlapMs > 0 ? 1 : 0).map(({ hash }) => {
       const untilMs = Math.min(nowMs + overlapMs, robot.expiresAtMs ?? Infinity)
-      return { hash, untilMs }
+      // JSON knows no time without an end.
+      return { hash, untilMs: untilMs === Infinity ? undefined : untilMs }
     })
     const next: Kept = {
       ...robot,

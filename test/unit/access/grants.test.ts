@@ -12,13 +12,13 @@ const SERVER = {
 }
 
 /** May whoever has a grant of `actions` for `name` do `action` in the repository? */
-function mayBy(name: string, actions: readonly string[]) {
+function mayBy(name: string, actions: readonly string[], server = SERVER) {
   const grants = [{ type: 'repository', name, actions }]
   return (repository: string, action: Right & ('pull' | 'push' | 'delete')) =>
     isGranted(
       { kind: 'account', name: 'alice', grants },
       { resource: parseRepositoryKey(repository), action },
-      SERVER,
+      server,
     )
 }
 
@@ -34,6 +34,15 @@ t.test(
     t.ok(mayBy('localhost/team/app', ['pull'])('localhost/team/app', 'pull'))
   },
 )
+
+t.test('R812: a grant for a name of one component is for one repository', async t => {
+  const server = { ...SERVER, defaultHost: 'registry.corp' as RegistryHost }
+  const may = mayBy('app', ['pull', 'push'], server)
+  t.ok(may('localhost/app', 'push'))
+  t.notOk(may('registry.corp/app', 'pull'), 'it is asked for with its registry')
+  t.ok(mayBy('registry.corp/app', ['pull'], server)('registry.corp/app', 'pull'))
+  t.ok(mayBy('team/app', ['pull'], server)('registry.corp/team/app', 'pull'))
+})
 
 t.test('who pushes reads as well: a grant of push alone lets nobody push', async t => {
   t.notOk(mayBy('app', ['push'])('localhost/app', 'push'))

@@ -29,6 +29,17 @@ t.test('R522: robots outlast a restart', async t => {
   t.same(after.damaged, [])
 })
 
+t.test('R810: a secret may overlap for ever, and all robots outlast that', async t => {
+  const before = open(t)
+  const old = issued(before)
+  const change = before.robots.rotate('ci', Infinity)
+  const secret = change.kind === 'issued' ? change.secret : ''
+  const after = open(t, before.path)
+  t.same(after.damaged, [])
+  for (const each of [old, secret])
+    t.match(after.robots.find(each), { name: 'ci', forMs: Infinity })
+})
+
 t.test('R655: a file of robots of whatever shape is told by its name, and left', async t => {
   const before = open(t)
   const secret = issued(before)
