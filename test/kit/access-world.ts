@@ -239,7 +239,8 @@ async function createAskers(
     headers: { accept: ACCEPTED, ...headers },
   })
   const token = async (headers: Readonly<Record<string, string>>) => {
-    const { body } = await edge.get('/v2/token', headers)
+    const { status, complete, body } = await edge.get('/v2/token', headers)
+    if (status !== 200 || !complete) throw new Error(`${status}, ${complete}: ${String(body)}`)
     return (JSON.parse(String(body)) as { token: string }).token
   }
   const alice = basic('alice', 's3cret')

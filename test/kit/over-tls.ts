@@ -39,6 +39,8 @@ export async function openConnection(url: string): Promise<Socket> {
   const settled = once(socket, 'session')
   await opened(socket, 'secureConnect')
   await settled
+  // What is written while node 24.12 tells of the session stays in node for ever.
+  await new Promise(resolve => setImmediate(resolve))
   return socket
 }
 
