@@ -88,6 +88,11 @@ export class AccountsInForce implements Accounts {
     return this.#entries.length
   }
 
+  /** Of the file: is there an account of this name? */
+  has(account: string): boolean {
+    return this.#deps.check.hashOf(account) !== undefined
+  }
+
   /** Nobody can log in yet. Until `begin` that is not known. */
   get isEmpty(): boolean {
     const isWithout =
@@ -140,7 +145,7 @@ export class AccountsInForce implements Accounts {
   endLogins(account: string): EndedLogins {
     const own = this.#own
     if (own === undefined) return 'no accounts'
-    if (!this.#entries.some(({ name }) => name === account)) return 'no such account'
+    if (!this.has(account)) return 'no such account'
     own.endLoginsOf(account)
     return 'ended'
   }

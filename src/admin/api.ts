@@ -30,9 +30,9 @@ const OPERATOR: Asker = { who: formatName({ kind: 'operator' }) }
 export interface AccountsControl {
   /**
    * Takes the file of accounts as it is now. Resolves when every thread goes by it, or it was
-   * refused. Undefined: there are no accounts.
+   * refused. Undefined: there are no accounts. `name`: of an account to tell about.
    */
-  look(): Promise<LookedAtAccounts | undefined>
+  look(name?: string): Promise<LookedAtAccounts | undefined>
   /** Of the tokens of this account none is good any more. */
   endLogins(account: string): Promise<EndedLogins>
   readonly robots: RobotsControl
@@ -71,6 +71,8 @@ export interface LookedAtAccounts {
   readonly path: string
   /** If not, the accounts of before are. */
   readonly isInForce: boolean
+  /** Of `name`: is there such an account in force? */
+  readonly isThere: boolean
 }
 
 /** What is sent last by what fails in the middle, where no status can be sent any more. */
@@ -118,7 +120,10 @@ export function registerApi(
         const dryRun = parameter(request, 'dry-run') === 'true'
         return sendEvents(reply, signal => operator.purge(pattern, { kept, dryRun, signal }))
       })
-      api.post('/accounts/look', async () => (await accounts.look()) ?? {})
+      api.post(
+        '/accounts/look',
+        async request => (await accounts.look(parameter(request, 'name'))) ?? {},
+      )
       api.post('/accounts/logout', async (request): Promise<EndedLoginsAnswer> => {
         const outcome = await accounts.endLogins(required(request, 'name'))
         noteDone(request, outcome)

@@ -83,14 +83,14 @@ export async function run(args: readonly string[], context: CliContext): Promise
     default:
       throw new CliError(EXIT_CODES.usage, USAGE)
   }
-  const inForce = await untilInForce(file, socket)
+  const looked = await untilLookedAt(file, { name, socket })
   // Whoever has put it back meanwhile has made another one.
-  if (what === 'rm' && inForce !== undefined) await endLogins(name, socket)
+  if (what === 'rm' && looked?.isThere === true) await endLogins(name, socket)
   const done = { file, name, done: DONE[what] }
   if (values.json) writeJson(context, done)
   else context.stdout.write(`${name}: ${DONE[what]}\n`)
   warnOfFaults(file, context)
-  if (inForce !== false) return EXIT_CODES.ok
+  if (looked?.isInForce !== false) return EXIT_CODES.ok
   context.stderr.write('the running server goes by the accounts of before: its log says why\n')
   return EXIT_CODES.failed
 }
@@ -127,16 +127,16 @@ function find(
  * Undefined: no server runs by this file.
  * @throws CliError where the server could not do it
  */
-async function untilInForce(file: string, socket: string): Promise<boolean | undefined> {
+async function untilLookedAt(
+  file: string,
+  { name, socket }: { readonly name: string; readonly socket: string },
+): Promise<LookedAtAccounts | undefined> {
+  const server = at(socket)
+  const wanted = { server, method: 'POST', path: '/accounts/look', query: { name } } as const
   try {
-    const path = '/accounts/look'
-    const looked = await askAdmin<Partial<LookedAtAccounts>>({
-      server: at(socket),
-      method: 'POST',
-      path,
-    })
+    const looked = await askAdmin<LookedAtAccounts | { readonly path?: never }>(wanted)
     if (looked.path === undefined || resolve(looked.path) !== resolve(file)) return undefined
-    return looked.isInForce
+    return looked
   } catch (error) {
     if (!(error instanceof CliError)) throw error
     if (error.exitCode === EXIT_CODES.unreachable) return undefined

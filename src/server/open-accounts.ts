@@ -98,11 +98,12 @@ export class OpenAccounts implements AccountsControl {
   }
 
   /** @throws where the file was another one each time, and where not all threads go by it */
-  async look(): Promise<LookedAtAccounts | undefined> {
+  async look(name?: string): Promise<LookedAtAccounts | undefined> {
     await this.#file.look('now')
     const file = this.#auth?.file
     if (file === undefined) return undefined
-    return { path: resolve(file.path), isInForce: !this.#file.isRefused }
+    const isThere = name !== undefined && this.inForce.has(name)
+    return { path: resolve(file.path), isInForce: !this.#file.isRefused, isThere }
   }
 
   async stop(): Promise<void> {

@@ -202,7 +202,9 @@ tap.test('R697: what operators do is written down, and who came and went', async
     [{ removed: ['bob'] }],
   )
   const done = lines.filter(({ audit }) => audit === 'admin').map(({ action }) => action)
-  t.match(done, ['accounts/look', 'accounts/logout', 'pins/pin', 'reload'])
+  t.same(done, ['accounts/look', 'pins/pin', 'reload'])
+  t.match(lines[1], { action: 'accounts/look', asked: { name: 'bob' }, status: 200 })
+  t.notOk(lines.some(({ outcome }) => outcome === 'refused'))
   for (const { audit, who } of lines) if (audit === 'admin') t.equal(who, 'operator')
 })
 
