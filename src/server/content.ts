@@ -84,7 +84,7 @@ export async function openContent(storage: StorageConfig, deps: ContentDeps): Pr
   stock = taking
   // Nothing changes facts any more by then.
   undo.push(async () => {
-    if (taking.isTaken) await catalog.markCompared()
+    if (taking.isTaken && !content.leavesFiles) await catalog.markCompared()
   })
   const report = await recover(parts, { full: false })
   // The catalog may be an older one, brought back.

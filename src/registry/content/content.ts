@@ -10,6 +10,7 @@ import type { RecordBlob, RecordedManifest, RecordManifest } from '../ports/cata
 import type { RecordPush } from '../ports/catalog-pushes.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import { classOf, type SaidHold } from '../ports/holds.ts'
+import { UnrecordedFiles } from './unrecorded-files.ts'
 import { DurableForPushes } from './durable-for-pushes.ts'
 import { eachFew, mapFew } from '../../async/few-at-once.ts'
 import { Turns } from '../../async/turns.ts'
@@ -43,20 +44,33 @@ export type KeptHere =
 export class StoredContent {
   readonly #deps: StoredContentDeps
   readonly #turns: TurnsOfDigests
+  readonly #unrecorded: UnrecordedFiles
   readonly durable = new DurableForPushes()
 
   /** `turns`: by digest; a test takes them out to see that they are needed. */
   constructor(deps: StoredContentDeps, turns: TurnsOfDigests = new Turns()) {
     this.#deps = deps
     this.#turns = turns
+    const { store, catalog } = deps
+    this.#unrecorded = new UnrecordedFiles(async digest => {
+      if ((await catalog.findContent(digest)) === undefined) await store.remove(digest)
+    })
+  }
+
+  /** Files that no row tells of could not be removed: the next start has to look for them. */
+  get leavesFiles(): boolean {
+    return this.#unrecorded.areLeft
   }
 
   /** `named` is told when the file has its name, before there is a row. @throws StoreError */
   publish(file: Grown, blob: HeldBlob, named?: () => void): Promise<StoredBlob> {
     return this.#turns.take(blob.digest, async () => {
-      const stored = await file.commit(await this.#writtenAs(blob.digest, blob.hold))
+      const contentClass = await this.#writtenAs(blob.digest, blob.hold)
+      const stored = await this.#unrecorded.noneOf(blob.digest, () => file.commit(contentClass))
       named?.()
-      await this.#orRemove(blob.digest, () => this.#deps.catalog.recordBlob({ ...blob, ...stored }))
+      await this.#unrecorded.unless(blob.digest, () =>
+        this.#deps.catalog.recordBlob({ ...blob, ...stored }),
+      )
       return stored
     })
   }
@@ -101,8 +115,8 @@ export class StoredContent {
    */
   putManifest(digest: Digest, bytes: Uint8Array, record: () => RecordManifest): Promise<void> {
     return this.#turns.take(digest, async () => {
-      await this.#deps.store.put(digest, bytes, await this.#writtenAs(digest, 'nothing'))
-      await this.#orRemove(digest, () => this.#deps.catalog.recordManifest(record()))
+      await this.#put(digest, bytes, 'nothing')
+      await this.#unrecorded.unless(digest, () => this.#deps.catalog.recordManifest(record()))
     })
   }
 
@@ -112,9 +126,7 @@ export class StoredContent {
    * @throws StoreError
    */
   putAhead(digest: Digest, bytes: Uint8Array): Promise<void> {
-    return this.#turns.take(digest, async () => {
-      await this.#deps.store.put(digest, bytes, await this.#writtenAs(digest, 'nothing'))
-    })
+    return this.#turns.take(digest, () => this.#put(digest, bytes, 'nothing'))
   }
 
   /**
@@ -131,8 +143,9 @@ export class StoredContent {
     const { digest } = manifest
     return this.#turns.take(digest, async () => {
       const { store, catalog } = this.#deps
-      if (hold !== 'nothing' || (await store.find(digest)) === undefined)
-        await store.put(digest, bytes, await this.#writtenAs(digest, hold))
+      const isHere = (await store.find(digest)) !== undefined
+      // An earlier process may have written facts of what is here, and no row.
+      if (hold !== 'nothing' || !isHere) await this.#put(digest, bytes, hold, isHere)
       // Its facts may say that it is here: the bytes stay, whatever becomes of the row.
       await write(() => catalog.recordPush(push))
     })
@@ -140,7 +153,7 @@ export class StoredContent {
 
   /** A file that no row tells of, which nobody would count. @throws StoreError */
   removeUnrecorded(digest: Digest): Promise<void> {
-    return this.#turns.take(digest, () => this.#removeUnrecorded(digest))
+    return this.#turns.take(digest, () => this.#unrecorded.remove(digest))
   }
 
   /**
@@ -247,20 +260,10 @@ export class StoredContent {
     })
   }
 
-  /** `record` writes the row of a file that has just come. */
-  async #orRemove(digest: Digest, record: () => Promise<void>): Promise<void> {
-    try {
-      await record()
-    } catch (error) {
-      // What failed says more than that its file could not be removed.
-      await this.#removeUnrecorded(digest).catch(() => {})
-      throw error
-    }
-  }
-
-  async #removeUnrecorded(digest: Digest): Promise<void> {
-    const { store, catalog } = this.#deps
-    if ((await catalog.findContent(digest)) === undefined) await store.remove(digest)
+  async #put(digest: Digest, bytes: Uint8Array, hold: SaidHold, mustStay = false): Promise<void> {
+    const contentClass = await this.#writtenAs(digest, hold)
+    const put = () => this.#deps.store.put(digest, bytes, contentClass)
+    await this.#unrecorded.noneOf(digest, put, { mustStay })
   }
 
   /**

@@ -22,11 +22,19 @@ export class StoreError extends Error {
   readonly room: WantedRoom | undefined
   /** Of `full`: there is room but for what others have announced and not brought. */
   readonly isPassing: boolean
+  /** Of a publication: the file has its name by then, and whoever wrote it has to take it away. */
+  readonly isNamed: boolean
 
   constructor(
     failure: StoreFailure,
     message: string,
-    options: { hint?: string; cause?: unknown; room?: WantedRoom; isPassing?: boolean } = {},
+    options: {
+      hint?: string | undefined
+      cause?: unknown
+      room?: WantedRoom
+      isPassing?: boolean
+      isNamed?: boolean
+    } = {},
   ) {
     super(message, { cause: options.cause })
     this.name = 'StoreError'
@@ -34,6 +42,7 @@ export class StoreError extends Error {
     this.hint = options.hint
     this.room = options.room
     this.isPassing = options.isPassing ?? false
+    this.isNamed = options.isNamed ?? false
   }
 }
 

@@ -7,6 +7,7 @@ import { type Digest, digestAlgorithm } from '../../../oci/digest.ts'
 import type { ContentClass, StoredBlob } from '../../../registry/ports/blob-store-content.ts'
 import { StoreError } from '../../../registry/ports/store-error.ts'
 import { type Disk, orStoreError, removeFile, syncDirectory } from '../disk.ts'
+import { diskError } from '../disk-error.ts'
 import { blobDirectory, blobPath, WHOLE_MODE } from '../layout.ts'
 import type { Turns } from '../../../async/turns.ts'
 
@@ -24,7 +25,8 @@ export interface Publication {
 }
 
 /**
- * @throws StoreError io, full (a file system may find out at fsync that it has no room), corrupt
+ * @throws StoreError io, full (a file system may find out at fsync that it has no room); `isNamed`
+ * when the new file is there
  */
 export async function publish(
   disk: Disk,
@@ -46,12 +48,21 @@ export async function publish(
     await removeFile(path).catch(() => {})
     throw error
   }
-  if (contentClass === 'kept') {
-    await orStoreError(disk, `sync the directory of ${digest}`, () =>
-      syncDirectory(blobDirectory(disk.layout, digest)),
-    )
-  }
+  if (contentClass === 'kept') await syncName(disk, digest)
   return { digest, sizeBytes }
+}
+
+/** Whether the file may be taken away again is for those who know its row. */
+async function syncName({ layout }: Disk, digest: Digest): Promise<void> {
+  try {
+    await syncDirectory(blobDirectory(layout, digest))
+  } catch (error) {
+    const doing = `sync the directory of ${digest}`
+    const failed = diskError(error, { doing, root: layout.root })
+    if (!(failed instanceof StoreError)) throw failed
+    const { failure, message, hint } = failed
+    throw new StoreError(failure, message, { hint, cause: error, isNamed: true })
+  }
 }
 
 async function makeWhole(disk: Disk, publication: Publication): Promise<void> {
