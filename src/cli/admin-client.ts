@@ -1,6 +1,6 @@
 // The command line's side of the admin API: one request over the running server's Unix socket, so
 // that no password is needed on the machine itself; or to another machine's `admin.api`, with a
-// token.
+// token or a certificate.
 import { type IncomingMessage, request as requestPlain } from 'node:http'
 import { request as requestTls } from 'node:https'
 import { createInterface } from 'node:readline'
@@ -15,7 +15,10 @@ export type AdminServer =
       readonly kind: 'network'
       /** Its origin alone. */
       readonly url: URL
-      readonly token: string
+      /** Undefined only with a certificate. */
+      readonly token: string | undefined
+      /** PEM; over TLS alone. */
+      readonly certificate: { readonly cert: string; readonly key: string } | undefined
       /** PEM; default: the authorities that everybody trusts. */
       readonly ca: string | undefined
     }
@@ -90,9 +93,9 @@ function open(server: AdminServer, method: string, target: string) {
     const headers = { host: 'localhost' }
     return requestPlain({ socketPath: server.path, method, path: target, headers })
   }
-  const { url, token, ca } = server
-  const headers = { authorization: `Bearer ${token}` }
-  const options = { method, headers, ...(ca !== undefined && { ca }) }
+  const { url, token, certificate, ca } = server
+  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
+  const options = { method, headers, ...certificate, ...(ca !== undefined && { ca }) }
   const request = url.protocol === 'https:' ? requestTls : requestPlain
   return request(new URL(target, url), options)
 }

@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util'
 import type { AdminServer } from './admin-client.ts'
 import { findSocket } from './configuration.ts'
 import { type CliContext, CliError, EXIT_CODES } from './context.ts'
-import { findOtherEdge, OTHER_EDGE_OPTIONS } from './other-edge.ts'
+import { findOtherEdge, OTHER_EDGE_HELP, OTHER_EDGE_OPTIONS } from './other-edge.ts'
 
 export interface CommonOptions {
   readonly json: boolean
@@ -15,8 +15,7 @@ export interface CommonOptions {
 export const COMMON_HELP = `  --json         print JSON, failures as {"error": {"exitCode", "message"}} on standard error
   --socket PATH  of the running server; default: admin.socket of the configuration
   --config FILE  the configuration that the server runs with
-  --admin URL    admin.api of an edge elsewhere, with a token that a rule allows admin, of
-                 --token-file FILE or ENTREPOT_TOKEN; --ca FILE: the authority of its certificate`
+  --admin URL    ${OTHER_EDGE_HELP}`
 
 /**
  * @throws CliError usage when there are fewer or more arguments than `takes` allows, and as

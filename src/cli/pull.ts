@@ -6,6 +6,7 @@ import { commandClock } from '../server/clock.ts'
 import { followAdmin } from './admin-client.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
 import { COMMON_HELP, type CommonOptions, readCommon } from './options.ts'
+import { OTHER_EDGE_OPTIONS } from './other-edge.ts'
 import { describeBytes, describeCount, shortDigest, writeFailure } from './output.ts'
 import { createProgressBar } from './progress-bar.ts'
 
@@ -88,9 +89,7 @@ function splitOptions(args: readonly string[]): { own: PullOptions; rest: readon
       'all-platforms': { type: 'boolean' },
       config: { type: 'string' },
       socket: { type: 'string' },
-      admin: { type: 'string' },
-      'token-file': { type: 'string' },
-      ca: { type: 'string' },
+      ...OTHER_EDGE_OPTIONS,
     },
   })
   const taken = new Set<number>()

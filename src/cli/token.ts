@@ -7,7 +7,7 @@ import { type AdminServer, askAdmin } from './admin-client.ts'
 import { requireConfiguration } from './configuration.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
 import { writeJson, writeTable } from './output.ts'
-import { findOtherEdge, OTHER_EDGE_OPTIONS } from './other-edge.ts'
+import { findOtherEdge, OTHER_EDGE_HELP, OTHER_EDGE_OPTIONS } from './other-edge.ts'
 
 export const help = `entrepot token issue NAME [--expires 90d]
 entrepot token rotate NAME [--overlap 24h]
@@ -18,12 +18,11 @@ Robots: names that programs log in by, with a secret that the running server mak
 one robot:NAME. A client shows the secret as the password, with the robot's name or any other as the user, or as a bearer token.
 What "rotate" and "revoke" end is over on every thread and connection before the command returns.
 
-  --expires TIME  how long the secret is good, such as 90d or forever; a rotation begins it anew. Default 365d
-  --overlap TIME  how long the secret of before is good beside the new one. Default 24h; 0: not at all
-  --config FILE   default: as for serve
-  --admin URL     admin.api of an edge elsewhere, with a token that a rule allows admin, of
-                  --token-file FILE or ENTREPOT_TOKEN; --ca FILE: the authority of its certificate
-  --json          print JSON
+  --expires TIME how long the secret is good, such as 90d or forever; a rotation begins it anew. Default 365d
+  --overlap TIME how long the secret of before is good beside the new one. Default 24h; 0: not at all
+  --config FILE  default: as for serve
+  --admin URL    ${OTHER_EDGE_HELP}
+  --json         print JSON
 
 A name has 1 to 64 characters, a-z, 0-9, dots, dashes and underscores, and begins and ends with a letter or digit.
 

@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { askSocket } from '../../kit/admin-socket.ts'
-import { makeCertificate } from '../../kit/certificate.ts'
+import { makeAuthority, makeCertificate } from '../../kit/certificate.ts'
 import { runCli } from '../../kit/cli.ts'
 import { startTestEdge } from '../../kit/edge.ts'
 import { makeImage } from '../../kit/image.ts'
@@ -16,15 +16,31 @@ import { startStub } from '../../kit/stub-registry.ts'
 
 const image = makeImage({ seed: 'other edge', layers: [1_000] })
 
+const OPS = 'spiffe://site/ops'
+
 type Test = Parameters<typeof startTestEdge>[0] & Pick<typeof t, 'testdir'>
 
-async function open(test: Test, isTls = false) {
+async function open(test: Test, isTls = false, hasClients = isTls) {
   const stub = await startStub(test)
   stub.addImage('library/app', 'v1', image)
   const { key, cert, ca } = makeCertificate({ names: ['localhost', '127.0.0.1'] })
-  const files = test.testdir({ 'tls.crt': cert, 'tls.key': key, 'ca.crt': ca, htpasswd: '' })
+  const clients = makeAuthority()
+  const ofOps = makeCertificate({ authority: clients, usage: 'client', names: [OPS] })
+  const files = test.testdir({
+    'tls.crt': cert,
+    'tls.key': key,
+    'ca.crt': ca,
+    'clients.crt': clients.ca,
+    'ops.crt': ofOps.cert,
+    'ops.key': ofOps.key,
+    htpasswd: '',
+  })
   const at = (name: string) => join(files, name)
-  const tls = { certificate: at('tls.crt'), key: at('tls.key') }
+  const tls = {
+    certificate: at('tls.crt'),
+    key: at('tls.key'),
+    clientcas: hasClients ? [at('clients.crt')] : [],
+  }
   const rule = (who: string, ...allow: readonly string[]) => ({ who, match: '**', allow })
   const edge = await startTestEdge(test, {
     upstreams: { 'docker.io': { url: stub.url } },
@@ -32,7 +48,11 @@ async function open(test: Test, isTls = false) {
       http: { addr: '127.0.0.1:0', ...(isTls && { tls }) },
       admin: { addr: '127.0.0.1:0', api: '127.0.0.1:0' },
       auth: { htpasswd: { path: at('htpasswd') } },
-      access: [rule('robot:fleet', 'pull', 'list', 'admin'), rule('*', 'pull')],
+      access: [
+        rule('robot:fleet', 'pull', 'list', 'admin'),
+        ...(hasClients ? [rule(`cert:${OPS}`, 'pull', 'list', 'admin')] : []),
+        rule('*', 'pull'),
+      ],
     },
   })
   const secretOf = async (name: string) => {
@@ -67,6 +87,24 @@ for (const isTls of [false, true])
     t.match(await run('purge', 'docker.io/**'), { exitCode: 0 })
   })
 
+t.test('R736: a certificate is enough, with its key in a file, and is shown over TLS', async t => {
+  const { url, at } = await open(t, true)
+  const show = (...argv: readonly string[]) =>
+    runCli(['pull', 'docker.io/library/app:v1', '--admin', url, '--ca', at('ca.crt'), ...argv])
+  const mine = ['--cert', at('ops.crt'), '--key', at('ops.key')]
+  t.match(await show(...mine), { exitCode: 0, stdout: /is here/ })
+  for (const [argv, stderr] of [
+    [['--cert', at('ops.crt')], /--cert and --key go together/],
+    [['--cert', at('ops.crt'), '--key', at('none')], /--key: .*none cannot be read/],
+    [['--cert', at('ops.crt'), '--key', at('tls.key')], /no certificate with its key/],
+    [[], /takes a token.* or a certificate/],
+  ] as const)
+    t.match(await show(...argv), { exitCode: 2, stderr }, argv.join(' '))
+  const plain = ['status', '--admin', 'http://localhost:5002', ...mine]
+  t.match(await runCli(plain), { exitCode: 2, stderr: /over TLS alone/ })
+  t.match(await runCli(['status', ...mine]), { exitCode: 2, stderr: /are for --admin/ })
+})
+
 t.test('R736: the token may be in the environment, and is shown to nobody else', async t => {
   const { url, at, fleet, secretOf, edge } = await open(t)
   const status = (env: Readonly<Record<string, string>>, ...argv: readonly string[]) =>
@@ -95,7 +133,7 @@ t.test('R736: the token may be in the environment, and is shown to nobody else',
 })
 
 t.test('R736: what is no edge, or nobody this machine trusts, is told', async t => {
-  const { url, at, fleet } = await open(t, true)
+  const { url, at, fleet } = await open(t, true, false)
   const env = { ENTREPOT_TOKEN: fleet }
   t.match(await runCli(['status', '--admin', url], { env }), {
     exitCode: 69,
