@@ -38,7 +38,9 @@ import { CONNECTIONS_MAX, OperatorCrowd } from './operator-crowd.ts'
 
 export interface OperatorDoorDeps extends Pick<TlsDeps, 'clock' | 'metrics'> {
   readonly accounts: Accounts
-  readonly dataPort: Pick<DataPort, 'settings' | 'revision'>
+  readonly dataPort: Pick<DataPort, 'revision'> & {
+    readonly settings: Pick<ThreadSettings, 'access' | 'tls'>
+  }
   readonly logger: Pick<Logger, 'warn'>
 }
 
