@@ -483,6 +483,7 @@ const BOUNDS: readonly Row[] = [
   [748, 'P1', 'pushed content that the disk could not read is not here, and a push brings it anew'],
   [749, 'P2', 'one such file hides no other from what adopts and counts'],
   [800, 'P1', 'a push that fails once its file has its name leaves no file that nobody counts'],
+  [761, 'P0', 'a disk whose reads fail for a moment costs nothing that was pushed'],
   [272, 'P0', 'one bogus answer in the middle of a download is a failed attempt'],
   [273, 'P0', 'lists of referrers are bounded, and what nobody has leaves nothing behind'],
   [274, 'P0', 'one pusher keeps no other from pushing'],

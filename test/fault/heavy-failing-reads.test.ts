@@ -1,0 +1,100 @@
+// Goal: a disk that fails for a moment costs nothing that was pushed (R761): no answer is wrong
+// meanwhile, and all of it is there afterwards, at once and after the next start. Method: the real
+// process, whose reads of content fail with EIO while a preloaded shim is told so: as it serves,
+// and as it builds the catalog that was lost.
+import { readdirSync, rmSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { digestOf } from '../../src/oci/digest.ts'
+import { patternBlob } from '../kit/content.ts'
+import { type EdgeProcess, startEdge } from '../kit/edge-process.ts'
+import { compileFailingReads } from '../kit/failing-reads.ts'
+import { COMPARED } from '../kit/left-by-kill.ts'
+import { createPushClient, manifestOver } from '../kit/push-client.ts'
+
+t.setTimeout(300_000)
+
+/** Sent by reading, and by the kernel. */
+const LAYER_BYTES = [30_000, 6 * 1024 * 1024, 300_000]
+
+const repositoryOf = (at: number) => `localhost/app${at}`
+
+/** Their paths, with the bytes that are to be found there. */
+async function pushAll(t: Test, url: string): Promise<ReadonlyMap<string, Buffer>> {
+  const client = createPushClient(url)
+  const pushed = new Map<string, Buffer>()
+  for (const [at, bytes] of LAYER_BYTES.entries()) {
+    const repository = repositoryOf(at)
+    const config = Buffer.from(JSON.stringify({ at }))
+    const layer = patternBlob(`layer ${at}`, bytes).bytes()
+    const manifest = manifestOver(config, [layer])
+    for (const blob of [config, layer]) {
+      t.equal((await client.blob(repository, blob)).status, 201)
+      pushed.set(`/v2/${repository}/blobs/${digestOf(blob)}`, blob)
+    }
+    t.equal((await client.manifest(repository, 'v1', manifest)).status, 201)
+    pushed.set(`/v2/${repository}/manifests/v1`, manifest.bytes)
+  }
+  client.close()
+  return pushed
+}
+
+async function assertAllThere(t: Test, edge: EdgeProcess, pushed: ReadonlyMap<string, Buffer>) {
+  for (const [path, bytes] of pushed) {
+    const { status, body } = await edge.send('GET', path)
+    t.equal(status, 200, path)
+    t.ok(Buffer.compare(Buffer.from(body), bytes) === 0, `the bytes of ${path}`)
+  }
+}
+
+/** An edge with pushed images, and a disk that can be let fail. */
+async function startPushed(t: Test) {
+  const reads = await compileFailingReads()
+  const directory = await mkdtemp(join(tmpdir(), 'entrepot-failing-reads-'))
+  const edge = await startEdge({ directory, env: reads.env, config: { http: { threads: 1 } } })
+  t.teardown(async () => {
+    await edge.stop()
+    await reads.remove()
+    await rm(directory, { recursive: true, force: true })
+  })
+  const pushed = await pushAll(t, edge.url)
+  // Nothing of it is in memory afterwards.
+  await edge.terminate()
+  return { edge, reads, pushed }
+}
+
+t.test('R761: reads that fail for a moment cost nothing that was pushed', async t => {
+  const { edge, reads, pushed } = await startPushed(t)
+  await edge.restart()
+  await reads.begin()
+  for (const path of pushed.keys()) {
+    // Large content has begun, and ends in the middle.
+    const status = await edge.send('GET', path).then(
+      answer => answer.status,
+      () => undefined,
+    )
+    t.ok(status === undefined || status === 503, `${path}: ${status}`)
+  }
+  await reads.end()
+  await assertAllThere(t, edge, pushed)
+  t.same(readdirSync(join(edge.dataDirectory, 'quarantine')), [])
+  await edge.restart()
+  await assertAllThere(t, edge, pushed)
+})
+
+t.test('R761: nor while a catalog is built that was lost', async t => {
+  const { edge, reads, pushed } = await startPushed(t)
+  for (const name of readdirSync(edge.dataDirectory))
+    if (name.startsWith('catalog.db')) rmSync(join(edge.dataDirectory, name))
+  await reads.begin()
+  let from = edge.logs.length
+  await edge.restart()
+  await edge.untilLogged(({ msg }) => msg === COMPARED, from)
+  await reads.end()
+  from = edge.logs.length
+  await edge.restart()
+  await edge.untilLogged(({ msg }) => msg === COMPARED, from)
+  await assertAllThere(t, edge, pushed)
+})
