@@ -18,8 +18,15 @@ const SIZES = [
   { bytes: 32 * 1024, kept: 384 },
 ] as const
 const SMALLEST_BYTES = 32 * 1024
-/** Memory is taken from the system in pieces of this size, and kept. */
+/** A size gets so much at once. */
 const SLAB_BYTES = 2 * 1024 * 1024
+/**
+ * What all slabs are cut from. Of pieces as large as this the GNU allocator always begins on a
+ * page of the system; smaller ones it takes from its heap, once such have been freed: there one in
+ * 256 begins where each read is slow (chunk-memory.ts), for as long as the process runs. What
+ * nobody has touched of it takes no memory.
+ */
+const MEMORY_BYTES = 32 * 1024 * 1024
 
 /**
  * So much is read from the system's memory in one turn of the event loop, and encrypted and
@@ -40,6 +47,19 @@ export interface PositionalReader {
   read(buffer: Uint8Array, position: number): Promise<number>
 }
 
+/** Of one thread: what its slabs are cut from, one behind the other. */
+class Memory {
+  #all: Buffer | undefined
+  #cutBytes = 0
+
+  cut(): Buffer {
+    this.#all ??= createReadBuffer(MEMORY_BYTES)
+    const slab = this.#all.subarray(this.#cutBytes, this.#cutBytes + SLAB_BYTES)
+    this.#cutBytes += SLAB_BYTES
+    return slab
+  }
+}
+
 /** Where a kept buffer lies. */
 interface Place {
   readonly slab: Buffer
@@ -50,6 +70,7 @@ interface Place {
 class SizeClass {
   readonly sizeBytes: number
   readonly #kept: number
+  readonly #memory: Memory
   readonly #free: Buffer[] = []
   /** What is out and may come back, once. */
   readonly #out = new WeakSet<Uint8Array>()
@@ -62,9 +83,10 @@ class SizeClass {
   readonly #forgotten = new FinalizationRegistry<Place>(place => this.#free.push(this.#make(place)))
   #made = 0
 
-  constructor(sizeBytes: number, kept: number) {
+  constructor(sizeBytes: number, kept: number, memory: Memory) {
     this.sizeBytes = sizeBytes
     this.#kept = kept
+    this.#memory = memory
   }
 
   get isEmpty(): boolean {
@@ -89,7 +111,7 @@ class SizeClass {
   }
 
   #grow(): void {
-    const slab = createReadBuffer(SLAB_BYTES)
+    const slab = this.#memory.cut()
     for (let offset = 0; offset < SLAB_BYTES; offset += this.sizeBytes) {
       this.#free.push(this.#make({ slab, offset }))
       this.#made += 1
@@ -105,7 +127,8 @@ class SizeClass {
 
 /** Lends buffers to those who read blobs. One per thread. */
 export class BufferPool {
-  readonly #sizeClasses = SIZES.map(({ bytes, kept }) => new SizeClass(bytes, kept))
+  readonly #memory = new Memory()
+  readonly #sizeClasses = SIZES.map(({ bytes, kept }) => new SizeClass(bytes, kept, this.#memory))
   readonly #readCached: ReadCached | undefined
   #turnBytes = 0
 

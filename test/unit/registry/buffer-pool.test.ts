@@ -136,6 +136,19 @@ t.test('whatever happens, no memory is in two hands', async t => {
   t.pass('no counterexample was found')
 })
 
+t.test('what is kept is of one piece of memory, in which no two overlap', async t => {
+  const buffers = new BufferPool()
+  const sizes = [1024, 512, 256, 64, 32].map(size => size * KIBIBYTE)
+  const kept = sizes.flatMap(bytes => Array.from({ length: 2 }, () => buffers.lend(bytes)))
+  t.equal(new Set(kept.map(({ buffer }) => buffer)).size, 1)
+  const inOrder = kept.toSorted((a, b) => a.byteOffset - b.byteOffset)
+  const overlaps = inOrder.filter(({ byteOffset }, at) => {
+    const before = inOrder[at - 1]
+    return before !== undefined && before.byteOffset + before.length > byteOffset
+  })
+  t.same(overlaps, [])
+})
+
 t.test(
   'what is kept is bounded: a crowd beyond it gets memory of its own, which is not kept',
   async t => {
