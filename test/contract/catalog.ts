@@ -133,6 +133,20 @@ export function catalogContract(t: Test, makeCatalog: MakeCatalog): void {
     },
   )
 
+  t.test('R790: a manifest is not forgotten as long as what it needs is here', async t => {
+    const catalog = await makeCatalog(t)
+    const manifest = manifestNamed('m', [layerEdge('layer'), layerEdge('other')])
+    await catalog.recordManifest(pullOf(manifest, { tag: latest }))
+    await catalog.recordBlob(blobOf('layer', { hold: 'nothing' }))
+    await catalog.forgetContent(manifest.digest)
+    t.strictSame(await catalog.findManifest(alpine, manifest.digest), manifest)
+    t.strictSame(await catalog.listLoose({ limit: 9 }), [])
+    await catalog.forgetContent(digestNamed('layer'))
+    await catalog.forgetContent(manifest.digest)
+    t.equal(await catalog.findContent(manifest.digest), undefined)
+    t.equal((await catalog.totals()).contentBytes, 0)
+  })
+
   t.test('kept content is not forgotten as long as some repository holds it', async t => {
     const catalog = await makeCatalog(t)
     const manifest = manifestNamed('m', [])

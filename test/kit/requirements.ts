@@ -534,6 +534,7 @@ const BOUNDS: readonly Row[] = [
   [750, 'P1', 'where there is no room, uploads go that nobody goes on with, before what is cached'],
   [751, 'P1', 'until then whoever looks for the room is told of unfinished uploads'],
   [752, 'P0', 'where the disk fails, what is pulled is passed on as where it is full'],
+  [790, 'P0', 'a cached manifest whose file is gone or wrong takes nothing of its image along'],
   [
     753,
     'P1',

@@ -6,6 +6,7 @@ import type { CatalogTotals, RecordedContent } from '../../registry/ports/catalo
 import type { CountedUses } from '../../registry/ports/catalog-uses.ts'
 import { classOf, type SaidHold } from '../../registry/ports/holds.ts'
 import { CLASS_CODES, contentClass, digestBytes, digestFromBytes } from './encoding.ts'
+import { NEEDS } from './needed.ts'
 
 export interface ContentRow {
   readonly id: number
@@ -77,12 +78,16 @@ FROM (SELECT ? AS id, ? AS size, ? AS media_type, ? AS class, ? AS at) AS new
 WHERE content.id = new.id`
 
 // What was pushed and belongs to somebody is never forgotten: its bytes may come back, and nothing
-// else here says what they were.
+// else here says what they were. Nor is a manifest that needs what is here: nothing would need that
+// any more, and it would leave for a file of some kilobytes. They leave together.
 const FORGET_CONTENT = `
 UPDATE content SET present = 0, size = NULL, media_type = NULL, class = NULL, created_at = NULL, last_used_at = NULL,
   unclear = 0
 WHERE digest = ? AND present = 1
-  AND (class = ${CLASS_CODES.cached} OR NOT EXISTS (SELECT 1 FROM repository_content m WHERE m.content = content.id))`
+  AND (class = ${CLASS_CODES.cached} OR NOT EXISTS (SELECT 1 FROM repository_content m WHERE m.content = content.id))
+  AND NOT EXISTS (
+    SELECT 1 FROM edge e CROSS JOIN content child ON child.id = e.child AND child.present = 1
+    WHERE e.parent = content.id AND ${NEEDS})`
 
 export interface PresentContent {
   readonly sizeBytes: number

@@ -1,6 +1,7 @@
 // Content whose file is gone. Of what is kept nobody else has a copy, so the operator is told,
 // whoever finds out. Its row stays, and with it what the bytes were: they are served again once
-// they are back, from a backup or a push.
+// they are back, from a backup or a push. So does that of a cached manifest whose layers are here,
+// which would else be needed by nothing: it is fetched again, or leaves with them.
 import type { Digest } from '../../oci/digest.ts'
 import { bestEffort } from '../best-effort.ts'
 import type { StoredContent } from './content.ts'

@@ -223,7 +223,8 @@ export interface ContentWrites {
   recordMember(repository: Repository, digest: Digest, atMs: number): Promise<void>
   /**
    * The bytes are gone from disk: the row goes, edges and memberships stay. No effect on `kept`
-   * content that some repository holds.
+   * content that some repository holds, nor on a manifest that needs what is here: that something
+   * is missing takes nothing else along.
    */
   forgetContent(digest: Digest): Promise<void>
 }

@@ -264,7 +264,8 @@ function writesOn({
     recordMember: (repository, digest) => all.addMember(all.open(repository), digest),
     forgetContent: digest => {
       const isKept = all.contents.get(digest)?.contentClass === 'kept'
-      if (!isKept || !all.isHeld(digest)) all.contents.delete(digest)
+      if (isKept && all.isHeld(digest)) return
+      if (!all.needs(digest).some(child => all.contents.has(child))) all.contents.delete(digest)
     },
     noteUses: uses => {
       for (const { digest, atMs } of uses) all.noteUse(digest, atMs)
