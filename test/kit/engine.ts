@@ -24,6 +24,7 @@ import {
   type RepositoryRule,
 } from '../../src/registry/routing/repository-policies.ts'
 import type { Pins } from '../../src/registry/pins/pins.ts'
+import type { Stock } from '../../src/registry/facts/stock.ts'
 import { limitsOf } from './storage-limits.ts'
 import type { MemoryDisk } from './memory/disk.ts'
 import { createMemoryFacts } from './memory/facts.ts'
@@ -68,6 +69,8 @@ export interface EngineOptions {
   readonly graceMs?: () => number
   /** Told of each push into a queue. */
   readonly queued?: () => void
+  /** Default: facts may say more than the catalog, and nobody looks for that. */
+  readonly stock?: Stock
 }
 
 export interface LeftBehind {
@@ -158,6 +161,7 @@ export function createEngine(options: EngineOptions = {}) {
       ...options.pins,
     },
     ...(options.queued === undefined ? {} : { queued: options.queued }),
+    ...(options.stock === undefined ? {} : { stock: options.stock }),
     ...(options.graceMs === undefined ? {} : { graceMs: options.graceMs }),
   })
   return {

@@ -127,12 +127,14 @@ async function recordBetweenFacts(
   const outdated = { remove: outdatedBy(push) }
   const identities = [...changes, outdated].flatMap(identitiesOf)
   const unknown = await UnknownFacts.of(deps, identities)
+  let isRecorded = false
   try {
     await carryOut(facts, changes, each => !unknown.has(each))
     // Right before the row: what an upstream says from here on, it says of what is there now.
     for (const tag of push.tags) tags.pushed(repository, tag)
     negative.forget(manifestKey(repository, { kind: 'digest', digest }))
     await recordRow()
+    isRecorded = true
     // Not before the row: a crash in between must leave what was acknowledged, which is the delete,
     // and what the catalog did not know until now.
     await carryOut(facts, [outdated])
@@ -140,8 +142,10 @@ async function recordBetweenFacts(
   } catch (error) {
     await restoreFacts(deps, { identities, atMs: push.atMs, unknown })
     throw error
+  } finally {
+    // Known from the row on, also where what comes behind it failed.
+    if (isRecorded && !unknown.isEmpty) stock?.lookAgain()
   }
-  if (!unknown.isEmpty) stock?.lookAgain()
 }
 
 function identitiesOf({ write = [], remove = [] }: Change): readonly FactIdentity[] {

@@ -41,7 +41,9 @@ async function lose(mode: Mode, loss: Loss) {
   const catalog = createMemoryCatalog()
   await rebuilt(first, policies, catalog)
   const after = { disk, clock, catalog: breaking.catalog(catalog) }
-  const engine = createEngine({ policies, after, facts: facts => breaking.facts(facts) })
+  let looks = 0
+  const stock = { isAllFound: false, lost: 1, lookAgain: () => void (looks += 1) }
+  const engine = createEngine({ policies, after, stock, facts: facts => breaking.facts(facts) })
   for (const image of [lost, other]) await pushParts(engine.registry, mode.repository, image)
   /** Where the tag points once all is back: at the next start, and in another catalog. */
   const found = async () => {
@@ -54,7 +56,14 @@ async function lose(mode: Mode, loss: Loss) {
     await createEngine({ policies, after: { ...after, catalog } }).registry.compareFacts(ongoing)
     return Promise.all([catalog, anew].map(each => pointsTo(each, mode.repository)))
   }
-  return { engine, breaking, catalog, found }
+  return {
+    engine,
+    breaking,
+    catalog,
+    found,
+    /** How often what is lost was looked for. */
+    looks: () => looks,
+  }
 }
 
 type Lost = Awaited<ReturnType<typeof lose>>
@@ -128,6 +137,20 @@ for (const mode of MODES)
           })
           t.ok(writes > 2)
         })
+
+for (const mode of MODES)
+  t.test(
+    `R762: ${mode.push}: a push of it that fails behind its row has it looked for`,
+    async t => {
+      const isHere: boolean[] = []
+      await eachWrite('a push of it', { mode, how: 'refused' }, async ({ catalog, looks }, at) => {
+        const manifest = await catalog.findManifest(mode.repository, OLD)
+        isHere.push(manifest !== undefined)
+        t.equal(looks(), manifest === undefined ? 0 : 1, `write ${at}`)
+      })
+      t.ok(isHere.includes(true) && isHere.includes(false))
+    },
+  )
 
 for (const mode of MODES)
   for (const how of BREAKS)
