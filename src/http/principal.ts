@@ -3,6 +3,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Owner, Principal, ShownCertificate } from '../access/access.ts'
 import type { Login } from '../access/accounts.ts'
+import { siteOf } from '../access/network.ts'
 import { formatName, type Name } from '../access/names.ts'
 import type { Who } from '../observe/note-request.ts'
 import type { ConnectionOwners } from './connection-owners.ts'
@@ -124,10 +125,11 @@ function nameOf({ certificate, owner }: Pick<Principal, 'certificate' | 'owner'>
 
 /**
  * The client of a push: the account. Who pushes without one is on this machine and has the address
- * of all who do: what tells them apart is whose the connection is.
+ * of all who do: what tells them apart is whose the connection is. Elsewhere it is the site, of
+ * whose addresses one machine may choose any.
  */
-export function pusherOf({ login, certificate, owner, address }: Principal): string | undefined {
+export function pusherOf({ login, certificate, owner, address }: Principal): string {
   if (login?.kind === 'account') return `account ${login.name}`
   if (certificate.kind === 'named') return `certificate ${certificate.names[0]}`
-  return owner?.kind === 'user' ? `uid ${owner.uid}` : address
+  return owner?.kind === 'user' ? `uid ${owner.uid}` : siteOf(address)
 }

@@ -439,6 +439,13 @@ const SECURITY: readonly Row[] = [
   [811, 'P2', 'who waited while a reload named the hosts is judged by them'],
   [812, 'P2', 'a grant for a name of one component is for one repository'],
   [813, 'P2', 'other keys or algorithms of a provider end what its tokens bought'],
+  [
+    820,
+    'P1',
+    'an upload keeps its room from others by bytes that come, and not by being asked for',
+  ],
+  [821, 'P1', 'uploads that nobody goes on with keep nobody from beginning another'],
+  [822, 'P2', 'uploads are counted by the site of an address'],
   [745, 'P1', 'a connection of the operator’s API has one request at a time'],
   [246, 'P0', 'web pages are not answered, from memory neither'],
   [247, 'P1', 'the names that are answered can be listed'],

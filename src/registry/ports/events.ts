@@ -199,8 +199,8 @@ export type EngineEvent =
   | {
       /** Abandoned uploads that were removed, or would have been. */
       readonly kind: 'uploads purged'
-      /** `room`: there was none, and nobody had touched them for a while. */
-      readonly why: 'age' | 'room'
+      /** `room`, `places`: there was none, and nobody had gone on with them for a while. */
+      readonly why: 'age' | 'room' | 'places'
       readonly sessions: number
       readonly bytes: number
       readonly dryRun: boolean

@@ -8,19 +8,11 @@ import type { IdleUploads } from '../space/remove-parts.ts'
 import type { Upload } from './upload.ts'
 import type { Uploads } from './uploads.ts'
 
-/**
- * Since the last request about it has ended. A client that goes on with what it has sent does so
- * within minutes, and one that waits for a line, or for a person, mostly within this time. It is
- * measured by this process alone: no clock that is set makes one older than it is here, and after a
- * start every client has as long again.
- */
-export const IDLE_AFTER_MS = 60 * 60_000
-
 /** As of parts: who needs more comes again. */
 const UPLOADS_A_STEP = 256
 
 export interface IdleUploadsDeps {
-  readonly uploads: Pick<Uploads, 'all' | 'removeAbandoned'>
+  readonly uploads: Pick<Uploads, 'all' | 'discard'>
   readonly clock: Pick<Clock, 'monotonicMs'>
   readonly note: NoteEvent
 }
@@ -51,13 +43,12 @@ export class UploadsLeftAlone implements IdleUploads {
   async remove(bytes: number): Promise<number> {
     const { uploads, note } = this.#deps
     let [sessions, freedBytes] = [0, 0]
-    for (const { id, sizeBytes } of this.#toGo(Number.POSITIVE_INFINITY)) {
+    for (const upload of this.#toGo(Number.POSITIVE_INFINITY)) {
       if (freedBytes >= bytes) break
-      // Of what no request of this process was about, the time since its start has told.
-      const left = { id, changedAtMs: Number.NEGATIVE_INFINITY }
+      const { id, sizeBytes } = upload
       try {
         // Whoever has come back to it meanwhile keeps it.
-        if (!(await uploads.removeAbandoned(left, IDLE_AFTER_MS))) continue
+        if (!this.#isLeftAlone(upload) || !(await uploads.discard(upload))) continue
         sessions += 1
         freedBytes += sizeBytes
       } catch (error) {
@@ -73,21 +64,22 @@ export class UploadsLeftAlone implements IdleUploads {
 
   /** Those that take any room. */
   #idle(): Upload[] {
-    const untilMs = this.#deps.clock.monotonicMs() - IDLE_AFTER_MS
     return [...this.#deps.uploads.all.values()].filter(
-      upload =>
-        upload.isIdle &&
-        upload.sizeBytes > 0 &&
-        !this.#stuck.has(upload.id) &&
-        this.#usedAtMs(upload) <= untilMs,
+      upload => upload.sizeBytes > 0 && !this.#stuck.has(upload.id) && this.#isLeftAlone(upload),
     )
+  }
+
+  #isLeftAlone(upload: Upload): boolean {
+    return upload.isLeftAlone(this.#deps.clock.monotonicMs(), this.#startMs)
   }
 
   /** The oldest first. */
   #toGo(bytes: number): Upload[] {
     const begunAtMs = ({ note }: Upload): number => note?.startedAtMs ?? 0
+    const nowMs = this.#deps.clock.monotonicMs()
+    const sinceMs = (upload: Upload): number => upload.goneOnAtMs(nowMs) ?? this.#startMs
     const oldestFirst = this.#idle().sort(
-      (a, b) => this.#usedAtMs(a) - this.#usedAtMs(b) || begunAtMs(a) - begunAtMs(b),
+      (a, b) => sinceMs(a) - sinceMs(b) || begunAtMs(a) - begunAtMs(b),
     )
     let goneBytes = 0
     return oldestFirst.slice(0, UPLOADS_A_STEP).filter(({ sizeBytes }) => {
@@ -95,10 +87,6 @@ export class UploadsLeftAlone implements IdleUploads {
       goneBytes += sizeBytes
       return true
     })
-  }
-
-  #usedAtMs({ usedAtMs = this.#startMs }: Upload): number {
-    return usedAtMs
   }
 }
 

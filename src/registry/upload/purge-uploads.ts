@@ -24,7 +24,7 @@ export interface Purged {
 }
 
 /**
- * Removes what did not grow, and was not asked about by this process, for `olderThanMs` of time in
+ * Removes what nobody went on with for `olderThanMs` of time in
  * which this edge ran: no clock that is ahead ends one, or keeps it until its time comes. Never
  * what a request is about now. With `dryRun` it only counts. One event.
  * What the disk does not let go stays, and is told. @throws StoreError where it cannot list them

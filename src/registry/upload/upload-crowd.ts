@@ -1,6 +1,9 @@
 // How many uploads may be begun and not finished, in all and by one client, how many may be open,
-// and when one that was begun in vain may go for another (R274).
+// and when one that was begun in vain goes for another (R274).
+import type { Clock } from '../ports/clock.ts'
+import type { NoteEvent } from '../ports/events.ts'
 import type { Upload } from './upload.ts'
+import { tooManyBegun } from './upload-refusal.ts'
 
 /**
  * Each is two files that are read at every start. Far more than push at once: beyond this clients
@@ -21,20 +24,54 @@ export const UPLOADS_OPEN_MAX = 256
  */
 export const VAIN_AFTER_MS = 600_000
 
-export interface Crowd {
+export interface AllUploads {
   /** Oldest first. */
-  readonly uploads: readonly Upload[]
-  readonly limit: number
+  readonly all: ReadonlyMap<string, Upload>
+  /** @returns false: it is a blob by now. @throws StoreError */
+  discard(upload: Upload): Promise<boolean>
+}
+
+export interface PlaceDeps {
+  readonly clock: Clock
+  readonly note: NoteEvent
+  /** Monotonic: of this process. */
+  readonly startMs: number
 }
 
 /**
- * Those of which one must go before another begins; undefined when there is place. `client` as in
- * the note.
+ * Before another one begins. Where there are too many, the oldest goes of those that were begun in
+ * vain, else of those that nobody goes on with. `client` as in the note.
+ * @throws RegistryError TOOMANYREQUESTS where there is none; StoreError
  */
-export function crowdBefore(
+export async function makePlace(
+  from: AllUploads,
+  client: string | undefined,
+  { clock, note, startMs }: PlaceDeps,
+): Promise<void> {
+  const crowd = crowdOf([...from.all.values()], client)
+  if (crowd === undefined) return
+  const { uploads, limit } = crowd
+  const nowMs = clock.monotonicMs()
+  const gone =
+    uploads.find(upload => isInVain(upload, clock)) ??
+    uploads.find(upload => upload.isLeftAlone(nowMs, startMs))
+  if (gone === undefined) throw tooManyBegun(limit)
+  const { sizeBytes: bytes } = gone
+  // Nobody has its turn, or who has it ends: none that begins meanwhile finds it.
+  if ((await from.discard(gone)) && bytes > 0)
+    note({ kind: 'uploads purged', why: 'places', sessions: 1, bytes, dryRun: false })
+}
+
+function isInVain(upload: Upload, clock: Clock): boolean {
+  const since = { changedAtMs: upload.note?.startedAtMs ?? 0, olderThanMs: VAIN_AFTER_MS }
+  return upload.sizeBytes === 0 && upload.isAbandoned(clock, since)
+}
+
+/** Those of which one has to go, the oldest first; undefined when there is place. */
+function crowdOf(
   uploads: readonly Upload[],
   client: string | undefined,
-): Crowd | undefined {
+): { readonly uploads: readonly Upload[]; readonly limit: number } | undefined {
   if (uploads.length >= UPLOADS_MAX) return { uploads, limit: UPLOADS_MAX }
   if (client === undefined) return undefined
   const theirs = uploads.filter(({ note }) => note?.client === client)

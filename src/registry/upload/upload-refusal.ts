@@ -49,6 +49,13 @@ export function tooSlow(): RegistryError {
   return new RegistryError('UNSUPPORTED', message, { status: 408 })
 }
 
+/** Others need its room. */
+export function heldInVain(): RegistryError {
+  const message =
+    'the upload came too slowly while others needed its room, and has ended: begin anew'
+  return new RegistryError('UNSUPPORTED', message, { status: 408 })
+}
+
 export function stopping(): RegistryError {
   return new RegistryError(
     'UNAVAILABLE',

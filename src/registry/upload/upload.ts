@@ -16,6 +16,13 @@ export type LeftAlone = Pick<LeftUpload, 'id' | 'changedAtMs'>
 /** One for all: each upload has a writer, and few are ended by the next. */
 const SUPERSEDED = new Error('a newer request goes on with this upload')
 
+/**
+ * A client that goes on with what it has sent does so within minutes, and one that waits for a
+ * line, or for a person, mostly within this time. It is measured by this process alone: no clock
+ * that is set makes one older than it is here, and after a start every client has as long again.
+ */
+export const IDLE_AFTER_MS = 60 * 60_000
+
 /** Nothing has its room, since nothing comes. */
 export const NONE = (): number => 0
 
@@ -46,14 +53,13 @@ export class Upload {
   /** Of what came nobody has found room for all: whoever writes next looks for it first. */
   owesRoom = false
   readonly pace = new ClientPace()
-  /** Monotonic; undefined while no request of this process was about it. */
-  usedAtMs: number | undefined
   /** It is a blob now, or gone. */
   isOver = false
   /** What it counts by itself. */
   #giveBack: (() => void) | undefined
   #before: Promise<unknown> = Promise.resolve()
   #turns = 0
+  readonly #growth = new Growth()
   #writer: AbortController | undefined
 
   constructor(id: string, note: UploadNote | undefined, closedBytes: number) {
@@ -68,17 +74,44 @@ export class Upload {
   }
 
   /**
-   * Nobody has touched it for so long. What this process saw itself is measured by a clock that
-   * nobody sets; `changedAtMs`: for what it did not see.
+   * Nobody has gone on with it for so long, or does now. What this process saw itself is measured
+   * by a clock that nobody sets; `changedAtMs`: for what it did not see.
    */
   isAbandoned(
     clock: Clock,
     { changedAtMs, olderThanMs }: { changedAtMs: number; olderThanMs: number },
   ): boolean {
     if (!this.isIdle) return false
-    return this.usedAtMs === undefined
+    const goneOnAtMs = this.goneOnAtMs(clock.monotonicMs())
+    return goneOnAtMs === undefined
       ? clock.nowMs() - changedAtMs >= olderThanMs
-      : clock.monotonicMs() - this.usedAtMs >= olderThanMs
+      : clock.monotonicMs() - goneOnAtMs >= olderThanMs
+  }
+
+  /**
+   * So that it may go for others, also while a client is waited for that brings next to nothing.
+   * `startMs`: of this process, for what it has not seen grow.
+   */
+  isLeftAlone(nowMs: number, startMs: number): boolean {
+    if (!this.isIdle && !this.pace.isWaitedFor) return false
+    return nowMs - (this.goneOnAtMs(nowMs) ?? startMs) >= IDLE_AFTER_MS
+  }
+
+  /** Monotonic: since when it has not grown. Undefined: by nothing that this process has seen. */
+  goneOnAtMs(nowMs: number): number | undefined {
+    // What has just come is found here: nobody is told of each byte.
+    if (this.#growth.sinceMs !== undefined) this.#growth.note(this.sizeBytes, nowMs)
+    return this.#growth.sinceMs
+  }
+
+  /** Something has come, or it has begun. */
+  noteGrowth(nowMs: number): void {
+    this.#growth.note(this.sizeBytes, nowMs)
+  }
+
+  /** Somebody asks how much there is. */
+  noteAsked(nowMs: number): void {
+    this.#growth.noteAsked(this.sizeBytes, nowMs)
   }
 
   get sizeBytes(): number {
@@ -167,6 +200,36 @@ export class Upload {
 }
 
 /**
+ * Less than this part of what there is, and nobody goes on with it: else whoever has filled the
+ * room keeps it by a byte in an hour. Who brings so much soon has no room left to hold it by, and
+ * 10 GB go on by 45 KB a second.
+ */
+const GROWTH_SHARE = 1 / 64
+
+/** When an upload was last seen to grow. All times are monotonic. */
+class Growth {
+  sinceMs: number | undefined
+  #bytes = 0
+  #isAsked = false
+
+  note(sizeBytes: number, nowMs: number): void {
+    const isMore = sizeBytes > this.#bytes && sizeBytes >= this.#bytes * (1 + GROWTH_SHARE)
+    if (this.sinceMs !== undefined && !isMore) return
+    this.sinceMs = nowMs
+    this.#bytes = sizeBytes
+    this.#isAsked = false
+  }
+
+  /** Once: a client that comes back asks before it goes on, and brings something then. */
+  noteAsked(sizeBytes: number, nowMs: number): void {
+    if (this.#isAsked) return
+    this.note(sizeBytes, nowMs)
+    this.sinceMs = nowMs
+    this.#isAsked = true
+  }
+}
+
+/**
  * As who takes a blob too slowly gives its place back to those who wait
  * (http/send/stalled-readers.ts): far slower than any line that pushes.
  */
@@ -221,6 +284,10 @@ class ClientPace {
   broughtSoonBytes(nowMs: number): number {
     const waitedMs = this.#allWaitedMs + nowMs - (this.#sinceMs ?? nowMs)
     return Math.floor((this.#allBytes * SOON_MS) / (SLOW_MS + waitedMs))
+  }
+
+  get isWaitedFor(): boolean {
+    return this.#sinceMs !== undefined
   }
 
   /** It is waited for, and has been for so long while so little came. */

@@ -13,8 +13,8 @@ import type { SpaceLedger } from '../space/ledger.ts'
 import { EndedUploads } from './ended-uploads.ts'
 import { type LeftAlone, type OpenUpload, Upload } from './upload.ts'
 import { formatUploadNote, parseUploadNote } from './upload-note.ts'
-import { type Crowd, crowdBefore, UPLOADS_OPEN_MAX, VAIN_AFTER_MS } from './upload-crowd.ts'
-import { stopping, tooManyAtOnce, tooManyBegun, tooSlow, unknownUpload } from './upload-refusal.ts'
+import { makePlace, UPLOADS_OPEN_MAX } from './upload-crowd.ts'
+import { heldInVain, stopping, tooManyAtOnce, tooSlow, unknownUpload } from './upload-refusal.ts'
 
 export interface UploadsDeps {
   readonly store: BlobStore
@@ -32,6 +32,7 @@ export class Uploads {
   /** Least recently used first. */
   readonly #open = new Set<Upload>()
   readonly #ended: EndedUploads
+  readonly #startMs: number
   #opening = 0
   /** Of those that are not open. */
   #closedBytes = 0
@@ -42,6 +43,7 @@ export class Uploads {
   constructor(deps: UploadsDeps) {
     this.#deps = deps
     this.#ended = new EndedUploads(deps.clock)
+    this.#startMs = deps.clock.monotonicMs()
     const nowMs = () => deps.clock.monotonicMs()
     deps.space.count({
       from: 'client',
@@ -63,8 +65,7 @@ export class Uploads {
   ): Promise<UploadState> {
     const { store, clock, newUploadId } = this.#deps
     await this.#ready()
-    const crowd = crowdBefore([...this.#uploads.values()], client)
-    if (crowd !== undefined) await this.#removeVain(crowd)
+    await makePlace(this, client, { ...this.#deps, startMs: this.#startMs })
     const id = newUploadId()
     const note = {
       repository: repositoryKey(repository),
@@ -73,6 +74,7 @@ export class Uploads {
       ...(client !== undefined && { client }),
     }
     const upload = new Upload(id, note, 0)
+    upload.noteGrowth(clock.monotonicMs())
     this.#uploads.set(id, upload)
     try {
       await upload.inTurn(() =>
@@ -85,23 +87,10 @@ export class Uploads {
     return upload.state
   }
 
-  /**
-   * Makes place for one more.
-   * @throws RegistryError TOOMANYREQUESTS where nothing was begun in vain; StoreError
-   */
-  async #removeVain({ uploads, limit }: Crowd): Promise<void> {
-    const vain = uploads.find(upload => {
-      const since = { changedAtMs: upload.note?.startedAtMs ?? 0, olderThanMs: VAIN_AFTER_MS }
-      return upload.sizeBytes === 0 && upload.isAbandoned(this.#deps.clock, since)
-    })
-    if (vain === undefined) throw tooManyBegun(limit)
-    // Nobody has its turn, and none that begins meanwhile finds it.
-    await vain.inTurn(() => this.#remove(vain))
-  }
-
   /** @throws RegistryError BLOB_UPLOAD_UNKNOWN, UNAVAILABLE; StoreError */
   async state(repository: Repository, id: string): Promise<UploadState> {
     const upload = await this.#find(repository, id)
+    upload.noteAsked(this.#deps.clock.monotonicMs())
     // How much of it is durable is known only once it was read again. Who writes is not disturbed.
     if (upload.file === undefined) await upload.inTurn(() => this.#use(upload))
     return upload.state
@@ -125,7 +114,7 @@ export class Uploads {
         return await step({ upload, file, signal })
       } finally {
         // What took hours has not been left alone for hours.
-        upload.usedAtMs = this.#deps.clock.monotonicMs()
+        upload.noteGrowth(this.#deps.clock.monotonicMs())
       }
     })
   }
@@ -157,7 +146,20 @@ export class Uploads {
   }
 
   /**
-   * Removes an upload that nobody has touched for so long; false when somebody did, or does now.
+   * One that is left alone: a client that is waited for is told that it came too slowly.
+   * @returns false: it is a blob by now. @throws StoreError
+   */
+  discard(upload: Upload): Promise<boolean> {
+    if (!upload.isIdle) upload.interrupt(heldInVain())
+    return upload.inTurn(async () => {
+      if (upload.isOver) return false
+      await this.#remove(upload)
+      return true
+    })
+  }
+
+  /**
+   * One that nobody has gone on with for so long. @returns false: somebody did, or does now.
    * @throws StoreError
    */
   async removeAbandoned(left: LeftAlone, olderThanMs: number): Promise<boolean> {
@@ -211,7 +213,6 @@ export class Uploads {
     const upload = this.#uploads.get(id)
     const key = repositoryKey(repository)
     if (upload?.note?.repository !== key) throw this.#whyOver(id, key)
-    upload.usedAtMs = this.#deps.clock.monotonicMs()
     return upload
   }
 
@@ -224,7 +225,6 @@ export class Uploads {
     if (this.#isStopped) throw stopping()
     // It may have ended while this waited for its turn.
     if (upload.isOver) throw this.#whyOver(upload.id, upload.note?.repository)
-    upload.usedAtMs = this.#deps.clock.monotonicMs()
     if (upload.file === undefined) return this.#opened(upload, open)
     this.#open.delete(upload)
     this.#open.add(upload)

@@ -4,7 +4,7 @@
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
-import { IDLE_AFTER_MS } from '../../../src/registry/upload/idle-uploads.ts'
+import { IDLE_AFTER_MS } from '../../../src/registry/upload/upload.ts'
 import {
   blobAnswer,
   createEngine,
@@ -96,6 +96,51 @@ t.test('R750: what a request is about, or was a moment ago, stays', async t => {
   t.same(purgedFor(world), [])
   slow.end()
   t.equal((await coming).sizeBytes, 8 * MiB)
+})
+
+t.test('R820: who has filled the room does not keep it by asking, or by a byte', async t => {
+  for (const keep of ['asks', 'brings a byte']) {
+    const world = createWorld()
+    const { registry, clock } = world
+    const held = await brokenOff(world, 16 * MiB)
+    for (let time = 0; time < 3; time += 1) {
+      await clock.advance(IDLE_AFTER_MS - 1)
+      if (keep === 'asks') await registry.uploadState(app, held)
+      else await registry.appendUpload(app, held, chunkOf('x'))
+    }
+    await push(world)
+    t.match(purgedFor(world), [{ why: 'room', sessions: 1 }], keep)
+  }
+})
+
+t.test('R820: nor by a request that brings next to nothing, which is told so', async t => {
+  const world = createWorld()
+  const { id } = await world.registry.startUpload(app, sha256)
+  const slow = heldBody()
+  const coming = world.registry.appendUpload(app, id, slow.chunk)
+  const refused = t.rejects(coming, { status: 408, message: /begin anew/ })
+  await slow.bring(Buffer.alloc(16 * MiB, 'slow'))
+  // Whether it grows is found when somebody needs room.
+  await t.rejects(push(world), FULL)
+  for (let time = 0; time < 2; time += 1) {
+    await world.clock.advance(IDLE_AFTER_MS / 2)
+    await slow.bring('x')
+  }
+  await push(world)
+  await refused
+  t.match(purgedFor(world), [{ why: 'room', sessions: 1 }])
+})
+
+t.test('R820: what grows by a part of what there is goes on', async t => {
+  const world = createWorld()
+  const { registry, clock } = world
+  const held = await brokenOff(world, 16 * MiB)
+  for (let time = 0; time < 3; time += 1) {
+    await clock.advance(IDLE_AFTER_MS - 1)
+    await registry.appendUpload(app, held, chunkOf(Buffer.alloc(MiB / 2, held)))
+  }
+  await t.rejects(push(world), FULL)
+  t.same(purgedFor(world), [])
 })
 
 t.test('R750: one that the disk does not let go keeps no other, nor a push', async t => {

@@ -12,6 +12,7 @@ import {
   UPLOADS_OPEN_MAX,
   VAIN_AFTER_MS,
 } from '../../../src/registry/upload/upload-crowd.ts'
+import { IDLE_AFTER_MS } from '../../../src/registry/upload/upload.ts'
 import { createEngine, localOf, readAll } from '../../kit/engine.ts'
 import { chunkOf, heldBody, nothing, pushWhole } from '../../kit/upload-chunks.ts'
 
@@ -345,6 +346,31 @@ t.test(
     t.equal(disk.uploads.size, UPLOADS_CLIENT_MAX, 'two at once take the place of two')
   },
 )
+
+t.test('R821: uploads with bytes that were left alone keep nobody from pushing', async t => {
+  const before = createEngine()
+  const crowd = { ...sha256, client: 'account ci' }
+  const { id } = await before.registry.startUpload(app, crowd)
+  await before.registry.appendUpload(app, id, chunkOf('x'))
+  await before.registry.stop()
+  const left = before.disk.uploads.get(id)
+  if (left === undefined) throw new Error('an upload was begun')
+  for (let n = 2; n < UPLOADS_CLIENT_MAX; n += 1) before.disk.uploads.set(`left-${n}`, left)
+  const { registry, clock, events } = createEngine({ after: before })
+  const used = await registry.startUpload(app, crowd)
+  await registry.appendUpload(app, used.id, chunkOf('new'))
+  await clock.advance(IDLE_AFTER_MS - 1)
+  await registry.appendUpload(app, used.id, chunkOf('er'))
+  const more = () => registry.startUpload(app, crowd)
+  await t.rejects(more(), { code: 'TOOMANYREQUESTS' }, 'they may come back, also after a start')
+  await clock.advance(1)
+  for (let n = 1; n < UPLOADS_CLIENT_MAX; n += 1) await more()
+  await t.rejects(more(), { code: 'TOOMANYREQUESTS' }, 'all are new')
+  t.equal((await registry.uploadState(app, used.id)).sizeBytes, 5, 'what goes on stays')
+  const purged = events.filter(({ kind }) => kind === 'uploads purged')
+  t.equal(purged.length, UPLOADS_CLIENT_MAX - 1)
+  t.match(purged[0], { why: 'places', sessions: 1, bytes: 1 })
+})
 
 t.test('R110: a purge removes what nobody went on with, and tells how much', async t => {
   const { registry, clock, disk, events } = createEngine()
