@@ -193,6 +193,9 @@ function written(t: Test, makeFacts: MakeFacts): void {
     await spoil(MANIFEST, '?')
     t.equal(await facts.has(MANIFEST), true, 'also one that cannot be read')
     t.equal(await facts.find(MANIFEST), 'unreadable')
+    let unread = 0
+    for await (const fact of facts.list(() => (unread += 1))) t.equal(fact.kind, 'tag')
+    t.equal(unread, 1, 'each listing tells its own')
     t.equal(await facts.find(DELETED), undefined)
     t.same(await facts.find({ kind: 'tag', repository: HERE, tag: LATEST }), tagged(ONE, 1))
     await facts.remove([MANIFEST])

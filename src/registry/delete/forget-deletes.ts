@@ -49,7 +49,7 @@ export class OldDeletes {
   async forget(signal: AbortSignal): Promise<void> {
     const before = await markDay(this.#deps, REMEMBERED_DAYS)
     if (before === undefined || before === this.#doneBefore) return
-    const unclear = await unclearRepositories(this.#deps, this.#facts(signal))
+    const unclear = await unclearRepositories(this.#deps, unread => this.#facts(signal, unread))
     if (typeof unclear === 'string' || signal.aborted || this.#deps.facts.failures > 0) return
     let forgotten = 0
     for await (const fact of this.#facts(signal)) {
@@ -94,10 +94,10 @@ export class OldDeletes {
   }
 
   /** Beside the traffic; no more of them once `signal` is aborted. */
-  async *#facts(signal: AbortSignal): AsyncGenerator<Fact> {
+  async *#facts(signal: AbortSignal, unread?: () => void): AsyncGenerator<Fact> {
     const { facts, clock } = this.#deps
     let steps = 0
-    for await (const fact of facts.list()) {
+    for await (const fact of facts.list(unread)) {
       if (signal.aborted) return
       yield fact
       if (++steps % AT_ONCE === 0) await clock.sleep(PAUSE_MS, signal).catch(() => {})

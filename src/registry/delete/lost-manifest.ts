@@ -27,17 +27,18 @@ type NamingFact = Extract<Fact, { kind: 'manifest' | 'tag' }>
 
 /**
  * Reads every fact, if anything may be lost, and looks at those that are `isMeant`. What is being
- * pushed may be among them: `giveUp` looks again.
+ * pushed may be among them: `giveUp` looks again. `unread` is called for each that cannot be read.
  * @throws StoreError
  */
 export async function findLost(
   deps: Looking,
   isMeant: (fact: NamingFact) => boolean,
+  unread?: () => void,
 ): Promise<readonly LostManifest[]> {
   if (deps.stock?.isAllFound === true) return []
   const found = new Map<string, Image & { readonly tags: Tag[] }>()
   let tags = 0
-  for await (const fact of deps.facts.list()) {
+  for await (const fact of deps.facts.list(unread)) {
     if ((fact.kind !== 'manifest' && fact.kind !== 'tag') || !isMeant(fact)) continue
     const { repository: key, digest } = fact
     const name = `${key} ${digest}`
@@ -76,11 +77,14 @@ export class KnownLostTags {
   }
 
   async #look(): Promise<LostTags> {
-    const { facts } = this.#deps
-    const { unreadable } = facts
-    const lost = await findLost(this.#deps, ({ kind }) => kind === 'tag')
+    let unread = 0
+    const lost = await findLost(
+      this.#deps,
+      ({ kind }) => kind === 'tag',
+      () => (unread += 1),
+    )
     const tags = lost.reduce((sum, each) => sum + each.tags.length, 0)
-    return { lost, isMore: facts.unreadable !== unreadable || tags >= LOST_MAX }
+    return { lost, isMore: unread > 0 || tags >= LOST_MAX }
   }
 }
 

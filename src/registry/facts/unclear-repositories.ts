@@ -32,30 +32,31 @@ export function isAmong(unclear: Unclear, repository: Repository): boolean {
   return typeof unclear === 'string' || unclear.has(repositoryKey(repository))
 }
 
-/** `all`: every fact that there is, as `facts` lists them. @throws StoreError */
+/** `list`: every fact that there is, as `facts` lists them. @throws StoreError */
 export async function unclearRepositories(
   deps: UnclearDeps,
-  all: AsyncIterable<Fact>,
+  list: (unread: () => void) => AsyncIterable<Fact>,
 ): Promise<Unclear> {
-  const { facts } = deps
   const unclear = new Set<RepositoryKey>()
-  const unreadable = facts.unreadable
-  for await (const fact of all) {
+  let unread = 0
+  for await (const fact of list(() => (unread += 1))) {
     const key = repositoryOf(fact)
     if (unclear.has(key) || (await isKnown(deps, fact))) continue
     if (await isUnclear(deps, fact)) unclear.add(key)
     if (unclear.size > UNCLEAR_MAX) return 'too many'
   }
-  return facts.unreadable === unreadable ? unclear : 'unreadable'
+  return unread === 0 ? unclear : 'unreadable'
 }
 
-/** All of them, in pieces, or until `signal` is aborted. @throws StoreError */
-export async function* factsOf(facts: FactStore, signal: AbortSignal): AsyncGenerator<Fact> {
-  const pieces = new Pieces()
-  for await (const fact of facts.list()) {
-    if (signal.aborted) return
-    yield fact
-    await pieces.done(1)
+/** Lists all of them, in pieces, or until `signal` is aborted. @throws StoreError */
+export function factsOf(facts: FactStore, signal: AbortSignal) {
+  return async function* list(unread: () => void): AsyncGenerator<Fact> {
+    const pieces = new Pieces()
+    for await (const fact of facts.list(unread)) {
+      if (signal.aborted) return
+      yield fact
+      await pieces.done(1)
+    }
   }
 }
 

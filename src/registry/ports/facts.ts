@@ -90,8 +90,6 @@ export interface FactStore {
    * the start, each time anew: by each the facts and the catalog may say different things.
    */
   readonly failures: number
-  /** Of these, facts that could not be read. */
-  readonly unreadable: number
   /**
    * Writes all of them; each takes the place of the one with its identity, whole or not at all. One
    * that `isEarlier` is so afterwards: it is put back.
@@ -117,8 +115,9 @@ export interface FactStore {
    */
   find(identity: FactIdentity): Promise<ListedFact | 'unreadable' | undefined>
   /**
-   * Every fact that can be read, in no order. What cannot be read is told by an event and left.
+   * Every fact that can be read, in no order. What cannot be read is told by an event and left;
+   * `unread` is called for each of them that this listing comes to.
    * @throws StoreError io
    */
-  list(): AsyncIterable<ListedFact>
+  list(unread?: () => void): AsyncIterable<ListedFact>
 }

@@ -79,9 +79,7 @@ export async function purge(
   // more to be here that has gone.
   forget()
   await purging.run(plan)
-  const { unreadable } = deps.facts
-  await purging.takeLost(matcher)
-  const unread = whatIsUnread(deps.facts.unreadable - unreadable)
+  const unread = whatIsUnread(await purging.takeLost(matcher))
   forget()
   if (!options.dryRun) await takeLists(deps, plan, options)
   return { ...alsoNoted(purging.result(), unread), forgotten }
@@ -118,10 +116,14 @@ class Purging {
     for (const blob of blobs) await this.#unlessAborted(() => this.#takeBlob(blob))
   }
 
-  async takeLost(matcher: Matcher): Promise<void> {
-    for await (const { what, stays } of takeLost(this.#deps, matcher, this.#options))
+  /** Resolves to how many facts could not be read. */
+  async takeLost(matcher: Matcher): Promise<number> {
+    let unread = 0
+    const run = { ...this.#options, unread: () => void (unread += 1) }
+    for await (const { what, stays } of takeLost(this.#deps, matcher, run))
       if (stays === undefined) this.#tally.add({ what, reason: GIVEN_UP, bytes: 0 })
       else this.#hold(what, stays)
+    return unread
   }
 
   async #unlessAborted(step: () => Promise<void>): Promise<void> {

@@ -25,13 +25,19 @@ export interface LostTaken {
 
 const HELD = 'it was pushed here, and is lost: --kept gives it up'
 
+interface LostRun extends JobRun {
+  readonly kept: boolean
+  /** Called for each fact that cannot be read. */
+  readonly unread: () => void
+}
+
 /** Frees nothing by itself: what is held for it leaves as any other then. @throws StoreError */
 export async function* takeLost(
   deps: LostDeps,
   matcher: Matcher,
-  { kept, dryRun, pause, signal }: JobRun & { readonly kept: boolean },
+  { kept, dryRun, pause, signal, unread }: LostRun,
 ): AsyncGenerator<LostTaken> {
-  const manifests = await findMeant(deps, matcher).catch((error: unknown) => {
+  const manifests = await findMeant(deps, matcher, unread).catch((error: unknown) => {
     // Of what stays anyhow nobody needs to know, where facts cannot be read.
     if (kept) throw error
     noteStorage(deps.note, error)
@@ -53,19 +59,24 @@ export async function* takeLost(
   }
 }
 
-/** `files` in `facts/`, each as often as it was read, may tell of what is lost and meant. */
+/** `files` in `facts/` may tell of what is lost and meant. */
 export function whatIsUnread(files: number): string | undefined {
   if (files === 0) return undefined
   return 'not all files in facts/ can be read, and the log names the first: more may be lost than is told here, and "entrepot purge REPOSITORY@DIGEST --kept" gives it up'
 }
 
-async function findMeant(deps: LostDeps, matcher: Matcher): Promise<readonly LostManifest[]> {
+async function findMeant(
+  deps: LostDeps,
+  matcher: Matcher,
+  unread: () => void,
+): Promise<readonly LostManifest[]> {
   const { selector } = matcher
   const isDigest = 'digest' in selector
   const found = await findLost(
     deps,
     ({ repository, digest }) =>
       matcher.isAbout(repository) && (!isDigest || matcher.hasDigest(digest)),
+    unread,
   )
   const meant = found.filter(
     ({ digest, tags }) => matcher.hasDigest(digest) || tags.some(tag => matcher.hasTag(tag)),

@@ -38,7 +38,7 @@ export interface ComparedFacts {
    * read; it stays.
    */
   readonly lost: number
-  /** Facts that cannot be read. */
+  /** Facts that this could not read. */
   readonly unreadable: number
   readonly durationMs: number
 }
@@ -77,7 +77,7 @@ export async function compareFacts(
   deps: CompareFactsDeps,
   signal: AbortSignal,
 ): Promise<ComparedFacts> {
-  const { catalog, clock, facts } = deps
+  const { catalog, clock } = deps
   const startMs = clock.monotonicMs()
   const counts = { compared: 0, mended: 0, lost: 0, unreadable: 0 }
   let steps = 0
@@ -101,18 +101,20 @@ export async function compareFacts(
   for (let before = -1; !isWhole && counts.mended > before; ) {
     before = counts.mended
     counts.lost = 0
-    const { unreadable } = facts
-    isWhole = await compareAll(deps, mend)
-    counts.unreadable = facts.unreadable - unreadable
+    counts.unreadable = 0
+    isWhole = await compareAll(deps, { mend, unread: () => counts.unreadable++ })
   }
   return { ...counts, durationMs: clock.monotonicMs() - startMs }
 }
 
 /** One pass over what lies on disk. Returns false when more was wrong than it could remember. */
-async function compareAll(deps: CompareFactsDeps, mend: Mend): Promise<boolean> {
+async function compareAll(
+  deps: CompareFactsDeps,
+  { mend, unread }: { readonly mend: Mend; readonly unread: () => void },
+): Promise<boolean> {
   const later: Wrong[] = []
   let isWhole = true
-  for await (const fact of deps.facts.list()) {
+  for await (const fact of deps.facts.list(unread)) {
     const wrong = await wrongBy(deps, fact)
     const { kind } = wrong?.earlier ?? {}
     // What is to be learned: manifests first, since tags lead to them.

@@ -62,10 +62,6 @@ export class FilesystemFacts implements FactStore {
     return this.#failedChanges + this.#unreadable
   }
 
-  get unreadable(): number {
-    return this.#unreadable
-  }
-
   /**
    * What all of them take on disk: as it was measured, and what came and went since. One that took
    * another's place counts beside it until then.
@@ -129,17 +125,17 @@ export class FilesystemFacts implements FactStore {
     return found.kind === 'gone' ? undefined : 'unreadable'
   }
 
-  async *list(): AsyncGenerator<ListedFact> {
+  async *list(unread = () => {}): AsyncGenerator<ListedFact> {
     const { layout } = this.#disk
     try {
       let names: string[] = []
       for await (const { name } of await opendir(layout.facts, { bufferSize: 256 })) {
         if (isFactName(name)) names.push(name)
         if (names.length < READ_AT_ONCE) continue
-        yield* await this.#readAll(names)
+        yield* await this.#readAll(names, unread)
         names = []
       }
-      yield* await this.#readAll(names)
+      yield* await this.#readAll(names, unread)
     } catch (error) {
       throw diskError(error, { doing: 'list the kept facts', root: layout.root })
     }
@@ -170,14 +166,16 @@ export class FilesystemFacts implements FactStore {
     })
   }
 
-  async #readAll(names: readonly string[]): Promise<readonly ListedFact[]> {
+  async #readAll(names: readonly string[], unread: () => void): Promise<readonly ListedFact[]> {
     const all = await Promise.all(
       names.map(async name => ({ name, found: await this.#read(name) })),
     )
     const facts: ListedFact[] = []
     for (const { name, found } of all) {
       if (found.kind === 'fact') facts.push(found.fact)
-      if (found.kind === 'unreadable') this.#tell(name, found.why)
+      if (found.kind !== 'unreadable') continue
+      this.#tell(name, found.why)
+      unread()
     }
     return facts
   }

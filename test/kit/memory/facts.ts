@@ -24,9 +24,6 @@ export function createMemoryFacts(
     get failures() {
       return unreadable
     },
-    get unreadable() {
-      return unreadable
-    },
     async write(facts) {
       const texts = facts.map(fact => [factName(fact), formatFact(fact, catalog)] as const)
       for (const [name, text] of texts) {
@@ -45,12 +42,13 @@ export function createMemoryFacts(
       const text = disk.facts.get(name)
       return text === undefined ? undefined : (parseFact(name, text, catalog) ?? 'unreadable')
     },
-    async *list(): AsyncGenerator<ListedFact> {
+    async *list(unread = () => {}): AsyncGenerator<ListedFact> {
       for (const [name, text] of disk.facts) {
         const fact = parseFact(name, text, catalog)
         if (fact !== undefined) yield fact
         else {
           unreadable += 1
+          unread()
           note({ kind: 'storage failed', failure: 'corrupt', reason: name, hint: undefined })
         }
       }

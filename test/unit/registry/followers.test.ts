@@ -391,12 +391,9 @@ t.test('R384: one that cannot be taken holds up no other, and goes in the next p
     get failures() {
       return under.failures
     },
-    get unreadable() {
-      return under.unreadable
-    },
     has: identity => under.has(identity),
     find: identity => under.find(identity),
-    list: () => under.list(),
+    list: unread => under.list(unread),
     remove: identities => under.remove(identities),
     write: async (written, how) => {
       const isOfOne = written.some(

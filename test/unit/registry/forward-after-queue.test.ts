@@ -231,7 +231,7 @@ t.test(
         ...facts,
         has: identity => facts.has(identity),
         find: identity => facts.find(identity),
-        list: () => facts.list(),
+        list: unread => facts.list(unread),
         remove: identities => facts.remove(identities),
         // The disk takes its time.
         write: async written => {

@@ -6,7 +6,7 @@ import t from 'tap'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { type Repository, repositoryKey } from '../../../src/oci/reference.ts'
 import type { Catalog } from '../../../src/registry/ports/catalog.ts'
-import type { Fact } from '../../../src/registry/ports/facts.ts'
+import type { Fact, FactStore, ListedFact } from '../../../src/registry/ports/facts.ts'
 import {
   begin,
   MODES,
@@ -190,3 +190,24 @@ t.test(
     }
   },
 )
+
+t.test('R770: each look at facts counts those that it could not read itself', async t => {
+  const lost = createEngine()
+  await pushImage(lost.registry, localOf('app'), makeImage({ seed: 'counted', layers: [10] }), 'v1')
+  spoil(lost.disk, ['tag'])
+  // Somebody else looks at all of them beside each look.
+  const besideOthers = (under: FactStore) =>
+    new Proxy(under, {
+      get(target, name) {
+        if (name === 'list') return list
+        const value: unknown = Reflect.get(target, name, target)
+        return typeof value === 'function' ? value.bind(target) : value
+        async function* list(unread?: () => void): AsyncGenerator<ListedFact> {
+          await factsOf(target, 'tag')
+          yield* target.list(unread)
+        }
+      },
+    })
+  const { registry } = createEngine({ after: lost, facts: besideOthers })
+  t.match(await registry.compareFacts(ongoing), { unreadable: 1 })
+})
