@@ -5,9 +5,9 @@ import { archiveImage } from './archive-image.ts'
 import type { Certificate } from '../test/kit/certificate.ts'
 import { bytesContent, patternBlob } from '../test/kit/content.ts'
 import { type Image, makeImage } from '../test/kit/image.ts'
-import type { Fault } from '../test/kit/stub-faults.ts'
-import { startStubRegistry } from '../test/kit/stub-registry.ts'
-import type { RequestMatch } from '../test/kit/stub-requests.ts'
+import type { Fault } from '../test/kit/stubs/stub-faults.ts'
+import { startStubRegistry } from '../test/kit/stubs/stub-registry.ts'
+import type { RequestMatch } from '../test/kit/stubs/stub-requests.ts'
 
 export interface StubKind {
   /** 0 lets the kernel choose. */

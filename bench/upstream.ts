@@ -1,6 +1,6 @@
 // The bench's side of the upstream process: calls that are answered one after another, and its end.
-import type { RequestMatch } from '../test/kit/stub-requests.ts'
-import type { Fault } from '../test/kit/stub-faults.ts'
+import type { RequestMatch } from '../test/kit/stubs/stub-requests.ts'
+import type { Fault } from '../test/kit/stubs/stub-faults.ts'
 import { forkWorker } from './worker.ts'
 import type { AddedImage, AddImage, Counts, StubKind, UpstreamCall } from './upstream-process.ts'
 

@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { askSocket } from '../../test/kit/admin-socket.ts'
+import { askSocket } from '../../test/kit/clients/admin-socket.ts'
 import { deleteImages, makeDataDirectory } from '../data-directory.ts'
 import { residentMiB, watchCpu } from '../processes.ts'
 import { readMetric } from '../prometheus.ts'

@@ -7,7 +7,7 @@ import type { Pulled } from '../load-process.ts'
 import type { ServerKind } from '../servers/kind.ts'
 import { absenceOf, REGISTRIES } from '../servers.ts'
 import { startUpstream, type Upstream } from '../upstream.ts'
-import { tooManyRequests } from '../../test/kit/stub-faults.ts'
+import { tooManyRequests } from '../../test/kit/stubs/stub-faults.ts'
 
 const REPOSITORY = 'bench/faults'
 const BLOB_BYTES = 1_000_000

@@ -2,7 +2,7 @@
 // an answer from memory costs no commit of the catalog.
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { countCommits } from '../../test/kit/wal-commits.ts'
+import { countCommits } from '../../test/kit/disk/wal-commits.ts'
 import { addHotImage, bringHere, type HotImage } from '../hot-image.ts'
 import { collectSamples, directoryOf, inRounds, type Row, startServers } from '../row.ts'
 import { entrepot } from '../servers/entrepot.ts'

@@ -1,6 +1,6 @@
 // The headers that registry clients send by themselves. The list is closed: what is not on it says
 // that somebody else had a hand in the request, who may be passing it on for a stranger. Recorded
-// from real clients (test/kit/recorded-headers.json, which a test holds this list against).
+// from real clients (test/kit/clients/recorded-headers.json, which a test holds this list against).
 // Authorization is not on it: who shows it is whom it names, and has no rights by being here.
 
 export const SENT_BY_CLIENTS: ReadonlySet<string> = new Set([

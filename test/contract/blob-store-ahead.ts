@@ -15,7 +15,7 @@ import {
   openRead,
   textAt,
 } from './blob-store-samples.ts'
-import { partsLeft } from '../kit/parts-left.ts'
+import { partsLeft } from '../kit/disk/parts-left.ts'
 
 export function writingAhead(t: Test, makeStore: MakeStore): void {
   t.test('writeAhead: what lies behind a gap is not contiguous, and counts apart', async t => {

@@ -1,7 +1,7 @@
 // Goal: the file-system store keeps the BlobStore contract. Method: the suite, over a directory
 // that tap removes.
 import t from 'tap'
-import { sharedStoreDirectory } from '../kit/store-directory.ts'
+import { sharedStoreDirectory } from '../kit/disk/store-directory.ts'
 import { blobStoreContract } from './blob-store.ts'
 
 const emptyDirectory = sharedStoreDirectory(t)

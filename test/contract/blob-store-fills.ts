@@ -20,7 +20,7 @@ import {
   textAt,
   type MakeStore,
 } from './blob-store-samples.ts'
-import { partsLeft } from '../kit/parts-left.ts'
+import { partsLeft } from '../kit/disk/parts-left.ts'
 
 const DAY_MS = 24 * 60 * 60_000
 

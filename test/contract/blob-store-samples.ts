@@ -8,7 +8,7 @@ import type { KnownContent, ReadHandle } from '../../src/registry/ports/blob-sto
 import type { FillFile } from '../../src/registry/ports/blob-store-fills.ts'
 import type { UploadFile } from '../../src/registry/ports/blob-store-uploads.ts'
 import { StoreError, type StoreFailure } from '../../src/registry/ports/store-error.ts'
-import { partsLeft } from '../kit/parts-left.ts'
+import { partsLeft } from '../kit/disk/parts-left.ts'
 
 export interface StoreUnderTest {
   readonly store: BlobStore

@@ -16,7 +16,7 @@ import {
   pushOf,
   secret,
 } from './catalog-samples.ts'
-import { isMemberOf } from '../kit/membership.ts'
+import { isMemberOf } from '../kit/judges/membership.ts'
 
 const stable = parseTag('stable')
 const LAYERS = ['own', 'shared', 'foreign']

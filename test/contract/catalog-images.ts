@@ -18,7 +18,7 @@ import {
   pushOf,
   secret,
 } from './catalog-samples.ts'
-import { isMemberOf } from '../kit/membership.ts'
+import { isMemberOf } from '../kit/judges/membership.ts'
 
 const HOUR_MS = 3_600_000
 const stable = parseTag('stable')

@@ -15,7 +15,7 @@ import {
   pushOf,
   secret,
 } from './catalog-samples.ts'
-import { isMemberOf, membershipOf } from '../kit/membership.ts'
+import { isMemberOf, membershipOf } from '../kit/judges/membership.ts'
 
 export function membershipContract(t: Test, makeCatalog: MakeCatalog): void {
   t.test('R179: what a manifest lists belongs to its repository and to no other', async t => {

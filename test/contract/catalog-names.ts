@@ -15,7 +15,7 @@ import {
   pushOf,
   secret,
 } from './catalog-samples.ts'
-import { isMemberOf } from '../kit/membership.ts'
+import { isMemberOf } from '../kit/judges/membership.ts'
 
 export function namesContract(t: Test, makeCatalog: MakeCatalog): void {
   t.test('a tag keeps the time of its last change while it is only confirmed', async t => {

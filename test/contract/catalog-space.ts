@@ -15,7 +15,7 @@ import {
   pushOf,
   secret,
 } from './catalog-samples.ts'
-import { isMemberOf } from '../kit/membership.ts'
+import { isMemberOf } from '../kit/judges/membership.ts'
 
 const IMAGES = ['index', 'image', 'other', 'later', 'partly', 'none']
 const NAMES = [...IMAGES, 'own', 'shared', 'config', 'lone', 'fresh']

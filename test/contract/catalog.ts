@@ -29,7 +29,7 @@ import { followersContract } from './catalog-followers.ts'
 import { holdsContract } from './catalog-holds.ts'
 import { holdingsContract } from './catalog-holdings.ts'
 import { spaceContract } from './catalog-space.ts'
-import { isMemberOf } from '../kit/membership.ts'
+import { isMemberOf } from '../kit/judges/membership.ts'
 
 export function catalogContract(t: Test, makeCatalog: MakeCatalog): void {
   membershipContract(t, makeCatalog)

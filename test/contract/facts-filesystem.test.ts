@@ -2,7 +2,7 @@
 // that tap removes.
 import t from 'tap'
 import { factName } from '../../src/store/fact-text.ts'
-import { sharedStoreDirectory } from '../kit/store-directory.ts'
+import { sharedStoreDirectory } from '../kit/disk/store-directory.ts'
 import { factsContract } from './facts.ts'
 
 const emptyDirectory = sharedStoreDirectory(t)

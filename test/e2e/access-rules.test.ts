@@ -6,7 +6,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { startEdge } from '../kit/edge-process.ts'
+import { startEdge } from '../kit/worlds/edge-process.ts'
 import { openGate } from './gate.ts'
 import { layeredImage, push } from './images.ts'
 import { freshDirectory, runCommand } from './processes.ts'

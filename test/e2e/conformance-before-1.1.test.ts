@@ -4,7 +4,7 @@
 // starts, in both orders of deletion. Its reports stay in .tap/conformance/.
 import { join } from 'node:path'
 import t from 'tap'
-import { startEdge } from '../kit/edge-process.ts'
+import { startEdge } from '../kit/worlds/edge-process.ts'
 import { runEarlierSuite } from './conformance-suite.ts'
 
 const REPORTS = new URL('../../.tap/conformance/', import.meta.url).pathname

@@ -3,7 +3,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { type EdgeProcess, type LogLine, startEdge } from '../kit/edge-process.ts'
+import { type EdgeProcess, type LogLine, startEdge } from '../kit/worlds/edge-process.ts'
 import { freshDirectory, within } from './processes.ts'
 
 /** Everything is on loopback and small: longer than this is a hang. */

@@ -4,7 +4,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { startEdge } from '../kit/edge-process.ts'
+import { startEdge } from '../kit/worlds/edge-process.ts'
 import { layeredImage, push, twoPlatforms } from './images.ts'
 import { freshDirectory, runCommand } from './processes.ts'
 import { DOCKER, DOCKER_ON_CONTAINERD, startEngine } from './push/docker.ts'

@@ -2,8 +2,8 @@
 // as whom it says, and are refused with one that is for somebody else. Method: the process that
 // `npm start` starts, an issuer on loopback, a dozen clients and both kinds of dockerd.
 import t from 'tap'
-import { startEdge } from '../kit/edge-process.ts'
-import { startIssuer } from '../kit/issuer.ts'
+import { startEdge } from '../kit/worlds/edge-process.ts'
+import { startIssuer } from '../kit/stubs/issuer.ts'
 import { CLIENT_LOGINS } from './client-logins.ts'
 import { layeredImage, push } from './images.ts'
 import { freshDirectory } from './processes.ts'

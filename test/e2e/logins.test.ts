@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { startEdge } from '../kit/edge-process.ts'
+import { startEdge } from '../kit/worlds/edge-process.ts'
 import { CLIENT_LOGINS } from './client-logins.ts'
 import { openGate } from './gate.ts'
 import { layeredImage, push } from './images.ts'

@@ -5,7 +5,7 @@ import { execFile, execFileSync } from 'node:child_process'
 import { realpathSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
-import { PROJECT } from '../kit/edge-process.ts'
+import { PROJECT } from '../kit/worlds/edge-process.ts'
 import { freshDirectory } from './processes.ts'
 
 const LIBRARY = 'libatomic.so.1'

@@ -3,7 +3,7 @@
 // themselves) to the edge as it starts with no configuration; all that arrived is read over the
 // plain protocol and hashed; the client pulls it back.
 import t from 'tap'
-import { type LogLine, startEdge } from '../kit/edge-process.ts'
+import { type LogLine, startEdge } from '../kit/worlds/edge-process.ts'
 import { cosignPushes, helmPushes, orasPushes, regctlPushes } from './push/artifacts.ts'
 import { brokenLinkPushes, largePushes } from './push/broken-link.ts'
 import { buildkitPushes } from './push/buildkit.ts'
@@ -45,7 +45,7 @@ const SCENARIO_TIMEOUT_MS = 120_000
  */
 const only = process.env['E2E_ONLY'] ?? ''
 const otherTarget = process.env['PUSH_TARGET']
-/** `RECORD_HEADERS=test/kit/recorded-headers.json` adds what the clients send to that file. */
+/** `RECORD_HEADERS=test/kit/clients/recorded-headers.json`: adds there what the clients send. */
 const recordIn = process.env['RECORD_HEADERS']
 
 /** Log lines are gathered for a tenth of a second. */

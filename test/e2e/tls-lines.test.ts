@@ -4,7 +4,7 @@
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { startEdge } from '../kit/edge-process.ts'
+import { startEdge } from '../kit/worlds/edge-process.ts'
 import { daemonConfig } from './clients/containerd.ts'
 import { layeredImage, push } from './images.ts'
 import { freshDirectory, runCommand, startProcess } from './processes.ts'

@@ -6,8 +6,8 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import t from 'tap'
-import { startEdge } from '../kit/edge-process.ts'
-import { get } from '../kit/raw-client.ts'
+import { startEdge } from '../kit/worlds/edge-process.ts'
+import { get } from '../kit/clients/raw-client.ts'
 import { openBridge } from './bridge.ts'
 import { freshDirectory } from './processes.ts'
 

@@ -6,13 +6,13 @@ import t, { type Test } from 'tap'
 import { join } from 'node:path'
 import { writeFileSync } from 'node:fs'
 import { type Content, patternBlob } from '../kit/content.ts'
-import { BLOBS, MANIFESTS, startPair } from '../kit/edge-over-stub.ts'
-import { filesIn, NO_UPSTREAM, pushBlob } from '../kit/edge-push.ts'
+import { BLOBS, MANIFESTS, startPair } from '../kit/worlds/edge-over-stub.ts'
+import { filesIn, NO_UPSTREAM, pushBlob } from '../kit/worlds/edge-push.ts'
 import { startTestEdge, type TestEdge } from '../kit/edge.ts'
-import type { LogLine } from '../kit/http-app.ts'
+import type { LogLine } from '../kit/worlds/http-app.ts'
 import { type Image, makeImage } from '../kit/image.ts'
-import { mountSmallDisk, type SmallDisk } from '../kit/small-disk.ts'
-import { blobPath, digestBy, storeDirectory } from '../kit/store-directory.ts'
+import { mountSmallDisk, type SmallDisk } from '../kit/disk/small-disk.ts'
+import { blobPath, digestBy, storeDirectory } from '../kit/disk/store-directory.ts'
 
 /** Room for a catalog with its log, and a few blobs. */
 const DISK_MIB = 96

@@ -8,9 +8,9 @@ import t, { type Test } from 'tap'
 import { parseTag, type RepositoryKey } from '../../src/oci/reference.ts'
 import type { Digest } from '../../src/oci/digest.ts'
 import { factName, formatFact } from '../../src/store/fact-text.ts'
-import { type EdgeProcess, startEdge } from '../kit/edge-process.ts'
-import { createPushClient, manifestOver } from '../kit/push-client.ts'
-import { blobPath } from '../kit/store-directory.ts'
+import { type EdgeProcess, startEdge } from '../kit/worlds/edge-process.ts'
+import { createPushClient, manifestOver } from '../kit/clients/push-client.ts'
+import { blobPath } from '../kit/disk/store-directory.ts'
 
 t.setTimeout(300_000)
 

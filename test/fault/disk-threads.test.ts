@@ -3,7 +3,7 @@
 // counted, by the name that libuv gives to its own.
 import { readdir, readFile } from 'node:fs/promises'
 import t from 'tap'
-import { type EdgeProcess, startEdge } from '../kit/edge-process.ts'
+import { type EdgeProcess, startEdge } from '../kit/worlds/edge-process.ts'
 
 t.setTimeout(300_000)
 

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { makeCertificate } from '../kit/certificate.ts'
-import { startEdge } from '../kit/edge-process.ts'
+import { startEdge } from '../kit/worlds/edge-process.ts'
 
 t.setTimeout(300_000)
 

@@ -12,13 +12,13 @@ import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
-import { PROJECT } from '../kit/edge-process.ts'
+import { PROJECT } from '../kit/worlds/edge-process.ts'
 import {
   startUnlogged,
   type UnloggedEdge,
   untilThere,
   writeConfiguration,
-} from '../kit/unlogged-edge.ts'
+} from '../kit/worlds/unlogged-edge.ts'
 
 t.setTimeout(300_000)
 

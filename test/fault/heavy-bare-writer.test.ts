@@ -8,10 +8,10 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t from 'tap'
-import { mountCutDisk } from '../kit/cut-disk.ts'
+import { mountCutDisk } from '../kit/disk/cut-disk.ts'
 import { createRandom, seedOf } from '../kit/seeded.ts'
 
-const WRITER = new URL('../kit/bare-writer.ts', import.meta.url).pathname
+const WRITER = new URL('../kit/disk/bare-writer.ts', import.meta.url).pathname
 const DISK_MIB = 400
 const CUTS = 10
 /**

@@ -5,8 +5,8 @@ import { closeSync, openSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { mountSmallDisk } from '../kit/small-disk.ts'
-import { startUnlogged } from '../kit/unlogged-edge.ts'
+import { mountSmallDisk } from '../kit/disk/small-disk.ts'
+import { startUnlogged } from '../kit/worlds/unlogged-edge.ts'
 
 t.setTimeout(300_000)
 

@@ -9,10 +9,10 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
 import { patternBlob } from '../kit/content.ts'
-import { type EdgeProcess, startEdge } from '../kit/edge-process.ts'
+import { type EdgeProcess, startEdge } from '../kit/worlds/edge-process.ts'
 import { compileFailingReads } from '../kit/failing-reads.ts'
-import { COMPARED } from '../kit/left-by-kill.ts'
-import { createPushClient, manifestOver } from '../kit/push-client.ts'
+import { COMPARED } from '../kit/worlds/left-by-kill.ts'
+import { createPushClient, manifestOver } from '../kit/clients/push-client.ts'
 
 t.setTimeout(300_000)
 

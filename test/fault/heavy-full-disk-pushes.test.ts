@@ -6,13 +6,13 @@
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { startEdge } from '../kit/edge-process.ts'
-import { judge } from '../kit/oracle.ts'
-import { createPushClient, manifestOver, type PushClient } from '../kit/push-client.ts'
-import { PushRecord, pushForever } from '../kit/push-record.ts'
+import { startEdge } from '../kit/worlds/edge-process.ts'
+import { judge } from '../kit/judges/oracle.ts'
+import { createPushClient, manifestOver, type PushClient } from '../kit/clients/push-client.ts'
+import { PushRecord, pushForever } from '../kit/clients/push-record.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { createRandom, seedOf } from '../kit/seeded.ts'
-import { mountSmallDisk } from '../kit/small-disk.ts'
+import { mountSmallDisk } from '../kit/disk/small-disk.ts'
 
 const DISK_MIB = 60
 const ROUNDS = 3

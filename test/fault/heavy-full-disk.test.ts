@@ -4,12 +4,12 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
-import { type EdgeProcess, type LogLine, startEdge } from '../kit/edge-process.ts'
-import { download, faultOf, stampede } from '../kit/herd.ts'
-import { judge } from '../kit/oracle.ts'
-import { mountSmallDisk } from '../kit/small-disk.ts'
-import { createBarrier } from '../kit/stub-faults.ts'
-import { startStub } from '../kit/stub-registry.ts'
+import { type EdgeProcess, type LogLine, startEdge } from '../kit/worlds/edge-process.ts'
+import { download, faultOf, stampede } from '../kit/clients/herd.ts'
+import { judge } from '../kit/judges/oracle.ts'
+import { mountSmallDisk } from '../kit/disk/small-disk.ts'
+import { createBarrier } from '../kit/stubs/stub-faults.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
 
 const MIB = 1024 * 1024
 

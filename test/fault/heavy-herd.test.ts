@@ -2,11 +2,17 @@
 // Method: the same; peak memory is the kernel's VmHWM of the process, read after each herd.
 import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
-import { startEdge } from '../kit/edge-process.ts'
-import { askedTwiceOrNever, faultOf, pullImage, stampede, stampedeHalfWay } from '../kit/herd.ts'
+import { startEdge } from '../kit/worlds/edge-process.ts'
+import {
+  askedTwiceOrNever,
+  faultOf,
+  pullImage,
+  stampede,
+  stampedeHalfWay,
+} from '../kit/clients/herd.ts'
 import { makeImage } from '../kit/image.ts'
-import { createBarrier } from '../kit/stub-faults.ts'
-import { startStub } from '../kit/stub-registry.ts'
+import { createBarrier } from '../kit/stubs/stub-faults.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
 
 const MB = 1_000_000
 const MIB = 1024 * 1024

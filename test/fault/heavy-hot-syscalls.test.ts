@@ -3,11 +3,11 @@
 // the real process with one HTTP thread, 500 requests one after the other over a kept connection,
 // and strace, which counts what all of its threads asked of the kernel meanwhile.
 import t from 'tap'
-import { startEdge } from '../kit/edge-process.ts'
+import { startEdge } from '../kit/worlds/edge-process.ts'
 import { makeImage } from '../kit/image.ts'
-import { createKeepAliveClient } from '../kit/keep-alive-client.ts'
-import { straceProcess } from '../kit/strace-process.ts'
-import { startStub } from '../kit/stub-registry.ts'
+import { createKeepAliveClient } from '../kit/clients/keep-alive-client.ts'
+import { straceProcess } from '../kit/disk/strace-process.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
 
 t.setTimeout(300_000)
 

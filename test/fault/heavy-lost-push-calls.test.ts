@@ -9,12 +9,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { patternBlob } from '../kit/content.ts'
-import { startEdge } from '../kit/edge-process.ts'
-import { killedCalls } from '../kit/killed-calls.ts'
-import { COMPARED } from '../kit/left-by-kill.ts'
-import { compileNthCall } from '../kit/nth-call.ts'
-import { createPushClient, manifestOver, type SmallManifest } from '../kit/push-client.ts'
-import { blobPath } from '../kit/store-directory.ts'
+import { startEdge } from '../kit/worlds/edge-process.ts'
+import { killedCalls } from '../kit/worlds/killed-calls.ts'
+import { COMPARED } from '../kit/worlds/left-by-kill.ts'
+import { compileNthCall } from '../kit/disk/nth-call.ts'
+import { createPushClient, manifestOver, type SmallManifest } from '../kit/clients/push-client.ts'
+import { blobPath } from '../kit/disk/store-directory.ts'
 
 /** More than the calls of one push of a manifest: the first one of a process makes some 65. */
 const LOST = 100

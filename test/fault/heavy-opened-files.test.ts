@@ -2,11 +2,11 @@
 // the real process under strace, and every path that climbs, in every spelling, as a name, a tag, a
 // digest, an upload and in the query. A pull is the control: its files are seen.
 import t from 'tap'
-import { startEdge } from '../kit/edge-process.ts'
+import { startEdge } from '../kit/worlds/edge-process.ts'
 import { makeImage } from '../kit/image.ts'
-import { get, sendRaw } from '../kit/raw-client.ts'
-import { straceProcess } from '../kit/strace-process.ts'
-import { startStub } from '../kit/stub-registry.ts'
+import { get, sendRaw } from '../kit/clients/raw-client.ts'
+import { straceProcess } from '../kit/disk/strace-process.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
 
 t.setTimeout(300_000)
 

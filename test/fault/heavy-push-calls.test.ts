@@ -9,11 +9,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { patternBlob } from '../kit/content.ts'
-import { startEdge } from '../kit/edge-process.ts'
-import { killedCalls } from '../kit/killed-calls.ts'
-import { compileNthCall, type NthMode } from '../kit/nth-call.ts'
-import { judge } from '../kit/oracle.ts'
-import { createPushClient, manifestOver, type SmallManifest } from '../kit/push-client.ts'
+import { startEdge } from '../kit/worlds/edge-process.ts'
+import { killedCalls } from '../kit/worlds/killed-calls.ts'
+import { compileNthCall, type NthMode } from '../kit/disk/nth-call.ts'
+import { judge } from '../kit/judges/oracle.ts'
+import { createPushClient, manifestOver, type SmallManifest } from '../kit/clients/push-client.ts'
 
 /**
  * Under `localhost` a push is kept; for the other it is also put into the queue, whose upstream is

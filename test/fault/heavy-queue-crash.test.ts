@@ -2,18 +2,23 @@
 // killed: nothing is lost, order is kept per repository, and no tag goes back, also when a request
 // of a killed process arrives late (R02, R116). Method: eight clients push through the real
 // process, whose line to the upstream comes and goes. It is killed with SIGKILL at each of the
-// named moments of test/kit/crash-points.ts, in an order drawn from the seed; the clock leaps where
+// named moments of worlds/crash-points.ts, in an order drawn from the seed; the clock leaps where
 // the product waits for minutes. What was acknowledged is held against all that the upstream was
 // ever sent. The same with a request that arrives later than the product reckons with must show a
 // tag going back.
 import t from 'tap'
-import { CRASH_POINTS, type CrashPoint, LATE_TAG, needsUpstream } from '../kit/crash-points.ts'
-import { type CrashWorld, openCrashWorld, REGISTRY } from '../kit/crash-world.ts'
-import { judgeDelivery } from '../kit/delivery-judge.ts'
-import { createLateTag } from '../kit/late-tag.ts'
-import { createQueueClient, type QueueClient } from '../kit/queue-clients.ts'
+import {
+  CRASH_POINTS,
+  type CrashPoint,
+  LATE_TAG,
+  needsUpstream,
+} from '../kit/worlds/crash-points.ts'
+import { type CrashWorld, openCrashWorld, REGISTRY } from '../kit/worlds/crash-world.ts'
+import { judgeDelivery } from '../kit/judges/delivery-judge.ts'
+import { createLateTag } from '../kit/clients/late-tag.ts'
+import { createQueueClient, type QueueClient } from '../kit/clients/queue-clients.ts'
 import { createRandom, type Random, seedOf } from '../kit/seeded.ts'
-import type { LineMoment } from '../kit/upstream-line.ts'
+import type { LineMoment } from '../kit/stubs/upstream-line.ts'
 
 const CLIENTS = 8
 const IMAGES_MIN = 50

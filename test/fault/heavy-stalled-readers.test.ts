@@ -5,13 +5,13 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import t from 'tap'
-import { type EdgeOptions, startEdge } from '../kit/edge-process.ts'
+import { type EdgeOptions, startEdge } from '../kit/worlds/edge-process.ts'
 import { makeImage } from '../kit/image.ts'
-import { requireSendfile } from '../kit/native.ts'
+import { requireSendfile } from '../kit/threads/native.ts'
 import { openConnection } from '../kit/over-tls.ts'
-import { get } from '../kit/raw-client.ts'
-import { queuedToSend } from '../kit/socket-queues.ts'
-import { startStub } from '../kit/stub-registry.ts'
+import { get } from '../kit/clients/raw-client.ts'
+import { queuedToSend } from '../kit/disk/socket-queues.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
 
 t.setTimeout(600_000)
 requireSendfile()

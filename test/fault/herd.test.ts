@@ -3,10 +3,10 @@
 // their first bytes, so that they are there at the same time for certain.
 import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
-import { startEdge } from '../kit/edge-process.ts'
-import { askedTwiceOrNever, faultOf, pullImage, stampedeHalfWay } from '../kit/herd.ts'
+import { startEdge } from '../kit/worlds/edge-process.ts'
+import { askedTwiceOrNever, faultOf, pullImage, stampedeHalfWay } from '../kit/clients/herd.ts'
 import { makeImage } from '../kit/image.ts'
-import { startStub } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
 
 const MIB = 1024 * 1024
 /**

@@ -3,8 +3,8 @@
 // the kernel in three seconds.
 import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
-import { startEdge } from '../kit/edge-process.ts'
-import { straceProcess } from '../kit/strace-process.ts'
+import { startEdge } from '../kit/worlds/edge-process.ts'
+import { straceProcess } from '../kit/disk/strace-process.ts'
 
 t.setTimeout(300_000)
 

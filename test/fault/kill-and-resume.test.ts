@@ -6,12 +6,12 @@ import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
-import { startEdge } from '../kit/edge-process.ts'
-import { download, faultOf } from '../kit/herd.ts'
-import { judge } from '../kit/oracle.ts'
-import { get } from '../kit/raw-client.ts'
-import { createBarrier } from '../kit/stub-faults.ts'
-import { startStub } from '../kit/stub-registry.ts'
+import { startEdge } from '../kit/worlds/edge-process.ts'
+import { download, faultOf } from '../kit/clients/herd.ts'
+import { judge } from '../kit/judges/oracle.ts'
+import { get } from '../kit/clients/raw-client.ts'
+import { createBarrier } from '../kit/stubs/stub-faults.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
 
 const MIB = 1024 * 1024
 const SIZE_BYTES = 24 * MIB

@@ -6,12 +6,19 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { startEdge } from '../kit/edge-process.ts'
-import { drawLie, LIE_KINDS, type Lie, type LieKind, type Told, tellLie } from '../kit/lies.ts'
-import { startNaiveCache } from '../kit/naive-cache.ts'
-import { judge } from '../kit/oracle.ts'
+import { startEdge } from '../kit/worlds/edge-process.ts'
+import {
+  drawLie,
+  LIE_KINDS,
+  type Lie,
+  type LieKind,
+  type Told,
+  tellLie,
+} from '../kit/stubs/lies.ts'
+import { startNaiveCache } from '../kit/stubs/naive-cache.ts'
+import { judge } from '../kit/judges/oracle.ts'
 import { createRandom, seedOf } from '../kit/seeded.ts'
-import { startStub } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
 
 /** 60 is what `npm test` has time for; the fault suite tells 1,000. */
 const FAULTS = Number(process.env['FAULTS'] ?? 60)

@@ -5,13 +5,13 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
-import { startEdge } from '../kit/edge-process.ts'
+import { startEdge } from '../kit/worlds/edge-process.ts'
 import { makeImage, makeIndex } from '../kit/image.ts'
-import { mutateRequest } from '../kit/mutate-request.ts'
-import { get, sendRaw } from '../kit/raw-client.ts'
-import { recordedPushes, recordedSessions, requestBytes } from '../kit/recorded-sessions.ts'
+import { mutateRequest } from '../kit/clients/mutate-request.ts'
+import { get, sendRaw } from '../kit/clients/raw-client.ts'
+import { recordedPushes, recordedSessions, requestBytes } from '../kit/clients/recorded-sessions.ts'
 import { createRandom, seedOf } from '../kit/seeded.ts'
-import { startStub } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
 import { closeServer } from '../kit/loopback.ts'
 
 const MUTATIONS = Number(process.env['MUTATIONS'] ?? 2_000)

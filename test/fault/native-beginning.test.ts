@@ -4,10 +4,10 @@
 // may be sent from the file is told by the test.
 import t from 'tap'
 import type { BlobFile } from '../../src/registry/answers.ts'
-import { bytesOnDisk } from '../kit/bytes-on-disk.ts'
-import { createTestApp, openSocket } from '../kit/http-app.ts'
-import { requireSendfile } from '../kit/native.ts'
-import { get } from '../kit/raw-client.ts'
+import { bytesOnDisk } from '../kit/disk/bytes-on-disk.ts'
+import { createTestApp, openSocket } from '../kit/worlds/http-app.ts'
+import { requireSendfile } from '../kit/threads/native.ts'
+import { get } from '../kit/clients/raw-client.ts'
 
 const sendfile = requireSendfile()
 const KiB = 1024

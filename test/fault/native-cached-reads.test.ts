@@ -3,12 +3,12 @@
 // under strace, which counts reads, and lets the ones of the addon fail.
 import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
-import { BLOBS } from '../kit/edge-over-stub.ts'
-import { type EdgeOptions, startEdge } from '../kit/edge-process.ts'
-import { requireSendfile } from '../kit/native.ts'
-import { get } from '../kit/raw-client.ts'
-import { straceProcess } from '../kit/strace-process.ts'
-import { startStub } from '../kit/stub-registry.ts'
+import { BLOBS } from '../kit/worlds/edge-over-stub.ts'
+import { type EdgeOptions, startEdge } from '../kit/worlds/edge-process.ts'
+import { requireSendfile } from '../kit/threads/native.ts'
+import { get } from '../kit/clients/raw-client.ts'
+import { straceProcess } from '../kit/disk/strace-process.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
 
 t.setTimeout(300_000)
 requireSendfile()

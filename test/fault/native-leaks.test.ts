@@ -4,12 +4,12 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
-import { BLOBS } from '../kit/edge-over-stub.ts'
-import { startEdge } from '../kit/edge-process.ts'
-import { requireSendfile } from '../kit/native.ts'
-import { get } from '../kit/raw-client.ts'
+import { BLOBS } from '../kit/worlds/edge-over-stub.ts'
+import { startEdge } from '../kit/worlds/edge-process.ts'
+import { requireSendfile } from '../kit/threads/native.ts'
+import { get } from '../kit/clients/raw-client.ts'
 import { createRandom, seedOf } from '../kit/seeded.ts'
-import { startStub } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
 
 t.setTimeout(900_000)
 const ABORTS = Number(process.env['ABORTS'] ?? '2000')

@@ -7,12 +7,12 @@ import t from 'tap'
 import { STALLED_READER_MS } from '../../src/http/limits.ts'
 import { type FileSending, type Sendfile, SendfileError } from '../../src/http/send/sendfile.ts'
 import { createEpochs } from '../../src/registry/epochs.ts'
-import { bytesOnDisk } from '../kit/bytes-on-disk.ts'
+import { bytesOnDisk } from '../kit/disk/bytes-on-disk.ts'
 import { patternBlob } from '../kit/content.ts'
-import { startEdge } from '../kit/edge-process.ts'
-import { createTestApp, type TestApp } from '../kit/http-app.ts'
-import { requireSendfile } from '../kit/native.ts'
-import { get, send } from '../kit/raw-client.ts'
+import { startEdge } from '../kit/worlds/edge-process.ts'
+import { createTestApp, type TestApp } from '../kit/worlds/http-app.ts'
+import { requireSendfile } from '../kit/threads/native.ts'
+import { get, send } from '../kit/clients/raw-client.ts'
 
 t.setTimeout(300_000)
 const sendfile = requireSendfile()

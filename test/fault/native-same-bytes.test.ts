@@ -7,12 +7,12 @@ import t from 'tap'
 import { OPEN_LEAST_BYTES } from '../../src/registry/reading/open-blobs.ts'
 import { systemClock } from '../../src/server/clock.ts'
 import { patternBlob } from '../kit/content.ts'
-import { BLOBS } from '../kit/edge-over-stub.ts'
+import { BLOBS } from '../kit/worlds/edge-over-stub.ts'
 import { startTestEdge } from '../kit/edge.ts'
-import { requireSendfile } from '../kit/native.ts'
+import { requireSendfile } from '../kit/threads/native.ts'
 import { createRandom, seedOf } from '../kit/seeded.ts'
-import { startStub } from '../kit/stub-registry.ts'
-import { makeScript, play, withoutChance } from '../kit/wire-script.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
+import { makeScript, play, withoutChance } from '../kit/clients/wire-script.ts'
 
 t.setTimeout(600_000)
 const RUNS = Number(process.env['RUNS'] ?? '300')

@@ -1,6 +1,6 @@
 // Goal: the native sender touches no memory that is not its own, whatever happens to its
 // connections and threads. Method: a build with the address and undefined-behaviour sanitizers
-// under a program that does its worst (test/kit/native-storm.ts).
+// under a program that does its worst (test/kit/threads/native-storm.ts).
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -13,7 +13,7 @@ import { seedOf } from '../kit/seeded.ts'
 
 t.setTimeout(600_000)
 const CONNECTIONS = process.env['CONNECTIONS'] ?? '480'
-const STORM = fileURLToPath(new URL('../kit/native-storm.ts', import.meta.url))
+const STORM = fileURLToPath(new URL('../kit/threads/native-storm.ts', import.meta.url))
 const run = promisify(execFile)
 
 async function library(name: string): Promise<string> {

@@ -19,9 +19,9 @@ import { Worker } from 'node:worker_threads'
 import t from 'tap'
 import { descriptorOf, loadAddon } from '../../src/http/addon.ts'
 import { patternBlob } from '../kit/content.ts'
-import { BLOBS, startPair } from '../kit/edge-over-stub.ts'
-import { requireSendfile } from '../kit/native.ts'
-import { openSocket } from '../kit/http-app.ts'
+import { BLOBS, startPair } from '../kit/worlds/edge-over-stub.ts'
+import { requireSendfile } from '../kit/threads/native.ts'
+import { openSocket } from '../kit/worlds/http-app.ts'
 import { rejection } from '../kit/engine.ts'
 
 t.setTimeout(300_000)
@@ -211,7 +211,7 @@ t.test('a thread that ends while it sends takes nobody with it', async t => {
   for (let turn = 0; turn < 5; turn += 1) {
     const { client, socket } = await connection(t)
     const { fd } = (socket as unknown as { _handle: { fd: number } })._handle
-    const worker = new Worker(new URL('../kit/native-thread.ts', import.meta.url), {
+    const worker = new Worker(new URL('../kit/threads/native-thread.ts', import.meta.url), {
       workerData: { socket: fd, file, lengthBytes: content.sizeBytes },
     })
     await once(worker, 'message')

@@ -10,11 +10,11 @@ import { descriptorOf } from '../../src/http/addon.ts'
 import { STALLED_READER_MS } from '../../src/http/limits.ts'
 import { STALLED_WHILE_OTHERS_WAIT_MS } from '../../src/http/send/stalled-readers.ts'
 import { WAITING_TICK_MS } from '../../src/http/places/waiting-room.ts'
-import { bytesOnDisk } from '../kit/bytes-on-disk.ts'
-import { createTestApp } from '../kit/http-app.ts'
-import { requireSendfile } from '../kit/native.ts'
+import { bytesOnDisk } from '../kit/disk/bytes-on-disk.ts'
+import { createTestApp } from '../kit/worlds/http-app.ts'
+import { requireSendfile } from '../kit/threads/native.ts'
 import { openConnection } from '../kit/over-tls.ts'
-import { get } from '../kit/raw-client.ts'
+import { get } from '../kit/clients/raw-client.ts'
 
 const sendfile = requireSendfile()
 const BYTES = Buffer.alloc(1024 * 1024, 'stalled')

@@ -4,11 +4,11 @@
 // addresses must lie in their pages alike, and not 1 to 31 bytes behind the beginning. No time is
 // taken: it would tell of the processor.
 import t from 'tap'
-import { startEdge } from '../kit/edge-process.ts'
+import { startEdge } from '../kit/worlds/edge-process.ts'
 import { makeImage } from '../kit/image.ts'
-import { get } from '../kit/raw-client.ts'
-import { straceProcess } from '../kit/strace-process.ts'
-import { startStub } from '../kit/stub-registry.ts'
+import { get } from '../kit/clients/raw-client.ts'
+import { straceProcess } from '../kit/disk/strace-process.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
 
 t.setTimeout(300_000)
 

@@ -3,10 +3,10 @@
 // counts who connects and never answers.
 import { createServer, type Socket } from 'node:net'
 import t from 'tap'
-import { type EdgeProcess, startEdge } from '../kit/edge-process.ts'
+import { type EdgeProcess, startEdge } from '../kit/worlds/edge-process.ts'
 import { type Image, makeImage, makeIndex } from '../kit/image.ts'
-import { get } from '../kit/raw-client.ts'
-import { startStubRegistry } from '../kit/stub-registry.ts'
+import { get } from '../kit/clients/raw-client.ts'
+import { startStubRegistry } from '../kit/stubs/stub-registry.ts'
 
 t.setTimeout(300_000)
 

@@ -6,7 +6,7 @@
 // sync, the same must show a promise that is broken.
 import t from 'tap'
 import type { Catalog } from '../../src/registry/ports/catalog.ts'
-import { NO_TURNS } from '../kit/leaving-world.ts'
+import { NO_TURNS } from '../kit/worlds/leaving-world.ts'
 import { simulate, type SimulationOptions } from '../kit/simulation/simulate.ts'
 import { seedOf } from '../kit/seeded.ts'
 

@@ -6,8 +6,8 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { StoreError } from '../../src/registry/ports/store-error.ts'
 import type { Fact } from '../../src/registry/ports/facts.ts'
-import { mountSmallDisk } from '../kit/small-disk.ts'
-import { digestBy, storeDirectory } from '../kit/store-directory.ts'
+import { mountSmallDisk } from '../kit/disk/small-disk.ts'
+import { digestBy, storeDirectory } from '../kit/disk/store-directory.ts'
 
 const run = promisify(execFile)
 const MIB = 1024 * 1024

@@ -2,8 +2,8 @@
 // docs/storage-format.md gives; and a sync that failed acknowledges nothing (R04 of the programme).
 // Method: one writer under strace, which injects the faults.
 import t from 'tap'
-import { sharedStoreDirectory } from '../kit/store-directory.ts'
-import { count, traceContent, type TracedTask } from '../kit/store-traced.ts'
+import { sharedStoreDirectory } from '../kit/disk/store-directory.ts'
+import { count, traceContent, type TracedTask } from '../kit/disk/store-traced.ts'
 
 t.setTimeout(300_000)
 const emptyDirectory = sharedStoreDirectory(t)

@@ -2,8 +2,8 @@
 // disk that fails or lies leads to an error and nothing left over (R03, R04 and R06 of the
 // programme). Method: one writer under strace, which injects the faults.
 import t, { type Test } from 'tap'
-import { sharedStoreDirectory } from '../kit/store-directory.ts'
-import { count, type StoreTask, traceContent, type TracedTask } from '../kit/store-traced.ts'
+import { sharedStoreDirectory } from '../kit/disk/store-directory.ts'
+import { count, type StoreTask, traceContent, type TracedTask } from '../kit/disk/store-traced.ts'
 
 t.setTimeout(300_000)
 const emptyDirectory = sharedStoreDirectory(t)

@@ -5,12 +5,12 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
-import { startEdge } from '../kit/edge-process.ts'
-import { askedTwiceOrNever, faultOf, stampedeHalfWay } from '../kit/herd.ts'
-import { manifestOver } from '../kit/push-client.ts'
-import { withDigest } from '../kit/raw-push.ts'
-import { startStub } from '../kit/stub-registry.ts'
-import { reachThreads, type ThreadClient } from '../kit/thread-clients.ts'
+import { startEdge } from '../kit/worlds/edge-process.ts'
+import { askedTwiceOrNever, faultOf, stampedeHalfWay } from '../kit/clients/herd.ts'
+import { manifestOver } from '../kit/clients/push-client.ts'
+import { withDigest } from '../kit/clients/raw-push.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
+import { reachThreads, type ThreadClient } from '../kit/clients/thread-clients.ts'
 
 const MIB = 1024 * 1024
 const CONFIG = Buffer.from('{}')

@@ -7,10 +7,10 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
-import { NO_UPSTREAM, pushBlob } from '../kit/edge-push.ts'
+import { NO_UPSTREAM, pushBlob } from '../kit/worlds/edge-push.ts'
 import { startTestEdge } from '../kit/edge.ts'
-import { mountSmallDisk } from '../kit/small-disk.ts'
-import { blobPath } from '../kit/store-directory.ts'
+import { mountSmallDisk } from '../kit/disk/small-disk.ts'
+import { blobPath } from '../kit/disk/store-directory.ts'
 
 const run = promisify(execFile)
 /** Room for a catalog with its log, and a few blobs. */

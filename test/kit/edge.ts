@@ -12,9 +12,9 @@ import type { Clock } from '../../src/registry/ports/clock.ts'
 import { startServer } from '../../src/server/start.ts'
 import { createManualClock, type ManualClock } from './manual-clock.ts'
 import { OVER_TLS, testCertificate } from './over-tls.ts'
-import type { LogLine } from './http-app.ts'
-import { get, type RawAnswer, send, type SentRequest } from './raw-client.ts'
-import { untilStill } from './under-way.ts'
+import type { LogLine } from './worlds/http-app.ts'
+import { get, type RawAnswer, send, type SentRequest } from './clients/raw-client.ts'
+import { untilStill } from './threads/under-way.ts'
 
 export interface TestEdgeOptions {
   /** Per registry host, what its entry under `upstreams` says; `http: true` is put in. */

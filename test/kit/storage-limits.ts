@@ -1,7 +1,7 @@
 // What an edge may take, for tests that say a number, and what it counts.
 import type { Status } from '../../src/registry/operator/status.ts'
 import type { StorageLimits } from '../../src/registry/space/limits.ts'
-import { askSocket } from './admin-socket.ts'
+import { askSocket } from './clients/admin-socket.ts'
 import type { TestEdge, TestEdgeOptions } from './edge.ts'
 
 /** By default the disk alone limits. Beside this edge's own reserve nothing needs to stay free. */

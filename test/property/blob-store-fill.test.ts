@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { seeding } from '../kit/arbitraries.ts'
 import type { FillFile } from '../../src/registry/ports/blob-store-fills.ts'
-import { digestBy, sharedStoreDirectory } from '../kit/store-directory.ts'
+import { digestBy, sharedStoreDirectory } from '../kit/disk/store-directory.ts'
 
 const BLOB = Buffer.from(Array.from({ length: 900_000 }, (_, index) => (index * 7919) >> 5))
 const DIGEST = digestBy('sha256', BLOB)

@@ -7,7 +7,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { UploadFile } from '../../src/registry/ports/blob-store-uploads.ts'
 import { seeding } from '../kit/arbitraries.ts'
-import { digestBy, sharedStoreDirectory, type StoreDirectory } from '../kit/store-directory.ts'
+import { digestBy, sharedStoreDirectory, type StoreDirectory } from '../kit/disk/store-directory.ts'
 
 const BLOB = Buffer.from(Array.from({ length: 1_800_000 }, (_, index) => (index * 7919) >> 5))
 const ID = 'an-upload'

@@ -15,11 +15,11 @@ import {
   checkDelivered,
   checkForward,
   checkOrder,
-} from '../kit/delivery-checks.ts'
-import { createWorld, type Process } from '../kit/delivery-world.ts'
+} from '../kit/judges/delivery-checks.ts'
+import { createWorld, type Process } from '../kit/worlds/delivery-world.ts'
 import { type Image, makeImage, makeIndex } from '../kit/image.ts'
 import { createRandom, type Random } from '../kit/seeded.ts'
-import { fateIn, type Weather, WEATHERS } from '../kit/weather.ts'
+import { fateIn, type Weather, WEATHERS } from '../kit/stubs/weather.ts'
 
 const RUNS = 100
 const STEPS_MAX = 80

@@ -11,9 +11,9 @@ import { repositoryKey } from '../../src/oci/reference.ts'
 import { createEpochs, type Epochs } from '../../src/registry/epochs.ts'
 import type { Catalog } from '../../src/registry/ports/catalog.ts'
 import { seeding } from '../kit/arbitraries.ts'
-import { bursts, digests, repositories, tags } from '../kit/catalog-steps.ts'
+import { bursts, digests, repositories, tags } from '../kit/judges/catalog-steps.ts'
 import { createManualClock } from '../kit/manual-clock.ts'
-import { isMemberOf } from '../kit/membership.ts'
+import { isMemberOf } from '../kit/judges/membership.ts'
 
 interface Question {
   readonly about: string

@@ -6,7 +6,12 @@ import { parseRepositoryKey } from '../../src/oci/reference.ts'
 import { onDiskBytes } from '../../src/registry/ports/blob-store.ts'
 import type { Quota } from '../../src/registry/space/quota.ts'
 import { patternBlob } from '../kit/content.ts'
-import { type EvictionWorld, HOUR_MS, openEvictionWorld, STRANGER } from '../kit/eviction-world.ts'
+import {
+  type EvictionWorld,
+  HOUR_MS,
+  openEvictionWorld,
+  STRANGER,
+} from '../kit/worlds/eviction-world.ts'
 import { makeIndex } from '../kit/image.ts'
 import { createRandom, type Random, seedOf } from '../kit/seeded.ts'
 import { sharingImage } from '../kit/sharing-image.ts'

@@ -23,7 +23,7 @@ import {
 import { referrersTag } from '../../src/oci/referrers-tag.ts'
 import { formatWarnings, parseWarnings, WARNINGS_MAX_BYTES } from '../../src/oci/warning.ts'
 import { assertProperty, digests, names, tags } from '../kit/arbitraries.ts'
-import { formatChallenge, formatScope, parseScope } from '../kit/bearer.ts'
+import { formatChallenge, formatScope, parseScope } from '../kit/stubs/bearer.ts'
 
 const pieces = fc.constantFrom(
   '"',

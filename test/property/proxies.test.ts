@@ -10,7 +10,7 @@ import { readForwarding } from '../../src/http/proxies/forwarding.ts'
 import { readNode, UNKNOWN } from '../../src/http/proxies/node-name.ts'
 import { PROXY_HEADER_MAX_BYTES, readProxyHeader } from '../../src/http/proxies/proxy-header.ts'
 import { assertProperty } from '../kit/arbitraries.ts'
-import { binaryFor, binaryHeader, lineFor } from '../kit/proxy-header.ts'
+import { binaryFor, binaryHeader, lineFor } from '../kit/clients/proxy-header.ts'
 
 t.comment(`PROPERTY_SEED=${process.env['PROPERTY_SEED'] ?? '1'}`)
 

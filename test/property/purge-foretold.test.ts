@@ -16,10 +16,10 @@ import { type Image, makeIndex } from '../kit/image.ts'
 import { createManualClock } from '../kit/manual-clock.ts'
 import { createMemoryDisk } from '../kit/memory/store.ts'
 import { openCatalog } from '../kit/open-catalog.ts'
-import { digested, pushImage, tagged } from '../kit/push-image.ts'
+import { digested, pushImage, tagged } from '../kit/clients/push-image.ts'
 import { createRandom, type Random, seedOf } from '../kit/seeded.ts'
 import { sharingImage } from '../kit/sharing-image.ts'
-import { pushWhole } from '../kit/upload-chunks.ts'
+import { pushWhole } from '../kit/clients/upload-chunks.ts'
 
 const EDGES = 8
 const KiB = 1024

@@ -23,9 +23,9 @@ import {
   makeImage,
   makeIndex,
 } from '../kit/image.ts'
-import { pushDocument, pushParts } from '../kit/push-image.ts'
-import { everywhere, rebuilt } from '../kit/rebuilt.ts'
-import { isMemberOf } from '../kit/membership.ts'
+import { pushDocument, pushParts } from '../kit/clients/push-image.ts'
+import { everywhere, rebuilt } from '../kit/worlds/rebuilt.ts'
+import { isMemberOf } from '../kit/judges/membership.ts'
 
 const RUNS = 100
 

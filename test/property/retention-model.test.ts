@@ -1,6 +1,6 @@
 // Goal: what stays under a retention policy is what its words say. Method: policies of ten lines
 // against repositories of a thousand tags, with indexes, referrers and signatures, from seeds; the
-// judge beside a model that asks each tag and manifest by itself (test/kit/retention-model.ts).
+// judge beside a model that asks each tag and manifest by itself (judges/retention-model.ts).
 import t from 'tap'
 import type { Digest } from '../../src/oci/digest.ts'
 import { parseTag } from '../../src/oci/reference.ts'
@@ -13,7 +13,7 @@ import {
 import type { TagToJudge, Verdict } from '../../src/registry/retain/judge-tags.ts'
 import type { KeepLine } from '../../src/registry/retain/rules.ts'
 import { TimeRun } from '../../src/registry/time/time-run.ts'
-import { keptByModel } from '../kit/retention-model.ts'
+import { keptByModel } from '../kit/judges/retention-model.ts'
 import { createRandom, type Random, seedOf } from '../kit/seeded.ts'
 
 const DAY_MS = 86_400_000

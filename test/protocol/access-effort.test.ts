@@ -4,8 +4,8 @@
 // printed and not judged, since machines of tests are busy.
 import Database from 'better-sqlite3'
 import t from 'tap'
-import { CHIEF, NOWHERE, SECRET, startAccessWorld } from '../kit/access-world.ts'
-import { createKeepAliveClient } from '../kit/keep-alive-client.ts'
+import { CHIEF, NOWHERE, SECRET, startAccessWorld } from '../kit/worlds/access-world.ts'
+import { createKeepAliveClient } from '../kit/clients/keep-alive-client.ts'
 
 /** Of each kind, in turns. */
 const REQUESTS = 400

@@ -5,8 +5,8 @@
 // repository as everybody, over connections that stay open; what is right is said by a model that
 // shares no code with the edge.
 import t from 'tap'
-import { Matrix } from '../kit/access-matrix.ts'
-import { AFTER, BEFORE, startAccessWorld } from '../kit/access-world.ts'
+import { Matrix } from '../kit/worlds/access-matrix.ts'
+import { AFTER, BEFORE, startAccessWorld } from '../kit/worlds/access-world.ts'
 
 for (const [threads, over] of [
   [1, 'plain'],

@@ -10,10 +10,14 @@ import type { AccessRule } from '../../src/access/rule.ts'
 import { Revision } from '../../src/access/revision.ts'
 import type { ConnectionOwners } from '../../src/http/connection-owners.ts'
 import { createEpochs } from '../../src/registry/epochs.ts'
-import { createTestApp, LOCAL_RULES, openSocket } from '../kit/http-app.ts'
-import { createKeepAliveClient, headerOf, type KeepAliveAnswer } from '../kit/keep-alive-client.ts'
+import { createTestApp, LOCAL_RULES, openSocket } from '../kit/worlds/http-app.ts'
+import {
+  createKeepAliveClient,
+  headerOf,
+  type KeepAliveAnswer,
+} from '../kit/clients/keep-alive-client.ts'
 import { loadText } from '../kit/load-text.ts'
-import { turnsDuring } from '../kit/turns-during.ts'
+import { turnsDuring } from '../kit/threads/turns-during.ts'
 
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 const BYTES = Buffer.from('{"schemaVersion":2}')

@@ -6,9 +6,9 @@ import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
 import { startTestEdge } from '../kit/edge.ts'
 import { makeImage } from '../kit/image.ts'
-import { type MortalWord, openMortalChannel } from '../kit/mortal-channel.ts'
-import { startStub } from '../kit/stub-registry.ts'
-import { reachThreads } from '../kit/thread-clients.ts'
+import { type MortalWord, openMortalChannel } from '../kit/threads/mortal-channel.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
+import { reachThreads } from '../kit/clients/thread-clients.ts'
 
 const MiB = 1024 * 1024
 const [READER, NOBODY] = ['127.0.0.2', '127.0.0.9']
@@ -71,7 +71,7 @@ t.test('R409: a thread that is late with a reload gives nothing by the old rules
   const edge = await startTestEdge(t, {
     upstreams,
     config: { http, access: rulesFor(READER) },
-    threadEntry: new URL('../kit/late-thread.ts', import.meta.url),
+    threadEntry: new URL('../kit/threads/late-thread.ts', import.meta.url),
   })
   const { channel, say } = openMortalChannel()
   t.teardown(() => channel.close())

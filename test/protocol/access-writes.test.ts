@@ -3,10 +3,10 @@
 // of their bodies after the reload.
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
-import { beginUpload, NO_UPSTREAM } from '../kit/edge-push.ts'
+import { beginUpload, NO_UPSTREAM } from '../kit/worlds/edge-push.ts'
 import { startTestEdge, type TestEdge } from '../kit/edge.ts'
-import { openSocket } from '../kit/http-app.ts'
-import { withDigest } from '../kit/raw-push.ts'
+import { openSocket } from '../kit/worlds/http-app.ts'
+import { withDigest } from '../kit/clients/raw-push.ts'
 
 const INDEX = 'application/vnd.oci.image.index.v1+json'
 const manifest = JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests: [] })

@@ -10,8 +10,8 @@ import { runCli, typed } from '../kit/cli.ts'
 import { patternBlob } from '../kit/content.ts'
 import { startTestEdge, type TestEdge } from '../kit/edge.ts'
 import { makeImage } from '../kit/image.ts'
-import { startStub } from '../kit/stub-registry.ts'
-import { reachThreads } from '../kit/thread-clients.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
+import { reachThreads } from '../kit/clients/thread-clients.ts'
 
 const MiB = 1024 * 1024
 /** By htpasswd of Apache 2.4, of s3cret. */

@@ -10,11 +10,11 @@ import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import tap from 'tap'
 import { OF_ACCOUNT_AND_ADDRESS } from '../../src/accounts/failed-logins.ts'
-import { askSocket } from '../kit/admin-socket.ts'
+import { askSocket } from '../kit/clients/admin-socket.ts'
 import { CONNECTIONS_MAX } from '../../src/server/operator-crowd.ts'
 import { makeAuthority, makeCertificate } from '../kit/certificate.ts'
 import { startTestEdge } from '../kit/edge.ts'
-import { send } from '../kit/raw-client.ts'
+import { send } from '../kit/clients/raw-client.ts'
 
 /** By htpasswd of Apache 2.4, of s3cret. */
 const HASH = '$2y$04$WQst/BQbtX9zClTqouFhUuE.tjD805IYHk3wUPmyxQZcCFIjbTCs2'

@@ -4,11 +4,11 @@
 // edge in process, a raw client, a manual clock.
 import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
-import { BLOBS, MANIFESTS, type Pair, startPair } from '../kit/edge-over-stub.ts'
-import { filesIn } from '../kit/edge-push.ts'
+import { BLOBS, MANIFESTS, type Pair, startPair } from '../kit/worlds/edge-over-stub.ts'
+import { filesIn } from '../kit/worlds/edge-push.ts'
 import { makeImage } from '../kit/image.ts'
-import { get, type RawAnswer } from '../kit/raw-client.ts'
-import { type Fault, failure } from '../kit/stub-faults.ts'
+import { get, type RawAnswer } from '../kit/clients/raw-client.ts'
+import { type Fault, failure } from '../kit/stubs/stub-faults.ts'
 
 const MiB = 1024 * 1024
 const blob = patternBlob('resumed', 3 * MiB)

@@ -5,14 +5,14 @@
 import { randomBytes } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 import t from 'tap'
-import { MANIFESTS, startPair } from '../kit/edge-over-stub.ts'
+import { MANIFESTS, startPair } from '../kit/worlds/edge-over-stub.ts'
 import { SPARSE_MISSING_MAX } from '../../src/registry/push/check-references.ts'
-import { filesIn, NO_UPSTREAM, pushBlob } from '../kit/edge-push.ts'
+import { filesIn, NO_UPSTREAM, pushBlob } from '../kit/worlds/edge-push.ts'
 import { startTestEdge, type TestEdge } from '../kit/edge.ts'
 import { makeImage } from '../kit/image.ts'
 import { queryBeside } from '../kit/open-catalog.ts'
-import type { RawAnswer } from '../kit/raw-client.ts'
-import { errorCodeOf } from '../kit/raw-push.ts'
+import type { RawAnswer } from '../kit/clients/raw-client.ts'
+import { errorCodeOf } from '../kit/clients/raw-push.ts'
 
 const MiB = 1024 * 1024
 const INDEX = 'application/vnd.oci.image.index.v1+json'

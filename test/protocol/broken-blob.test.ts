@@ -14,9 +14,9 @@ import {
   readAll,
   type Teardown,
 } from '../kit/open-upstream.ts'
-import { type Fault, failure } from '../kit/stub-faults.ts'
-import type { RequestMatch } from '../kit/stub-requests.ts'
-import { startStub, type StubOptions } from '../kit/stub-registry.ts'
+import { type Fault, failure } from '../kit/stubs/stub-faults.ts'
+import type { RequestMatch } from '../kit/stubs/stub-requests.ts'
+import { startStub, type StubOptions } from '../kit/stubs/stub-registry.ts'
 
 const IMAGE = makeImage({ seed: 'broken', layers: [10] })
 const GOOD = patternBlob('good', 100_000)

@@ -8,7 +8,7 @@ import t from 'tap'
 import { alpine, layerEdge, manifestNamed } from '../contract/catalog-samples.ts'
 import { startTestEdge } from '../kit/edge.ts'
 import { openCatalog } from '../kit/open-catalog.ts'
-import { rot } from '../kit/rot.ts'
+import { rot } from '../kit/disk/rot.ts'
 
 /** Nobody is asked. */
 const NOWHERE = 'http://127.0.0.1:9'

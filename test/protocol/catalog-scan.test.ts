@@ -5,7 +5,7 @@
 import t from 'tap'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { startPair } from '../kit/edge-over-stub.ts'
+import { startPair } from '../kit/worlds/edge-over-stub.ts'
 import { makeImage } from '../kit/image.ts'
 
 const HIDDEN = 3_000

@@ -7,11 +7,11 @@ import t from 'tap'
 import type { Accounts } from '../../src/access/accounts.ts'
 import { createLocalAccess } from '../../src/access/local-access.ts'
 import { startTestEdge } from '../kit/edge.ts'
-import { createTestApp, LOCAL_RULES, type TestAppOptions } from '../kit/http-app.ts'
+import { createTestApp, LOCAL_RULES, type TestAppOptions } from '../kit/worlds/http-app.ts'
 import { makeImage } from '../kit/image.ts'
-import { createKeepAliveClient } from '../kit/keep-alive-client.ts'
-import { APP, UPLOADS } from '../kit/open-upload.ts'
-import { startStub } from '../kit/stub-registry.ts'
+import { createKeepAliveClient } from '../kit/clients/keep-alive-client.ts'
+import { APP, UPLOADS } from '../kit/clients/open-upload.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
 
 const [ONE, OTHER] = ['127.0.0.2', '127.0.0.3']
 const GO_ON = /^HTTP\/1\.1 100 /

@@ -10,8 +10,8 @@ import { UNUSED_MS } from '../../src/registry/collect/collect.ts'
 import { factName } from '../../src/store/fact-text.ts'
 import { runCli } from '../kit/cli.ts'
 import type { TestEdge, TestEdgeOptions } from '../kit/edge.ts'
-import { get } from '../kit/raw-client.ts'
-import { LOST, type LostEdge, loseManifest, partsOf, pushTo } from '../kit/lost-edge.ts'
+import { get } from '../kit/clients/raw-client.ts'
+import { LOST, type LostEdge, loseManifest, partsOf, pushTo } from '../kit/worlds/lost-edge.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
 const COMPARED = 'what is kept beside the content was compared with the catalog'

@@ -7,9 +7,9 @@ import t, { type Test } from 'tap'
 import { bytesContent } from '../kit/content.ts'
 import { startTestEdge } from '../kit/edge.ts'
 import { makeImage } from '../kit/image.ts'
-import { sendRaw } from '../kit/raw-client.ts'
-import { locationOf, withDigest } from '../kit/raw-push.ts'
-import { startStub } from '../kit/stub-registry.ts'
+import { sendRaw } from '../kit/clients/raw-client.ts'
+import { locationOf, withDigest } from '../kit/clients/raw-push.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
 
 /** By htpasswd of Apache 2.4, of s3cret. */
 const HASH = '$2y$04$WQst/BQbtX9zClTqouFhUuE.tjD805IYHk3wUPmyxQZcCFIjbTCs2'

@@ -7,10 +7,14 @@ import type { Access, Principal } from '../../src/access/access.ts'
 import { RegistryError } from '../../src/oci/errors.ts'
 import { parseRepositoryKey, parseTag } from '../../src/oci/reference.ts'
 import { createEpochs } from '../../src/registry/epochs.ts'
-import { createTestApp, type TestApp } from '../kit/http-app.ts'
-import { createKeepAliveClient, headerOf, type KeepAliveAnswer } from '../kit/keep-alive-client.ts'
+import { createTestApp, type TestApp } from '../kit/worlds/http-app.ts'
+import {
+  createKeepAliveClient,
+  headerOf,
+  type KeepAliveAnswer,
+} from '../kit/clients/keep-alive-client.ts'
 import { createRandom, seedOf } from '../kit/seeded.ts'
-import { ANYBODY } from '../kit/test-access.ts'
+import { ANYBODY } from '../kit/worlds/test-access.ts'
 
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 const INDEX = 'application/vnd.oci.image.index.v1+json'

@@ -4,11 +4,11 @@
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { MANIFESTS, startPair } from '../kit/edge-over-stub.ts'
+import { MANIFESTS, startPair } from '../kit/worlds/edge-over-stub.ts'
 import { startTestEdge, type TestEdge } from '../kit/edge.ts'
-import { NO_UPSTREAM, pushBlob } from '../kit/edge-push.ts'
+import { NO_UPSTREAM, pushBlob } from '../kit/worlds/edge-push.ts'
 import { type Image, makeImage } from '../kit/image.ts'
-import { createBarrier } from '../kit/stub-faults.ts'
+import { createBarrier } from '../kit/stubs/stub-faults.ts'
 
 const [first, second] = [
   makeImage({ seed: 'first', layers: [1_000] }),

@@ -4,9 +4,9 @@
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
 import { RegistryError } from '../../src/oci/errors.ts'
-import { createTestApp, openSocket } from '../kit/http-app.ts'
+import { createTestApp, openSocket } from '../kit/worlds/http-app.ts'
 import { breakOff } from '../kit/over-tls.ts'
-import { APP, openUpload, turn, UPLOADS } from '../kit/open-upload.ts'
+import { APP, openUpload, turn, UPLOADS } from '../kit/clients/open-upload.ts'
 
 const IDLE_MS = 60_000
 /** What is enough in five minutes. */

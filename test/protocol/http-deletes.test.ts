@@ -3,8 +3,8 @@
 // memory.
 import t from 'tap'
 import { DENIED } from '../../src/registry/routing/repository-policy.ts'
-import { createTestApp } from '../kit/http-app.ts'
-import { createSend, errorCodeOf } from '../kit/raw-push.ts'
+import { createTestApp } from '../kit/worlds/http-app.ts'
+import { createSend, errorCodeOf } from '../kit/clients/raw-push.ts'
 
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 const BYTES = Buffer.from('{"schemaVersion":2}')

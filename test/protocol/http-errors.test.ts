@@ -5,9 +5,9 @@ import t from 'tap'
 import { ERROR_CODES, type ErrorCode, RegistryError } from '../../src/oci/errors.ts'
 import { StoreError } from '../../src/registry/ports/store-error.ts'
 import { UpstreamError } from '../../src/registry/ports/upstream.ts'
-import { createTestApp } from '../kit/http-app.ts'
-import { sendRaw } from '../kit/raw-client.ts'
-import { ANYBODY } from '../kit/test-access.ts'
+import { createTestApp } from '../kit/worlds/http-app.ts'
+import { sendRaw } from '../kit/clients/raw-client.ts'
+import { ANYBODY } from '../kit/worlds/test-access.ts'
 
 const URL_OF_TAG = '/v2/a/b/manifests/latest'
 

@@ -3,9 +3,9 @@
 // and the clock stands still unless a test moves it.
 import t from 'tap'
 import { ENDED_WAIT_MS } from '../../src/http/limits.ts'
-import { createTestApp, openSocket } from '../kit/http-app.ts'
+import { createTestApp, openSocket } from '../kit/worlds/http-app.ts'
 import { openConnection } from '../kit/over-tls.ts'
-import { readFromMemory } from '../kit/registry-double.ts'
+import { readFromMemory } from '../kit/worlds/registry-double.ts'
 
 /** More than the kernel takes for a client that does not read. */
 const LARGE = Buffer.alloc(24 * 1024 * 1024, 'large')

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { connect } from 'node:tls'
 import t from 'tap'
 import { makeCertificate } from '../kit/certificate.ts'
-import { createTestApp } from '../kit/http-app.ts'
+import { createTestApp } from '../kit/worlds/http-app.ts'
 
 t.test('buildApp: two that say so share a port, and one that does not is refused it', async t => {
   const [first, second, third] = [createTestApp(t), createTestApp(t), createTestApp(t)]

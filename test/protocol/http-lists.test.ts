@@ -3,8 +3,8 @@
 // client would.
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
-import { createTestApp } from '../kit/http-app.ts'
-import { ANYBODY } from '../kit/test-access.ts'
+import { createTestApp } from '../kit/worlds/http-app.ts'
+import { ANYBODY } from '../kit/worlds/test-access.ts'
 
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 const INDEX = 'application/vnd.oci.image.index.v1+json'

@@ -8,10 +8,10 @@ import type { Accounts, FoundLogin, LoginAttempt, Verified } from '../../src/acc
 import { createLocalAccess } from '../../src/access/local-access.ts'
 import { Revision } from '../../src/access/revision.ts'
 import { KNOWN_MS } from '../../src/http/logins.ts'
-import { createTestApp, LOCAL_RULES } from '../kit/http-app.ts'
-import { createKeepAliveClient } from '../kit/keep-alive-client.ts'
-import { get } from '../kit/raw-client.ts'
-import { errorCodeOf } from '../kit/raw-push.ts'
+import { createTestApp, LOCAL_RULES } from '../kit/worlds/http-app.ts'
+import { createKeepAliveClient } from '../kit/clients/keep-alive-client.ts'
+import { get } from '../kit/clients/raw-client.ts'
+import { errorCodeOf } from '../kit/clients/raw-push.ts'
 
 const ACCOUNTS = { realm: 'Registry', groups: {}, isEmpty: false }
 const ALICE: Verified = { kind: 'account', name: 'alice' }

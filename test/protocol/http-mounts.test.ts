@@ -5,9 +5,9 @@ import t from 'tap'
 import type { Access } from '../../src/access/access.ts'
 import { digestOf } from '../../src/oci/digest.ts'
 import { repositoryKey } from '../../src/oci/reference.ts'
-import { createTestApp } from '../kit/http-app.ts'
-import { createSend, errorCodeOf, locationOf } from '../kit/raw-push.ts'
-import { ANYBODY } from '../kit/test-access.ts'
+import { createTestApp } from '../kit/worlds/http-app.ts'
+import { createSend, errorCodeOf, locationOf } from '../kit/clients/raw-push.ts'
+import { ANYBODY } from '../kit/worlds/test-access.ts'
 
 const UPLOADS = '/v2/localhost/team/app/blobs/uploads/'
 const BLOB = Buffer.from('a blob that is pushed')

@@ -1,7 +1,7 @@
 // Goal: each path and method leads where the protocol says, and nowhere else. Method: requests in
 // process against the real port over a registry that holds fixed content.
 import t from 'tap'
-import { createTestApp } from '../kit/http-app.ts'
+import { createTestApp } from '../kit/worlds/http-app.ts'
 
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 

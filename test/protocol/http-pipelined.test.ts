@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import t from 'tap'
-import { createTestApp, openSocket, type TestApp } from '../kit/http-app.ts'
+import { createTestApp, openSocket, type TestApp } from '../kit/worlds/http-app.ts'
 import { breakOff, CONNECTED } from '../kit/over-tls.ts'
 
 const PULL = 'GET /v2/a/b/manifests/x HTTP/1.1\r\nHost: x\r\n\r\n'

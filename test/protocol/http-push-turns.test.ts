@@ -4,9 +4,9 @@
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
 import { drain } from '../../src/http/drain.ts'
-import { createTestApp, openSocket } from '../kit/http-app.ts'
-import { APP, openUpload, turn, UPLOADS } from '../kit/open-upload.ts'
-import { inChunks } from '../kit/raw-push.ts'
+import { createTestApp, openSocket } from '../kit/worlds/http-app.ts'
+import { APP, openUpload, turn, UPLOADS } from '../kit/clients/open-upload.ts'
+import { inChunks } from '../kit/clients/raw-push.ts'
 
 t.test(
   'R15: 100 Continue goes out when the body is wanted, and the connection lives on',

@@ -5,8 +5,8 @@ import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
 import { manifestBodiesBounds } from '../../src/http/body/memory-budget.ts'
 import { MANIFEST_LIMIT_BYTES } from '../../src/oci/manifest.ts'
-import { createTestApp } from '../kit/http-app.ts'
-import { createSend, errorCodeOf, locationOf } from '../kit/raw-push.ts'
+import { createTestApp } from '../kit/worlds/http-app.ts'
+import { createSend, errorCodeOf, locationOf } from '../kit/clients/raw-push.ts'
 
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 const BYTES = Buffer.from('{"schemaVersion":2,  "odd": "spacing"}\n')

@@ -4,7 +4,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { seeding } from '../kit/arbitraries.ts'
-import { createTestApp } from '../kit/http-app.ts'
+import { createTestApp } from '../kit/worlds/http-app.ts'
 
 const SIZE = 10_000
 const BYTES = Buffer.from(Array.from({ length: SIZE }, (_, at) => (at * 31 + (at >> 8)) & 0xff))

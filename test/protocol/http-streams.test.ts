@@ -4,10 +4,10 @@
 import type { Socket } from 'node:net'
 import t from 'tap'
 import type { ByteRange } from '../../src/oci/range.ts'
-import { createTestApp, openSocket } from '../kit/http-app.ts'
+import { createTestApp, openSocket } from '../kit/worlds/http-app.ts'
 import { CONNECTED } from '../kit/over-tls.ts'
-import { get, sendRaw } from '../kit/raw-client.ts'
-import { readFromMemory } from '../kit/registry-double.ts'
+import { get, sendRaw } from '../kit/clients/raw-client.ts'
+import { readFromMemory } from '../kit/worlds/registry-double.ts'
 
 const SIZE = 8 * 1024 * 1024
 const BYTES = Buffer.alloc(SIZE)

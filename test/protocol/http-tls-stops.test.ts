@@ -8,7 +8,7 @@ import { connect } from 'node:tls'
 import t from 'tap'
 import { drain } from '../../src/http/drain.ts'
 import { HANDSHAKE_MAX_MS } from '../../src/http/tls/tls.ts'
-import { certificate, HOST, listenTls, textOf } from '../kit/tls-app.ts'
+import { certificate, HOST, listenTls, textOf } from '../kit/worlds/tls-app.ts'
 
 t.test('R236: a stop ends connections that never spoke, and lets an answer finish', async t => {
   const { port, app, registry, clock } = await listenTls(t)

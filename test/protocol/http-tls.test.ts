@@ -19,7 +19,7 @@ import {
 import { startTestEdge } from '../kit/edge.ts'
 import { createManualClock } from '../kit/manual-clock.ts'
 import { testCertificate } from '../kit/over-tls.ts'
-import { certificate, HOST, listenTls, textOf } from '../kit/tls-app.ts'
+import { certificate, HOST, listenTls, textOf } from '../kit/worlds/tls-app.ts'
 
 /** So many connections to the same one of two threads are no chance. */
 const TRIES_MAX = 100
@@ -91,7 +91,7 @@ t.test('TLS: a session goes on between the first thread and another one, both wa
     minimumVersion: 'TLSv1.2',
     ticketKeys,
   }
-  const entry = new URL('../kit/tls-thread.ts', import.meta.url)
+  const entry = new URL('../kit/threads/tls-thread.ts', import.meta.url)
   const thread = new Worker(entry, { workerData: options })
   t.teardown(() => thread.terminate())
   const [further] = (await once(thread, 'message')) as [number]

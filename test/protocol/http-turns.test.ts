@@ -5,9 +5,9 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import t from 'tap'
 import { drain } from '../../src/http/drain.ts'
-import { createTestApp, openSocket } from '../kit/http-app.ts'
+import { createTestApp, openSocket } from '../kit/worlds/http-app.ts'
 import { CONNECTED } from '../kit/over-tls.ts'
-import { get } from '../kit/raw-client.ts'
+import { get } from '../kit/clients/raw-client.ts'
 
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 

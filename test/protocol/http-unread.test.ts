@@ -6,9 +6,9 @@ import type { Socket } from 'node:net'
 import t from 'tap'
 import { STALLED_READER_MS } from '../../src/http/limits.ts'
 import { createEpochs } from '../../src/registry/epochs.ts'
-import { createTestApp, openSocket, type TestApp } from '../kit/http-app.ts'
+import { createTestApp, openSocket, type TestApp } from '../kit/worlds/http-app.ts'
 import { CONNECTED } from '../kit/over-tls.ts'
-import { get } from '../kit/raw-client.ts'
+import { get } from '../kit/clients/raw-client.ts'
 
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 /** More than the kernel takes for a client that does not read. */

@@ -2,9 +2,9 @@
 // go on. Method: requests over loopback sockets to the real port over a registry in memory.
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
-import { createTestApp, type TestAppOptions } from '../kit/http-app.ts'
-import { createSend, errorCodeOf, locationOf, withDigest } from '../kit/raw-push.ts'
-import { ANYBODY } from '../kit/test-access.ts'
+import { createTestApp, type TestAppOptions } from '../kit/worlds/http-app.ts'
+import { createSend, errorCodeOf, locationOf, withDigest } from '../kit/clients/raw-push.ts'
+import { ANYBODY } from '../kit/worlds/test-access.ts'
 
 const UPLOADS = '/v2/localhost/team/app/blobs/uploads/'
 const BLOB = Buffer.from('a blob that is pushed')

@@ -3,8 +3,8 @@
 // that is given out is used.
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
-import { createTestApp } from '../kit/http-app.ts'
-import { createSend, errorCodeOf, locationOf, withDigest } from '../kit/raw-push.ts'
+import { createTestApp } from '../kit/worlds/http-app.ts'
+import { createSend, errorCodeOf, locationOf, withDigest } from '../kit/clients/raw-push.ts'
 
 const UPLOADS = '/v2/localhost/team/app/blobs/uploads/'
 const KEY = 'localhost/team/app'

@@ -10,10 +10,10 @@ import { loadSendfile } from '../../src/http/send/sendfile.ts'
 import { STALLED_WHILE_OTHERS_WAIT_MS } from '../../src/http/send/stalled-readers.ts'
 import { WAITING_TICK_MS, PLACE_WAIT_MAX_MS } from '../../src/http/places/waiting-room.ts'
 import type { BlobFile } from '../../src/registry/answers.ts'
-import { createTestApp, openSocket, type TestApp } from '../kit/http-app.ts'
+import { createTestApp, openSocket, type TestApp } from '../kit/worlds/http-app.ts'
 import { CONNECTED } from '../kit/over-tls.ts'
-import { get, type RawAnswer } from '../kit/raw-client.ts'
-import { readFromMemory } from '../kit/registry-double.ts'
+import { get, type RawAnswer } from '../kit/clients/raw-client.ts'
+import { readFromMemory } from '../kit/worlds/registry-double.ts'
 
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 /** More than the kernel takes for a client that does not read. */

@@ -6,10 +6,10 @@ import type { Owner } from '../../src/access/access.ts'
 import { createLocalAccess } from '../../src/access/local-access.ts'
 import type { Connection, ConnectionOwners } from '../../src/http/connection-owners.ts'
 import { createEpochs } from '../../src/registry/epochs.ts'
-import { createTestApp, LOCAL_RULES, type TestAppOptions } from '../kit/http-app.ts'
-import { createKeepAliveClient, type KeepAliveClient } from '../kit/keep-alive-client.ts'
-import { errorCodeOf } from '../kit/raw-push.ts'
-import { get } from '../kit/raw-client.ts'
+import { createTestApp, LOCAL_RULES, type TestAppOptions } from '../kit/worlds/http-app.ts'
+import { createKeepAliveClient, type KeepAliveClient } from '../kit/clients/keep-alive-client.ts'
+import { errorCodeOf } from '../kit/clients/raw-push.ts'
+import { get } from '../kit/clients/raw-client.ts'
 
 const ALWAYS = {
   sinceMs: Number.NEGATIVE_INFINITY,

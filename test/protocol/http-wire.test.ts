@@ -4,9 +4,9 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import t from 'tap'
-import { createTestApp, openSocket } from '../kit/http-app.ts'
+import { createTestApp, openSocket } from '../kit/worlds/http-app.ts'
 import { CONNECTED } from '../kit/over-tls.ts'
-import { get, type RawAnswer, sendRaw } from '../kit/raw-client.ts'
+import { get, type RawAnswer, sendRaw } from '../kit/clients/raw-client.ts'
 
 function errorCode(answer: RawAnswer): string {
   return (

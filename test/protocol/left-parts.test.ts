@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
-import { BLOBS, startPair } from '../kit/edge-over-stub.ts'
-import { filesIn } from '../kit/edge-push.ts'
+import { BLOBS, startPair } from '../kit/worlds/edge-over-stub.ts'
+import { filesIn } from '../kit/worlds/edge-push.ts'
 import { startTestEdge } from '../kit/edge.ts'
-import { get } from '../kit/raw-client.ts'
+import { get } from '../kit/clients/raw-client.ts'
 
 const MiB = 1024 * 1024
 const HOUR_MS = 3_600_000

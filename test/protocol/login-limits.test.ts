@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import tap from 'tap'
 import { OF_ACCOUNT_AND_ADDRESS } from '../../src/accounts/failed-logins.ts'
 import { startTestEdge } from '../kit/edge.ts'
-import { reachThreads, type ThreadClient } from '../kit/thread-clients.ts'
+import { reachThreads, type ThreadClient } from '../kit/clients/thread-clients.ts'
 
 /** By htpasswd of Apache 2.4, of s3cret. */
 const HASH = '$2y$04$WQst/BQbtX9zClTqouFhUuE.tjD805IYHk3wUPmyxQZcCFIjbTCs2'

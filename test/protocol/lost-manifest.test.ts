@@ -10,10 +10,10 @@ import type { Digest } from '../../src/oci/digest.ts'
 import { UNUSED_MS } from '../../src/registry/collect/collect.ts'
 import { runCli } from '../kit/cli.ts'
 import { startTestEdge, type TestEdge } from '../kit/edge.ts'
-import { NO_UPSTREAM } from '../kit/edge-push.ts'
+import { NO_UPSTREAM } from '../kit/worlds/edge-push.ts'
 import { type Document, makeImage, makeIndex } from '../kit/image.ts'
-import { createPushClient } from '../kit/push-client.ts'
-import { startStub } from '../kit/stub-registry.ts'
+import { createPushClient } from '../kit/clients/push-client.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
 const image = makeImage({ seed: 'lost', layers: [10] })

@@ -3,12 +3,12 @@
 // not.
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
-import { BLOBS, MANIFESTS } from '../kit/edge-over-stub.ts'
+import { BLOBS, MANIFESTS } from '../kit/worlds/edge-over-stub.ts'
 import { startTestEdge } from '../kit/edge.ts'
 import { document, type Image, makeImage, MEDIA_TYPES } from '../kit/image.ts'
-import { get } from '../kit/raw-client.ts'
-import { type Fault, failure } from '../kit/stub-faults.ts'
-import { startStubRegistry } from '../kit/stub-registry.ts'
+import { get } from '../kit/clients/raw-client.ts'
+import { type Fault, failure } from '../kit/stubs/stub-faults.ts'
+import { startStubRegistry } from '../kit/stubs/stub-registry.ts'
 
 const IMAGE = makeImage({ seed: 'mirrored', layers: [100_000] })
 const OTHER = makeImage({ seed: 'other', layers: [50_000] })

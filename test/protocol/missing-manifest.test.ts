@@ -7,11 +7,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { runCli } from '../kit/cli.ts'
-import { BLOBS, MANIFESTS, startPair } from '../kit/edge-over-stub.ts'
-import { filesIn } from '../kit/edge-push.ts'
+import { BLOBS, MANIFESTS, startPair } from '../kit/worlds/edge-over-stub.ts'
+import { filesIn } from '../kit/worlds/edge-push.ts'
 import { startTestEdge, type TestEdge } from '../kit/edge.ts'
 import { makeImage } from '../kit/image.ts'
-import { blobPath } from '../kit/store-directory.ts'
+import { blobPath } from '../kit/disk/store-directory.ts'
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS

@@ -5,14 +5,14 @@
 import t from 'tap'
 import type { Upstream } from '../../src/registry/ports/upstream.ts'
 import { patternBlob } from '../kit/content.ts'
-import { BLOBS, MANIFESTS, startPair } from '../kit/edge-over-stub.ts'
+import { BLOBS, MANIFESTS, startPair } from '../kit/worlds/edge-over-stub.ts'
 import type { TestEdge } from '../kit/edge.ts'
 import { makeArtifact, makeImage } from '../kit/image.ts'
 import { failureOf, LATEST, NAME, openUpstream, type Teardown } from '../kit/open-upstream.ts'
-import { createPushClient } from '../kit/push-client.ts'
-import type { Fault } from '../kit/stub-faults.ts'
-import { failure } from '../kit/stub-faults.ts'
-import { startStub, type StubOptions } from '../kit/stub-registry.ts'
+import { createPushClient } from '../kit/clients/push-client.ts'
+import type { Fault } from '../kit/stubs/stub-faults.ts'
+import { failure } from '../kit/stubs/stub-faults.ts'
+import { startStub, type StubOptions } from '../kit/stubs/stub-registry.ts'
 
 const IMAGE = makeImage({ seed: 'foreign', layers: [3_000] })
 const SIGNATURE = makeArtifact({ seed: 'foreign', subject: IMAGE.descriptor })

@@ -3,8 +3,8 @@
 // stub registry; pins in the configuration and by command.
 import t, { type Test } from 'tap'
 import { runCli } from '../kit/cli.ts'
-import { BLOBS, MANIFESTS, startPair } from '../kit/edge-over-stub.ts'
-import { pushBlob } from '../kit/edge-push.ts'
+import { BLOBS, MANIFESTS, startPair } from '../kit/worlds/edge-over-stub.ts'
+import { pushBlob } from '../kit/worlds/edge-push.ts'
 import { type Image, makeImage } from '../kit/image.ts'
 
 const MiB = 1024 * 1024

@@ -11,12 +11,12 @@ import tap from 'tap'
 import { PROXY_HEADER_MAX_MS } from '../../src/http/proxies/proxy-headers.ts'
 import { readNetwork } from '../../src/access/network.ts'
 import type { ProxySettings } from '../../src/http/proxies/callers.ts'
-import { askSocket } from '../kit/admin-socket.ts'
+import { askSocket } from '../kit/clients/admin-socket.ts'
 import { makeCertificate } from '../kit/certificate.ts'
 import { patternBlob } from '../kit/content.ts'
 import { startTestEdge } from '../kit/edge.ts'
-import { createTestApp } from '../kit/http-app.ts'
-import { binaryFor, binaryHeader, lineFor } from '../kit/proxy-header.ts'
+import { createTestApp } from '../kit/worlds/http-app.ts'
+import { binaryFor, binaryHeader, lineFor } from '../kit/clients/proxy-header.ts'
 
 const [PROXY, OTHER] = ['127.0.0.2', '127.0.0.3']
 const [FRIEND, STRANGER] = ['192.0.2.7', '192.0.2.8']

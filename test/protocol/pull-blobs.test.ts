@@ -4,13 +4,13 @@
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
 import { bytesContent, patternBlob } from '../kit/content.ts'
-import { BLOBS, MANIFESTS, startPair } from '../kit/edge-over-stub.ts'
+import { BLOBS, MANIFESTS, startPair } from '../kit/worlds/edge-over-stub.ts'
 import { startTestEdge } from '../kit/edge.ts'
 import { makeImage } from '../kit/image.ts'
-import { judge } from '../kit/oracle.ts'
-import { get, type RawRequest } from '../kit/raw-client.ts'
-import { createBarrier } from '../kit/stub-faults.ts'
-import { startStubRegistry } from '../kit/stub-registry.ts'
+import { judge } from '../kit/judges/oracle.ts'
+import { get, type RawRequest } from '../kit/clients/raw-client.ts'
+import { createBarrier } from '../kit/stubs/stub-faults.ts'
+import { startStubRegistry } from '../kit/stubs/stub-registry.ts'
 
 const MiB = 1024 * 1024
 const big = patternBlob('big', 3 * MiB)

@@ -2,7 +2,7 @@
 // Method: the whole edge in process, which has an image whole and answers it from memory, reloaded
 // with patterns that keep it out.
 import t, { type Test } from 'tap'
-import { BLOBS, MANIFESTS, type Pair, startPair } from '../kit/edge-over-stub.ts'
+import { BLOBS, MANIFESTS, type Pair, startPair } from '../kit/worlds/edge-over-stub.ts'
 import { makeArtifact, makeImage } from '../kit/image.ts'
 
 const image = makeImage({ seed: 'excluded', layers: [2_000] })

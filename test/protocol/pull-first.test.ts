@@ -4,7 +4,7 @@
 import t from 'tap'
 import { startTestEdge } from '../kit/edge.ts'
 import { makeImage } from '../kit/image.ts'
-import { startStub } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
 
 t.test(
   'an image pulled twice costs its upstream one GET for each part, and none when the upstream is gone',

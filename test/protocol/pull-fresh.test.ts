@@ -2,11 +2,11 @@
 // when it says so (R88–R95). Method: the whole edge in process over a counting stub, with a clock
 // that the test moves.
 import t from 'tap'
-import { BLOBS, MANIFESTS, startPair } from '../kit/edge-over-stub.ts'
+import { BLOBS, MANIFESTS, startPair } from '../kit/worlds/edge-over-stub.ts'
 import type { TestEdge } from '../kit/edge.ts'
 import { type Image, makeImage, makeIndex } from '../kit/image.ts'
-import { get } from '../kit/raw-client.ts'
-import { failure, tooManyRequests } from '../kit/stub-faults.ts'
+import { get } from '../kit/clients/raw-client.ts'
+import { failure, tooManyRequests } from '../kit/stubs/stub-faults.ts'
 
 const first = makeImage({ seed: 'first', layers: [1_000] })
 const second = makeImage({ seed: 'second', layers: [2_000] })

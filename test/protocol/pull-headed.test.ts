@@ -3,10 +3,10 @@
 // Method: the whole edge, restarted on the same data, before two stub registries with the same
 // image.
 import t from 'tap'
-import { type PairOptions, startPair } from '../kit/edge-over-stub.ts'
+import { type PairOptions, startPair } from '../kit/worlds/edge-over-stub.ts'
 import { startTestEdge } from '../kit/edge.ts'
 import { makeImage, makeIndex } from '../kit/image.ts'
-import { startStubRegistry } from '../kit/stub-registry.ts'
+import { startStubRegistry } from '../kit/stubs/stub-registry.ts'
 
 const AMD64 = makeImage({ seed: 'headed', layers: [1_000, 2_000] })
 const ARM64 = makeImage({

@@ -2,11 +2,11 @@
 // never another's (R65–R81). Method: a counting stub registry, the edge in process, a clock that
 // the test moves.
 import t from 'tap'
-import { MANIFESTS, startPair } from '../kit/edge-over-stub.ts'
+import { MANIFESTS, startPair } from '../kit/worlds/edge-over-stub.ts'
 import { startTestEdge } from '../kit/edge.ts'
 import { makeArtifact, makeImage } from '../kit/image.ts'
-import { failure } from '../kit/stub-faults.ts'
-import { startStub } from '../kit/stub-registry.ts'
+import { failure } from '../kit/stubs/stub-faults.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
 
 const image = makeImage({ seed: 'listed', layers: [10] })
 const TAGS = '/v2/library/app/tags/list'

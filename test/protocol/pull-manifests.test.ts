@@ -3,12 +3,12 @@
 // client.
 import { chmod, open } from 'node:fs/promises'
 import t from 'tap'
-import { get as rawGet } from '../kit/raw-client.ts'
+import { get as rawGet } from '../kit/clients/raw-client.ts'
 import { startTestEdge, type TestEdgeOptions } from '../kit/edge.ts'
 import { type Document, type Image, makeImage, makeIndex, MEDIA_TYPES } from '../kit/image.ts'
 import { digestOf } from '../../src/oci/digest.ts'
-import { startStub, type StubRegistry } from '../kit/stub-registry.ts'
-import { judge } from '../kit/oracle.ts'
+import { startStub, type StubRegistry } from '../kit/stubs/stub-registry.ts'
+import { judge } from '../kit/judges/oracle.ts'
 
 interface Test {
   teardown(fn: () => unknown): unknown

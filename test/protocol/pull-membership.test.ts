@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { patternBlob } from '../kit/content.ts'
 import { startTestEdge, type TestEdge } from '../kit/edge.ts'
 import { type Document, document, makeImage, MEDIA_TYPES } from '../kit/image.ts'
-import { startStubRegistry, type StubRegistry } from '../kit/stub-registry.ts'
+import { startStubRegistry, type StubRegistry } from '../kit/stubs/stub-registry.ts'
 
 const CORP = 'registry.corp.example'
 const owned = makeImage({ seed: 'owned', layers: [5_000] })

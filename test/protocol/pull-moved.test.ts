@@ -2,11 +2,11 @@
 // newer one can be fetched, an outage is answered with the older (R90, R91). Method: the whole edge
 // in process over a counting stub, with a clock that the test moves.
 import t, { type Test } from 'tap'
-import { BLOBS, MANIFESTS, type Pair, startPair } from '../kit/edge-over-stub.ts'
+import { BLOBS, MANIFESTS, type Pair, startPair } from '../kit/worlds/edge-over-stub.ts'
 import type { TestEdge } from '../kit/edge.ts'
 import { type Image, makeImage, makeIndex } from '../kit/image.ts'
-import { get, type RawAnswer } from '../kit/raw-client.ts'
-import { failure, tooManyRequests } from '../kit/stub-faults.ts'
+import { get, type RawAnswer } from '../kit/clients/raw-client.ts'
+import { failure, tooManyRequests } from '../kit/stubs/stub-faults.ts'
 
 const [first, second, third] = ['first', 'second', 'third'].map((seed, at) =>
   makeImage({ seed, layers: [1_000 * (at + 1)] }),

@@ -4,8 +4,8 @@
 import t from 'tap'
 import { startTestEdge } from '../kit/edge.ts'
 import { makeImage, makeIndex } from '../kit/image.ts'
-import type { RawAnswer } from '../kit/raw-client.ts'
-import { startStub } from '../kit/stub-registry.ts'
+import type { RawAnswer } from '../kit/clients/raw-client.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
 
 const stub = await startStub(t)
 

@@ -3,11 +3,11 @@
 // configuration is read again.
 import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
-import { BLOBS, MANIFESTS, startPair } from '../kit/edge-over-stub.ts'
+import { BLOBS, MANIFESTS, startPair } from '../kit/worlds/edge-over-stub.ts'
 import { makeImage } from '../kit/image.ts'
 import { takenBytes } from '../kit/storage-limits.ts'
-import { createBarrier } from '../kit/stub-faults.ts'
-import { reachThreads } from '../kit/thread-clients.ts'
+import { createBarrier } from '../kit/stubs/stub-faults.ts'
+import { reachThreads } from '../kit/clients/thread-clients.ts'
 
 const MiB = 1024 * 1024
 const big = patternBlob('reload', 3 * MiB)

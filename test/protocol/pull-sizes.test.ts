@@ -2,7 +2,7 @@
 // lie (R253). Method: the whole edge in process over a counting stub, which has a good image and a
 // manifest that tells otherwise of the same layer.
 import t, { type Test } from 'tap'
-import { BLOBS, MANIFESTS, type Pair, startPair } from '../kit/edge-over-stub.ts'
+import { BLOBS, MANIFESTS, type Pair, startPair } from '../kit/worlds/edge-over-stub.ts'
 import type { Content } from '../kit/content.ts'
 import { type Document, document, makeImage } from '../kit/image.ts'
 

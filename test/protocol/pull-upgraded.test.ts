@@ -9,7 +9,7 @@ import { parseRepositoryKey } from '../../src/oci/reference.ts'
 import { asRecorded } from '../../src/registry/content/edges.ts'
 import { startTestEdge } from '../kit/edge.ts'
 import { type Image, makeImage } from '../kit/image.ts'
-import { startStubRegistry } from '../kit/stub-registry.ts'
+import { startStubRegistry } from '../kit/stubs/stub-registry.ts'
 import { asVersion1002 } from '../kit/version-1002.ts'
 
 const REPOSITORIES = ['docker.io/team/app', 'registry.corp.example/team/app', 'any.example/app']

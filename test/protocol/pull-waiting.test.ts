@@ -4,10 +4,10 @@
 import t from 'tap'
 import { HEAD_HELD_BACK_MS } from '../../src/http/limits.ts'
 import { patternBlob } from '../kit/content.ts'
-import { BLOBS, MANIFESTS, startPair } from '../kit/edge-over-stub.ts'
+import { BLOBS, MANIFESTS, startPair } from '../kit/worlds/edge-over-stub.ts'
 import { makeImage } from '../kit/image.ts'
-import { get } from '../kit/raw-client.ts'
-import { createBarrier } from '../kit/stub-faults.ts'
+import { get } from '../kit/clients/raw-client.ts'
+import { createBarrier } from '../kit/stubs/stub-faults.ts'
 
 const image = makeImage({ seed: 'queue', layers: [200_000, 300_000] })
 const [first, second] = image.layers as [(typeof image.layers)[0], (typeof image.layers)[0]]

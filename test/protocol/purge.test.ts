@@ -6,10 +6,10 @@ import t, { type Test } from 'tap'
 import type { PurgeResult } from '../../src/registry/purge/purge.ts'
 import { runCli } from '../kit/cli.ts'
 import { startTestEdge, type TestEdgeOptions } from '../kit/edge.ts'
-import { filesIn, pushBlob } from '../kit/edge-push.ts'
+import { filesIn, pushBlob } from '../kit/worlds/edge-push.ts'
 import { type Image, makeArtifact, makeImage, makeIndex } from '../kit/image.ts'
-import { startStub, type StubOptions } from '../kit/stub-registry.ts'
-import { reachThreads } from '../kit/thread-clients.ts'
+import { startStub, type StubOptions } from '../kit/stubs/stub-registry.ts'
+import { reachThreads } from '../kit/clients/thread-clients.ts'
 
 const MiB = 1024 * 1024
 /** Each is a request to each thread: far from a second in all. */

@@ -3,9 +3,9 @@
 // edge in process, a raw client, and a stub registry that counts and fails on order.
 import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
-import { startPair } from '../kit/edge-over-stub.ts'
-import { beginUpload, filesIn, pushBlob } from '../kit/edge-push.ts'
-import { errorCodeOf, withDigest } from '../kit/raw-push.ts'
+import { startPair } from '../kit/worlds/edge-over-stub.ts'
+import { beginUpload, filesIn, pushBlob } from '../kit/worlds/edge-push.ts'
+import { errorCodeOf, withDigest } from '../kit/clients/raw-push.ts'
 
 const MiB = 1024 * 1024
 const big = patternBlob('pushed', 3 * MiB + 17)

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
-import { NO_UPSTREAM, pushBlob } from '../kit/edge-push.ts'
-import { startPair } from '../kit/edge-over-stub.ts'
+import { NO_UPSTREAM, pushBlob } from '../kit/worlds/edge-push.ts'
+import { startPair } from '../kit/worlds/edge-over-stub.ts'
 import { startTestEdge, type TestEdge } from '../kit/edge.ts'
 import {
   type Document,
@@ -18,9 +18,9 @@ import {
   makeIndex,
   MEDIA_TYPES,
 } from '../kit/image.ts'
-import { startStub } from '../kit/stub-registry.ts'
-import { errorCodeOf, locationOf } from '../kit/raw-push.ts'
-import type { RawAnswer } from '../kit/raw-client.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
+import { errorCodeOf, locationOf } from '../kit/clients/raw-push.ts'
+import type { RawAnswer } from '../kit/clients/raw-client.ts'
 
 const APP = 'localhost/team/app'
 const image = makeImage({ seed: 'pushed', layers: [1_000, 2_000] })

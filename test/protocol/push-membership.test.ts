@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
-import { NO_UPSTREAM, pushBlob } from '../kit/edge-push.ts'
+import { NO_UPSTREAM, pushBlob } from '../kit/worlds/edge-push.ts'
 import { startTestEdge, type TestEdge } from '../kit/edge.ts'
 import { type Document, document, MEDIA_TYPES } from '../kit/image.ts'
 

@@ -4,7 +4,7 @@
 import t from 'tap'
 import { runCli } from '../kit/cli.ts'
 import { startTestEdge, type TestEdge } from '../kit/edge.ts'
-import { get } from '../kit/raw-client.ts'
+import { get } from '../kit/clients/raw-client.ts'
 
 const DAY_MS = 86_400_000
 const UPSTREAMS = { 'docker.io': { url: 'http://127.0.0.1:9' } }

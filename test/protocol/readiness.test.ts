@@ -6,12 +6,12 @@ import type { Worker } from 'node:worker_threads'
 import t from 'tap'
 import { READINESS_LIMIT_MS } from '../../src/observe/health.ts'
 import { patternBlob } from '../kit/content.ts'
-import { BLOBS, MANIFESTS, startPair } from '../kit/edge-over-stub.ts'
+import { BLOBS, MANIFESTS, startPair } from '../kit/worlds/edge-over-stub.ts'
 import type { TestEdge } from '../kit/edge.ts'
 import { makeImage } from '../kit/image.ts'
-import { openMortalChannel } from '../kit/mortal-channel.ts'
-import { get } from '../kit/raw-client.ts'
-import { createBarrier } from '../kit/stub-faults.ts'
+import { openMortalChannel } from '../kit/threads/mortal-channel.ts'
+import { get } from '../kit/clients/raw-client.ts'
+import { createBarrier } from '../kit/stubs/stub-faults.ts'
 
 const MiB = 1024 * 1024
 
@@ -100,7 +100,7 @@ t.test('R300: while an HTTP thread hangs an edge is not ready', async t => {
   const { edge } = await startPair(t, {
     edge: {
       config: { http: { addr: '127.0.0.1:0', threads: 2 } },
-      threadEntry: new URL('../kit/mortal-thread.ts', import.meta.url),
+      threadEntry: new URL('../kit/threads/mortal-thread.ts', import.meta.url),
     },
   })
   const { channel, say } = openMortalChannel()

@@ -4,10 +4,10 @@
 import { execFileSync } from 'node:child_process'
 import t, { type Test } from 'tap'
 import { patternBlob } from '../kit/content.ts'
-import { BLOBS, MANIFESTS, startPair } from '../kit/edge-over-stub.ts'
-import { beginUpload, pushBlob } from '../kit/edge-push.ts'
+import { BLOBS, MANIFESTS, startPair } from '../kit/worlds/edge-over-stub.ts'
+import { beginUpload, pushBlob } from '../kit/worlds/edge-push.ts'
 import { document, type Image, makeImage } from '../kit/image.ts'
-import { get } from '../kit/raw-client.ts'
+import { get } from '../kit/clients/raw-client.ts'
 
 const MiB = 1024 * 1024
 const LIMIT = 50 * MiB

@@ -10,7 +10,7 @@ import { OperatorDoor } from '../../src/server/operator-door.ts'
 import { createManualClock } from '../kit/manual-clock.ts'
 import { createMetrics } from '../../src/observe/metrics.ts'
 import { closeServer } from '../kit/loopback.ts'
-import { createTestApp, openSocket } from '../kit/http-app.ts'
+import { createTestApp, openSocket } from '../kit/worlds/http-app.ts'
 
 const HUNDREDTH = 0.01
 const unasked = () => Promise.reject(new Error('nobody has logged in'))

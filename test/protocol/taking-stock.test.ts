@@ -8,8 +8,8 @@ import t, { type Test } from 'tap'
 import { runCli } from '../kit/cli.ts'
 import type { TestEdge } from '../kit/edge.ts'
 import { makeImage } from '../kit/image.ts'
-import { LOST, loseManifest, partsOf, pushTo } from '../kit/lost-edge.ts'
-import { startStub } from '../kit/stub-registry.ts'
+import { LOST, loseManifest, partsOf, pushTo } from '../kit/worlds/lost-edge.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
 
 const MINUTE_MS = 60 * 1000
 const HOUR_MS = 60 * MINUTE_MS

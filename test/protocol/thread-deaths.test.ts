@@ -12,9 +12,9 @@ import { STALLED_WHILE_OTHERS_WAIT_MS } from '../../src/http/send/stalled-reader
 import { runCli } from '../kit/cli.ts'
 import { patternBlob } from '../kit/content.ts'
 import { startTestEdge } from '../kit/edge.ts'
-import { openMortalChannel } from '../kit/mortal-channel.ts'
-import { withDigest } from '../kit/raw-push.ts'
-import { reachThreads, type ThreadClient } from '../kit/thread-clients.ts'
+import { openMortalChannel } from '../kit/threads/mortal-channel.ts'
+import { withDigest } from '../kit/clients/raw-push.ts'
+import { reachThreads, type ThreadClient } from '../kit/clients/thread-clients.ts'
 
 t.setTimeout(300_000)
 
@@ -34,7 +34,7 @@ const CONFIG = {
 const edge = await startTestEdge(t, {
   upstreams: {},
   config: CONFIG,
-  threadEntry: new URL('../kit/mortal-thread.ts', import.meta.url),
+  threadEntry: new URL('../kit/threads/mortal-thread.ts', import.meta.url),
 })
 const { channel, say } = openMortalChannel()
 t.teardown(() => channel.close())

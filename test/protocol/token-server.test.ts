@@ -15,9 +15,9 @@ import {
   makeKey,
   type SigningOptions,
   signToken,
-} from '../kit/issuer.ts'
-import { startStub } from '../kit/stub-registry.ts'
-import { reachThreads } from '../kit/thread-clients.ts'
+} from '../kit/stubs/issuer.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
+import { reachThreads } from '../kit/clients/thread-clients.ts'
 
 const image = makeImage({ seed: 'token server', layers: [1_000] })
 const ACCEPT = { accept: image.manifest.mediaType }

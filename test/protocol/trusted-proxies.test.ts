@@ -8,10 +8,14 @@ import { createLocalAccess } from '../../src/access/local-access.ts'
 import { OF_ACCOUNT_AND_ADDRESS } from '../../src/accounts/failed-logins.ts'
 import { createEpochs } from '../../src/registry/epochs.ts'
 import { startTestEdge } from '../kit/edge.ts'
-import { createTestApp, LOCAL_RULES } from '../kit/http-app.ts'
-import { createKeepAliveClient, headerOf, type KeepAliveClient } from '../kit/keep-alive-client.ts'
+import { createTestApp, LOCAL_RULES } from '../kit/worlds/http-app.ts'
+import {
+  createKeepAliveClient,
+  headerOf,
+  type KeepAliveClient,
+} from '../kit/clients/keep-alive-client.ts'
 import { loadText } from '../kit/load-text.ts'
-import { reachThreads, type ThreadClient } from '../kit/thread-clients.ts'
+import { reachThreads, type ThreadClient } from '../kit/clients/thread-clients.ts'
 
 /** Listed, and as good as listed. */
 const [PROXY, OTHER] = ['127.0.0.2', '127.0.0.3']

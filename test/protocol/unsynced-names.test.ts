@@ -5,9 +5,9 @@ import { mkdir, readdir, rename, rm, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { makeImage } from '../kit/image.ts'
-import { filesIn, NO_UPSTREAM, pushBlob } from '../kit/edge-push.ts'
+import { filesIn, NO_UPSTREAM, pushBlob } from '../kit/worlds/edge-push.ts'
 import { startTestEdge } from '../kit/edge.ts'
-import { blobPath } from '../kit/store-directory.ts'
+import { blobPath } from '../kit/disk/store-directory.ts'
 
 t.test('R800: a blob or manifest whose name cannot be made durable goes again', async t => {
   const edge = await startTestEdge(t, { upstreams: NO_UPSTREAM })

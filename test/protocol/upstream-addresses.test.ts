@@ -4,7 +4,7 @@ import t from 'tap'
 import { createConnector, type LookupAll } from '../../src/upstream/connect/connector.ts'
 import { bytesContent } from '../kit/content.ts'
 import { failureOf, LATEST, NAME, openUpstream } from '../kit/open-upstream.ts'
-import { GOOD_MANIFEST, startScript } from '../kit/scripted-server.ts'
+import { GOOD_MANIFEST, startScript } from '../kit/stubs/scripted-server.ts'
 
 const BLOB = bytesContent(Buffer.from('some bytes'))
 

@@ -10,7 +10,7 @@ import t from 'tap'
 import type { Digest } from '../../src/oci/digest.ts'
 import { parseName } from '../../src/oci/reference.ts'
 import type { AskedEndpoints } from '../../src/registry/ports/upstream.ts'
-import { startPair } from '../kit/edge-over-stub.ts'
+import { startPair } from '../kit/worlds/edge-over-stub.ts'
 import { type Image, makeImage } from '../kit/image.ts'
 import {
   failureOf,
@@ -20,8 +20,8 @@ import {
   readAll,
   type Teardown,
 } from '../kit/open-upstream.ts'
-import { GOOD_MANIFEST } from '../kit/scripted-server.ts'
-import { startStub } from '../kit/stub-registry.ts'
+import { GOOD_MANIFEST } from '../kit/stubs/scripted-server.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
 import { listen } from '../kit/loopback.ts'
 
 const OTHER = parseName('library/other')

@@ -11,9 +11,9 @@ import {
   type Teardown,
   textsOf,
 } from '../kit/open-upstream.ts'
-import { GOOD_MANIFEST, startScript } from '../kit/scripted-server.ts'
-import { unauthorized } from '../kit/stub-faults.ts'
-import { startStub, type StubOptions } from '../kit/stub-registry.ts'
+import { GOOD_MANIFEST, startScript } from '../kit/stubs/scripted-server.ts'
+import { unauthorized } from '../kit/stubs/stub-faults.ts'
+import { startStub, type StubOptions } from '../kit/stubs/stub-registry.ts'
 
 const PASSWORD = 'canary-password'
 const BASIC = { kind: 'basic', username: 'user', password: () => PASSWORD } as const

@@ -5,7 +5,7 @@ import t from 'tap'
 import { patternBlob } from '../kit/content.ts'
 import { makeImage } from '../kit/image.ts'
 import { failureOf, NAME, openUpstream, readAll, type Teardown } from '../kit/open-upstream.ts'
-import { startStub } from '../kit/stub-registry.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
 import { settle } from '../kit/settle.ts'
 
 const IMAGE = makeImage({ seed: 'outage', layers: [10] })

@@ -9,7 +9,7 @@ import { configOf } from '../kit/load-text.ts'
 import { listen } from '../kit/loopback.ts'
 import { createManualClock } from '../kit/manual-clock.ts'
 import { LATEST, NAME, openUpstream, type Teardown } from '../kit/open-upstream.ts'
-import { GOOD_MANIFEST } from '../kit/scripted-server.ts'
+import { GOOD_MANIFEST } from '../kit/stubs/scripted-server.ts'
 
 const CERTIFICATE = makeCertificate()
 

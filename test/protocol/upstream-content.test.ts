@@ -14,8 +14,8 @@ import {
   readAll,
   type Teardown,
 } from '../kit/open-upstream.ts'
-import { GOOD_MANIFEST, startScript } from '../kit/scripted-server.ts'
-import { startStub, type StubOptions } from '../kit/stub-registry.ts'
+import { GOOD_MANIFEST, startScript } from '../kit/stubs/scripted-server.ts'
+import { startStub, type StubOptions } from '../kit/stubs/stub-registry.ts'
 
 const IMAGE = makeImage({ seed: 'content', layers: [10] })
 const BLOB = patternBlob('content', 300_000)

@@ -16,8 +16,8 @@ import {
   readAll,
   type Teardown,
 } from '../kit/open-upstream.ts'
-import { failure } from '../kit/stub-faults.ts'
-import { startStub, startStubRegistry } from '../kit/stub-registry.ts'
+import { failure } from '../kit/stubs/stub-faults.ts'
+import { startStub, startStubRegistry } from '../kit/stubs/stub-registry.ts'
 
 const IMAGE = makeImage({ seed: 'endpoints', layers: [10] })
 const BLOB = patternBlob('endpoints', 200_000)

@@ -3,9 +3,9 @@
 import t from 'tap'
 import { makeArtifact, makeImage, document as makeDocument, MEDIA_TYPES } from '../kit/image.ts'
 import { failureOf, NAME, openUpstream, type Teardown } from '../kit/open-upstream.ts'
-import { type Scripted, startScript } from '../kit/scripted-server.ts'
-import { failure, tooManyRequests, unauthorized } from '../kit/stub-faults.ts'
-import { startStub, startStubRegistry, type StubOptions } from '../kit/stub-registry.ts'
+import { type Scripted, startScript } from '../kit/stubs/scripted-server.ts'
+import { failure, tooManyRequests, unauthorized } from '../kit/stubs/stub-faults.ts'
+import { startStub, startStubRegistry, type StubOptions } from '../kit/stubs/stub-registry.ts'
 import { parseName } from '../../src/oci/reference.ts'
 import { referrersTag } from '../../src/oci/referrers-tag.ts'
 

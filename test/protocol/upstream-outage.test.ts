@@ -13,8 +13,8 @@ import {
   readAll,
   type Teardown,
 } from '../kit/open-upstream.ts'
-import { failure, tooManyRequests } from '../kit/stub-faults.ts'
-import { startStub } from '../kit/stub-registry.ts'
+import { failure, tooManyRequests } from '../kit/stubs/stub-faults.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
 
 const IMAGE = makeImage({ seed: 'outage', layers: [10] })
 const BLOB = patternBlob('outage', 1024 * 1024)

@@ -6,10 +6,10 @@ import { parseName, parseReference } from '../../src/oci/reference.ts'
 import { patternBlob } from '../kit/content.ts'
 import { makeImage } from '../kit/image.ts'
 import { failureOf, LATEST, NAME, openUpstream, type Teardown } from '../kit/open-upstream.ts'
-import { piecesOf, settled, sourceOf } from '../kit/push-source.ts'
-import { startScript } from '../kit/scripted-server.ts'
-import { unauthorized } from '../kit/stub-faults.ts'
-import { startStub, type StubOptions } from '../kit/stub-registry.ts'
+import { piecesOf, settled, sourceOf } from '../kit/clients/push-source.ts'
+import { startScript } from '../kit/stubs/scripted-server.ts'
+import { unauthorized } from '../kit/stubs/stub-faults.ts'
+import { startStub, type StubOptions } from '../kit/stubs/stub-registry.ts'
 
 const BLOB = patternBlob('authorized', 300_000)
 const OTHER = parseName('library/other')

@@ -7,9 +7,9 @@ import { parseReference } from '../../src/oci/reference.ts'
 import { patternBlob } from '../kit/content.ts'
 import { makeImage } from '../kit/image.ts'
 import { failureOf, NAME, openUpstream, readAll, type Teardown } from '../kit/open-upstream.ts'
-import { piecesOf, settled, sourceOf } from '../kit/push-source.ts'
-import { failure } from '../kit/stub-faults.ts'
-import { startStub } from '../kit/stub-registry.ts'
+import { piecesOf, settled, sourceOf } from '../kit/clients/push-source.ts'
+import { failure } from '../kit/stubs/stub-faults.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
 
 const MIB = 1024 * 1024
 const BLOB = patternBlob('body', 300_000)

@@ -7,9 +7,9 @@ import type { Upstream } from '../../src/registry/ports/upstream.ts'
 import { patternBlob } from '../kit/content.ts'
 import { makeImage } from '../kit/image.ts'
 import { failureOf, NAME, openUpstream, textsOf } from '../kit/open-upstream.ts'
-import { piecesOf, settled, sourceOf } from '../kit/push-source.ts'
-import { failure, tooManyRequests } from '../kit/stub-faults.ts'
-import { startStub } from '../kit/stub-registry.ts'
+import { piecesOf, settled, sourceOf } from '../kit/clients/push-source.ts'
+import { failure, tooManyRequests } from '../kit/stubs/stub-faults.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
 
 const BLOB = patternBlob('refused', 100_000)
 const IMAGE = makeImage({ seed: 'push failures', layers: [10] })

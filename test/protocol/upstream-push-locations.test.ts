@@ -6,8 +6,8 @@ import { parseReference } from '../../src/oci/reference.ts'
 import { patternBlob } from '../kit/content.ts'
 import { makeImage } from '../kit/image.ts'
 import { failureOf, NAME, openUpstream, textsOf } from '../kit/open-upstream.ts'
-import { piecesOf, settled, sourceOf } from '../kit/push-source.ts'
-import { startStub } from '../kit/stub-registry.ts'
+import { piecesOf, settled, sourceOf } from '../kit/clients/push-source.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
 
 const BLOB = patternBlob('located', 300_000)
 const PASSWORD = 'canary-password'

@@ -8,8 +8,8 @@ import type { Upstream } from '../../src/registry/ports/upstream.ts'
 import { bytesContent, type Content, patternBlob } from '../kit/content.ts'
 import { type Image, makeImage } from '../kit/image.ts'
 import { NAME, openUpstream, failureOf } from '../kit/open-upstream.ts'
-import { piecesOf, settled, sourceOf } from '../kit/push-source.ts'
-import { startStub } from '../kit/stub-registry.ts'
+import { piecesOf, settled, sourceOf } from '../kit/clients/push-source.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
 
 const BLOB = patternBlob('pushed', 300_000)
 const EMPTY = bytesContent(Buffer.alloc(0))

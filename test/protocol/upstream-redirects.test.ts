@@ -6,8 +6,8 @@ import type { UpstreamError } from '../../src/registry/ports/upstream.ts'
 import { bytesContent } from '../kit/content.ts'
 import { makeImage } from '../kit/image.ts'
 import { failureOf, LATEST, NAME, openUpstream, readAll, textsOf } from '../kit/open-upstream.ts'
-import { GOOD_MANIFEST, type Scripted, startScript } from '../kit/scripted-server.ts'
-import { startStub } from '../kit/stub-registry.ts'
+import { GOOD_MANIFEST, type Scripted, startScript } from '../kit/stubs/scripted-server.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
 
 const BLOB = bytesContent(Buffer.from('some bytes'))
 const IMAGE = makeImage({ seed: 'addresses', layers: [10] })

@@ -2,11 +2,11 @@
 // (R154–R164). Method: for each, a stub with its habits; a whole pull through the client, and what
 // it cost there.
 import t from 'tap'
-import type { ProfileName } from '../kit/stub-profiles.ts'
+import type { ProfileName } from '../kit/stubs/stub-profiles.ts'
 import { patternBlob } from '../kit/content.ts'
 import { makeArtifact, makeImage } from '../kit/image.ts'
 import { NAME, LATEST, openUpstream, readAll, type Teardown } from '../kit/open-upstream.ts'
-import { startStub, type StubOptions } from '../kit/stub-registry.ts'
+import { startStub, type StubOptions } from '../kit/stubs/stub-registry.ts'
 import { parseName } from '../../src/oci/reference.ts'
 
 const IMAGE = makeImage({ seed: 'registries', layers: [10] })

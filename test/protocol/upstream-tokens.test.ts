@@ -3,8 +3,8 @@
 import t from 'tap'
 import { makeImage } from '../kit/image.ts'
 import { failureOf, LATEST, NAME, openUpstream, type Teardown } from '../kit/open-upstream.ts'
-import { GOOD_MANIFEST, type Received, startScript } from '../kit/scripted-server.ts'
-import { startStub, type StubOptions } from '../kit/stub-registry.ts'
+import { GOOD_MANIFEST, type Received, startScript } from '../kit/stubs/scripted-server.ts'
+import { startStub, type StubOptions } from '../kit/stubs/stub-registry.ts'
 
 const PASSWORD = 'canary-password'
 const BASIC = { kind: 'basic', username: 'user', password: () => PASSWORD } as const

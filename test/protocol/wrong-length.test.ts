@@ -18,12 +18,12 @@ import { digestOf } from '../../src/oci/digest.ts'
 import { QUARANTINE_BYTES } from '../../src/store/filesystem/quarantine.ts'
 import { CLEANUP_EVERY_MS } from '../../src/upkeep/cleanup.ts'
 import { type Content, patternBlob } from '../kit/content.ts'
-import { BLOBS, MANIFESTS, startPair } from '../kit/edge-over-stub.ts'
-import { filesIn, NO_UPSTREAM, pushBlob } from '../kit/edge-push.ts'
+import { BLOBS, MANIFESTS, startPair } from '../kit/worlds/edge-over-stub.ts'
+import { filesIn, NO_UPSTREAM, pushBlob } from '../kit/worlds/edge-push.ts'
 import { startTestEdge, type TestEdge } from '../kit/edge.ts'
 import { makeImage } from '../kit/image.ts'
-import { get } from '../kit/raw-client.ts'
-import { blobPath } from '../kit/store-directory.ts'
+import { get } from '../kit/clients/raw-client.ts'
+import { blobPath } from '../kit/disk/store-directory.ts'
 
 const MiB = 1024 * 1024
 /** Kept in memory once asked for twice; sent by reading; sent by the kernel, and open still. */

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { withDigest } from '../../kit/raw-push.ts'
+import { withDigest } from '../../kit/clients/raw-push.ts'
 import { freshDirectory, runCommand } from '../processes.ts'
 import { readWhole, type Scenario } from './scene.ts'
 

@@ -1,5 +1,5 @@
 // Stands between clients and an edge and writes down which headers they send by themselves with
-// what may be a part of a push. What it found is test/kit/recorded-headers.json, which
+// what may be a part of a push. What it found is test/kit/clients/recorded-headers.json, which
 // src/access/client-headers.ts is held against. It passes everything on as it came.
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'

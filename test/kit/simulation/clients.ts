@@ -12,7 +12,7 @@ import {
 } from '../../../src/oci/reference.ts'
 import { readAll } from '../engine.ts'
 import { type Image, MEDIA_TYPES } from '../image.ts'
-import { chunkOf } from '../upload-chunks.ts'
+import { chunkOf } from '../clients/upload-chunks.ts'
 import type { Edge, World } from './edge.ts'
 import { blobsOf, BYTES, IMAGES, nameOf, PUSHED_IMAGES, TAGS } from './images.ts'
 import { drawOperatorDeed } from './operator.ts'

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { SENT_BY_CLIENTS, unusualHeader } from '../../../src/access/client-headers.ts'
 
-const FILE = new URL('../../kit/recorded-headers.json', import.meta.url)
+const FILE = new URL('../../kit/clients/recorded-headers.json', import.meta.url)
 const recorded = JSON.parse(readFileSync(FILE, 'utf8')) as Record<string, readonly string[]>
 
 const CLIENTS = [

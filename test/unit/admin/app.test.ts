@@ -12,10 +12,10 @@ import { createMetrics } from '../../../src/observe/metrics.ts'
 import { RegistryError } from '../../../src/oci/errors.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import type { Operator } from '../../../src/registry/operator/operator.ts'
-import { NO_ACCOUNTS } from '../../kit/no-accounts.ts'
-import { askSocket } from '../../kit/admin-socket.ts'
+import { NO_ACCOUNTS } from '../../kit/worlds/no-accounts.ts'
+import { askSocket } from '../../kit/clients/admin-socket.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
-import { get } from '../../kit/raw-client.ts'
+import { get } from '../../kit/clients/raw-client.ts'
 
 interface Test {
   teardown(fn: () => unknown): unknown

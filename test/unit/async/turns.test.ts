@@ -2,7 +2,7 @@
 // Method: steps that end when told.
 import t from 'tap'
 import { Turns } from '../../../src/async/turns.ts'
-import { digestBy } from '../../kit/store-directory.ts'
+import { digestBy } from '../../kit/disk/store-directory.ts'
 
 const DIGEST = digestBy('sha256', 'one')
 const OTHER = digestBy('sha256', 'other')

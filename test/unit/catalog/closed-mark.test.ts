@@ -9,7 +9,7 @@ import { closeInOrder } from '../../../src/catalog/sqlite/file/closed-mark.ts'
 import { openForWriting } from '../../../src/catalog/sqlite/file/database.ts'
 import { alpine, digestNamed, layerEdge, manifestNamed } from '../../contract/catalog-samples.ts'
 import { openCatalog } from '../../kit/open-catalog.ts'
-import { rot } from '../../kit/rot.ts'
+import { rot } from '../../kit/disk/rot.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
 /** Of the clock that catalogs of tests go by. */

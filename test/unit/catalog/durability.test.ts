@@ -15,7 +15,7 @@ import { parseDigest } from '../../../src/oci/digest.ts'
 import { parseTag } from '../../../src/oci/reference.ts'
 import { alpine, blobOf, digestNamed, latest } from '../../contract/catalog-samples.ts'
 import { openCatalog, queryBeside } from '../../kit/open-catalog.ts'
-import { isMemberOf } from '../../kit/membership.ts'
+import { isMemberOf } from '../../kit/judges/membership.ts'
 
 /** Acknowledgements to wait for before the kill. */
 const ACKNOWLEDGED = 200
@@ -50,7 +50,7 @@ t.test('the writer syncs every commit, and guards itself, after its first statem
 
 t.test('kill -9 of the process loses no acknowledged write', async t => {
   const directory = t.testdir({})
-  const program = fileURLToPath(new URL('../../kit/acknowledging-writer.ts', import.meta.url))
+  const program = fileURLToPath(new URL('../../kit/disk/acknowledging-writer.ts', import.meta.url))
   const child = spawn(process.execPath, [program, directory], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })

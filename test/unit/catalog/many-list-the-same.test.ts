@@ -6,7 +6,7 @@ import Sqlite, { type Database } from 'better-sqlite3'
 import t, { type Test } from 'tap'
 import { LEAVE_CODES } from '../../../src/catalog/sqlite/encoding.ts'
 import { idsIn } from '../../../src/catalog/sqlite/ids.ts'
-import { statementsOf } from '../../kit/catalog-statements.ts'
+import { statementsOf } from '../../kit/judges/catalog-statements.ts'
 import {
   blobOf,
   digestNamed,

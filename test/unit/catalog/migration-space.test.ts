@@ -8,7 +8,7 @@ import { digestBytes } from '../../../src/catalog/sqlite/encoding.ts'
 import { MIGRATIONS } from '../../../src/catalog/sqlite/schema/schema.ts'
 import { parseRepositoryKey } from '../../../src/oci/reference.ts'
 import { digestNamed } from '../../contract/catalog-samples.ts'
-import { DRIFTS } from '../../kit/catalog-drift.ts'
+import { DRIFTS } from '../../kit/judges/catalog-drift.ts'
 import { openCatalog, queryBeside } from '../../kit/open-catalog.ts'
 
 const KEYS = {

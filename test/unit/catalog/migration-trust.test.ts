@@ -17,7 +17,7 @@ import {
 } from '../../contract/catalog-samples.ts'
 import { openCatalog, queryBeside } from '../../kit/open-catalog.ts'
 import { asVersion1002 } from '../../kit/version-1002.ts'
-import { membershipOf } from '../../kit/membership.ts'
+import { membershipOf } from '../../kit/judges/membership.ts'
 
 const beside = parseRepositoryKey('docker.io/library/beside')
 const team = parseRepositoryKey('quay.io/team/app')

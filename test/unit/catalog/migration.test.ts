@@ -25,7 +25,7 @@ import {
   pushOf,
 } from '../../contract/catalog-samples.ts'
 import { openCatalog } from '../../kit/open-catalog.ts'
-import { isMemberOf } from '../../kit/membership.ts'
+import { isMemberOf } from '../../kit/judges/membership.ts'
 
 const stable = parseTag('stable')
 

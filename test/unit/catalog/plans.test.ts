@@ -6,7 +6,7 @@ import Sqlite, { type Database } from 'better-sqlite3'
 import t from 'tap'
 import { keepPlans } from '../../../src/catalog/sqlite/file/kept-plans.ts'
 import { MIGRATIONS } from '../../../src/catalog/sqlite/schema/schema.ts'
-import { statementsOf } from '../../kit/catalog-statements.ts'
+import { statementsOf } from '../../kit/judges/catalog-statements.ts'
 
 /** Of these there may be 10^6 rows; of what leaves, 10^5. */
 const LARGE = ['content', 'edge', 'repository_content', 'tag', 'taken', 'promised', 'leaving']

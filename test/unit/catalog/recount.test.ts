@@ -16,7 +16,7 @@ import {
   pullOf,
   secret,
 } from '../../contract/catalog-samples.ts'
-import { DRIFTS } from '../../kit/catalog-drift.ts'
+import { DRIFTS } from '../../kit/judges/catalog-drift.ts'
 import { openCatalog, queryBeside } from '../../kit/open-catalog.ts'
 
 /** Its pauses are for those who push meanwhile. */

@@ -29,7 +29,7 @@ import {
   pullOf,
 } from '../../contract/catalog-samples.ts'
 import { openCatalog } from '../../kit/open-catalog.ts'
-import { isMemberOf } from '../../kit/membership.ts'
+import { isMemberOf } from '../../kit/judges/membership.ts'
 
 const PAGE_BYTES = 4096
 
@@ -53,7 +53,7 @@ function overwrite(file: string, position: number, bytes: Uint8Array): void {
 t.test('a second process is told which directory is taken and what to do', async t => {
   const directory = t.testdir({})
   await openCatalog(t, directory)
-  const program = fileURLToPath(new URL('../../kit/acknowledging-writer.ts', import.meta.url))
+  const program = fileURLToPath(new URL('../../kit/disk/acknowledging-writer.ts', import.meta.url))
   const second = spawnSync(process.execPath, [program, directory], { encoding: 'utf8' })
   t.equal(second.stdout, '')
   t.match(second.stderr, directory)

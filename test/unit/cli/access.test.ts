@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { runCli } from '../../kit/cli.ts'
-import { makeKey } from '../../kit/issuer.ts'
+import { makeKey } from '../../kit/stubs/issuer.ts'
 
 async function open(t: Test, text: string) {
   const directory = await mkdtemp(join(tmpdir(), 'entrepot-access-'))

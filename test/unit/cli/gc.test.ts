@@ -5,7 +5,7 @@ import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import type { JobState, ListedJobs } from '../../../src/registry/job.ts'
 import { runCli } from '../../kit/cli.ts'
-import { filesIn, NO_UPSTREAM, pushBlob } from '../../kit/edge-push.ts'
+import { filesIn, NO_UPSTREAM, pushBlob } from '../../kit/worlds/edge-push.ts'
 import { makeImage, makeIndex } from '../../kit/image.ts'
 import { startTestEdge, type TestEdge } from '../../kit/edge.ts'
 

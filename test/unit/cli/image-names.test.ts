@@ -5,7 +5,7 @@ import t from 'tap'
 import { runCli } from '../../kit/cli.ts'
 import { startTestEdge } from '../../kit/edge.ts'
 import { makeImage, makeIndex } from '../../kit/image.ts'
-import { startStub } from '../../kit/stub-registry.ts'
+import { startStub } from '../../kit/stubs/stub-registry.ts'
 
 const image = makeImage({ seed: 'named', layers: [5_000] })
 const emptyIndex = makeIndex([]).manifest

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { JOB_NAMES, type ListedJobs } from '../../../src/registry/job.ts'
 import t from 'tap'
 import { runCli } from '../../kit/cli.ts'
-import { beginUpload, filesIn, NO_UPSTREAM } from '../../kit/edge-push.ts'
+import { beginUpload, filesIn, NO_UPSTREAM } from '../../kit/worlds/edge-push.ts'
 import { startTestEdge } from '../../kit/edge.ts'
 
 async function start(t: { teardown(fn: () => unknown): unknown }, config = {}) {

@@ -10,7 +10,7 @@ import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { COMMANDS } from '../../../src/cli/commands.ts'
 import { runCli } from '../../kit/cli.ts'
-import { startStub, startStubRegistry } from '../../kit/stub-registry.ts'
+import { startStub, startStubRegistry } from '../../kit/stubs/stub-registry.ts'
 
 async function configFile(
   t: { teardown(fn: () => unknown): unknown },

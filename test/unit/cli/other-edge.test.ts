@@ -6,13 +6,13 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
-import { askSocket } from '../../kit/admin-socket.ts'
+import { askSocket } from '../../kit/clients/admin-socket.ts'
 import { makeAuthority, makeCertificate } from '../../kit/certificate.ts'
 import { runCli } from '../../kit/cli.ts'
 import { startTestEdge } from '../../kit/edge.ts'
 import { makeImage } from '../../kit/image.ts'
 import { closeServer } from '../../kit/loopback.ts'
-import { startStub } from '../../kit/stub-registry.ts'
+import { startStub } from '../../kit/stubs/stub-registry.ts'
 
 const image = makeImage({ seed: 'other edge', layers: [1_000] })
 

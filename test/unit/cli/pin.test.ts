@@ -4,9 +4,9 @@ import t from 'tap'
 import type { Status } from '../../../src/registry/operator/status.ts'
 import { runCli } from '../../kit/cli.ts'
 import { startTestEdge } from '../../kit/edge.ts'
-import { get } from '../../kit/raw-client.ts'
+import { get } from '../../kit/clients/raw-client.ts'
 import { type Image, makeImage, makeIndex } from '../../kit/image.ts'
-import { startStub } from '../../kit/stub-registry.ts'
+import { startStub } from '../../kit/stubs/stub-registry.ts'
 
 const image = makeImage({ seed: 'pin', layers: [100] })
 

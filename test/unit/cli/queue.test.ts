@@ -8,9 +8,9 @@ import t from 'tap'
 import { buildAdminApp } from '../../../src/admin/app.ts'
 import { createLogger } from '../../../src/observe/log.ts'
 import { createMetrics } from '../../../src/observe/metrics.ts'
-import { NO_ACCOUNTS } from '../../kit/no-accounts.ts'
+import { NO_ACCOUNTS } from '../../kit/worlds/no-accounts.ts'
 import { runCli } from '../../kit/cli.ts'
-import { createQueueOperator } from '../../kit/queue-operator.ts'
+import { createQueueOperator } from '../../kit/worlds/queue-operator.ts'
 
 async function start(t: { teardown(fn: () => unknown): unknown }) {
   const queue = createQueueOperator()

@@ -3,7 +3,7 @@
 import t from 'tap'
 import type { Explanation } from '../../../src/registry/operator/why-image.ts'
 import { runCli } from '../../kit/cli.ts'
-import { filesIn, NO_UPSTREAM, pushBlob } from '../../kit/edge-push.ts'
+import { filesIn, NO_UPSTREAM, pushBlob } from '../../kit/worlds/edge-push.ts'
 import { startTestEdge, type TestEdge } from '../../kit/edge.ts'
 import { type Image, makeImage } from '../../kit/image.ts'
 

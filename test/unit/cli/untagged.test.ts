@@ -3,7 +3,7 @@
 import t from 'tap'
 import type { ListedImages } from '../../../src/registry/operator/list-images.ts'
 import { runCli } from '../../kit/cli.ts'
-import { NO_UPSTREAM, pushBlob } from '../../kit/edge-push.ts'
+import { NO_UPSTREAM, pushBlob } from '../../kit/worlds/edge-push.ts'
 import { startTestEdge, type TestEdge } from '../../kit/edge.ts'
 import { type Image, makeImage, makeIndex } from '../../kit/image.ts'
 

@@ -5,10 +5,10 @@ import t from 'tap'
 import type { ListedImages } from '../../../src/registry/operator/list-images.ts'
 import type { Explanation } from '../../../src/registry/operator/why-image.ts'
 import { runCli } from '../../kit/cli.ts'
-import { pushBlob } from '../../kit/edge-push.ts'
+import { pushBlob } from '../../kit/worlds/edge-push.ts'
 import { startTestEdge } from '../../kit/edge.ts'
 import { makeImage, makeIndex } from '../../kit/image.ts'
-import { startStub } from '../../kit/stub-registry.ts'
+import { startStub } from '../../kit/stubs/stub-registry.ts'
 
 const DAY_MS = 86_400_000
 const small = makeImage({ seed: 'small', layers: [100] })

@@ -4,9 +4,9 @@
 import t from 'tap'
 import type { Status } from '../../../src/registry/operator/status.ts'
 import { runCli } from '../../kit/cli.ts'
-import { BLOBS, MANIFESTS, startPair } from '../../kit/edge-over-stub.ts'
+import { BLOBS, MANIFESTS, startPair } from '../../kit/worlds/edge-over-stub.ts'
 import { type Image, makeImage } from '../../kit/image.ts'
-import { get } from '../../kit/raw-client.ts'
+import { get } from '../../kit/clients/raw-client.ts'
 
 const MiB = 1024 * 1024
 const DAY_MS = 86_400_000

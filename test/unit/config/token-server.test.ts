@@ -2,7 +2,7 @@
 // of it is told before it is in force. Method: texts loaded as files.
 import t from 'tap'
 import { makeCertificate } from '../../kit/certificate.ts'
-import { makeKey } from '../../kit/issuer.ts'
+import { makeKey } from '../../kit/stubs/issuer.ts'
 import { complaints, configOf } from '../../kit/load-text.ts'
 
 const HTTP = 'http: { addr: "127.0.0.1:5000", host: "https://edge.example.com" }\n'

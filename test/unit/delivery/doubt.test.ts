@@ -3,7 +3,7 @@
 // end as the test says, processes that end in the middle, a clock moved by hand.
 import t from 'tap'
 import type { Attempt } from '../../../src/delivery/carrier.ts'
-import { createBench, DELIVERED, FAILED, PARKED } from '../../kit/outbox-bench.ts'
+import { createBench, DELIVERED, FAILED, PARKED } from '../../kit/worlds/outbox-bench.ts'
 
 const SECOND_MS = 1_000
 const SETTLING_MS = 180 * SECOND_MS

@@ -4,7 +4,7 @@
 import t from 'tap'
 import type { Outcome } from '../../../src/delivery/carrier.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
-import { createBench, DELIVERED, FAILED, held, PARKED } from '../../kit/outbox-bench.ts'
+import { createBench, DELIVERED, FAILED, held, PARKED } from '../../kit/worlds/outbox-bench.ts'
 
 const SECOND_MS = 1_000
 const MINUTE_MS = 60 * SECOND_MS

@@ -7,7 +7,7 @@ import { parseRepositoryKey, parseTag } from '../../../src/oci/reference.ts'
 import { parseDelivery } from '../../../src/registry/deliveries/delivery-payload.ts'
 import { takeTagFrom } from '../../../src/registry/deliveries/overtake-tag.ts'
 import { UpstreamError } from '../../../src/registry/ports/upstream.ts'
-import { createWorld } from '../../kit/delivery-world.ts'
+import { createWorld } from '../../kit/worlds/delivery-world.ts'
 import { type Image, makeImage } from '../../kit/image.ts'
 
 const app = parseRepositoryKey('docker.io/team/app')

@@ -6,7 +6,7 @@ import { digestOf } from '../../../src/oci/digest.ts'
 import { parseRepositoryKey } from '../../../src/oci/reference.ts'
 import { UpstreamError } from '../../../src/registry/ports/upstream.ts'
 import { behindMirror } from '../../kit/engine.ts'
-import { createWorld } from '../../kit/delivery-world.ts'
+import { createWorld } from '../../kit/worlds/delivery-world.ts'
 import { document, makeArtifact, makeImage, makeIndex } from '../../kit/image.ts'
 
 const app = parseRepositoryKey('docker.io/team/app')

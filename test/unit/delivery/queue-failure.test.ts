@@ -4,7 +4,7 @@
 import t from 'tap'
 import { parseRepositoryKey } from '../../../src/oci/reference.ts'
 import { UpstreamError, type UpstreamFailure } from '../../../src/registry/ports/upstream.ts'
-import { createWorld } from '../../kit/delivery-world.ts'
+import { createWorld } from '../../kit/worlds/delivery-world.ts'
 import { makeImage } from '../../kit/image.ts'
 
 const app = parseRepositoryKey('docker.io/team/app')

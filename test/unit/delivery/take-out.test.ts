@@ -6,12 +6,12 @@ import { takeOut } from '../../../src/delivery/take-out.ts'
 import { parseRepositoryKey, repositoryKey } from '../../../src/oci/reference.ts'
 import { parseDelivery } from '../../../src/registry/deliveries/delivery-payload.ts'
 import { createPolicies } from '../../../src/registry/routing/repository-policies.ts'
-import { createWorld } from '../../kit/delivery-world.ts'
+import { createWorld } from '../../kit/worlds/delivery-world.ts'
 import { createEngine, type Engine } from '../../kit/engine.ts'
-import { factsOf } from '../../kit/facts-of.ts'
+import { factsOf } from '../../kit/judges/facts-of.ts'
 import { makeImage, makeIndex } from '../../kit/image.ts'
-import { pushDocument, pushImage } from '../../kit/push-image.ts'
-import { everywhere } from '../../kit/rebuilt.ts'
+import { pushDocument, pushImage } from '../../kit/clients/push-image.ts'
+import { everywhere } from '../../kit/worlds/rebuilt.ts'
 
 const app = parseRepositoryKey('docker.io/team/app')
 const first = makeImage({ seed: 'first', layers: [10] })

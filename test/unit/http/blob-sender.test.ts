@@ -14,7 +14,7 @@ import { sendBlob } from '../../../src/http/send/send-blob.ts'
 import { SendfileError } from '../../../src/http/send/sendfile.ts'
 import type { BlobAnswer } from '../../../src/registry/answers.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
-import { get } from '../../kit/raw-client.ts'
+import { get } from '../../kit/clients/raw-client.ts'
 
 t.test('R269: nothing is sent before the answer has its connection', async t => {
   const server = createServer().listen(0, '127.0.0.1')

@@ -2,7 +2,7 @@
 // nothing else is taken for one. Method: the bytes as proxies write them, and broken ones.
 import t from 'tap'
 import { PROXY_HEADER_MAX_BYTES, readProxyHeader } from '../../../src/http/proxies/proxy-header.ts'
-import { binaryHeader } from '../../kit/proxy-header.ts'
+import { binaryHeader } from '../../kit/clients/proxy-header.ts'
 
 const line = (text: string) => readProxyHeader(Buffer.from(text, 'latin1'))
 

@@ -5,7 +5,7 @@ import { request } from 'node:https'
 import type { IncomingMessage } from 'node:http'
 import t from 'tap'
 import { type Certificate, makeCertificate } from '../../kit/certificate.ts'
-import { startStubRegistry } from '../../kit/stub-registry.ts'
+import { startStubRegistry } from '../../kit/stubs/stub-registry.ts'
 
 async function ping(
   tls: Certificate,

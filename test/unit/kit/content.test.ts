@@ -3,7 +3,7 @@
 import t from 'tap'
 import { patternBlob } from '../../kit/content.ts'
 import { makeArtifact, makeImage, makeIndex } from '../../kit/image.ts'
-import { sha256 } from '../../kit/oracle.ts'
+import { sha256 } from '../../kit/judges/oracle.ts'
 import { gunzipSync } from 'node:zlib'
 
 t.test('a pattern blob is the same bytes however it is read', async t => {

@@ -4,8 +4,8 @@
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { bytesContent } from '../../kit/content.ts'
-import { judgeDelivery, type PushedRepository } from '../../kit/delivery-judge.ts'
-import { createStubContent } from '../../kit/stub-content.ts'
+import { judgeDelivery, type PushedRepository } from '../../kit/judges/delivery-judge.ts'
+import { createStubContent } from '../../kit/stubs/stub-content.ts'
 
 const NAME = 'team/app'
 const BLOB = bytesContent(Buffer.from('a layer'))

@@ -1,7 +1,7 @@
 // Goal: a process is killed before each call of a run in some days, and before one of each kind on
 // each of them. Method: a run as the shim tells it, on days one after the other.
 import t from 'tap'
-import { killedCalls } from '../../kit/killed-calls.ts'
+import { killedCalls } from '../../kit/worlds/killed-calls.ts'
 
 const DAY_MS = 86_400_000
 const RUN = 'WWSosruWWSuuuosrW'

@@ -4,15 +4,15 @@ import { gunzipSync } from 'node:zlib'
 import t from 'tap'
 import { patternBlob } from '../../kit/content.ts'
 import { makeImage } from '../../kit/image.ts'
-import { get, type RawRequest } from '../../kit/raw-client.ts'
+import { get, type RawRequest } from '../../kit/clients/raw-client.ts'
 import {
   createBarrier,
   type Fault,
   failure,
   tooManyRequests,
   unauthorized,
-} from '../../kit/stub-faults.ts'
-import { startStub } from '../../kit/stub-registry.ts'
+} from '../../kit/stubs/stub-faults.ts'
+import { startStub } from '../../kit/stubs/stub-registry.ts'
 
 const SIZE_BYTES = 300_000
 const blob = patternBlob('faults', SIZE_BYTES)

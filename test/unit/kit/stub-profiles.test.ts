@@ -2,9 +2,9 @@
 // the raw client does by hand what a registry client does, and sees each habit.
 import t from 'tap'
 import { makeImage } from '../../kit/image.ts'
-import { get } from '../../kit/raw-client.ts'
-import { PROFILES, type ProfileName } from '../../kit/stub-profiles.ts'
-import { type StubOptions, startStub } from '../../kit/stub-registry.ts'
+import { get } from '../../kit/clients/raw-client.ts'
+import { PROFILES, type ProfileName } from '../../kit/stubs/stub-profiles.ts'
+import { type StubOptions, startStub } from '../../kit/stubs/stub-registry.ts'
 
 const image = makeImage({ seed: 'profiles' })
 const blob = image.config

@@ -4,8 +4,8 @@ import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { bytesContent } from '../../kit/content.ts'
 import { makeImage } from '../../kit/image.ts'
-import { createBarrier, failure } from '../../kit/stub-faults.ts'
-import { type StubOptions, type StubRegistry, startStub } from '../../kit/stub-registry.ts'
+import { createBarrier, failure } from '../../kit/stubs/stub-faults.ts'
+import { type StubOptions, type StubRegistry, startStub } from '../../kit/stubs/stub-registry.ts'
 
 const BLOB = bytesContent(Buffer.from('some bytes'))
 const IMAGE = makeImage({ seed: 'stub pushes', layers: [10] })

@@ -3,9 +3,9 @@
 import t from 'tap'
 import { patternBlob } from '../../kit/content.ts'
 import { makeArtifact, makeImage, makeIndex } from '../../kit/image.ts'
-import { sha256 } from '../../kit/oracle.ts'
-import { get } from '../../kit/raw-client.ts'
-import { type StubOptions, startStub } from '../../kit/stub-registry.ts'
+import { sha256 } from '../../kit/judges/oracle.ts'
+import { get } from '../../kit/clients/raw-client.ts'
+import { type StubOptions, startStub } from '../../kit/stubs/stub-registry.ts'
 
 async function stubFor(t: Tap, options: StubOptions = {}) {
   const stub = await startStub(t, options)

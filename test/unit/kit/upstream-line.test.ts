@@ -3,12 +3,12 @@
 // client asks.
 import t from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
-import { createLateTag } from '../../kit/late-tag.ts'
-import { manifestOver } from '../../kit/push-client.ts'
-import { pushInHalves } from '../../kit/push-in-halves.ts'
+import { createLateTag } from '../../kit/clients/late-tag.ts'
+import { manifestOver } from '../../kit/clients/push-client.ts'
+import { pushInHalves } from '../../kit/clients/push-in-halves.ts'
 import { patternBlob } from '../../kit/content.ts'
-import { startStub } from '../../kit/stub-registry.ts'
-import { type LineFate, type LineMoment, startUpstreamLine } from '../../kit/upstream-line.ts'
+import { startStub } from '../../kit/stubs/stub-registry.ts'
+import { type LineFate, type LineMoment, startUpstreamLine } from '../../kit/stubs/upstream-line.ts'
 
 const LAYER = patternBlob('line', 400_000)
 const MANIFEST = manifestOver(LAYER.bytes(), [LAYER.bytes()])

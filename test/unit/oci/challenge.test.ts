@@ -2,7 +2,7 @@
 // kinds that are met, with what they mean; the odd ones are seen at gateways and older products.
 import t from 'tap'
 import { parseChallenges } from '../../../src/oci/challenge.ts'
-import { formatChallenge, formatScope, parseScope } from '../../kit/bearer.ts'
+import { formatChallenge, formatScope, parseScope } from '../../kit/stubs/bearer.ts'
 
 const read = (...headerValues: string[]) => {
   return parseChallenges(headerValues).map(({ scheme, parameters, token68 }) => {

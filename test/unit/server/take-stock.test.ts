@@ -6,12 +6,12 @@ import { type FactStore } from '../../../src/registry/ports/facts.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import { StockTaking } from '../../../src/server/take-stock.ts'
 import { createEngine, localOf } from '../../kit/engine.ts'
-import { factsOf } from '../../kit/facts-of.ts'
+import { factsOf } from '../../kit/judges/facts-of.ts'
 import { makeImage } from '../../kit/image.ts'
 import { createMemoryCatalog } from '../../kit/memory/catalog.ts'
 import { createMemoryFacts } from '../../kit/memory/facts.ts'
-import { digested, pushImage } from '../../kit/push-image.ts'
-import { everywhere, rebuilt } from '../../kit/rebuilt.ts'
+import { digested, pushImage } from '../../kit/clients/push-image.ts'
+import { everywhere, rebuilt } from '../../kit/worlds/rebuilt.ts'
 
 const repository = localOf('team/app')
 const [kept, deleted] = ['kept', 'deleted'].map(seed => makeImage({ seed, layers: [10] })) as [

@@ -7,7 +7,7 @@ import t from 'tap'
 import type { RepositoryKey, Tag } from '../../../src/oci/reference.ts'
 import type { Fact, FactStore } from '../../../src/registry/ports/facts.ts'
 import { factPath, layoutUnder } from '../../../src/store/filesystem/layout.ts'
-import { digestBy, sharedStoreDirectory, storeDirectory } from '../../kit/store-directory.ts'
+import { digestBy, sharedStoreDirectory, storeDirectory } from '../../kit/disk/store-directory.ts'
 
 const emptyDirectory = sharedStoreDirectory(t)
 const DIGEST = digestBy('sha256', 'a manifest')

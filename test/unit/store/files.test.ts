@@ -15,7 +15,7 @@ import {
   type StoreDirectory,
   storeDirectory,
   sharedStoreDirectory,
-} from '../../kit/store-directory.ts'
+} from '../../kit/disk/store-directory.ts'
 
 const BYTES = Buffer.from('the bytes of a blob')
 const DIGEST = digestBy('sha256', BYTES)

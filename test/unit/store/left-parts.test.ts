@@ -4,7 +4,7 @@
 import { lstat, readdir } from 'node:fs/promises'
 import t from 'tap'
 import { removeParts } from '../../../src/registry/space/remove-parts.ts'
-import { digestBy, storeDirectory, type StoreDirectory } from '../../kit/store-directory.ts'
+import { digestBy, storeDirectory, type StoreDirectory } from '../../kit/disk/store-directory.ts'
 
 /** Of `st_blocks`, whatever the file system's own are. */
 const STAT_BLOCK_BYTES = 512

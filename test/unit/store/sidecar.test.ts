@@ -12,7 +12,7 @@ import {
   sidecarPath,
 } from '../../../src/store/filesystem/layout.ts'
 import { formatSidecar, parseSidecar } from '../../../src/store/filesystem/growing/sidecar.ts'
-import { digestBy } from '../../kit/store-directory.ts'
+import { digestBy } from '../../kit/disk/store-directory.ts'
 
 const GOOD = { version: 1, sizeBytes: 9, validator: '"v1"', bootId: 'b', syncedBytes: 3 }
 

@@ -9,8 +9,8 @@ import {
   type StoreDirectory,
   storeDirectory,
   sharedStoreDirectory,
-} from '../../kit/store-directory.ts'
-import { partsLeft } from '../../kit/parts-left.ts'
+} from '../../kit/disk/store-directory.ts'
+import { partsLeft } from '../../kit/disk/parts-left.ts'
 
 const BYTES = 'the bytes of a blob, long enough to be cut in pieces'
 const DIGEST = digestBy('sha256', BYTES)

@@ -11,9 +11,9 @@ import { parseRepositoryKey } from '../../../src/oci/reference.ts'
 import type { BlobAnswer, BlobFile } from '../../../src/registry/answers.ts'
 import type { CountedUses } from '../../../src/registry/ports/catalog-uses.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
-import { createRegistryDouble } from '../../kit/registry-double.ts'
+import { createRegistryDouble } from '../../kit/worlds/registry-double.ts'
 import { createEngine } from '../../kit/engine.ts'
-import { overThreads } from '../../kit/borrowed-registry.ts'
+import { overThreads } from '../../kit/worlds/borrowed-registry.ts'
 
 const REPOSITORY = parseRepositoryKey('localhost/a/b')
 const BYTES = Buffer.from('0123456789')

@@ -8,7 +8,7 @@ import { Jobs } from '../../../src/upkeep/jobs.ts'
 import { LastRuns } from '../../../src/upkeep/last-runs.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 import { createEngine, type Engine, type LeftBehind, localOf } from '../../kit/engine.ts'
-import { pushWhole } from '../../kit/upload-chunks.ts'
+import { pushWhole } from '../../kit/clients/upload-chunks.ts'
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS

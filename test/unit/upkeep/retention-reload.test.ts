@@ -5,7 +5,7 @@ import type { RetentionPolicy } from '../../../src/registry/retain/rules.ts'
 import { createRetention, type RetentionSettings } from '../../../src/upkeep/retention.ts'
 import { createEngine, localOf } from '../../kit/engine.ts'
 import { makeImage } from '../../kit/image.ts'
-import { pushImage } from '../../kit/push-image.ts'
+import { pushImage } from '../../kit/clients/push-image.ts'
 
 const DAY_MS = 86_400_000
 /** Both are judged; this one first. */

@@ -1,0 +1,58 @@
+// Goal: a push that fails since the disk is full takes nothing from a push that was acknowledged.
+// Method: the engine over in-memory twins; from the moment at which the catalog takes no more,
+// facts are only written with the room that is kept for what takes content away.
+import t from 'tap'
+import type { Catalog } from '../../../../src/registry/ports/catalog.ts'
+import type { FactStore } from '../../../../src/registry/ports/facts.ts'
+import { StoreError } from '../../../../src/registry/ports/store-error.ts'
+import { createEngine, localOf } from '../../../kit/engine.ts'
+import { factsOf } from '../../../kit/judges/facts-of.ts'
+import { makeImage } from '../../../kit/image.ts'
+import { pushDocument, pushImage, pushParts } from '../../../kit/clients/push-image.ts'
+
+const app = localOf('team/app')
+const [older, newer] = ['older', 'newer'].map(seed => makeImage({ seed, layers: [10] }))
+const full = () => new StoreError('full', 'there is no room')
+
+/** `port`, of which one method is another. */
+function withMethod<Port extends object, Name extends keyof Port>(
+  port: Port,
+  name: Name,
+  method: Port[Name],
+): Port {
+  const get = (target: Port, asked: string | symbol) => {
+    const value: unknown = asked === name ? method : Reflect.get(target, asked, target)
+    return typeof value === 'function' ? value.bind(target) : value
+  }
+  return new Proxy(port, { get })
+}
+
+function createFullDisk() {
+  let isFull = false
+  return {
+    fills: (catalog: Catalog) =>
+      withMethod(catalog, 'recordPush', async () => {
+        isFull = true
+        throw full()
+      }),
+    facts: (facts: FactStore) =>
+      withMethod(facts, 'write', async (written, options) => {
+        if (isFull && options?.takesAway !== true) throw full()
+        await facts.write(written, options)
+      }),
+  }
+}
+
+t.test('R716: on a full disk, too, facts of a failed push are put back', async t => {
+  if (older === undefined || newer === undefined) throw new Error('there are two')
+  const before = createEngine()
+  await pushImage(before.registry, app, older, 'v1')
+  await pushParts(before.registry, app, newer)
+  const { fills, facts } = createFullDisk()
+  const after = { ...before, catalog: fills(before.catalog) }
+  const engine = createEngine({ after, facts })
+  const push = { document: newer.manifest, reference: 'v1' }
+  await t.rejects(pushDocument(engine.registry, app, push))
+  t.match(await factsOf(engine.facts, 'tag'), [{ tag: 'v1', digest: older.manifest.digest }])
+  t.match(await factsOf(engine.facts, 'manifest'), [{ digest: older.manifest.digest }])
+})
