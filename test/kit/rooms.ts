@@ -259,6 +259,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'catalog/sqlite/file': {
     imports: [
       'catalog/sqlite/faults.ts',
+      'catalog/sqlite/schema/assert-schema.ts',
       'catalog/sqlite/schema/schema.ts',
       `${PORTS}/store-error.ts`,
     ],

@@ -248,6 +248,50 @@ t.test('a new file, made at once, is what all steps make of one', t => {
   t.end()
 })
 
+t.test(
+  'R823: a catalog of the newest version with other tables is refused, not served',
+  async t => {
+    const changes = {
+      'a column less, as a build from before the release wrote it': `DROP INDEX content_loose;
+      DROP INDEX content_loose_since; DROP INDEX content_unclear;
+      ALTER TABLE content DROP COLUMN unclear`,
+      'an index less': 'DROP INDEX edge_by_child',
+      'a trigger less': 'DROP TRIGGER tag_deleted',
+      'a trigger of somebody else': `CREATE TRIGGER more AFTER INSERT ON tag
+      BEGIN DELETE FROM meta; END`,
+    }
+    for (const [name, sql] of Object.entries(changes))
+      await t.test(name, async t => {
+        const directory = await leaveCatalog(t)
+        const file = join(directory, 'catalog.db')
+        const database = new Sqlite(file)
+        database.exec(sql)
+        database.close()
+        await t.rejects(openCatalog(t, directory), {
+          name: 'StoreError',
+          failure: 'io',
+          message: /format of this version.*other tables/,
+          hint: /move catalog\.db away.*facts\//,
+        })
+        for (const part of readdirSync(directory).filter(part => part.startsWith('catalog.db')))
+          renameSync(join(directory, part), join(directory, `old-${part}`))
+        const { catalog } = await openCatalog(t, directory)
+        await catalog.recordManifest(pullOf(manifestNamed('m', [layerEdge('l')]), { tag: latest }))
+        t.ok(await catalog.findManifest(alpine, digestNamed('m')), 'as the hint says')
+        await catalog.close()
+      })
+    const directory = await leaveCatalog(t)
+    const database = new Sqlite(join(directory, 'catalog.db'))
+    database.exec('CREATE TABLE copied (x); CREATE INDEX mine ON tag (pulls); ANALYZE')
+    database.close()
+    const { catalog } = await openCatalog(t, directory)
+    t.ok(
+      await catalog.findManifest(alpine, digestNamed('m')),
+      'what a tool has added harms nothing',
+    )
+  },
+)
+
 t.test('a start that brings the catalog to another format says so before and after', async t => {
   const top = t.testdir({ old: {}, new: {} })
   const directory = join(top, 'old')

@@ -9,6 +9,7 @@ import { finishMove, moveAside, noteEvidence, putBack, unnotedEvidence } from '.
 import { isDamage } from '../faults.ts'
 import { closeToOthers } from './file-mode.ts'
 import { keepPlans } from './kept-plans.ts'
+import { assertSchema } from '../schema/assert-schema.ts'
 import { migrate, NEWEST_VERSION, versionOf } from '../schema/schema.ts'
 
 /** Others never hold the file for long; this covers a checkpoint or a backup. */
@@ -48,7 +49,8 @@ export interface WritableCatalog extends OpenedFile {
  * check it. A file that does not hold together is kept under a dated name and a new one begun.
  * `atMs` names it.
  *
- * @throws StoreError for a file of a newer major version; SqliteError for what the disk refuses.
+ * @throws StoreError for a file of a newer major version, or of this one with other tables;
+ * SqliteError for what the disk refuses.
  */
 export function openForWriting(
   file: string,
@@ -126,6 +128,8 @@ function openChecked(file: string, atMs: number, begins: MigrationBegins): Opene
     if (from !== 0 && from < NEWEST_VERSION)
       begins({ from, to: NEWEST_VERSION, bytes: statSync(file).size })
     const to = migrate(database)
+    // A later minor version has more, and this program runs on it.
+    if (to === NEWEST_VERSION) assertSchema(database)
     if (from !== 0) letShrink(database)
     if (!isTrusted) noteChecked(database, atMs)
     dropMark(database, file, second)
