@@ -71,6 +71,12 @@ export const COMMANDS = {
   },
 } as const satisfies Record<string, Command>
 
+/** Those that show what a running server says, which may be of another version. */
+const ASKING: ReadonlySet<string> = new Set<keyof typeof COMMANDS>([
+  ...(['status', 'ls', 'inspect', 'why', 'queue', 'pull', 'pin', 'unpin'] as const),
+  ...(['purge', 'retain', 'evict', 'gc', 'jobs', 'token'] as const),
+])
+
 /**
  * Runs what the arguments ask for; every failure is a line on standard error, with --json an
  * object, and an exit code.
@@ -121,6 +127,7 @@ function load(name: string): Promise<CommandModule> {
 /** @throws `error` itself when it is nobody's fault but ours */
 function failureOf(error: unknown, command: string): Failure {
   if (error instanceof CliError) return error
+  if (error instanceof TypeError && ASKING.has(command)) return otherVersion(error)
   // util.parseArgs says in its message which option is wrong, and goes on about what no command
   // here takes.
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
@@ -128,6 +135,13 @@ function failureOf(error: unknown, command: string): Failure {
   const [what = ''] = (error as Error).message.split(/\.\s/, 1)
   const message = `${what}; "entrepot ${command} --help" tells what it takes`
   return { exitCode: EXIT_CODES.usage, message }
+}
+
+/** What an older server does not tell a newer command looks for. */
+function otherVersion({ message }: TypeError): Failure {
+  const what = `this command (version ${VERSION}) does not understand the server's answer: ${message}`
+  const how = 'a server of another build runs; start it again, or see --json'
+  return { exitCode: EXIT_CODES.failed, message: `${what}; ${how}` }
 }
 
 function overview(): string {

@@ -106,7 +106,8 @@ function describeDeleted({ storage: { deleted }, nowMs }: Status): readonly stri
   return [['deleted', `${what} stay until storage.gc.delay is over; ${next}`]]
 }
 
-function describePaused({ pausedJobs }: Status): readonly string[][] {
+/** A server of before jobs could be paused tells of none. */
+function describePaused({ pausedJobs = [] }: Partial<Status>): readonly string[][] {
   if (pausedJobs.length === 0) return []
   const how = 'until "entrepot jobs resume NAME", or the next start'
   return [['paused', `${pausedJobs.join(', ')}: no run begins ${how}`]]

@@ -77,6 +77,29 @@ t.test('a server that goes away in the middle of a pull is told in a line', asyn
   t.match(result, { exitCode: 69, stderr: /went away/ })
 })
 
+t.test('R824: commands meet a server of another version without a stack trace', async t => {
+  const { run } = await start(t)
+  const told = JSON.parse((await run('status', '--json')).stdout) as Record<string, unknown>
+  const directory = await mkdtemp(join(tmpdir(), 'entrepot-cli-'))
+  t.teardown(() => rm(directory, { recursive: true }))
+  const socket = join(directory, 'admin.sock')
+  let answer: Record<string, unknown> = {}
+  const server = createServer((_request, response) => response.end(JSON.stringify(answer)))
+  await new Promise<void>(resolve => server.listen(socket, resolve))
+  t.teardown(() => server.close())
+  const older = (...argv: string[]) => runCli([...argv, '--socket', socket])
+
+  answer = { ...told, pausedJobs: undefined }
+  const status = await older('status')
+  t.match(status, { exitCode: 0, stderr: '', stdout: /queue +nothing waits/ })
+  answer = { ...told, departures: undefined }
+  const line = /^this command \(version \S+\) does not understand the server's answer: .*\n$/
+  t.match(await older('status'), { exitCode: 1, stdout: '', stderr: line })
+  answer = {}
+  for (const argv of [['ls'], ['jobs', 'ls'], ['queue', 'ls'], ['why', 'a'], ['inspect', 'a']])
+    t.match(await older(...argv), { exitCode: 1, stderr: line }, argv.join(' '))
+})
+
 t.test('pull says which platforms there are when none was right, and ends with 1', async t => {
   const { run } = await start(t)
   const result = await run('pull', 'docker.io/library/app:v1', '--platform', 'plan9/mips')
