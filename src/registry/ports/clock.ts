@@ -1,5 +1,11 @@
 // Time as a parameter, so that no test sleeps.
 
+/**
+ * Before there was any version of this program: nothing that it keeps was dated then, but by a
+ * clock that nobody had set. So such a time, also a file's, is no time and no age.
+ */
+export const EARLIEST_MS = Date.UTC(2025, 11, 1)
+
 export interface Clock {
   /**
    * Wall clock, milliseconds since 1970; may jump. For what is written down: when a tag was

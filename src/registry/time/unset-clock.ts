@@ -1,13 +1,11 @@
 // A machine without a clock of its own begins at each boot in 1970, or at a time that its system
 // was built with, and is put right by the network minutes later. What was dated until then would be
 // decades old from then on, and all that the catalog has noted of time lie in the future meanwhile.
-// So such a time is no time: this edge goes on from where the last process has seen it.
+// So such a time is no time: this edge goes on from where the last process has seen it. Files are
+// dated by the system all the same: whoever reads their times knows of it (EARLIEST_MS).
 import type { Catalog } from '../ports/catalog.ts'
-import type { Clock } from '../ports/clock.ts'
+import { type Clock, EARLIEST_MS } from '../ports/clock.ts'
 import { lastSeenMs } from './time-keeper.ts'
-
-/** Before there was any version of this program: nothing that it keeps was dated then. */
-const EARLIEST_MS = Date.UTC(2025, 11, 1)
 
 /** @throws StoreError */
 export async function neverUnset(

@@ -3,7 +3,7 @@
 import { bestEffort } from '../best-effort.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { NoteEvent } from '../ports/events.ts'
-import type { Clock } from '../ports/clock.ts'
+import { type Clock, EARLIEST_MS } from '../ports/clock.ts'
 import type { TimeKeeper } from '../time/time-keeper.ts'
 import type { Uploads } from './uploads.ts'
 
@@ -39,10 +39,13 @@ export async function purgeUploads(
   const nowMs = clock.nowMs()
   const isClockRight = timeRun.isSteadyFor(STEADY_MS)
   for (const each of await store.listUploads()) {
-    // It came by a clock that was ahead, and is as old as what comes now, from now on.
-    const isToCome = each.changedAtMs > nowMs && isClockRight
-    if (isToCome && !dryRun) await bestEffort(note, () => store.dateUpload(each.id, nowMs))
-    const left = { ...each, changedAtMs: nowMs - timeRun.agoMs(each.changedAtMs, nowMs) }
+    // It came by a clock that was ahead, or that nobody had set, and is as old as what comes now,
+    // from now on.
+    const hasAge = each.changedAtMs >= EARLIEST_MS && each.changedAtMs <= nowMs
+    if (!hasAge && isClockRight && !dryRun)
+      await bestEffort(note, () => store.dateUpload(each.id, nowMs))
+    const agoMs = hasAge ? timeRun.agoMs(each.changedAtMs, nowMs) : 0
+    const left = { ...each, changedAtMs: nowMs - agoMs }
     let isGone = dryRun && uploads.isAbandoned(left, olderThanMs)
     // One that the disk does not let go keeps none of the others.
     if (!dryRun)

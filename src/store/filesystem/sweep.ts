@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import type { UploadId } from '../upload-id.ts'
 import { eachFew } from '../../async/few-at-once.ts'
 import { PART_AGE_LIMIT_MS } from '../../registry/ports/blob-store-fills.ts'
+import { EARLIEST_MS } from '../../registry/ports/clock.ts'
 import { tellUnreadable } from './bad-places.ts'
 import { type Disk, FILES_AT_ONCE, removeFile } from './disk.ts'
 import { isUnreadable } from './disk-error.ts'
@@ -50,7 +51,9 @@ async function isPartOfUse(disk: Disk, name: string): Promise<boolean> {
   if (entry === undefined) return false
   const part = await lstat(partPath(disk.layout, entry.digest)).catch(() => undefined)
   if (!part?.isFile()) return false
-  if (disk.clock.nowMs() - part.mtimeMs > PART_AGE_LIMIT_MS) return false
+  // What nobody's clock has dated is as old as this start (parts.ts).
+  const isDated = part.mtimeMs >= EARLIEST_MS
+  if (isDated && disk.clock.nowMs() - part.mtimeMs > PART_AGE_LIMIT_MS) return false
   const sidecar = await readSidecar(disk, entry.digest)
   return usableBytes(disk, sidecar, part.size) > 0
 }

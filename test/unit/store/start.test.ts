@@ -1,7 +1,17 @@
 // Goal: whatever a killed process or a power cut left in the data directory, the next start is
 // clean and loses nothing that could be resumed. Method: crash states laid by hand as files, then a
 // start, then a look at the files.
-import { lstat, mkdir, readdir, rename, rm, symlink, unlink, writeFile } from 'node:fs/promises'
+import {
+  lstat,
+  mkdir,
+  readdir,
+  rename,
+  rm,
+  symlink,
+  unlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises'
 import t, { type Test } from 'tap'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import {
@@ -127,6 +137,19 @@ t.test('a part that nobody resumed for more than a week is removed', async t => 
   directory.clock.jump(2 * 24 * 3_600_000)
   t.same(await partsLeft(await directory.open()), [])
   t.same(await directory.files(), [])
+})
+
+t.test('R825: a part that was dated by a clock in 1970 is as old as the start', async t => {
+  const directory = await emptyDirectory()
+  await layPart(directory, 'the b', sidecar())
+  await utimes(directory.partPath(DIGEST), 90, 90)
+  const store = await directory.open()
+  t.match(await store.describeParts(), [{ changedAtMs: directory.clock.nowMs() }])
+  t.same(await partsLeft(store), [DIGEST], 'nor does a look for old ones take it')
+  directory.clock.jump(6 * 24 * 3_600_000)
+  t.same(await partsLeft(await directory.open()), [DIGEST])
+  directory.clock.jump(2 * 24 * 3_600_000)
+  t.same(await partsLeft(await directory.open()), [], 'it grew old since, over starts')
 })
 
 t.test('R86: after a killed process in the same boot the whole part counts', async t => {

@@ -1,11 +1,12 @@
 // Parts that no fill has open: which there are, what they take, and how they go. Each is two files,
 // whose blocks count however short they are. What there is of them is known without a look at the
 // disk, since whoever needs room asks often.
-import { lstat, readdir } from 'node:fs/promises'
+import { lstat, readdir, utimes } from 'node:fs/promises'
 import { eachFew } from '../../../async/few-at-once.ts'
 import type { Digest } from '../../../oci/digest.ts'
 import { BLOCK_BYTES, onDiskBytes } from '../../../registry/ports/blob-store.ts'
 import type { FillExpectation, LeftPart } from '../../../registry/ports/blob-store-fills.ts'
+import { EARLIEST_MS } from '../../../registry/ports/clock.ts'
 import { type Disk, FILES_AT_ONCE, removeFile } from '../disk.ts'
 import { ignoreMissingOrBad } from '../disk-error.ts'
 import { fillEntry, partPath, sidecarPath } from '../layout.ts'
@@ -46,15 +47,24 @@ export class LeftParts {
     const entries = (await readdir(layout.fills)).map(fillEntry)
     const digests = entries.flatMap(entry => (entry?.kind === 'part' ? [entry.digest] : []))
     await eachFew(digests, FILES_AT_ONCE, async digest => {
-      const stats = await lstat(partPath(layout, digest)).catch(ignoreMissingOrBad)
+      const path = partPath(layout, digest)
+      const stats = await lstat(path).catch(ignoreMissingOrBad)
       const expected = (await readSidecar(this.#disk, digest))?.expected
       this.#note({
         digest,
         takenBytes: partTakesBytes(stats?.size ?? 0),
-        changedAtMs: stats?.mtimeMs ?? 0,
+        changedAtMs: stats === undefined ? 0 : await this.#dated(path, stats.mtimeMs),
         source: expected?.source,
       })
     })
+  }
+
+  /** By a clock that nobody had set: it is as old as this start, then and for the next one. */
+  async #dated(path: string, atMs: number): Promise<number> {
+    if (atMs >= EARLIEST_MS) return atMs
+    const nowMs = this.#disk.clock.nowMs()
+    await utimes(path, nowMs / 1000, nowMs / 1000).catch(() => {})
+    return nowMs
   }
 
   get takenBytes(): number {

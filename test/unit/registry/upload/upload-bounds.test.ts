@@ -442,6 +442,30 @@ t.test('R688: what a clock that was ahead has dated goes a week after it is put 
   await t.rejects(engine.registry.uploadState(app, id), { code: 'BLOB_UPLOAD_UNKNOWN' })
 })
 
+t.test('R825: an upload that was dated by a clock in 1970 is not as old as that', async t => {
+  let engine = createEngine()
+  const { id } = await engine.registry.startUpload(app, sha256)
+  const dateIn1970 = () => {
+    const left = engine.disk.uploads.get(id)
+    if (left !== undefined) left.changedAtMs = 90_000
+  }
+  await engine.registry.stop()
+  engine = createEngine({ after: engine })
+  dateIn1970()
+  const week = { olderThanMs: WEEK_MS, dryRun: false }
+  t.same(await engine.registry.purgeUploads({ ...week, dryRun: true }), { sessions: 0, bytes: 0 })
+  t.same(await engine.registry.purgeUploads(week), { sessions: 0, bytes: 0 })
+  t.equal((await engine.registry.uploadState(app, id)).sizeBytes, 0, 'its client goes on')
+  for (let ranMs = 0; ranMs < WEEK_MS; ranMs += HOUR_MS) {
+    await engine.registry.stop()
+    engine = createEngine({ after: engine })
+    await engine.clock.advance(HOUR_MS)
+    t.same(await engine.registry.purgeUploads(week), { sessions: 0, bytes: 0 })
+  }
+  await engine.clock.advance(HOUR_MS)
+  t.same(await engine.registry.purgeUploads(week), { sessions: 1, bytes: 0 }, 'it grows old here')
+})
+
 t.test('R110: a purge reaches what earlier processes left, readable or not', async t => {
   const before = createEngine()
   const { id } = await before.registry.startUpload(app, sha256)
