@@ -495,6 +495,7 @@ const BOUNDS: readonly Row[] = [
   [800, 'P1', 'a push that fails once its file has its name leaves no file that nobody counts'],
   [761, 'P0', 'a disk whose reads fail for a moment costs nothing that was pushed'],
   [770, 'P2', 'each look at facts counts those that it could not read itself'],
+  [771, 'P1', 'a push that finds no room takes none that is kept for what takes content away'],
   [762, 'P2', 'what was lost and is here by a push that failed keeps nothing else from leaving'],
   [272, 'P0', 'one bogus answer in the middle of a download is a failed attempt'],
   [273, 'P0', 'lists of referrers are bounded, and what nobody has leaves nothing behind'],

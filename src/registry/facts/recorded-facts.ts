@@ -38,6 +38,28 @@ export async function asRecorded(
   }
 }
 
+/**
+ * When a manifest was pushed or deleted is of no consequence, and what was here of it then was so
+ * whatever came after. When a tag was, its delivery is known by.
+ */
+export function saysTheSame(fact: Fact, right: Fact | undefined): boolean {
+  if (right === undefined) return false
+  switch (fact.kind) {
+    case 'manifest':
+      return right.kind === 'manifest' && right.mediaType === fact.mediaType
+    case 'tag':
+      return right.kind === 'tag' && right.digest === fact.digest && right.atMs === fact.atMs
+    case 'deleted':
+      return right.kind === 'deleted'
+    case 'delivery':
+      return (
+        right.kind === 'delivery' &&
+        right.payload === fact.payload &&
+        right.createdAtMs === fact.createdAtMs
+      )
+  }
+}
+
 async function manifestFact(
   catalog: Catalog,
   { repository, digest }: Extract<FactIdentity, { kind: 'manifest' }>,

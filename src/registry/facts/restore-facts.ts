@@ -2,11 +2,12 @@
 // the catalog says, which is right while it lives; and where it never knew of what is lost, to what
 // lay there. Here by whoever failed; what a process that ended could not put back is found by
 // compare-facts.ts.
+import { filterFew } from '../../async/few-at-once.ts'
 import { bestEffort } from '../best-effort.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import type { FactIdentity, FactStore, ListedFact } from '../ports/facts.ts'
-import { asRecorded } from './recorded-facts.ts'
+import { asRecorded, saysTheSame } from './recorded-facts.ts'
 import type { UnknownFacts } from './unknown-facts.ts'
 
 export interface RestoreDeps {
@@ -14,6 +15,9 @@ export interface RestoreDeps {
   readonly facts: FactStore
   readonly note: NoteEvent
 }
+
+/** Looks at the disk at a time. */
+const LOOKS_AT_ONCE = 4
 
 /** `atMs` is now: when what is not there was last known not to be. */
 export interface Restore {
@@ -38,7 +42,9 @@ export async function putBack(
 ): Promise<void> {
   const { facts } = deps
   const right = await Promise.all(identities.map(identity => rightOf(deps, identity, restore)))
-  const kept = right.filter(fact => fact !== undefined && fact !== 'unreadable')
+  const told = right.filter(fact => fact !== undefined && fact !== 'unreadable')
+  // On a full disk each one that is written may take of the room by which it is emptied.
+  const kept = await filterFew(told, LOOKS_AT_ONCE, async fact => !(await lies(facts, fact)))
   const ordered = await Promise.all(kept.map(fact => withOrder(facts, fact)))
   // A full disk is often why it failed, and what was told is not to be taken for want of room.
   if (ordered.length > 0) await facts.write(ordered, { takesAway: true })
@@ -59,6 +65,13 @@ async function rightOf(
   if (unknown?.has(identity) !== true) return recorded
   const isGone = identity.kind === 'deleted' ? recorded !== undefined : recorded === undefined
   return isGone ? unknown.find(identity) : recorded
+}
+
+/** Untouched, or written already. */
+async function lies(facts: FactStore, fact: ListedFact): Promise<boolean> {
+  const found = await facts.find(fact)
+  if (found === undefined || found === 'unreadable') return false
+  return found.isEarlier === fact.isEarlier && saysTheSame(found, fact)
 }
 
 /** Of a delete its fact alone says the order. */

@@ -127,9 +127,16 @@ async function recordBetweenFacts(
   const outdated = { remove: outdatedBy(push) }
   const identities = [...changes, outdated].flatMap(identitiesOf)
   const unknown = await UnknownFacts.of(deps, identities)
+  // What may not be as it was. What nobody has touched is not written anew, least of all on a full
+  // disk, where that takes of the room by which it is emptied.
+  let begun: readonly FactIdentity[] = []
   let isRecorded = false
   try {
-    await carryOut(facts, changes, each => !unknown.has(each))
+    for (const change of changes) {
+      begun = [...begun, ...identitiesOf(change)]
+      await carryOut(facts, [change], each => !unknown.has(each))
+    }
+    begun = identities
     // Right before the row: what an upstream says from here on, it says of what is there now.
     for (const tag of push.tags) tags.pushed(repository, tag)
     negative.forget(manifestKey(repository, { kind: 'digest', digest }))
@@ -140,7 +147,7 @@ async function recordBetweenFacts(
     await carryOut(facts, [outdated])
     await carryOut(facts, changes, each => unknown.has(each))
   } catch (error) {
-    await restoreFacts(deps, { identities, atMs: push.atMs, unknown })
+    await restoreFacts(deps, { identities: begun, atMs: push.atMs, unknown })
     throw error
   } finally {
     // Known from the row on, also where what comes behind it failed.

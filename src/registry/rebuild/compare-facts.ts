@@ -18,7 +18,7 @@ import {
   howKnown,
   isEarlierFact,
 } from './record-earlier-fact.ts'
-import { asRecorded } from '../facts/recorded-facts.ts'
+import { asRecorded, saysTheSame } from '../facts/recorded-facts.ts'
 import { putBack } from '../facts/restore-facts.ts'
 import { rowsOf } from '../pacing/pages.ts'
 
@@ -215,28 +215,6 @@ async function readable(
   const found: FactIdentity[] = []
   for (const each of identities) if ((await facts.find(each)) !== 'unreadable') found.push(each)
   return found
-}
-
-/**
- * When a manifest was pushed or deleted is of no consequence, and what was here of it then was so
- * whatever came after. When a tag was, its delivery is known by.
- */
-function saysTheSame(fact: Fact, right: Fact | undefined): boolean {
-  if (right === undefined) return false
-  switch (fact.kind) {
-    case 'manifest':
-      return right.kind === 'manifest' && right.mediaType === fact.mediaType
-    case 'tag':
-      return right.kind === 'tag' && right.digest === fact.digest && right.atMs === fact.atMs
-    case 'deleted':
-      return right.kind === 'deleted'
-    case 'delivery':
-      return (
-        right.kind === 'delivery' &&
-        right.payload === fact.payload &&
-        right.createdAtMs === fact.createdAtMs
-      )
-  }
 }
 
 function repositoriesOf(catalog: Catalog): AsyncGenerator<RepositoryKey> {

@@ -1,4 +1,5 @@
-// Goal: a push that fails since the disk is full takes nothing from a push that was acknowledged.
+// Goal: a push that fails since the disk is full takes nothing from a push that was acknowledged,
+// and none of the room by which a delete is possible there, unless it has to put something back.
 // Method: the engine over in-memory twins; from the moment at which the catalog takes no more,
 // facts are only written with the room that is kept for what takes content away.
 import t from 'tap'
@@ -29,7 +30,11 @@ function withMethod<Port extends object, Name extends keyof Port>(
 
 function createFullDisk() {
   let isFull = false
+  let spared = 0
   return {
+    fill: () => void (isFull = true),
+    /** Writes with the room that is kept. */
+    spared: () => spared,
     fills: (catalog: Catalog) =>
       withMethod(catalog, 'recordPush', async () => {
         isFull = true
@@ -38,6 +43,7 @@ function createFullDisk() {
     facts: (facts: FactStore) =>
       withMethod(facts, 'write', async (written, options) => {
         if (isFull && options?.takesAway !== true) throw full()
+        if (isFull) spared += 1
         await facts.write(written, options)
       }),
   }
@@ -56,3 +62,18 @@ t.test('R716: on a full disk, too, facts of a failed push are put back', async t
   t.match(await factsOf(engine.facts, 'tag'), [{ tag: 'v1', digest: older.manifest.digest }])
   t.match(await factsOf(engine.facts, 'manifest'), [{ digest: older.manifest.digest }])
 })
+
+for (const image of [older, newer])
+  t.test('R771: a push that changed nothing takes none of the room that is kept', async t => {
+    if (older === undefined || image === undefined) throw new Error('there are two')
+    const before = createEngine()
+    await pushImage(before.registry, app, older, 'v1')
+    await pushParts(before.registry, app, image)
+    const { fill, spared, facts } = createFullDisk()
+    const engine = createEngine({ after: before, facts })
+    fill()
+    const push = { document: image.manifest, reference: 'v1' }
+    await t.rejects(pushDocument(engine.registry, app, push))
+    t.equal(spared(), 0)
+    t.match(await factsOf(engine.facts, 'tag'), [{ tag: 'v1', digest: older.manifest.digest }])
+  })
