@@ -1,5 +1,5 @@
-// A file of accounts replaced by another text of it: at once and whole, for whoever reads it and
-// whenever the power goes; by one at a time.
+// An operator's file of accounts replaced by another text of it: at once and whole, for whoever
+// reads it and whenever the power goes; by one at a time.
 import {
   closeSync,
   fchmodSync,
@@ -7,7 +7,6 @@ import {
   fstatSync,
   fsyncSync,
   ftruncateSync,
-  linkSync,
   openSync,
   readFileSync,
   realpathSync,
@@ -18,6 +17,7 @@ import {
 } from 'node:fs'
 import { dirname } from 'node:path'
 import { FILE_MAX_BYTES } from '../access/htpasswd/limits.ts'
+import { syncDirectory } from './sync-directory.ts'
 
 /** Of a new one: nobody's but its owner's. */
 const NEW_MODE = 0o600
@@ -72,69 +72,6 @@ export function replaceFile(path: string, edit: (text: string) => string | undef
   }
 }
 
-/**
- * Writes a file of this process alone, for its owner alone, at once and whole, in a directory that
- * nobody else writes to. @throws the system's errors; then the file is as it was
- */
-export function writeWhole(path: string, text: string): void {
-  const { beside } = namesOf(path)
-  const descriptor = openSync(beside, 'w', NEW_MODE)
-  try {
-    writeFileSync(descriptor, text)
-    fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
-  }
-  putInPlace(beside, path)
-}
-
-/**
- * Removes what a process has left of a file of its own that was killed as it wrote that: it may
- * hold what nobody is to have any more. Never throws: on a disk that is read only it stays.
- */
-export function removeLeftovers(path: string): void {
-  const { beside, before } = namesOf(path)
-  for (const name of [beside, before])
-    try {
-      rmSync(name, { force: true })
-    } catch {}
-}
-
-/** Of the next text of a file until it is in place, and of the last one until that is durable. */
-function namesOf(path: string): { readonly beside: string; readonly before: string } {
-  return { beside: `${path}.new`, before: `${path}.before` }
-}
-
-/** What is told as failed would else be in force after a restart. */
-function putInPlace(beside: string, path: string): void {
-  const { before } = namesOf(path)
-  const putBack = keepAs(before, path)
-  try {
-    renameSync(beside, path)
-    syncDirectory(dirname(path))
-  } catch (error) {
-    putBack()
-    throw error
-  } finally {
-    // It may hold what nobody is to have any more.
-    rmSync(before, { force: true })
-  }
-}
-
-/** Gives the file as it is another name, to be had back by. */
-function keepAs(before: string, path: string): () => void {
-  try {
-    rmSync(before, { force: true })
-    linkSync(path, before)
-    return () => renameSync(before, path)
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
-      return () => rmSync(path, { force: true })
-    // On a disk where a file has one name only, it stays as it was changed.
-    return () => {}
-  }
-}
-
 /** A link to a file that is not there yet is a file of its own name. */
 function followed(path: string): string {
   try {
@@ -172,14 +109,4 @@ function ownLike(descriptor: number, owner: Owner): void {
 function own(descriptor: number, { uid, gid }: Owner): void {
   const mine = fstatSync(descriptor)
   if (mine.uid !== uid || mine.gid !== gid) fchownSync(descriptor, uid, gid)
-}
-
-/** What was renamed is there after a power cut, too. */
-function syncDirectory(directory: string): void {
-  const descriptor = openSync(directory, 'r')
-  try {
-    fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
-  }
 }

@@ -2,11 +2,10 @@
 // object with the version of its format, for its owner alone. Whatever else it holds is damage,
 // told with the file's name, but for what a newer program has written, which is left as it is.
 import { chmodSync, readFileSync } from 'node:fs'
-import { removeLeftovers, writeWhole } from '../replace-file.ts'
+import { OWN_MODE, removeLeftovers, writeWhole } from './write-whole.ts'
 
 /** Another one for whatever a program of before could not read. */
 const VERSION = 1
-const MODE = 0o600
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -33,7 +32,7 @@ export class OwnFile<Value> {
   read(): OwnFileRead<Value> {
     removeLeftovers(this.path)
     try {
-      chmodSync(this.path, MODE)
+      chmodSync(this.path, OWN_MODE)
       const { version, ...fields } = JSON.parse(readFileSync(this.path, 'utf8')) as Fields
       this.#isOfNewer = typeof version === 'number' && version > VERSION
       if (version !== VERSION) throw new Error(`its version is ${String(version)}, not ${VERSION}`)
