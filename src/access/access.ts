@@ -1,6 +1,7 @@
 // Who may do what, asked before any look-up that could reveal whether something exists (appendix of
 // error precedence: 403 before 404). Rules say it (rulebook.ts), or what holds where there are none
 // (decide-without-rules.ts). Accounts come in behind this one interface.
+import type { ErrorCode } from '../oci/errors.ts'
 import type { Repository, RepositoryKey, Tag } from '../oci/reference.ts'
 import type { Login, TokenServer } from './accounts.ts'
 import type { Revision } from './revision.ts'
@@ -115,6 +116,15 @@ type Unidentified =
     }
 
 export type Refusal = { readonly kind: 'denied'; readonly reason: string } | Unidentified
+
+/** What a client is told, and by which status, wherever it asks. */
+export const REFUSAL_CODES = {
+  denied: 'DENIED',
+  unauthorized: 'UNAUTHORIZED',
+  limited: 'TOOMANYREQUESTS',
+  busy: 'UNAVAILABLE',
+  away: 'UNAVAILABLE',
+} as const satisfies Record<Refusal['kind'], ErrorCode>
 
 /** By which URL and names clients come to this edge, as far as its operator says. */
 export interface PublicNames {

@@ -28,6 +28,9 @@ export interface KnownAccount {
 /** `byToken`: a token was shown. */
 type Refused = { readonly kind: 'refused'; readonly byToken?: true }
 
+export const REFUSED: Refused = { kind: 'refused' }
+export const REFUSED_TOKEN: Refused = { kind: 'refused', byToken: true }
+
 /** One entry of `access` in a token, as distribution has it. */
 export interface Grant {
   readonly type: string

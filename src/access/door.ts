@@ -20,10 +20,16 @@ export function refuseAtTheDoor(
   return { kind: 'denied', reason }
 }
 
-const PORT = /:\d{1,5}$/
+export const PORT = /:\d{1,5}$/
 
 /** With its port, or whatever port it has. */
 export function isOneOf(host: string, hosts: readonly string[]): boolean {
   const name = host.toLowerCase()
   return hosts.includes(name) || hosts.includes(name.replace(PORT, ''))
+}
+
+/** As certificates may have it: itself, and by a pattern for its first part (RFC 9525, 6.3). */
+export function spellingsOf(name: string): readonly [exact: string, pattern: string] {
+  const exact = name.toLowerCase().replace(/\.$/, '')
+  return [exact, exact.replace(/^[^.]+/, '*')]
 }

@@ -5,9 +5,9 @@ import ipaddr from 'ipaddr.js'
 import type { Principal, Refusal } from './access.ts'
 import type { AccountsSettings, Login } from './accounts.ts'
 import { askForLogin, whyUnidentified } from './challenge.ts'
-import { refuseAtTheDoor } from './door.ts'
+import { PORT, refuseAtTheDoor, spellingsOf } from './door.ts'
 import { type AccessSettings, createBookOf } from './local-access.ts'
-import { isSomebody, type Who } from './names.ts'
+import { formatName, isSomebody, type Who } from './names.ts'
 import type { AccessRule } from './rule.ts'
 import type { Caller, Rulebook } from './rulebook.ts'
 import type { Verdict } from './verdict.ts'
@@ -15,10 +15,13 @@ import type { Verdict } from './verdict.ts'
 /** Each time accounts have changed while a login was tried; then it is refused. */
 const LOGINS_MAX = 3
 
-/** `by`: whom the rule names that lets it in. */
+/**
+ * `who`: as the audit log calls it. `account`: as which it has logged in, where it is let in as
+ * somebody else.
+ */
 export type OperatorVerdict =
   | { readonly refusal: Refusal }
-  | { readonly refusal: undefined; readonly by: Who }
+  | { readonly refusal: undefined; readonly who: string; readonly account: string | undefined }
 
 /** What the rules say, of whoever is known by a name; of all others they let nobody in. */
 export function judgeOperator(
@@ -44,17 +47,27 @@ export class OperatorAccess {
     this.#settings = settings
   }
 
-  /** `names`: by which it may be called beside loopback names and addresses. */
-  async judge(principal: Principal, names: readonly string[]): Promise<OperatorVerdict> {
+  /** `certified`: the names, and patterns of names, that the edge has certificates for. */
+  async judge(principal: Principal, certified: readonly string[]): Promise<OperatorVerdict> {
     const { certificate, host = '' } = principal
     if (certificate.kind === 'refused')
       return { refusal: { kind: 'denied', reason: certificate.reason } }
     // A page whose name leads here calls by that name; no name is an address.
-    const refusal = refuseAtTheDoor(principal, isAddress(host) ? undefined : names)
+    const names = isAddress(host) ? undefined : this.#namesFor(host, certified)
+    const refusal = refuseAtTheDoor(principal, names)
     if (refusal !== undefined) return { refusal }
     for (let tried = 0; tried < LOGINS_MAX && this.#needsLogin(principal); tried += 1)
       await principal.findLogin()
     return this.#decide(principal)
+  }
+
+  /** By which it may be called beside loopback names: the edge's own, and those of certificates. */
+  #namesFor(host: string, certified: readonly string[]): readonly string[] {
+    const { url, hosts = [] } = this.#settings().publicNames ?? {}
+    const name = host.replace(PORT, '').toLowerCase()
+    const byPattern = certified.includes(spellingsOf(name)[1]) ? [name] : []
+    const byUrl = url === undefined ? [] : [new URL(url).hostname]
+    return [...hosts, ...certified, ...byPattern, ...byUrl]
   }
 
   #needsLogin({ login }: Principal): boolean {
@@ -74,11 +87,24 @@ export class OperatorAccess {
     if (account?.grants !== undefined) return { refusal: NOT_ALLOWED }
     const caller = { address, account, certificate, isLocal: () => false }
     const { isAllowed, by } = judgeOperator(caller, this.#bookOf(this.#settings()), rules)
-    if (isAllowed && by !== undefined) return { refusal: undefined, by }
+    if (isAllowed && by !== undefined) return { refusal: undefined, ...nameLetIn(by, caller) }
     // Beside a certificate that is not enough somebody may want to log in.
     const mayLogIn = account === undefined && accounts !== undefined
     return { refusal: mayLogIn ? askOperator(accounts, login) : NOT_ALLOWED }
   }
+}
+
+/**
+ * Of a certificate's names the one that a rule is about; whose machine it is, is no account. An
+ * account is let in as itself, also by its group.
+ */
+function nameLetIn(
+  by: Who,
+  { account, certificate = [] }: Pick<Caller, 'account' | 'certificate'>,
+) {
+  if (by.kind === 'certificate') return { who: formatName(by), account: account?.name }
+  const [name = ''] = certificate
+  return { who: account?.name ?? formatName({ kind: 'certificate', name }), account: undefined }
 }
 
 /** In words for an operator, who has no client of registries here. */

@@ -1,14 +1,16 @@
 // Who may log in now, and whose it is what somebody shows: a password of the file, the secret of a
 // robot, a token of an identity provider, of this edge or of somebody else's token server. When
 // others are in force is told from outside.
-import type {
-  Accounts,
-  EndedLogins,
-  FoundLogin,
-  IssuedToken,
-  LoginAttempt,
-  TokenRequest,
-  Verified,
+import {
+  type Accounts,
+  type EndedLogins,
+  type FoundLogin,
+  type IssuedToken,
+  type LoginAttempt,
+  REFUSED,
+  REFUSED_TOKEN,
+  type TokenRequest,
+  type Verified,
 } from '../access/accounts.ts'
 import type { Entry } from '../access/htpasswd/parse.ts'
 import { type GivenOut, type GivenOutDeps, isRobots } from './given-out.ts'
@@ -188,8 +190,7 @@ export class AccountsInForce implements Accounts {
   }
 }
 
-const REFUSED = { kind: 'refused' } as const
-const NO_TOKEN = { login: { kind: 'refused', byToken: true }, forMs: 0 } as const
+const NO_TOKEN: FoundLogin = { login: REFUSED_TOKEN, forMs: 0 }
 
 /** Undefined: nothing is another one. */
 function changeFrom(

@@ -2,7 +2,7 @@
 // of the data directory that they are kept in.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import type { FoundLogin, IssuedToken, Verified } from '../access/accounts.ts'
+import { type FoundLogin, type IssuedToken, REFUSED, type Verified } from '../access/accounts.ts'
 import { formatName, type LoginName, parseLoginName } from '../access/names.ts'
 import { type FoundRobot, Robots, type RobotsDeps, SECRET_PREFIX } from './tokens/robots.ts'
 import { TokenKeys, type TokenKeysDeps } from './tokens/token-keys.ts'
@@ -110,7 +110,6 @@ export class GivenOut {
 
 const ROBOTS_FILE = 'robots.json'
 const TOKENS_FILE = 'tokens.json'
-const REFUSED = { kind: 'refused' } as const
 
 /** By its looks. */
 export function isRobots(secret: string): boolean {

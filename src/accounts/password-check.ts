@@ -3,7 +3,7 @@
 // again, and no more wait than can be told soon. Who is not known costs as much as who is, and
 // who has failed too often has none computed for a while.
 import { createHmac } from 'node:crypto'
-import type { LoginAttempt, Verified } from '../access/accounts.ts'
+import { type LoginAttempt, REFUSED, type Verified } from '../access/accounts.ts'
 import { COST_DEFAULT, type Entry } from '../access/htpasswd/parse.ts'
 import { siteOf } from '../access/network.ts'
 import { type BoundedCache, boundedCache } from '../async/bounded-cache.ts'
@@ -45,7 +45,6 @@ const REMEMBERED_MAX = 4_096
 /** It is compared with and matches nothing anybody knows; what counts is its cost. */
 const NOBODY = 'KJHG5fdsa3poiuytrewq2.lkjhgfdsa0mnbvcxzQWERTYUIOPasdf'
 
-const REFUSED: Verified = { kind: 'refused' }
 const BUSY: Verified = { kind: 'busy', retryAfterSeconds: RETRY_AFTER_SECONDS }
 
 /** One computation, and all who wait for what comes of it. */

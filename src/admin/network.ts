@@ -3,8 +3,9 @@
 // refused by what it sends; what it could send for a page without asking first is not taken either.
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import { fastify, type FastifyRequest } from 'fastify'
-import type { Refusal } from '../access/access.ts'
+import { type Refusal, REFUSAL_CODES } from '../access/access.ts'
 import { formatName } from '../access/names.ts'
+import { ERROR_CODES } from '../oci/errors.ts'
 import type { NoteAudit } from '../observe/audit.ts'
 import { type ApiDeps, registerApi } from './api.ts'
 import type { Asker } from './audit-actions.ts'
@@ -87,14 +88,6 @@ function answer(response: ServerResponse, status: number, body: object): void {
   response.end(text)
 }
 
-const STATUS = { denied: 403, unauthorized: 401, limited: 429, busy: 503, away: 503 } as const
-const CODES = {
-  denied: 'DENIED',
-  unauthorized: 'UNAUTHORIZED',
-  limited: 'TOOMANYREQUESTS',
-  busy: 'UNAVAILABLE',
-  away: 'UNAVAILABLE',
-} as const
 /** A token is taken as well; who has none knows what to do with this. */
 const CHALLENGE = 'Basic realm="the operator\'s API", charset="UTF-8"'
 
@@ -117,11 +110,12 @@ function refuse(
   { refusal, held, who, client, audit }: Refused,
 ): void {
   const { kind, reason } = refusal
-  const status = STATUS[kind]
+  const code = REFUSAL_CODES[kind]
+  const { status } = ERROR_CODES[code]
   const outcome = kind === 'limited' ? 'limited' : 'refused'
   const line = { outcome, who, client, method, endpoint: 'admin', status, ...(held && { held }) }
   if (held !== undefined) audit?.({ audit: isWrongLogin(kind, who) ? 'login' : 'denied', ...line })
   if (kind === 'unauthorized') response.setHeader('www-authenticate', CHALLENGE)
   if ('retryAfterSeconds' in refusal) response.setHeader('retry-after', refusal.retryAfterSeconds)
-  answer(response, status, { code: CODES[kind], message: reason })
+  answer(response, status, { code, message: reason })
 }

@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto'
 import type { Server } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import type { Access, ShownCertificate } from '../access/access.ts'
-import type { Accounts } from '../access/accounts.ts'
+import { type Accounts, REFUSED } from '../access/accounts.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { createNoteHits } from '../observe/note-hit.ts'
@@ -119,9 +119,9 @@ export interface DataApp {
 const REQUEST_ID_PREFIX_BYTES = 4
 
 const NO_ACCOUNTS: Accounts = {
-  verify: async () => ({ login: { kind: 'refused' }, forMs: 0 }),
-  readToken: async () => ({ login: { kind: 'refused' }, forMs: 0 }),
-  issueToken: async () => ({ kind: 'refused' }),
+  verify: async () => ({ login: REFUSED, forMs: 0 }),
+  readToken: async () => ({ login: REFUSED, forMs: 0 }),
+  issueToken: async () => REFUSED,
 }
 const NO_CERTIFICATE: ShownCertificate = { kind: 'none' }
 

@@ -5,7 +5,14 @@
 import { hash, randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { type BoundedCache, boundedCache } from '../async/bounded-cache.ts'
-import type { Accounts, FoundLogin, IssuedToken, Login, ShownForToken } from '../access/accounts.ts'
+import {
+  type Accounts,
+  type FoundLogin,
+  type IssuedToken,
+  type Login,
+  REFUSED,
+  type ShownForToken,
+} from '../access/accounts.ts'
 import type { Access } from '../access/access.ts'
 import { parseAuthorization, type Shown } from './authorization.ts'
 
@@ -34,7 +41,6 @@ const SHORT_LIVED_MS = 5 * 60_000
 const HEADER_MAX_LENGTH = 1_024
 
 const ANONYMOUS: Login = { kind: 'anonymous' }
-const REFUSED: Login = { kind: 'refused' }
 
 interface Known {
   readonly login: Login

@@ -124,12 +124,13 @@ function nameOf({ certificate, owner }: Pick<Principal, 'certificate' | 'owner'>
 }
 
 /**
- * The client of a push: the account. Who pushes without one is on this machine and has the address
- * of all who do: what tells them apart is whose the connection is. Elsewhere it is the site, of
- * whose addresses one machine may choose any.
+ * Whose a push is, by the name that it has everywhere. Programs of this machine all have its
+ * address: what tells them apart is whose the connection is. Who has no name has its site, of whose
+ * addresses one machine may choose any, and which is written as no name is.
  */
-export function pusherOf({ login, certificate, owner, address }: Principal): string {
-  if (login?.kind === 'account') return `account ${login.name}`
-  if (certificate.kind === 'named') return `certificate ${certificate.names[0]}`
-  return owner?.kind === 'user' ? `uid ${owner.uid}` : siteOf(address)
+export function pusherOf(principal: Principal): string {
+  const { login, address } = principal
+  if (login?.kind === 'account') return login.name
+  const name = nameOf(principal)
+  return name.kind === 'anonymous' ? `from:${siteOf(address)}` : formatName(name)
 }

@@ -2,7 +2,12 @@
 // `WWW-Authenticate` has it (R129), and where it gets that: at the edge itself, by the scheme and
 // name that it came by (R130).
 import type { IncomingMessage } from 'node:http'
-import type { Challenge, NamesForCaller, Refusal } from '../access/access.ts'
+import {
+  type Challenge,
+  type NamesForCaller,
+  type Refusal,
+  REFUSAL_CODES,
+} from '../access/access.ts'
 import { isLoopbackName } from '../access/loopback.ts'
 import { isOneOf } from '../access/door.ts'
 import { grantName } from '../access/grants.ts'
@@ -27,20 +32,18 @@ export interface Refused {
 
 export function refusedBy(refusal: Refusal, refused: Refused): RegistryError {
   const { kind, reason } = refusal
+  const code = REFUSAL_CODES[kind]
   switch (kind) {
     case 'denied':
-      return new RegistryError('DENIED', reason)
-    case 'unauthorized': {
-      const challenge = challengeText(refusal.challenge, refused)
-      return new RegistryError('UNAUTHORIZED', reason, { challenge })
-    }
+      return new RegistryError(code, reason)
+    case 'unauthorized':
+      return new RegistryError(code, reason, {
+        challenge: challengeText(refusal.challenge, refused),
+      })
     case 'busy':
     case 'away':
-    case 'limited': {
-      const { retryAfterSeconds } = refusal
-      const code = kind === 'limited' ? 'TOOMANYREQUESTS' : 'UNAVAILABLE'
-      return new RegistryError(code, reason, { retryAfterSeconds })
-    }
+    case 'limited':
+      return new RegistryError(code, reason, { retryAfterSeconds: refusal.retryAfterSeconds })
   }
 }
 

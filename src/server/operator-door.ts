@@ -10,7 +10,6 @@ import {
 } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Accounts } from '../access/accounts.ts'
-import { formatName } from '../access/names.ts'
 import { OperatorAccess } from '../access/operator-access.ts'
 import type { Judged, Network } from '../admin/network.ts'
 import { createConnectionOwners } from '../http/connection-owners.ts'
@@ -23,12 +22,7 @@ import {
 import { Logins } from '../http/logins.ts'
 import { RequestPrincipal } from '../http/principal.ts'
 import { Callers, NO_PROXIES } from '../http/proxies/callers.ts'
-import {
-  createTlsTransport,
-  spellingsOf,
-  type TlsDeps,
-  type TlsTransport,
-} from '../http/tls/tls.ts'
+import { createTlsTransport, type TlsDeps, type TlsTransport } from '../http/tls/tls.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { Logger } from '../observe/log.ts'
 import { createOnceAMinute, type OnceAMinute } from '../observe/once-a-minute.ts'
@@ -114,33 +108,18 @@ export class OperatorDoor implements Network {
   async judge(request: IncomingMessage): Promise<Judged> {
     const caller = this.#sources.callers.of(request)
     const principal = new RequestPrincipal(request, caller, this.#sources)
-    const unclear = refuseSyntax(request)
-    const judged = unclear ?? (await this.#access.judge(principal, this.#names(principal.host)))
-    const { name, login } = principal.who
+    const certified = this.#dataPort.settings.tls?.certificates.flatMap(({ names }) => names)
+    const verdict = refuseSyntax(request) ?? (await this.#access.judge(principal, certified ?? []))
     const client = principal.address
-    if (judged.refusal !== undefined) {
-      const { refusal } = judged
+    if (verdict.refusal !== undefined) {
+      const { refusal } = verdict
+      const { name } = principal.who
       // Whoever shows nothing could fill the log with it, and from ever other addresses.
       const held = name === 'anonymous' ? this.#due(refusal.kind) : 0
       return { refusal, who: name, client, held }
     }
     this.#crowd.letIn(request.socket)
-    // Of a certificate's names the one that a rule is about; whose machine it is, is no account.
-    const isByCertificate = judged.by.kind === 'certificate'
-    const account = isByCertificate && login === 'account' ? name : undefined
-    const who = isByCertificate ? formatName(judged.by) : name
-    return { refusal: undefined, who, client, account }
-  }
-
-  /** Where it may be called: by the names of this edge, and those that its certificates are for. */
-  #names(host = ''): readonly string[] {
-    const { access, tls } = this.#dataPort.settings
-    const { url, hosts } = access.publicNames ?? { url: undefined, hosts: [] }
-    const ofCertificates = tls?.certificates.flatMap(({ names }) => names) ?? []
-    const name = host.replace(/:\d{1,5}$/, '').toLowerCase()
-    const byPattern = ofCertificates.includes(spellingsOf(name)[1]) ? [name] : []
-    const byUrl = url === undefined ? [] : [new URL(url).hostname]
-    return [...hosts, ...ofCertificates, ...byPattern, ...byUrl]
+    return { ...verdict, client }
   }
 
   #useNewest(): void {

@@ -212,5 +212,5 @@ t.test('R274: who begins uploads is told apart by whose connection it is', async
     const path = '/v2/localhost/a/blobs/uploads/'
     t.equal((await get(url + path, {}, { method: 'POST' })).status, 202)
   }
-  t.same(clients, ['uid 0', 'uid 1000'], 'and not by the address that all of them have')
+  t.same(clients, ['uid:0', 'uid:1000'], 'and not by the address that all of them have')
 })

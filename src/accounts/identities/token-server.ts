@@ -3,7 +3,7 @@
 // list signed. The token says which key of these, and brings none.
 import { createHash, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { calculateJwkThumbprint, type JWK, jwtVerify } from 'jose'
-import type { FoundLogin, Login } from '../../access/accounts.ts'
+import { type FoundLogin, type Login, REFUSED_TOKEN } from '../../access/accounts.ts'
 import { isReserved } from '../../access/names.ts'
 import { readJwt } from './read-jwt.ts'
 
@@ -26,7 +26,7 @@ const GRANTS_MAX = 256
 const CHAIN_MAX = 5
 const NAME = /^[\x21-\x7e]{1,255}$/
 
-const REFUSED: FoundLogin = { login: { kind: 'refused', byToken: true }, forMs: 0 }
+const REFUSED: FoundLogin = { login: REFUSED_TOKEN, forMs: 0 }
 
 export class TokenServerTokens {
   readonly #settings: TokenServerSettings

@@ -6,7 +6,7 @@
 // A token is read strictly: its head has to be, letter by letter, the one that this edge writes for
 // one of its keys. So no token names its own algorithm or brings its own key (R135).
 import { createHmac, randomUUID, sign, timingSafeEqual, verify } from 'node:crypto'
-import type { FoundLogin, Login } from '../../access/accounts.ts'
+import { type FoundLogin, REFUSED_TOKEN } from '../../access/accounts.ts'
 import type { SigningKey, TokenKeys } from './token-keys.ts'
 
 export interface TokensDeps {
@@ -49,8 +49,6 @@ const SERVICE = 'entrepot'
 const TOKEN_MAX_LENGTH = 8_192
 const REFRESH_PREFIX = 'ert_'
 const VERSION_LENGTH = 22
-
-const REFUSED: Login = { kind: 'refused', byToken: true }
 
 interface Claims {
   readonly iss: typeof SERVICE
@@ -105,11 +103,11 @@ export class Tokens {
     const nowMs = this.#deps.nowMs()
     const isOfNow = claims !== undefined && claims.nbf * 1_000 <= nowMs
     const forMs = isOfNow ? claims.exp * 1_000 - nowMs : 0
-    if (!isOfNow || forMs <= 0) return { login: REFUSED, forMs: 0 }
+    if (!isOfNow || forMs <= 0) return { login: REFUSED_TOKEN, forMs: 0 }
     const { sub: name, ver } = claims
     if (name === undefined) return { login: { kind: 'anonymous', byToken: true }, forMs }
     const credential = this.#credentialBehind(name, ver)
-    if (credential === undefined) return { login: REFUSED, forMs: 0 }
+    if (credential === undefined) return { login: REFUSED_TOKEN, forMs: 0 }
     const login = { kind: 'account', name, ...groupsOf(claims) } as const
     return { login, forMs: Math.min(forMs, credential.forMs) }
   }

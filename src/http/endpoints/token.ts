@@ -3,7 +3,7 @@
 // (R133, R181).
 import type { IncomingMessage } from 'node:http'
 import type { Access, Principal } from '../../access/access.ts'
-import type { IssuedToken, Login, ShownForToken } from '../../access/accounts.ts'
+import { type IssuedToken, type Login, REFUSED, type ShownForToken } from '../../access/accounts.ts'
 import type { Target } from '../../oci/endpoint.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { type Answer, jsonAnswer } from '../answer.ts'
@@ -51,8 +51,6 @@ export async function giveToken(exchange: Exchange, deps: TokenDeps): Promise<An
     })
   throw refusedBy(refusal, { request, caller, target, names: access.namesFor(principal) })
 }
-
-const REFUSED = { kind: 'refused' } as const
 
 function loginBy(issued: IssuedToken): Login {
   if (issued.kind !== 'token') return issued

@@ -6,6 +6,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Socket } from 'node:net'
 import { createServer, type Server, type ServerOptions } from 'node:https'
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls'
+import { spellingsOf } from '../../access/door.ts'
 import type { Metrics } from '../../observe/metrics.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { Transport } from '../data-server.ts'
@@ -198,12 +199,6 @@ function contextsOf({ certificates, minimumVersion, clients, ticketKeys }: TlsOp
       return byName.get(pattern)
     },
   }
-}
-
-/** As certificates may have it: itself, and by a pattern for its first part (RFC 9525, 6.3). */
-export function spellingsOf(name: string): readonly [exact: string, pattern: string] {
-  const exact = name.toLowerCase().replace(/\.$/, '')
-  return [exact, exact.replace(/^[^.]+/, '*')]
 }
 
 /**
