@@ -5,15 +5,14 @@
 import { lstat } from 'node:fs/promises'
 import type { Digest } from '../../oci/digest.ts'
 import type { ReadHandle } from '../../registry/ports/blob-store-content.ts'
-import { StoreError } from '../../registry/ports/store-error.ts'
 import type { Disk } from './disk.ts'
-import { causeOf, diskError, errnoOf, isUnreadable } from './disk-error.ts'
+import { causeOf, errnoOf, isUnreadable } from './disk-error.ts'
 import { blobPath } from './layout.ts'
 import type { Quarantine } from './quarantine.ts'
 import { type FileIdentity, type OpenedFile, readHandle } from './read-handle.ts'
 
-/** Remembered as told, and as failing; of a disk with more bad places that is told of again. */
-const TOLD_MAX = 1_000
+/** Remembered as failing; of a disk with more bad places the earlier ones are asked again. */
+const FAILING_MAX = 1_000
 /** So long what was pushed is not here after a read of it failed: time to push it again. */
 const FAILING_MS = 60_000
 /**
@@ -26,7 +25,6 @@ const MOVED_WITHIN_MS = 60_000
 export class BadPlaces {
   readonly #disk: Disk
   readonly #quarantine: Quarantine
-  readonly #told = new Set<string>()
   readonly #failing = new Map<
     Digest,
     { readonly identity: FileIdentity; readonly untilMs: number }
@@ -45,7 +43,7 @@ export class BadPlaces {
       return await look()
     } catch (error) {
       if (!isUnreadable(error)) throw error
-      this.tell(digest, error)
+      this.#disk.unreadable.tell(digest, error)
       return undefined
     }
   }
@@ -96,14 +94,6 @@ export class BadPlaces {
     }
   }
 
-  /** `what`: a digest, or the name of what cannot be looked at. */
-  tell(what: string, error: unknown): void {
-    if (this.#told.has(what)) return
-    if (this.#told.size >= TOLD_MAX) this.#told.clear()
-    this.#told.add(what)
-    tellUnreadable(this.#disk, what, error)
-  }
-
   /**
    * A second time before the file goes out of the way.
    */
@@ -130,10 +120,10 @@ export class BadPlaces {
     const nowMs = this.#disk.clock.monotonicMs()
     this.#movedAtMs = this.#movedAtMs.filter(atMs => nowMs - atMs < MOVED_WITHIN_MS)
     if (this.#movedAtMs.length >= MOVED_MAX || !(await this.#quarantine.isCached(digest))) {
-      if (this.#failing.size >= TOLD_MAX) this.#failing.clear()
+      if (this.#failing.size >= FAILING_MAX) this.#failing.clear()
       if (await this.#quarantine.isKept(digest))
         this.#failing.set(digest, { identity, untilMs: nowMs + FAILING_MS })
-      this.tell(digest, error)
+      this.#disk.unreadable.tell(digest, error)
       return
     }
     this.#movedAtMs = [...this.#movedAtMs, nowMs]
@@ -141,15 +131,7 @@ export class BadPlaces {
       await this.#quarantine.take(digest, identity, `cannot be read (${errnoOf(causeOf(error))})`)
     } catch {
       // The file system may have become read-only for the same reason.
-      this.tell(digest, error)
+      this.#disk.unreadable.tell(digest, error)
     }
   }
-}
-
-export function tellUnreadable({ note, layout }: Disk, what: string, error: unknown): void {
-  const cause = causeOf(error)
-  const known = diskError(cause, { doing: 'read it', root: layout.root })
-  const hint = known instanceof StoreError ? known.hint : undefined
-  const reason = `${what} cannot be read (${errnoOf(cause) ?? String(cause)})`
-  note({ kind: 'storage failed', failure: 'io', reason, hint })
 }

@@ -8,6 +8,7 @@ import type { NoteEvent } from '../../registry/ports/events.ts'
 import { diskError, ignoreMissing } from './disk-error.ts'
 import type { Layout } from './layout.ts'
 import type { SyncTurns } from './sync-turns.ts'
+import type { Unreadable } from './unreadable.ts'
 
 export interface Disk {
   readonly layout: Layout
@@ -20,6 +21,7 @@ export interface Disk {
   readonly note: NoteEvent
   /** For content that can be fetched again. */
   readonly syncTurns: SyncTurns
+  readonly unreadable: Unreadable
   /** Where blobs of an algorithm lie is there, and durable. @throws the system's error */
   readonly prefixes: { ready(algorithm: DigestAlgorithm): Promise<void> }
 }

@@ -5,6 +5,7 @@ import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Digest, DigestAlgorithm } from '../../oci/digest.ts'
 import type { StoredBlob } from '../../registry/ports/blob-store-content.ts'
+import type { Disk } from './disk.ts'
 import { errnoOf, isUnreadable } from './disk-error.ts'
 import {
   ALGORITHMS,
@@ -18,11 +19,8 @@ import {
 /** Looked at together: keeps the thread pool busy without filling it. */
 const LOOKS_AT_ONCE = 32
 
-export interface Listed {
-  readonly layout: Layout
-  /** Told of what cannot be looked at, and is passed over: one bad file hides no others. */
-  readonly bad: { tell(what: string, error: unknown): void }
-}
+/** `unreadable` is told of what is passed over: one bad file hides no others. */
+export type Listed = Pick<Disk, 'layout' | 'unreadable'>
 
 /** Every regular file under a digest's name. @throws the system's error */
 export async function* listBlobs(listed: Listed): AsyncGenerator<StoredBlob> {
@@ -46,12 +44,12 @@ async function* listPrefix(
     yield* await lookAt(listed, digests.slice(at, at + LOOKS_AT_ONCE))
 }
 
-async function namesIn({ bad }: Listed, directory: string): Promise<readonly string[]> {
+async function namesIn({ unreadable }: Listed, directory: string): Promise<readonly string[]> {
   try {
     return await readdir(directory)
   } catch (error) {
     if (isUnreadable(error)) {
-      bad.tell(directory, error)
+      unreadable.tell(directory, error)
       return []
     }
     // Removed behind our back; the next start makes it again.
@@ -60,10 +58,13 @@ async function namesIn({ bad }: Listed, directory: string): Promise<readonly str
   }
 }
 
-async function lookAt({ layout, bad }: Listed, digests: readonly Digest[]): Promise<StoredBlob[]> {
+async function lookAt(
+  { layout, unreadable }: Listed,
+  digests: readonly Digest[],
+): Promise<StoredBlob[]> {
   const look = (digest: Digest) =>
     findBlob(layout, digest).catch((error: unknown) => {
-      bad.tell(digest, error)
+      unreadable.tell(digest, error)
       return undefined
     })
   const found = await Promise.all(digests.map(look))

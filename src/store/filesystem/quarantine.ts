@@ -7,8 +7,8 @@ import { basename, join } from 'node:path'
 import type { Digest } from '../../oci/digest.ts'
 import type { FindKnown, IsForgone } from '../../registry/ports/blob-store-content.ts'
 import { type Disk, orStoreError, removeFile } from './disk.ts'
-import { errnoOf, ignoreMissingOrBad } from './disk-error.ts'
-import { blobPath, parseQuarantineName, quarantinePath } from './layout.ts'
+import { causeOf, errnoOf, ignoreMissingOrBad } from './disk-error.ts'
+import { blobPath, parseQuarantineName, partPath, quarantinePath } from './layout.ts'
 import { findBlob } from './list-blobs.ts'
 import type { FileIdentity } from './read-handle.ts'
 import type { Turns } from '../../async/turns.ts'
@@ -74,8 +74,24 @@ export class Quarantine {
     }
   }
 
+  /**
+   * The same for the beginning of a blob, which the disk cannot read: in here it keeps its place on
+   * the disk, and the blob is fetched anew. For whoever may open it.
+   * @throws the error that was met where it cannot be moved
+   */
+  async takePart(digest: Digest, error: unknown): Promise<void> {
+    const { layout, clock } = this.#disk
+    const to = quarantinePath(layout, digest, { atMs: clock.nowMs(), isKept: false })
+    await rename(partPath(layout, digest), to).catch(() => {
+      throw error
+    })
+    const unreadable = `cannot be read (${errnoOf(causeOf(error))})`
+    const isRemoved = await this.clear(basename(to)).catch(() => false)
+    this.#tell(`the part of ${digest}`, { isRemoved, isKept: false, unreadable })
+  }
+
   #tell(
-    digest: Digest,
+    what: string,
     {
       isRemoved,
       isKept,
@@ -91,7 +107,7 @@ export class Quarantine {
     disk.note({
       kind: 'storage failed',
       failure: unreadable === undefined ? 'corrupt' : 'io',
-      reason: `${digest} ${unreadable ?? 'no longer hashes to its digest'}; ${went}`,
+      reason: `${what} ${unreadable ?? 'no longer hashes to its digest'}; ${went}`,
       hint: `check the disk that holds ${root}; ${comesBack}`,
     })
   }

@@ -39,6 +39,7 @@ import { LeftParts, PARTS_MAX } from './growing/parts.ts'
 import { sweep } from './sweep.ts'
 import { SyncTurns } from './sync-turns.ts'
 import { Turns } from '../../async/turns.ts'
+import { Unreadable } from './unreadable.ts'
 import { FilesystemUploads } from './growing/uploads.ts'
 
 export interface FilesystemStoreOptions {
@@ -82,7 +83,8 @@ export async function openFilesystemStore(
   try {
     const layout = layoutUnder(await prepareRoot(directory))
     const prefixes = new Prefixes(layout)
-    const disk: Disk = { ...rest, layout, prefixes, syncTurns: new SyncTurns() }
+    const unreadable = new Unreadable({ note: rest.note, layout })
+    const disk: Disk = { ...rest, layout, prefixes, syncTurns: new SyncTurns(), unreadable }
     await prepareDirectories(layout, prefixes)
     await sweep(disk)
     const knowledge = { known, isForgone, isKnowing, isAllFound }
@@ -190,7 +192,8 @@ class FilesystemStore implements BlobStore {
     await this.#left.settled(digest)
     await this.#left.makePlace()
     try {
-      const part = await openPart(this.#disk, digest, this.#left.has(digest))
+      const how = { isLeft: this.#left.has(digest), quarantine: this.#quarantine }
+      const part = await openPart(this.#disk, digest, how)
       const ended = (isLeft: boolean) => {
         this.#fills.delete(digest)
         if (isLeft) this.#left.add(digest, fill.contiguousBytes, fill.expected)
@@ -263,18 +266,16 @@ class FilesystemStore implements BlobStore {
   }
 
   async remove(digest: Digest): Promise<void> {
-    const { layout } = this.#disk
     await orStoreError(this.#disk, `remove ${digest}`, () =>
-      this.#turns.take(digest, () => removeFile(blobPath(layout, digest))),
+      this.#turns.take(digest, () => removeFile(blobPath(this.#disk.layout, digest))),
     )
   }
 
   async *list(): AsyncGenerator<StoredBlob> {
-    const { layout } = this.#disk
     try {
-      yield* listBlobs({ layout, bad: this.#bad })
+      yield* listBlobs(this.#disk)
     } catch (error) {
-      throw diskError(error, { doing: 'list the blobs', root: layout.root })
+      throw diskError(error, { doing: 'list the blobs', root: this.#disk.layout.root })
     }
   }
 

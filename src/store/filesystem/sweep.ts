@@ -7,7 +7,6 @@ import type { UploadId } from '../upload-id.ts'
 import { eachFew } from '../../async/few-at-once.ts'
 import { PART_AGE_LIMIT_MS } from '../../registry/ports/blob-store-fills.ts'
 import { EARLIEST_MS } from '../../registry/ports/clock.ts'
-import { tellUnreadable } from './bad-places.ts'
 import { type Disk, FILES_AT_ONCE, removeFile } from './disk.ts'
 import { isUnreadable } from './disk-error.ts'
 import { fillEntry, partPath, uploadEntry, uploadPath } from './layout.ts'
@@ -40,7 +39,7 @@ async function sweepDirectory(
       await removeFile(join(directory, name))
     } catch (error) {
       if (!isUnreadable(error)) throw error
-      tellUnreadable(disk, join(directory, name), error)
+      disk.unreadable.tell(join(directory, name), error)
     }
   })
 }

@@ -9,6 +9,7 @@ import { layoutUnder } from '../../../src/store/filesystem/layout.ts'
 import { Quarantine, QUARANTINE_BYTES } from '../../../src/store/filesystem/quarantine.ts'
 import { Prefixes } from '../../../src/store/filesystem/prefixes.ts'
 import { SyncTurns } from '../../../src/store/filesystem/sync-turns.ts'
+import { Unreadable } from '../../../src/store/filesystem/unreadable.ts'
 import { Turns } from '../../../src/async/turns.ts'
 import {
   digestBy,
@@ -202,7 +203,15 @@ t.test('R184: good content that took the place of a rotten blob is left alone', 
   const note = () => t.fail('noted')
   const layout = layoutUnder(root)
   const prefixes = new Prefixes(layout)
-  const disk = { layout, prefixes, bootId: '', clock, note, syncTurns: new SyncTurns() }
+  const disk = {
+    layout,
+    prefixes,
+    bootId: '',
+    clock,
+    note,
+    syncTurns: new SyncTurns(),
+    unreadable: new Unreadable({ note, layout }),
+  }
   const quarantine = new Quarantine(disk, new Turns(), {
     known: async () => undefined,
     isForgone: async () => false,
@@ -342,6 +351,7 @@ t.test('R271: what nobody can tell of is taken for a last copy', async t => {
       clock,
       note: () => {},
       syncTurns: new SyncTurns(),
+      unreadable: new Unreadable({ note: () => {}, layout }),
     }
     const quarantine = new Quarantine(disk, new Turns(), {
       ...knowing,

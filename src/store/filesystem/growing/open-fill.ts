@@ -2,34 +2,53 @@
 import type { FileHandle } from 'node:fs/promises'
 import { type Digest, digestAlgorithm, startDigest } from '../../../oci/digest.ts'
 import { type Disk, orStoreError, removeFile } from '../disk.ts'
-import { errnoOf } from '../disk-error.ts'
+import { errnoOf, isUnreadable } from '../disk-error.ts'
 import type { OpenedPart } from './fill-file.ts'
 import { partPath, sidecarPath } from '../layout.ts'
+import type { Quarantine } from '../quarantine.ts'
 import { createGrowingFile, cutAndHash, reopenFile } from './reopen-file.ts'
 import { readSidecar, usableBytes } from './sidecar.ts'
 
-/**
- * `isLeft`: an earlier fill may have left something. Otherwise a new file is all there is to do,
- * while clients wait for its first bytes.
- * @throws StoreError full, io. The caller sees to it that there is one at a time per digest.
- */
-export async function openPart(disk: Disk, digest: Digest, isLeft: boolean): Promise<OpenedPart> {
+export interface OpeningPart {
+  /**
+   * An earlier fill may have left something. Otherwise a new file is all there is to do, while
+   * clients wait for its first bytes.
+   */
+  readonly isLeft: boolean
+  /** For what the disk cannot read. */
+  readonly quarantine: Pick<Quarantine, 'takePart'>
+}
+
+/** @throws StoreError full, io. The caller sees to it that there is one at a time per digest. */
+export async function openPart(
+  disk: Disk,
+  digest: Digest,
+  { isLeft, quarantine }: OpeningPart,
+): Promise<OpenedPart> {
   return await orStoreError(disk, `open the part of ${digest}`, async () => {
     const path = partPath(disk.layout, digest)
     const created = isLeft ? undefined : await createUnlessThere(path)
     if (created !== undefined) return emptyPart(digest, created)
-    const left = await reopenFile(path)
-    if (left === undefined) {
-      await removeFile(sidecarPath(disk.layout, digest))
-      return emptyPart(digest, await createGrowingFile(path))
-    }
-    try {
-      return await resume(disk, digest, left)
-    } catch (error) {
-      await left.close()
-      throw error
-    }
+    const left = await resume(disk, digest).catch(async (error: unknown) => {
+      if (!isUnreadable(error)) throw error
+      await quarantine.takePart(digest, error)
+      return undefined
+    })
+    if (left !== undefined) return left
+    await removeSidecar(disk, digest)
+    return emptyPart(digest, await createGrowingFile(path))
   })
+}
+
+/** One that the disk cannot even look at stays, and says nothing. */
+async function removeSidecar({ layout, unreadable }: Disk, digest: Digest): Promise<void> {
+  const path = sidecarPath(layout, digest)
+  try {
+    await removeFile(path)
+  } catch (error) {
+    if (!isUnreadable(error)) throw error
+    unreadable.tell(path, error)
+  }
 }
 
 /** Undefined when something stands under the name that nobody knows of. */
@@ -47,13 +66,25 @@ function emptyPart(digest: Digest, file: FileHandle): OpenedPart {
   return { digest, file, hash, lengthBytes: 0, syncedBytes: 0, expected: undefined }
 }
 
-async function resume(disk: Disk, digest: Digest, file: FileHandle): Promise<OpenedPart> {
+/** Undefined when there is none. @throws the system's error */
+async function resume(disk: Disk, digest: Digest): Promise<OpenedPart | undefined> {
+  const file = await reopenFile(partPath(disk.layout, digest))
+  if (file === undefined) return undefined
+  try {
+    return await resumeFrom(disk, digest, file)
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+async function resumeFrom(disk: Disk, digest: Digest, file: FileHandle): Promise<OpenedPart> {
   const { size } = await file.stat()
   const sidecar = await readSidecar(disk, digest)
   const lengthBytes = usableBytes(disk, sidecar, size)
   const hash = await cutAndHash(file, lengthBytes, digestAlgorithm(digest))
   if (sidecar === undefined || lengthBytes === 0) {
-    await removeFile(sidecarPath(disk.layout, digest))
+    await removeSidecar(disk, digest)
     return emptyPart(digest, file)
   }
   const syncedBytes = Math.min(sidecar.syncedBytes, lengthBytes)

@@ -5,7 +5,7 @@ import type { Digest } from '../../../oci/digest.ts'
 import type { FillExpectation } from '../../../registry/ports/blob-store-fills.ts'
 import type { Disk } from '../disk.ts'
 import { sidecarPath } from '../layout.ts'
-import { readSmallFile } from '../small-file.ts'
+import { readSmallIfReadable } from '../small-file.ts'
 import { jsonFields } from '../../json-fields.ts'
 
 /** Raised when a field changes its meaning; other versions are not read. */
@@ -72,7 +72,11 @@ function isCount(value: unknown): value is number {
 
 /** Undefined when there is none, or none that can be used. */
 export async function readSidecar(disk: Disk, digest: Digest): Promise<Sidecar | undefined> {
-  const text = await readSmallFile(sidecarPath(disk.layout, digest), SIDECAR_LIMIT_BYTES)
+  const text = await readSmallIfReadable(
+    disk,
+    sidecarPath(disk.layout, digest),
+    SIDECAR_LIMIT_BYTES,
+  )
   return text === undefined ? undefined : parseSidecar(text)
 }
 

@@ -3,7 +3,7 @@
 import type { DigestAlgorithm } from '../../../oci/digest.ts'
 import type { Disk } from '../disk.ts'
 import { uploadSidecarPath } from '../layout.ts'
-import { readSmallFile } from '../small-file.ts'
+import { readSmallIfReadable } from '../small-file.ts'
 import type { UploadId } from '../../upload-id.ts'
 import { jsonFields } from '../../json-fields.ts'
 
@@ -44,7 +44,7 @@ export async function readUploadSidecar(
   disk: Disk,
   id: UploadId,
 ): Promise<UploadSidecar | undefined> {
-  const text = await readSmallFile(uploadSidecarPath(disk.layout, id), LIMIT_BYTES)
+  const text = await readSmallIfReadable(disk, uploadSidecarPath(disk.layout, id), LIMIT_BYTES)
   return text === undefined ? undefined : parseUploadSidecar(text)
 }
 

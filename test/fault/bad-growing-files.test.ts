@@ -1,0 +1,126 @@
+// Goal: a bad place under what is unfinished, a part or an upload, costs that one alone: the edge
+// starts, lists and purges the others, and fetches the blob anew. Method: the store and the whole
+// edge, on an ext4 of which single files are spoiled while nobody has it open.
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { patternBlob } from '../kit/content.ts'
+import { BLOBS, startPair } from '../kit/worlds/edge-over-stub.ts'
+import { beginUpload, filesIn, NO_UPSTREAM, pushBlob } from '../kit/worlds/edge-push.ts'
+import { startTestEdge } from '../kit/edge.ts'
+import { mountSmallDisk, type SmallDisk } from '../kit/disk/small-disk.ts'
+import { digestBy, type StoreDirectory, storeDirectory } from '../kit/disk/store-directory.ts'
+
+/** Room for a catalog with its log, and a few blobs. */
+const DISK_MIB = 96
+
+async function mount(t: Test): Promise<SmallDisk> {
+  const disk = await mountSmallDisk(DISK_MIB, 'ext4')
+  t.teardown(() => disk.unmount())
+  return disk
+}
+
+/** Paths of what is there of that kind. */
+function filesOf(directory: StoreDirectory, kind: 'fills' | 'uploads', what: 'file' | 'sidecar') {
+  const names = readdirSync(directory.path(kind)).sort()
+  const wanted = names.filter(name => name.endsWith('.json') === (what === 'sidecar'))
+  return wanted.map(name => directory.path(kind, name))
+}
+
+/** Two uploads of two bytes each, and a part of two bytes of three. */
+async function leave(directory: StoreDirectory): Promise<void> {
+  const store = await directory.open()
+  const fill = await store.openFill(digestBy('sha256', 'abc'))
+  await fill.append(Buffer.from('ab'))
+  await fill.expect({ sizeBytes: 3, validator: undefined })
+  await fill.park()
+  for (const id of ['first-of-two-uploads', 'second-of-two-uploads']) {
+    const upload = await store.createUpload(id, 'note', 'sha256')
+    await upload.append(Buffer.from('ab'))
+    await upload.park()
+  }
+}
+
+for (const how of ['bytes', 'file'] as const)
+  t.test(`R801: a start takes a sidecar for none that cannot be read (${how})`, async t => {
+    const disk = await mount(t)
+    const directory = storeDirectory(t, join(disk.path, 'data'))
+    await leave(directory)
+    const [upload] = filesOf(directory, 'uploads', 'sidecar')
+    const [part] = filesOf(directory, 'fills', 'sidecar')
+    if (upload === undefined || part === undefined) throw new Error('they were left')
+    await disk.spoil([upload, part], how)
+    const store = await directory.open()
+    const listed = await store.listUploads()
+    t.match(listed, [{ id: 'second-of-two-uploads', sizeBytes: 2 }])
+    t.same(await store.describeParts(), [])
+    t.same(filesOf(directory, 'fills', 'file'), [], 'a part is of no use without it')
+    for (const path of [upload, part])
+      t.equal(directory.events.filter(event => JSON.stringify(event).includes(path)).length, 1)
+    const fill = await store.openFill(digestBy('sha256', 'abc'))
+    await fill.append(Buffer.from('abc'))
+    fill.verify(3)
+    await fill.commit('cached')
+    t.match(await store.find(digestBy('sha256', 'abc')), { sizeBytes: 3 })
+  })
+
+t.test('R801: so does a listing while the edge runs, and whoever comes back to it', async t => {
+  const disk = await mount(t)
+  const directory = storeDirectory(t, join(disk.path, 'data'))
+  await leave(directory)
+  const store = await directory.open()
+  const [bad, good] = filesOf(directory, 'uploads', 'sidecar')
+  if (bad === undefined || good === undefined) throw new Error('they were left')
+  await disk.spoil([bad], 'bytes')
+  for (let times = 0; times < 3; times += 1)
+    t.match(await store.listUploads(), [{ id: 'second-of-two-uploads' }])
+  t.equal(await store.openUpload('first-of-two-uploads'), undefined)
+  t.match(directory.events, [{ kind: 'storage failed', failure: 'io', hint: /dmesg/ }])
+  t.equal(directory.events.length, 1, 'told once')
+})
+
+t.test('R801: an edge with such an upload starts, and takes pushes', async t => {
+  const disk = await mount(t)
+  const options = { upstreams: NO_UPSTREAM, directory: disk.path }
+  const first = await startTestEdge(t, options)
+  await first.send('PATCH', await beginUpload(first, 'localhost/app'), {
+    body: Buffer.alloc(5_000),
+  })
+  await first.stop()
+  const uploads = join(first.dataDirectory, 'uploads')
+  const sidecars = readdirSync(uploads).filter(name => name.endsWith('.json'))
+  await disk.spoil(
+    sidecars.map(name => join(uploads, name)),
+    'bytes',
+  )
+  const edge = await startTestEdge(t, options)
+  t.equal((await pushBlob(edge, 'localhost/app', Buffer.from('x'))).status, 201)
+})
+
+t.test('R802: a part that cannot be read is put aside, and its blob is cached', async t => {
+  const disk = await mount(t)
+  const { edge: first, stub } = await startPair(t, { edge: { directory: disk.path } })
+  const blob = patternBlob('cached', 500_000)
+  stub.addBlob('library/app', blob)
+  await first.stop()
+  const directory = storeDirectory(t, first.dataDirectory)
+  const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  const store = await directory.open(bootId)
+  const fill = await store.openFill(digestBy('sha256', blob.bytes()))
+  await fill.append(blob.bytes().subarray(0, 250_000))
+  await fill.expect({ sizeBytes: 500_000, validator: undefined })
+  await fill.park()
+  await disk.spoil(filesOf(directory, 'fills', 'file'), 'bytes')
+  const upstreams = { 'docker.io': { url: stub.url } }
+  const edge = await startTestEdge(t, { upstreams, directory: disk.path })
+  for (let times = 0; times < 2; times += 1) {
+    const answer = await edge.settle(edge.get(`${BLOBS}/${blob.digest}`))
+    t.match(answer, { status: 200, complete: true })
+    t.ok(answer.body.equals(blob.bytes()))
+  }
+  t.equal(stub.count({ kind: 'blob', method: 'GET' }), 1, 'the second time from here')
+  t.same(await filesIn(edge, 'fills'), [])
+  t.match(await filesIn(edge, 'quarantine'), [blob.digest.slice('sha256:'.length)])
+  const told = edge.lines().filter(({ msg }) => msg === 'storage failed')
+  t.match(told, [{ failure: 'io', reason: /part of sha256:.* cannot be read/ }])
+})
