@@ -221,6 +221,43 @@ t.test('R748: a pushed manifest, too', async t => {
   t.ok((await edge.get(path)).body.equals(bytes))
 })
 
+/** By a name at which nobody pushes. */
+const STRANGER = { host: 'edge.example:5000' }
+
+t.test(
+  'R772: HEAD of what cannot be read lets a push through, and tells others no lie',
+  async t => {
+    const disk = await mount(t)
+    const options = { upstreams: NO_UPSTREAM, directory: disk.path }
+    const first = await startTestEdge(t, options)
+    const { config, layers, manifest } = makeImage({ seed: 'head first', layers: [SIZES.middling] })
+    const [layer] = layers as [Content]
+    for (const blob of [config, layer]) await pushBlob(first, 'localhost/app', blob.bytes())
+    const path = '/v2/localhost/app/manifests/v1'
+    const pushed = { headers: { 'content-type': manifest.mediaType }, body: manifest.bytes }
+    t.equal((await first.send('PUT', path, pushed)).status, 201)
+    await first.stop()
+    const bad = [manifest, layer].map(({ digest }) => blobPath(first.dataDirectory, digest))
+    await disk.spoil(bad, 'bytes')
+    const edge = await startTestEdge(t, options)
+    const byDigest = `/v2/localhost/app/manifests/${manifest.digest}`
+    const status = async (method: string, at: string, headers = {}) =>
+      (await edge.settle(edge.send(method, at, { headers }))).status
+    for (const at of [path, byDigest, `${APP}/${layer.digest}`])
+      t.equal(await status('GET', at), 503, 'nobody else has it')
+    for (const at of [path, byDigest, `${APP}/${layer.digest}`]) {
+      t.equal(await status('HEAD', at), 404, 'whoever may push it is to do so')
+      t.not(await status('HEAD', at, STRANGER), 404, 'it is not gone')
+    }
+    // As clients do that ask first.
+    t.equal((await pushBlob(edge, 'localhost/app', layer.bytes())).status, 201)
+    t.equal((await edge.send('PUT', path, pushed)).status, 201)
+    for (const at of [path, byDigest, `${APP}/${layer.digest}`])
+      for (const headers of [{}, STRANGER]) t.equal(await status('HEAD', at, headers), 200)
+    t.ok((await edge.get(path)).body.equals(manifest.bytes))
+  },
+)
+
 function isTold({ msg, failure, reason }: LogLine, digests: readonly string[]): boolean {
   const isUnread = msg === 'storage failed' && failure === 'io'
   return isUnread && digests.some(digest => String(reason).startsWith(`${digest} cannot be read`))

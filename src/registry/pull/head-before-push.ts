@@ -8,6 +8,7 @@ import { RegistryError } from '../../oci/errors.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { Namespace } from '../routing/namespaces.ts'
 import type { Clock } from '../ports/clock.ts'
+import { StoreError } from '../ports/store-error.ts'
 import { type ReadOptions, UpstreamError } from '../ports/upstream.ts'
 import type { RepositoryPolicies } from '../routing/repository-policy.ts'
 import { mayServeStale, type MissingCode } from '../refusals/upstream-failure.ts'
@@ -127,6 +128,18 @@ export async function orAbsent<Answer>(
       { cause: error },
     )
   }
+}
+
+/**
+ * What who may push is told of what is here and the disk cannot read: clients give up on anything
+ * but 200 and 404, and its push is what brings it back. Others are told that it cannot be had now.
+ * Any other error comes back as it is.
+ */
+export function absentUnread(error: unknown, missing: MissingCode): unknown {
+  if (!(error instanceof StoreError) || error.failure !== 'io') return error
+  return new RegistryError(missing, 'the disk of this edge cannot read it: push it again', {
+    cause: error,
+  })
 }
 
 /**

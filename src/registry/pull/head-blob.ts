@@ -13,6 +13,8 @@ import {
 } from './head-before-push.ts'
 import type { Namespace } from '../routing/namespaces.ts'
 import { alwaysFrom } from './freshness.ts'
+import type { BlobStore } from '../ports/blob-store.ts'
+import type { StoredBlob } from '../ports/blob-store-content.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 import { asking, confirm, type PullBlobDeps, requireUpstream } from './blob-upstream.ts'
 import { mayGive } from '../routing/sharing.ts'
@@ -67,7 +69,7 @@ function find(
       isPushing(caller, repository) && (await deps.catalog.findLeaving(digest)) !== undefined
     const here = isLeaving
       ? undefined
-      : await headHere(deps, repository, { digest, isLocal: namespace === undefined })
+      : await headHere(deps, repository, { digest, caller, isLocal: namespace === undefined })
     const isEnough = !isForwarding(caller, repository) || namespace?.policy.offline === true
     if (here !== undefined && isEnough) return here
     const upstream = requireUpstream(repository, namespace)
@@ -86,11 +88,12 @@ function find(
 async function headHere(
   deps: PullBlobDeps,
   repository: Repository,
-  { digest, isLocal }: { digest: Digest; isLocal: boolean },
+  { digest, caller, isLocal }: { digest: Digest; caller: HeadCaller; isLocal: boolean },
 ): Promise<BlobHead | undefined> {
-  const stored = (await mayGive(deps, repository, { digest }))
-    ? await deps.store.find(digest)
-    : undefined
+  if (!(await mayGive(deps, repository, { digest }))) return undefined
+  const { store } = deps
+  const isOpened = isLocal && !isPushing(caller, repository)
+  const stored = (await store.find(digest)) ?? (isOpened ? await opened(store, digest) : undefined)
   if (stored === undefined) return undefined
   return {
     digest,
@@ -98,6 +101,16 @@ async function headHere(
     source: isLocal ? 'local' : 'hit',
     repeatable: alwaysFrom(),
   }
+}
+
+/**
+ * What could not be read a moment ago is not here for who would push it again. Whoever cannot is
+ * told what is so: it is here, and its GET may fail.
+ */
+async function opened(store: BlobStore, digest: Digest): Promise<StoredBlob | undefined> {
+  const found = await store.openRead(digest)
+  await found?.handle.close()
+  return found?.blob
 }
 
 /**

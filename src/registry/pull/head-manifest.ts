@@ -5,6 +5,7 @@ import type { Repository, Tag } from '../../oci/reference.ts'
 import type { ManifestAnswer, Source } from '../answers.ts'
 import type { ManifestRequest } from '../use-cases.ts'
 import {
+  absentUnread,
   type HeadCaller,
   isForwarding,
   isPushing,
@@ -96,7 +97,7 @@ function find(
 ): Promise<ManifestAnswer> {
   return withClientErrors(repository, 'MANIFEST_UNKNOWN', async () => {
     const namespace = deps.namespaces.find(repository.registry)
-    if (namespace === undefined) return withoutBytes(await pullLocal(deps, repository, request))
+    if (namespace === undefined) return headLocal(deps, repository, request)
     const { policies, clock, silent } = deps
     const caller = { policies, clock, silent, mayPush: request.mayPush }
     const context = { ...deps, namespace, options: readOptions(caller, repository) }
@@ -105,6 +106,20 @@ function find(
       ? headByDigest(context, repository, { digest: reference.digest, caller })
       : headByTag(context, repository, { ...request, tag: reference.tag, caller })
   })
+}
+
+/** As its GET, whose bytes are read; but whoever may push what cannot be read is to do so. */
+async function headLocal(
+  deps: ManifestDeps,
+  repository: Repository,
+  request: ManifestRequest,
+): Promise<ManifestAnswer> {
+  try {
+    return withoutBytes(await pullLocal(deps, repository, request))
+  } catch (error) {
+    if (!isPushing({ ...deps, mayPush: request.mayPush }, repository)) throw error
+    throw absentUnread(error, 'MANIFEST_UNKNOWN')
+  }
 }
 
 async function headByDigest(
