@@ -53,8 +53,6 @@ export interface Party {
   nextShown(key: RepositoryKey): string | undefined
 }
 
-/** Clients choose the names. */
-const REPOSITORIES_MAX = 1_024
 /** Rules with tags, of all that is remembered: some ten megabytes at most. */
 const REMEMBERED_RULES_MAX = 256 * 1024
 /** What is remembered takes as much as so many: it is some ten thousand things. */
@@ -91,7 +89,6 @@ export class Rulebook {
   /** Does it take what `Caller.isLocal` tells? */
   readonly isAboutLocals: boolean
   readonly #parties = boundedCache<Party>(CALLERS_MAX)
-  readonly #public = boundedCache<boolean, RepositoryKey>(REPOSITORIES_MAX)
   readonly #orders = new LRUCache<string, Order>({
     maxSize: REMEMBERED_RULES_MAX,
     sizeCalculation: ({ withTags }) => REMEMBERED_AS_RULES + withTags.length,
@@ -137,17 +134,13 @@ export class Rulebook {
   /** May whoever asks do everything, everywhere, so that nobody needs a name? */
   get isOpenToAll(): boolean {
     const [first] = this.#rules
-    if (first === undefined || first.hasTags || first.rule.match !== '**') return false
-    return first.who === EVERYBODY && RIGHTS.every(right => first.rule.allow.includes(right))
+    if (first?.who !== EVERYBODY || first.hasTags || first.rule.match !== '**') return false
+    return RIGHTS.every(right => first.rule.allow.includes(right))
   }
 
   /** May whoever asks pull it, from wherever? To be asked for who may. */
   isPublic(key: RepositoryKey): boolean {
-    const known = this.#public.get(key)
-    if (known !== undefined) return known
-    const found = isForAll(this.#rules, key)
-    this.#public.set(key, found)
-    return found
+    return isForAll(this.#rules, key)
   }
 
   #createParty(caller: Known): Party {

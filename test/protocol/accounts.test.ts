@@ -262,3 +262,23 @@ async function triedAt(edge: TestEdge): Promise<number> {
   const found = (await metrics(edge)).matchAll(/^entrepot_auth_passwords_total\{.*\} (\d+)$/gm)
   return [...found].reduce((sum, [, count]) => sum + Number(count), 0)
 }
+
+tap.test('R514: a ping asks for a login unless everybody may do everything', async t => {
+  const all = ['pull', 'push', 'delete', 'list']
+  const rule = { who: '*', match: '**', allow: all }
+  const { edge, file } = await open(t, { access: [rule] })
+  const upstreams = { 'docker.io': { url: 'http://127.0.0.1:9' } }
+  const config = { http: { addr: '127.0.0.1:0' }, auth: { htpasswd: { path: file } } }
+  const statusBy = async (...access: readonly object[]) => {
+    await edge.reloaded(upstreams, { ...config, access })
+    return (await edge.get('/v2/')).status
+  }
+  t.equal(await statusBy(rule), 200)
+  t.equal(await statusBy({ ...rule, tags: ['v*'] }, rule), 401, 'some tags')
+  t.equal(await statusBy({ ...rule, match: 'localhost/**' }, rule), 401, 'some repositories')
+  t.equal(await statusBy({ ...rule, who: 'alice' }, rule), 401, 'somebody')
+  for (const right of all) {
+    const allow = all.filter(each => each !== right)
+    t.equal(await statusBy({ ...rule, allow }), 401, `all but ${right}`)
+  }
+})
