@@ -335,3 +335,9 @@ tap.test('R665: a token brings a certificate that a listed authority signed, or 
   t.equal(await status(by(foreign, [good.cert])), 401, 'another one’s')
   t.equal(await status(by(expired)), 401)
 })
+
+tap.test('R660: also where rules let everybody do everything it takes a token', async t => {
+  const allow = ['pull', 'push', 'delete', 'list']
+  const { edge } = await open(t, { access: [{ who: '*', match: '**', allow }] })
+  t.match(await edge.get('/v2/'), { status: 401, headers: { 'www-authenticate': /^Bearer realm/ } })
+})

@@ -220,3 +220,23 @@ t.test('R529: a new password is let in at a known place, whatever was guessed th
   t.match(await verify('alice', 'one more'), { kind: 'limited' })
   t.same(await verify('alice', 'n3w'), ALICE, 'it is known there by now')
 })
+
+t.test('R518: a login that others show as well has the best of their places', async t => {
+  const opened = open()
+  const { verify, computed, hold, letGo } = opened
+  await guess(opened, 'bob', { count: 5, from: THERE })
+  await guess(opened, 'bob', { count: 1, from: '203.0.113.9' })
+  const before = computed.length
+  hold()
+  const first = verify('bob', 'other')
+  const fromThere = verify('alice', 's3cret', THERE)
+  const another = verify('nobody', 'x', '203.0.113.9')
+  const mine = verify('alice', 's3cret')
+  letGo()
+  t.same(await mine, ALICE)
+  await Promise.all([first, fromThere, another])
+  t.same(
+    computed.slice(before).map(({ password }) => password),
+    ['other', 's3cret', 'x'],
+  )
+})

@@ -173,7 +173,7 @@ t.test('R646: the thread that tries passwords stands back for all others', async
   const bcrypt = new Bcrypt()
   t.teardown(() => bcrypt.end())
   const own = getPriority()
-  const nicer = () => niceValues().filter(value => value > own)
+  const nicer = () => niceValues().filter(value => value === Math.min(own + 5, 19))
   const before = nicer().length
   await bcrypt.compare('s3cret', '$2y$04$WQst/BQbtX9zClTqouFhUuE.tjD805IYHk3wUPmyxQZcCFIjbTCs2')
   t.equal(nicer().length, before + 1, 'it alone')

@@ -161,3 +161,55 @@ t.test('a pass that fails is tried again at the pace of the configuration', asyn
   for (let minute = 0; minute < 50; minute += 1) await clock.advance(MINUTE_MS)
   t.equal(passes, 1)
 })
+
+t.test(
+  'R311: what is deleted one by one is collected once a minute, not each by itself',
+  async t => {
+    const world = createWorld(t, HOUR_MS)
+    await world.clock.advance(MINUTE_MS)
+    const first = await world.deleted('first')
+    await world.clock.advance(10_000)
+    const second = await world.deleted('second')
+    await world.clock.advance(HOUR_MS - MINUTE_MS)
+    const isHere = () => world.isHere(first)
+    for (let time = 0; time < 180 && isHere(); time += 1) await world.clock.advance(1_000)
+    t.notOk(isHere(), 'its grace is over')
+    await world.clock.advance(30_000)
+    t.ok(world.isHere(second), 'a pass was a moment ago')
+    const run = { progress: () => {}, pause: async () => {}, signal: new AbortController().signal }
+    const { note } = await world.gc.run({ ...run, dryRun: true })
+    t.equal(note, undefined, 'what a dry run names among what would go waits for nothing')
+    await world.clock.advance(MINUTE_MS)
+    t.notOk(world.isHere(second))
+  },
+)
+
+for (const [everyMs, firstMs] of [
+  [DAY_MS, MINUTE_MS],
+  [10_000, 10_000],
+] as const)
+  t.test(
+    `R311: with an interval of ${everyMs} ms the first pass comes after ${firstMs}`,
+    async t => {
+      const clock = createManualClock()
+      let passes = 0
+      const gc: Collection = new Collection({
+        clock,
+        intervalMs: () => everyMs,
+        collect: async () => {
+          passes += 1
+          return { gone: [], count: 0, freedBytes: 0 }
+        },
+        graceLeftMs: async () => undefined,
+        rescheduled: () => jobs.rescheduled(),
+      })
+      const engine = createEngine({})
+      const jobs = new Jobs([gc], { clock, note: () => {}, lastRuns: new LastRuns(engine.catalog) })
+      jobs.start()
+      t.teardown(() => jobs.stop())
+      await clock.advance(firstMs - 1_000)
+      t.equal(passes, 0)
+      await clock.advance(2_000)
+      t.equal(passes, 1)
+    },
+  )

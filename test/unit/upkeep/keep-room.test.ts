@@ -57,3 +57,15 @@ t.test('a look that fails is told, and not the last', async t => {
   t.match(events, [{ kind: 'storage failed', reason: 'the disk is gone' }, {}])
   await keeper.stop()
 })
+
+t.test('who wants room again and again costs a few looks a second', async t => {
+  const { clock, keeper, looks } = createKeeper()
+  keeper.start()
+  await clock.advance(0)
+  for (let wanted = 0; wanted < 100; wanted += 1) {
+    keeper.look()
+    await clock.advance(10)
+  }
+  t.ok(looks() <= 1 + 1_000 / 250, `${looks()} looks`)
+  await keeper.stop()
+})
