@@ -1,17 +1,31 @@
 // Goal: whoever may not see a repository is told the same of it as of one that is nowhere, whatever
 // is asked, however it is spelled, wherever its content is, on each thread, and after each change;
 // and whoever may see it is given it. Method: the whole edge in process over a stub registry, one
-// and four threads, and over TLS, where some show certificates; every form of request of every
-// repository as everybody, over connections that stay open; what is right is said by a model that
-// shares no code with the edge.
+// and four threads, over TLS, where some show certificates, and with a token server; every form of
+// request of every repository as everybody, over connections that stay open; what is right is said
+// by a model that shares no code with the edge.
 import t from 'tap'
 import { Matrix } from '../kit/worlds/access-matrix.ts'
 import { AFTER, BEFORE, startAccessWorld } from '../kit/worlds/access-world.ts'
+
+const WITHOUT_ALICE = new Set(['alice', 'alice, by a token', 'alice with a certificate', 'a robot'])
+/** All whose token its first key has signed. */
+const WITHOUT_KEY = new Set([
+  'a robot',
+  'alice, by a granted token',
+  'alice, granted a few',
+  'alice, granted nothing',
+  'bob of ci, granted pulls',
+  'carol, granted pushes alone',
+  'anonymous, granted all',
+  'a network, granted a few',
+])
 
 for (const [threads, over] of [
   [1, 'plain'],
   [4, 'plain'],
   [1, 'tls'],
+  [1, 'tokens'],
 ] as const)
   t.test(`R640: on ${threads} thread(s), ${over}, nothing tells that it is there`, async t => {
     const world = await startAccessWorld(t, threads, over)
@@ -32,7 +46,7 @@ for (const [threads, over] of [
     t.equal(world.stub.count({}), requests, 'nor is it for content that is here')
 
     // Over TLS nothing is sent from an open file.
-    const stopReading = over === 'plain' ? await world.beginReading() : () => {}
+    const stopReading = over === 'tls' ? () => {} : await world.beginReading()
     await ask({ state: 'in an open file', rules: BEFORE })
     stopReading()
 
@@ -45,17 +59,26 @@ for (const [threads, over] of [
     // Memory begins anew with a reload.
     await matrix.warm(AFTER)
     await ask({ state: 'in memory after a reload', rules: AFTER, of: 'denied' })
-    await world.operate('user', 'rm', 'alice')
+    if (over === 'tokens') await world.dropServerKey(AFTER)
+    else await world.operate('user', 'rm', 'alice')
     await world.operate('token', 'revoke', 'builder')
-    const ended = new Set(['alice', 'alice, by a token', 'alice with a certificate', 'a robot'])
+    const ended = over === 'tokens' ? WITHOUT_KEY : WITHOUT_ALICE
     await ask({ state: 'after they were ended', rules: AFTER, ended })
     await matrix.warm(AFTER)
     await ask({ state: 'in memory after that', rules: AFTER, ended, of: 'denied' })
 
+    const authority = over === 'tls' ? 'second' : 'first'
+    if (over === 'tls') {
+      await world.changeAuthorities(AFTER)
+      await ask({ state: 'after other authorities', rules: AFTER, ended, authority, isWhole: true })
+      await matrix.warm(AFTER)
+      await ask({ state: 'in memory after them', rules: AFTER, ended, authority, of: 'denied' })
+    }
+
     // Were a rule left out that the model has, or one obeyed that it has not, it would tell.
     const clean = matrix.leaks.length
     t.comment(`${matrix.cells} cells`)
-    const isWhole = over === 'tls'
-    await matrix.ask({ state: 'spoiled', rules: BEFORE, ended, of: 'denied', isWhole })
+    const isWhole = over !== 'plain'
+    await matrix.ask({ state: 'spoiled', rules: BEFORE, ended, authority, of: 'denied', isWhole })
     t.ok(matrix.leaks.length - clean > 10, 'the matrix finds what is not by the rules')
   })

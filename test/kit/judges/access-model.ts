@@ -22,10 +22,39 @@ export interface Asker {
   readonly whos: ReadonlySet<string>
   /** Has it shown credentials that are good? */
   readonly isKnown: boolean
+  /** What its token allows. Default: no token has to. */
+  readonly grants?: Grants
+  /** It shows a certificate that is nobody's: nothing is answered to it. Default: false. */
+  readonly isBarred?: boolean
 }
 
-/** Does `asker` have the right to what is under exactly this name? */
+/** Of a token server's token. */
+export interface Grants {
+  /** By canonical name. */
+  readonly of: ReadonlyMap<string, readonly Right[]>
+  readonly hasCatalog: boolean
+}
+
+/** Has `asker` the right to what is under exactly this name? A token has to say so as well. */
 export function mayDo(
+  rules: readonly ModelRule[],
+  asker: Asker,
+  asked: { readonly right: Right; readonly repository: string },
+): boolean {
+  return isGranted(asker, asked) && mayByRules(rules, asker, asked)
+}
+
+/** Who pushes reads as well. */
+function isGranted(
+  { grants }: Asker,
+  { right, repository }: { readonly right: Right; readonly repository: string },
+): boolean {
+  if (grants === undefined) return true
+  const granted = grants.of.get(repository) ?? []
+  return granted.includes(right) && (right !== 'push' || granted.includes('pull'))
+}
+
+export function mayByRules(
   rules: readonly ModelRule[],
   asker: Asker,
   asked: { readonly right: Right; readonly repository: string },
@@ -37,7 +66,12 @@ export function mayDo(
 }
 
 /** What is told of what `asker` may not do: to a read 404, by the words for what is not there. */
-export function refusalOf(asker: Asker, right: Right): 401 | 403 | 404 {
-  if (!asker.isKnown) return 401
+export function refusalOf(
+  asker: Asker,
+  asked: { readonly right: Right; readonly repository: string },
+): 401 | 403 | 404 {
+  const { right } = asked
+  if (asker.isBarred === true) return 403
+  if (!asker.isKnown || !isGranted(asker, asked)) return 401
   return right === 'pull' ? 404 : 403
 }

@@ -295,6 +295,8 @@ export const SPELLINGS = ['path', 'ns', 'prefix', 'virtual host'] as const
 export type Spelling = (typeof SPELLINGS)[number]
 
 export interface Spelled {
+  /** The canonical name of what is meant. */
+  readonly repository: string
   readonly path: string
   /** Undefined: the asker's own. */
   readonly host: string | undefined
@@ -303,19 +305,19 @@ export interface Spelled {
 export function spell(repository: string, rest: string, spelling: Spelling): Spelled {
   const slash = repository.indexOf('/')
   const [registry, name] = [repository.slice(0, slash), repository.slice(slash + 1)]
-  const plain = { path: `/v2/${repository}/${rest}`, host: undefined }
+  const plain = { repository, path: `/v2/${repository}/${rest}`, host: undefined }
   switch (spelling) {
     case 'path':
       return plain
     case 'ns': {
       const mark = rest.includes('?') ? '&' : '?'
-      return { path: `/v2/${name}/${rest}${mark}ns=${registry}`, host: undefined }
+      return { repository, path: `/v2/${name}/${rest}${mark}ns=${registry}`, host: undefined }
     }
     case 'prefix':
-      return { path: `/${registry}/v2/${name}/${rest}`, host: undefined }
+      return { repository, path: `/${registry}/v2/${name}/${rest}`, host: undefined }
     case 'virtual host': {
       const host = VIRTUAL_HOSTS[registry]
-      return host === undefined ? plain : { path: `/v2/${name}/${rest}`, host }
+      return host === undefined ? plain : { repository, path: `/v2/${name}/${rest}`, host }
     }
   }
 }
@@ -338,7 +340,10 @@ export function compared(answer: ThreadAnswer, said: Spelled & { readonly called
     if (at % 2 === 1 || isOwn) return []
     const value = rawHeaders[at + 1] ?? ''
     if (key === 'Docker-Upload-UUID') return [`${key}: UPLOAD`]
-    const without = value.replaceAll(said.calledAs, 'EDGE').replaceAll(`:${name}:`, ':NAME:')
+    const without = value
+      .replaceAll(said.calledAs, 'EDGE')
+      .replaceAll(`:${said.repository}:`, ':NAME:')
+      .replaceAll(`:${name}:`, ':NAME:')
     return [`${key}: ${without.replace(/\/v2\/.*\/blobs\/uploads\/[^?]+/, 'UPLOAD')}`]
   })
   // Whoever is told of a digest has said it.

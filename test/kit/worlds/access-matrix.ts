@@ -12,7 +12,7 @@ import {
   type Spelling,
   SPELLINGS,
 } from './access-forms.ts'
-import { type Asker, mayDo, type ModelRule, refusalOf } from '../judges/access-model.ts'
+import { type Asker, mayByRules, mayDo, type ModelRule, refusalOf } from '../judges/access-model.ts'
 import { type AccessWorld, NOWHERE, THE_CHIEF, wayOf, type WorldAsker } from './access-world.ts'
 import { askAlone, type PipelinedClient } from '../clients/pipelined-client.ts'
 import type { ThreadAnswer } from '../clients/thread-clients.ts'
@@ -21,7 +21,7 @@ import type { ThreadAnswer } from '../clients/thread-clients.ts'
  * Of how many one is asked in a round: all of them take minutes. TLS changes nothing of how an
  * answer is found. `WHOLE_MATRIX=1`: each is.
  */
-const EVERY = { plain: 6, tls: 12 } as const
+const EVERY = { plain: 6, tls: 12, tokens: 12 } as const
 const IS_WHOLE = process.env['WHOLE_MATRIX'] === '1'
 
 /** What was asked for so often is in memory. */
@@ -33,6 +33,8 @@ export interface Round {
   readonly rules: readonly ModelRule[]
   /** Who is told as nobody's: an operator ended them. Default: none. */
   readonly ended?: ReadonlySet<string>
+  /** Who signs for clients: certificates of others are nobody's. Default: the first. */
+  readonly authority?: 'first' | 'second'
   /** What is asked of who may and who may not; default both. */
   readonly of?: 'denied' | 'allowed'
   /** Is each form asked, and are large blobs read whole? */
@@ -113,7 +115,9 @@ export class Matrix {
     const nowhere = places.find(({ repository }) => repository === NOWHERE)
     if (nowhere === undefined) throw new Error('nothing is nowhere')
     // The first that is asked, and what the others are held against.
-    const all = [nowhere, ...places.filter(place => place !== nowhere)]
+    const all = [nowhere, ...places.filter(place => place !== nowhere)].toSorted(
+      (one, other) => Number(one.content !== undefined) - Number(other.content !== undefined),
+    )
     const cells = all.flatMap(place => {
       const said = sayOf(place, form, { spelling, asker: asked.asker })
       const may = mayBe(asked, said, { right: form.right, place })
@@ -125,7 +129,8 @@ export class Matrix {
       form.body === undefined
         ? await send(asked, cells, form)
         : await this.#sendBodies(asked, cells, form)
-    let absent: string | undefined
+    // A token that grants one and not the other says so itself.
+    const absent = new Map<number, string>()
     for (const [at, { place, said, may }] of cells.entries()) {
       const answer = answers[at]
       if (answer === undefined) continue
@@ -134,9 +139,12 @@ export class Matrix {
       const where = `${form.name} of ${place.repository} by ${spelling}`
       if (may) this.#judge(asked, isRight(answer, form, place), `${where} is wrong: ${told}`)
       else {
-        absent ??= told
-        const isRefused = answer.status === refusalOf(asked.asker, form.right)
-        this.#judge(asked, isRefused && told === absent, `${where} is told: ${told} ≠ ${absent}`)
+        const { repository } = place
+        const refusal = refusalOf(asked.asker, { right: form.right, repository })
+        const expected = absent.get(refusal) ?? told
+        absent.set(refusal, expected)
+        const isAsMust = answer.status === refusal && told === expected
+        this.#judge(asked, isAsMust, `${where} is told: ${told} ≠ ${expected}`)
       }
     }
   }
@@ -196,20 +204,23 @@ export class Matrix {
   async #askCatalog(asked: Asked): Promise<void> {
     const { round, asker } = asked
     if (round.of !== undefined) return
-    const said = { path: '/v2/_catalog', host: undefined, calledAs: asker.calledAs }
+    const { calledAs, grants, isBarred, isKnown } = asker
+    const said = { repository: '', path: '/v2/_catalog', host: undefined, calledAs }
     const [answer] = await send(asked, [{ said }], { method: 'GET' })
     if (answer === undefined) return
     const lists = round.rules.some(
       ({ who, allow }) => asker.whos.has(who) && allow.includes('list'),
     )
     const told = `the catalog is ${answer.status} ${String(answer.body)}`
-    if (!lists) {
-      this.#judge(asked, answer.status === (asker.isKnown ? 403 : 401), told)
+    const hasCatalog = grants?.hasCatalog !== false
+    if (!lists || !hasCatalog) {
+      const isDenied = isBarred === true || (isKnown && hasCatalog)
+      this.#judge(asked, answer.status === (isDenied ? 403 : 401), told)
       return
     }
     const shown = this.#world.places.filter(({ content, repository }) =>
       (['pull', 'list'] as const).every(
-        right => content && mayDo(round.rules, asker, { right, repository }),
+        right => content && mayByRules(round.rules, asker, { right, repository }),
       ),
     )
     const expected = shown.map(({ repository }) => repository).toSorted()
@@ -233,8 +244,10 @@ interface Asked {
 
 type Said = Spelled & { readonly calledAs: string }
 
-function asNow(asker: WorldAsker, { ended }: Round): WorldAsker {
+function asNow(asker: WorldAsker, { ended, authority = 'first' }: Round): WorldAsker {
   const isEnded = ended?.has(asker.name) === true
+  const isBarred = asker.authority !== undefined && asker.authority !== authority
+  if (isBarred) return { ...asker, whos: new Set(), isKnown: false, isBarred }
   return isEnded ? { ...asker, whos: new Set(), isKnown: false } : asker
 }
 

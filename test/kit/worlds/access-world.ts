@@ -3,7 +3,13 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type tap from 'tap'
-import { asConfigured, type Asker, type ModelRule } from '../judges/access-model.ts'
+import {
+  asConfigured,
+  type Asker,
+  type Grants,
+  type ModelRule,
+  type Right,
+} from '../judges/access-model.ts'
 import { type PlaceContent, type Place, VIRTUAL_HOSTS } from './access-forms.ts'
 import { makeAuthority, makeCertificate } from '../certificate.ts'
 import { runCli, typed } from '../cli.ts'
@@ -12,7 +18,7 @@ import { startTestEdge, type TestEdge } from '../edge.ts'
 import { type Document, makeArtifact, makeImage } from '../image.ts'
 import { withDigest } from '../clients/raw-push.ts'
 import { startStub } from '../stubs/stub-registry.ts'
-import { startIssuer } from '../stubs/issuer.ts'
+import { keySet, makeKey, signToken, startIssuer } from '../stubs/issuer.ts'
 import { testCertificate } from '../over-tls.ts'
 import { type PipelinedClient, reachPipelined, type Way } from '../clients/pipelined-client.ts'
 import { reachThreads } from '../clients/thread-clients.ts'
@@ -35,7 +41,12 @@ type Clients = ReadonlyMap<string, readonly PipelinedClient[]>
 
 const OVER_TLS_TOO = new Set(['anonymous', 'alice', 'a job, by a token', 'the chief'])
 
+/** `tls`: it speaks TLS, and some show certificates. `tokens`: a token server grants things. */
+export type Over = 'plain' | 'tls' | 'tokens'
+
 export interface WorldAsker extends Asker, Way {
+  /** Who has signed its certificate. */
+  readonly authority?: 'first' | 'second'
   readonly headers: Readonly<Record<string, string>>
   readonly calledAs: string
 }
@@ -48,6 +59,17 @@ export function wayOf({ from, certificate }: Way): string {
 const AUTHORITY = makeAuthority()
 const MACHINE = 'build-7.site.example'
 const CERTIFICATE = makeCertificate({ authority: AUTHORITY, usage: 'client', names: [MACHINE] })
+/** Of the same name, by the authority that takes the place of the first. */
+const SECOND = makeAuthority()
+const NEWER = makeCertificate({ authority: SECOND, usage: 'client', names: [MACHINE] })
+
+/** Of the token server; the second signs for the chief alone. */
+const SERVER_KEYS = [makeKey('ES256', 'one'), makeKey('ES256', 'two')] as const
+const SERVER = {
+  realm: 'https://auth.example/token',
+  service: 'edge.example',
+  issuer: 'the token server',
+}
 
 export const THE_CHIEF = 'the chief'
 
@@ -111,8 +133,7 @@ const NO_UPLOAD = 'blobs/uploads/00000000-0000-4000-8000-000000000000'
 
 type Test = Parameters<typeof startTestEdge>[0] & Pick<typeof tap, 'testdir'>
 
-/** `tls`: it speaks TLS, and some show certificates. */
-export async function startAccessWorld(t: Test, threads: number, over: 'plain' | 'tls' = 'plain') {
+export async function startAccessWorld(t: Test, threads: number, over: Over = 'plain') {
   const stub = await startStub(t)
   for (const [repository, { own, common, about, large }] of CONTENT) {
     const name = repository.replace(/^[^/]+\//, '')
@@ -125,7 +146,8 @@ export async function startAccessWorld(t: Test, threads: number, over: 'plain' |
   const names = ['alice', 'bob', 'carol', 'chief']
   const htpasswd = names.map(name => `${name}:${HASH}\n`).join('')
   const { cert, key } = testCertificate()
-  const directory = t.testdir({ htpasswd, cert, key, clients: AUTHORITY.ca })
+  const jwks = JSON.stringify(keySet(SERVER_KEYS))
+  const directory = t.testdir({ htpasswd, cert, key, clients: AUTHORITY.ca, jwks })
   const file = join(directory, 'htpasswd')
   const inDirectory = (name: string) => join(directory, name)
   const tls = {
@@ -146,7 +168,12 @@ export async function startAccessWorld(t: Test, threads: number, over: 'plain' |
     // A line for each of ten thousands of requests takes longer than the request.
     log: { level: 'warn' },
     http: { addr: '127.0.0.1:0', threads, localpush: true, ...(over === 'tls' && { tls }) },
-    auth: { htpasswd: { path: file }, groups: { ci: ['bob'] }, oidc },
+    auth: {
+      groups: { ci: ['bob'] },
+      ...(over === 'tokens'
+        ? { token: { ...SERVER, jwks: inDirectory('jwks') } }
+        : { htpasswd: { path: file }, oidc }),
+    },
     access: asConfigured(rules),
   })
   const edge = await startTestEdge(t, { upstreams, config: configFor(BEFORE) })
@@ -160,11 +187,15 @@ export async function startAccessWorld(t: Test, threads: number, over: 'plain' |
     if (exitCode !== 0) throw new Error(`${args.join(' ')}: ${stderr}`)
     return stdout.trim()
   }
-  const all = await createAskers(edge, {
-    secret: await operate('token', 'issue', 'builder'),
-    identity: issuer.token(edge.clock.nowMs(), { ...JOB, aud: audience }),
-  })
-  const places = await fill(edge)
+  const secret = await operate('token', 'issue', 'builder')
+  const nowMs = edge.clock.nowMs()
+  const identity = issuer.token(nowMs, { ...JOB, aud: audience })
+  const all =
+    over === 'tokens'
+      ? createGranted(nowMs, secret)
+      : await createAskers(edge, { secret, identity })
+  const chief = all.find(({ name }) => name === THE_CHIEF)?.headers ?? {}
+  const places = await fill(edge, chief)
   // What TLS changes nothing for is asked without it.
   const askers = all.filter(({ name, certificate }) =>
     over === 'tls'
@@ -172,10 +203,13 @@ export async function startAccessWorld(t: Test, threads: number, over: 'plain' |
       : certificate === undefined,
   )
   const connected = new Map<string, readonly PipelinedClient[]>()
-  for (const asker of askers)
-    if (!connected.has(wayOf(asker)))
-      connected.set(wayOf(asker), await reachPipelined(t, edge.url, threads, asker))
   const clients: Clients = connected
+  const connect = async () => {
+    for (const asker of askers)
+      if (!connected.has(wayOf(asker)))
+        connected.set(wayOf(asker), await reachPipelined(t, edge.url, threads, asker))
+  }
+  await connect()
   const reload = (rules: readonly ModelRule[]) => edge.reloaded(upstreams, configFor(rules))
   /** Somebody on each thread who may, and does not take what comes. Resolves with how to end it. */
   const beginReading = async () => {
@@ -183,7 +217,7 @@ export async function startAccessWorld(t: Test, threads: number, over: 'plain' |
     const large = CONTENT.get(SECRET)?.large.digest
     const path = `/v2/${SECRET}/blobs/${large}`
     const answers = await Promise.all(
-      readers.map(({ begin: ask }) => ask('GET', path, { headers: CHIEF })),
+      readers.map(({ begin: ask }) => ask('GET', path, { headers: chief })),
     )
     for (const { statusCode } of answers) if (statusCode !== 200) throw new Error('nothing to read')
     return () => {
@@ -197,12 +231,34 @@ export async function startAccessWorld(t: Test, threads: number, over: 'plain' |
     const { own, large } = place.content
     const paths = [`manifests/${own.manifest.digest}`, `blobs/${own.config.digest}`]
     for (const path of [...paths, `blobs/${large.digest}`])
-      expectStatus(await edge.send('DELETE', `/v2/${KEPT}/${path}`, { headers: CHIEF }), 202)
+      expectStatus(await edge.send('DELETE', `/v2/${KEPT}/${path}`, { headers: chief }), 202)
     places[at] = { ...place, content: { ...place.content, tags: ['v1'] }, isCut: true }
+  }
+  /** @throws where a connection goes on by a certificate that was judged before */
+  const changeAuthorities = async (rules: readonly ModelRule[]) => {
+    writeFileSync(inDirectory('clients'), SECOND.ca)
+    await reload(rules)
+    for (const asker of askers.filter(({ certificate }) => certificate !== undefined)) {
+      const before = connected.get(wayOf(asker)) ?? []
+      connected.delete(wayOf(asker))
+      const { calledAs: host, headers } = asker
+      const request = { method: 'GET', path: '/v2/', headers: { host, ...headers } }
+      const asked = await Promise.allSettled(before.map(client => client.ask([request])))
+      if (asked.some(({ status }) => status === 'fulfilled'))
+        throw new Error(`${asker.name} goes on`)
+    }
+    await connect()
+  }
+  /** From now on the token server has one key, and what was signed by the other is nobody's. */
+  const dropServerKey = async (rules: readonly ModelRule[]) => {
+    writeFileSync(inDirectory('jwks'), JSON.stringify(keySet(SERVER_KEYS.slice(1))))
+    await reload(rules)
   }
   return {
     over,
     edge,
+    changeAuthorities,
+    dropServerKey,
     stub,
     askers,
     places,
@@ -247,7 +303,7 @@ async function createAskers(
   const bearer = async (headers: Readonly<Record<string, string>>) => ({
     headers: { authorization: `Bearer ${await token(headers)}` },
   })
-  const shown = { certificate: CERTIFICATE }
+  const shown = { certificate: CERTIFICATE, authority: 'first' } as const
   const job = basic('anything', identity)
   const jobs = ['*', IDENTITY, DEPLOYERS]
   const robot = { authorization: `Bearer ${secret}` }
@@ -266,6 +322,11 @@ async function createAskers(
       ...shown,
       headers: alice,
     }),
+    asker('a newer certificate', ['*', `cert:${MACHINE}`], {
+      certificate: NEWER,
+      authority: 'second',
+      isKnown: false,
+    }),
     asker('a network', ['*', 'anonymous', `net:${NETWORK}`], { from: NETWORK }),
     asker('local', ['*', 'anonymous', 'local'], local),
     asker('a wrong password', [], { headers: basic('alice', 'wrong') }),
@@ -275,14 +336,80 @@ async function createAskers(
 
 const ACCEPTED = COMMON.manifest.mediaType
 
+const EACH = [...CONTENT.keys(), ...NONE]
+const EVERYTHING: readonly Right[] = ['pull', 'push', 'delete']
+
+/** With tokens of the token server, each of which allows something else, or nothing. */
+function createGranted(nowMs: number, secret: string): readonly WorldAsker[] {
+  const seconds = Math.floor(nowMs / 1_000)
+  const signed = (sub: string, { of, hasCatalog }: Grants, exp = seconds + 300): string => {
+    const repositories = [...of].map(([name, actions]) => ({ type: 'repository', name, actions }))
+    const catalog = hasCatalog ? [{ type: 'registry', name: 'catalog', actions: ['*'] }] : []
+    const { issuer: iss, service: aud } = SERVER
+    const claims = { iss, aud, sub, exp, access: [...repositories, ...catalog] }
+    return signToken(claims, { key: SERVER_KEYS[sub === 'chief' ? 1 : 0] })
+  }
+  const grant = (
+    names: readonly string[],
+    rights: readonly Right[],
+    hasCatalog = false,
+  ): Grants => ({ of: new Map(names.map(name => [name, rights])), hasCatalog })
+  const asker = (
+    name: string,
+    whos: readonly string[],
+    { token, from = '127.0.0.1', grants }: Shown,
+  ): WorldAsker => ({
+    name,
+    whos: new Set(whos),
+    isKnown: !whos.includes('anonymous') && whos.length > 0,
+    from,
+    calledAs: CALLED_AS,
+    headers: { accept: ACCEPTED, ...(token && { authorization: `Bearer ${token}` }) },
+    ...(grants && { grants }),
+  })
+  const holder = (
+    name: string,
+    sub: string,
+    { grants, from }: Omit<Shown, 'token'> & { readonly grants: Grants },
+  ) => {
+    const whos = ['*', sub === '' ? 'anonymous' : sub, ...(sub === 'bob' ? ['group:ci'] : [])]
+    const network = from === undefined ? [] : [`net:${from}`]
+    return asker(name, [...whos, ...network], { token: signed(sub, grants), from, grants })
+  }
+  const all = grant(EACH, EVERYTHING, true)
+  const few = [CACHED.team, KEPT, 'docker.io/team/none', NOWHERE]
+  const nothing = grant([], [])
+  return [
+    asker('no token', ['*', 'anonymous'], { grants: nothing }),
+    holder('alice, by a granted token', 'alice', { grants: all }),
+    holder('alice, granted a few', 'alice', { grants: grant(few, ['pull']) }),
+    holder('alice, granted nothing', 'alice', { grants: nothing }),
+    holder('bob of ci, granted pulls', 'bob', { grants: grant(EACH, ['pull'], true) }),
+    holder('carol, granted pushes alone', 'carol', { grants: grant(EACH, ['push']) }),
+    holder('anonymous, granted all', '', { grants: all }),
+    holder('a network, granted a few', '', { grants: grant(few, ['pull'], true), from: NETWORK }),
+    asker('an expired token', [], { token: signed('alice', all, seconds - 300) }),
+    asker('a robot', ['*', 'robot:builder'], { token: secret }),
+    holder(THE_CHIEF, 'chief', { grants: all }),
+  ]
+}
+
+interface Shown {
+  readonly token?: string
+  readonly from?: string | undefined
+  readonly grants?: Grants
+}
+
+type Headers = Readonly<Record<string, string>>
+
 /** Pushes what is kept, and begins an upload to each that takes one. */
-async function fill(edge: TestEdge): Promise<Place[]> {
+async function fill(edge: TestEdge, chief: Headers): Promise<Place[]> {
   const places: Place[] = []
   for (const [repository, content] of CONTENT) {
     let upload = NO_UPLOAD
     if (repository.startsWith('localhost/')) {
-      await push(edge, repository, content)
-      upload = `blobs/uploads/${(await begin(edge, repository)).split('/uploads/')[1]}`
+      await push(edge, repository, { content, chief })
+      upload = `blobs/uploads/${(await begin(edge, repository, chief)).split('/uploads/')[1]}`
     }
     places.push({ repository, content, asked: content, upload })
   }
@@ -291,17 +418,21 @@ async function fill(edge: TestEdge): Promise<Place[]> {
   return places
 }
 
-async function push(edge: TestEdge, repository: string, content: PlaceContent): Promise<void> {
+async function push(
+  edge: TestEdge,
+  repository: string,
+  { content, chief }: { readonly content: PlaceContent; readonly chief: Headers },
+): Promise<void> {
   const { own, common, about, large } = content
   const images = [own, common, about]
   const blobs = images.flatMap(image => [image.config, ...image.layers])
   for (const blob of [...blobs, large]) {
-    const location = withDigest(await begin(edge, repository), blob.digest)
+    const location = withDigest(await begin(edge, repository, chief), blob.digest)
     const body = blob.read(0, blob.sizeBytes)
-    expectStatus(await edge.send('PUT', location, { headers: CHIEF, body }), 201)
+    expectStatus(await edge.send('PUT', location, { headers: chief, body }), 201)
   }
   const put = async ({ bytes, mediaType }: Document, reference: string) => {
-    const headers = { ...CHIEF, 'content-type': mediaType }
+    const headers = { ...chief, 'content-type': mediaType }
     const path = `/v2/${repository}/manifests/${reference}`
     expectStatus(await edge.send('PUT', path, { headers, body: bytes }), 201)
   }
@@ -310,8 +441,8 @@ async function push(edge: TestEdge, repository: string, content: PlaceContent): 
   await put(about.manifest, about.manifest.digest)
 }
 
-async function begin(edge: TestEdge, repository: string): Promise<string> {
-  const answer = await edge.send('POST', `/v2/${repository}/blobs/uploads/`, { headers: CHIEF })
+async function begin(edge: TestEdge, repository: string, headers: Headers): Promise<string> {
+  const answer = await edge.send('POST', `/v2/${repository}/blobs/uploads/`, { headers })
   expectStatus(answer, 202)
   return answer.headers['location'] ?? ''
 }
