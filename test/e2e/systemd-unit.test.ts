@@ -39,6 +39,29 @@ t.test('the unit is exposed no more than it says', async t => {
   t.match(stdout, /Overall exposure level/)
 })
 
+/** All that a name of the filter stands for: itself, or what systemd lists in a group. */
+async function callsOf(name: string): Promise<readonly string[]> {
+  if (!name.startsWith('@')) return [name]
+  const { stdout } = await run('systemd-analyze', ['syscall-filter', name])
+  const lines = stdout.split('\n').slice(1)
+  const names = lines.map(line => line.trim()).filter(line => line !== '' && !line.startsWith('#'))
+  return (await Promise.all(names.map(callsOf))).flat()
+}
+
+t.test('R646: the thread that tries passwords may make itself nicer under the unit', async t => {
+  const text = await readFile(UNIT, 'utf8')
+  const allowed = new Set<string>()
+  // In order: each line adds to what those before allow, or takes away from it.
+  for (const [, isDenied, names = ''] of text.matchAll(/^SystemCallFilter=(~?)(.*)$/gm))
+    for (const name of names.split(' '))
+      for (const call of await callsOf(name))
+        if (isDenied === '') allowed.add(call)
+        else allowed.delete(call)
+  t.ok(allowed.has('setpriority'))
+  t.ok(allowed.has('getpriority'))
+  t.notOk(allowed.has('sched_setscheduler'), 'and nothing else of its kind')
+})
+
 t.test('R282: a configuration with faults is not started again and again', async t => {
   const text = await readFile(UNIT, 'utf8')
   t.match(text, new RegExp(`^RestartPreventExitStatus=${EXIT_CODES.configuration}$`, 'm'))
