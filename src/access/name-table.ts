@@ -77,7 +77,9 @@ function membersOf(who: Named, groups: Groups): readonly string[] {
       return []
     case 'group':
       return Object.hasOwn(groups, who.name) ? (groups[who.name] ?? []) : []
-    default:
+    case 'account':
+    case 'robot':
+    case 'identity':
       return [formatName(who)]
   }
 }

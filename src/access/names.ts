@@ -101,17 +101,75 @@ export function parseLoginName(text: string): LoginName {
   return { kind: 'identity', provider, name }
 }
 
-/** One of each kind that rules may be about. */
-export const EXAMPLES_OF_WHO = [
-  EVERYBODY,
-  'alice',
-  'group:ci',
-  'robot:ci',
-  'anonymous',
-  'local',
-  'net:10.0.0.0/8',
-  'cert:build-7',
-] as const
+export interface KindOfWho {
+  readonly example: string
+  /** Who the example is, in the Markdown of documents. */
+  readonly meaning: string
+  /** Does what is written tell of one who calls what else there is to know, for a trial? */
+  readonly canCall: boolean
+  /** What shows the name that tells them from others; undefined: they have none. */
+  readonly toldBy: 'login' | 'certificate' | undefined
+}
+
+/** Of each kind that rules may be about, for documents, helps and errors, in their order. */
+export const KINDS_OF_WHO: Readonly<Record<Who['kind'], KindOfWho>> = {
+  everybody: { example: EVERYBODY, meaning: 'everybody', canCall: false, toldBy: undefined },
+  account: {
+    example: 'alice',
+    meaning: 'who has logged in by that name',
+    canCall: true,
+    toldBy: 'login',
+  },
+  group: {
+    example: `${GROUP}ci`,
+    meaning: 'who has logged in as one that is in `auth.groups.ci`',
+    canCall: false,
+    toldBy: 'login',
+  },
+  robot: { example: `${ROBOT}ci`, meaning: 'a robot', canCall: true, toldBy: 'login' },
+  identity: {
+    example: `${IDENTITY}github:alice`,
+    meaning:
+      'who shows a token of the provider `github` of `auth.oidc` with that name, as its tokens have it',
+    canCall: true,
+    toldBy: 'login',
+  },
+  'provider group': {
+    example: `${GROUP}${IDENTITY}github:devs`,
+    meaning: 'who shows one with that group (without `:devs`, any token of that provider)',
+    canCall: true,
+    toldBy: 'login',
+  },
+  certificate: {
+    example: `${CERTIFICATE}build-7`,
+    meaning: 'who shows a certificate with that name that `http.tls.clientcas` vouches for',
+    canCall: true,
+    toldBy: 'certificate',
+  },
+  network: {
+    example: `${NETWORK}10.0.0.0/8`,
+    meaning: 'who calls from that network, IPv4 or IPv6',
+    canCall: false,
+    toldBy: undefined,
+  },
+  local: {
+    example: 'local',
+    meaning:
+      'programs on the machine of the edge that call it on a loopback address and name, told apart as for `http.localpush`',
+    canCall: true,
+    toldBy: undefined,
+  },
+  anonymous: {
+    example: 'anonymous',
+    meaning: 'who has not logged in and shows no certificate',
+    canCall: true,
+    toldBy: undefined,
+  },
+}
+
+export const EXAMPLES_OF_WHO: readonly string[] = Object.values(KINDS_OF_WHO).map(
+  ({ example }) => example,
+)
 
 export type ReadWho =
   | { readonly kind: 'ok'; readonly value: Who }
@@ -215,20 +273,12 @@ export function isReserved(name: string): boolean {
 
 /** Has somebody of that name logged in? */
 export function isByLogin(who: Who): who is LoginName | GroupName {
-  return isNamed(who) && who.kind !== 'certificate'
+  return KINDS_OF_WHO[who.kind].toldBy === 'login'
 }
 
 /** Is it one who is told from others by a name? */
 export function isNamed(who: Who): who is Named {
-  switch (who.kind) {
-    case 'everybody':
-    case 'anonymous':
-    case 'local':
-    case 'network':
-      return false
-    default:
-      return true
-  }
+  return KINDS_OF_WHO[who.kind].toldBy !== undefined
 }
 
 /** Somebody, or somebody of a group, who is told from whoever else comes. */

@@ -211,7 +211,12 @@ function numberOfWho(who: Who, networks: NetworkTable, names: NameTable): WhoNum
       return LOCALS
     case 'network':
       return networks.numberOf(who.network)
-    default:
+    case 'account':
+    case 'robot':
+    case 'identity':
+    case 'group':
+    case 'provider group':
+    case 'certificate':
       return names.numberOf(who)
   }
 }

@@ -17,9 +17,13 @@ import { createRoute } from '../registry/routing/route.ts'
 import { routeOptions } from '../server/route-options.ts'
 import { requireConfiguration } from './configuration.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
-import { callerOf, groupsToName, inGroups } from './named-caller.ts'
+import { CALLERS, callerOf, groupsToName, inGroups } from './named-caller.ts'
 import { writeJson } from './output.ts'
 import { readSharedLoopback } from './shared-loopback.ts'
+
+const WHO = CALLERS.map(({ example, meaning }) => {
+  return `                ${example.padEnd(22)}  ${meaning.replaceAll('`', '')}`
+}).join('\n')
 
 export const help = `entrepot access test WHO ACTION REPOSITORY [--tag TAG] [--group GROUP]… [--config FILE] [--json]
 entrepot access test WHO admin [--config FILE] [--json]
@@ -27,8 +31,8 @@ entrepot access test WHO admin [--config FILE] [--json]
 Says whether the access rules of the configuration let somebody do something, which of them decides, and on which line it
 stands. No server is asked: after a change of the file, this is what the next reload brings.
 
-  WHO         an account; a robot such as robot:ci; oidc:PROVIDER:NAME or group:oidc:PROVIDER:GROUP, who shows a token of that provider; an address such as 10.0.0.7; "local", a program on the machine of the edge, where this runs as well; or
-              "anonymous", somebody whom no rule with a network is about
+  WHO         one such as these:
+${WHO}
   ACTION      pull, push, delete or list; or admin, the operator's API over the network (admin.api), about no repository
   REPOSITORY  with its registry, as clients write it: docker.io/alpine is docker.io/library/alpine
   --group GROUP

@@ -6,6 +6,8 @@ import {
   formatGroup,
   formatName,
   type GroupName,
+  type KindOfWho,
+  KINDS_OF_WHO,
   type LoginName,
   parseLoginName,
   readWho,
@@ -18,6 +20,12 @@ import type { AuthConfig, Config } from '../config/config.ts'
 import { closest } from '../config/suggest.ts'
 import { CliError, EXIT_CODES } from './context.ts'
 
+/** Whom a word can name who calls, one of each kind. */
+export const CALLERS: readonly Pick<KindOfWho, 'example' | 'meaning'>[] = [
+  ...Object.values(KINDS_OF_WHO).filter(({ canCall }) => canCall),
+  { example: '10.0.0.7', meaning: 'who calls from that address' },
+]
+
 /** @throws CliError usage */
 export function callerOf(who: string, config: Config, shared: SharedLoopback | undefined): Caller {
   const network = readNetwork(who)
@@ -28,7 +36,7 @@ export function callerOf(who: string, config: Config, shared: SharedLoopback | u
   if (caller !== undefined) return caller
   const near = closest(who, config.auth?.names ?? [])
   const hint = near === undefined ? '' : ` (did you mean ${near}?)`
-  const message = `${who} is nobody here${hint}: name an account, cert: and a name, an address such as 10.0.0.7, local, or anonymous`
+  const message = `${who} is nobody here${hint}: it is one of ${CALLERS.map(({ example }) => example).join(', ')}`
   throw new CliError(EXIT_CODES.usage, message)
 }
 
@@ -54,7 +62,11 @@ function namedCaller(
     case 'everybody':
     case 'network':
       return undefined
-    default: {
+    case 'account':
+    case 'robot':
+    case 'identity':
+    case 'group':
+    case 'provider group': {
       const account = auth && accountOf(who, auth)
       return account && { ...somewhere, account }
     }

@@ -1,6 +1,12 @@
 // Whom a rule of access is about, judged: nobody, as far as the configuration tells, or more than
 // its author may think.
-import { formatName, type GroupName, isByLogin, type LoginName } from '../../access/names.ts'
+import {
+  formatName,
+  type GroupName,
+  isByLogin,
+  type LoginName,
+  type Who,
+} from '../../access/names.ts'
 import { hasLoopback } from '../../access/network.ts'
 import type { AuthConfig, HttpConfig } from '../config.ts'
 import type { Path } from '../findings.ts'
@@ -60,21 +66,12 @@ function noteNobody(
   path: Path,
   { rule: { who }, known: { auth }, settings }: About,
 ): void {
-  if (who.kind === 'certificate' && settings.http.tls?.clientcas.length === 0) {
-    const message = `is nobody: without http.tls.clientcas no certificate of a client is looked at`
-    return judge.note(path, { severity: 'warning', message })
-  }
-  if (who.kind === 'certificate' && settings.http.tls === undefined) {
-    const message = 'is nobody: certificates of clients come with http.tls alone'
-    return judge.note(path, { severity: 'warning', message })
-  }
-  if (!isByLogin(who)) return
-  if (settings.auth === undefined) {
+  if (isByLogin(who) && settings.auth === undefined) {
     const written = formatName(who)
     const message = `there are no accounts without auth.htpasswd, and ${written} would be one`
     return judge.note(path, { message, suggestion: closest(written, HERE) })
   }
-  const wrong = auth && whyNobody(who, auth)
+  const wrong = whyNobody(who, auth, settings.http)
   if (wrong !== undefined) judge.note(path, { severity: 'warning', ...wrong })
 }
 
@@ -84,27 +81,49 @@ interface Why {
 }
 
 /** Undefined: there is somebody of that name, or it takes the running server to tell. */
-function whyNobody(who: LoginName | GroupName, auth: AuthConfig): Why | undefined {
+function whyNobody(
+  who: Who,
+  auth: AuthConfig | undefined,
+  http: Settings['http'],
+): Why | undefined {
   switch (who.kind) {
+    case 'everybody':
+    case 'anonymous':
+    case 'local':
+    case 'network':
     case 'robot':
       return undefined
+    case 'certificate':
+      return whyNoCertificate(http)
     case 'identity':
     case 'provider group':
-      return whyNoIdentity(who, auth)
-    case 'account': {
-      // Whom a token server knows, it alone says.
-      if (auth.token !== undefined || auth.names.includes(who.name)) return undefined
-      const suggestion = closest(who.name, [...auth.names, ...HERE])
-      return { message: 'is nobody: not in the file of auth.htpasswd', suggestion }
-    }
+      return auth && whyNoIdentity(who, auth)
+    case 'account':
+      return auth && whyNoAccount(who.name, auth)
     case 'group': {
-      const names = Object.keys(auth.groups)
-      if (names.includes(who.name)) return undefined
+      const names = auth && Object.keys(auth.groups)
+      if (names === undefined || names.includes(who.name)) return undefined
       const near = closest(who.name, names)
       const suggestion = near && formatName({ ...who, name: near })
       return { message: 'is nobody: not under auth.groups', suggestion }
     }
   }
+}
+
+function whyNoCertificate({ tls }: Settings['http']): Why | undefined {
+  if (tls === undefined)
+    return { message: 'is nobody: certificates of clients come with http.tls alone' }
+  if (tls.clientcas.length > 0) return undefined
+  return {
+    message: 'is nobody: without http.tls.clientcas no certificate of a client is looked at',
+  }
+}
+
+function whyNoAccount(name: string, auth: AuthConfig): Why | undefined {
+  // Whom a token server knows, it alone says.
+  if (auth.token !== undefined || auth.names.includes(name)) return undefined
+  const suggestion = closest(name, [...auth.names, ...HERE])
+  return { message: 'is nobody: not in the file of auth.htpasswd', suggestion }
 }
 
 /** Of a name that rules use: why nobody has it. Undefined: somebody may. */

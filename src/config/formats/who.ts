@@ -3,6 +3,7 @@
 import {
   EXAMPLES_OF_WHO,
   formatName,
+  KINDS_OF_WHO,
   parseLoginName,
   readWho,
   type Who,
@@ -13,13 +14,13 @@ import type { Format } from './formats.ts'
 import type { Parsed } from './units.ts'
 
 /** What people write elsewhere, in lower case. */
-const OTHERS: Readonly<Record<string, (typeof EXAMPLES_OF_WHO)[number]>> = {
-  all: '*',
-  any: '*',
-  anybody: '*',
-  everybody: '*',
-  everyone: '*',
-  public: '*',
+const OTHERS: Readonly<Record<string, 'everybody' | 'anonymous' | 'local'>> = {
+  all: 'everybody',
+  any: 'everybody',
+  anybody: 'everybody',
+  everybody: 'everybody',
+  everyone: 'everybody',
+  public: 'everybody',
   guest: 'anonymous',
   nobody: 'anonymous',
   localhost: 'local',
@@ -40,7 +41,8 @@ function parseWho(text: string): Parsed<Who> {
 function meantBy(text: string): string | undefined {
   if (text.startsWith('user:')) return text.slice('user:'.length)
   const lower = text.toLowerCase()
-  return Object.hasOwn(OTHERS, lower) ? OTHERS[lower] : undefined
+  const kind = Object.hasOwn(OTHERS, lower) ? OTHERS[lower] : undefined
+  return kind && formatName({ kind })
 }
 
 /** An account or a robot, as rules call it. */
@@ -53,6 +55,11 @@ function parseMember(text: string): Parsed<string> {
   if (wrong === undefined) return { kind: 'ok', value: text }
   return { kind: 'fault', message: `is no account: ${wrong}` }
 }
+
+/** Of each kind, as it stands in YAML, for a sentence in Markdown. */
+export const MEANINGS_OF_WHO: string = Object.values(KINDS_OF_WHO)
+  .map(({ example, meaning }) => `\`${example === '*' ? '"*"' : example}\`, ${meaning}`)
+  .join('; ')
 
 export const WHO: Format<Who> = {
   name: 'who',

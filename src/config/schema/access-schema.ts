@@ -1,13 +1,12 @@
 // The keys of one rule of `access`: who may do what with which repositories.
 import { REPOSITORY_GLOB, TAG_GLOB } from '../formats/formats.ts'
 import { group, groupsOf, value, valuesOf } from './keys.ts'
-import { WHO } from '../formats/who.ts'
+import { MEANINGS_OF_WHO, WHO } from '../formats/who.ts'
 import { RIGHT } from '../formats/word-formats.ts'
 
 export const ACCESS_KEYS = {
   who: value(WHO, {
-    description:
-      'Whom the rule is about: `"*"`, everybody; `alice`, who has logged in by that name; `group:ci`, by one that is in `auth.groups.ci`; `robot:ci`, a robot; `oidc:github:NAME`, who shows a token of the provider `github` of `auth.oidc` with that name; `group:oidc:github:GROUP`, with that group; `group:oidc:github`, any of it; `anonymous`, who has not logged in, which without accounts is everybody; `local`, programs on the machine of the edge that call it on a loopback address and name, told apart as for `http.localpush`: whoever calls otherwise is not one, so it gives rights and keeps nobody from any; `net:10.0.0.0/8`, who calls from that network, IPv4 or IPv6.',
+    description: `Whom the rule is about: ${MEANINGS_OF_WHO}, without accounts everybody. Whoever calls otherwise is not \`local\`, so that gives rights and keeps nobody from any.`,
     reload: true,
   }),
   match: value(REPOSITORY_GLOB, {

@@ -7,6 +7,7 @@ import {
   isNamed,
   isReserved,
   isSomebody,
+  KINDS_OF_WHO,
   type LoginName,
   type Name,
   parseGroup,
@@ -46,6 +47,12 @@ t.test('what is written for somebody is read as the same, and as nobody else', a
   for (const group of GROUPS) t.same(parseGroup(formatGroup(group)), group)
   const all = [...WHO, ...OTHERS].map(formatName)
   t.equal(new Set(all).size, all.length)
+})
+
+t.test('the example of each kind of who, which documents show, is of that kind', async t => {
+  for (const [kind, { example }] of Object.entries(KINDS_OF_WHO))
+    t.match(readWho(example), { kind: 'ok', value: { kind } }, example)
+  t.strictSame(new Set(Object.keys(KINDS_OF_WHO)), new Set(WHO.map(({ kind }) => kind)))
 })
 
 t.test('who gives out names of accounts gives none that is somebody else’s', async t => {

@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { KINDS_OF_WHO } from '../../../src/access/names.ts'
 import { runCli } from '../../kit/cli.ts'
 import { makeKey } from '../../kit/stubs/issuer.ts'
 
@@ -102,7 +103,7 @@ t.test('what access test cannot read is a usage error with the way out', async t
     [['10.0.0.7', 'read', 'localhost/a'], /an action is one of pull, push, delete, list/],
     [['10.0.0.7', 'pul', 'localhost/a'], /did you mean pull/],
     [['alice', 'pull', 'localhost/a'], /alice is nobody here/],
-    [['10.0.0.0/8', 'pull', 'localhost/a'], /is nobody here: name an account/],
+    [['10.0.0.0/8', 'pull', 'localhost/a'], /is nobody here: it is one of alice, robot:ci, oidc:/],
     [['local', 'pull', 'alpine'], /written with its registry/],
     [['local', 'push', 'localhost/a', '--tag', '.'], /a tag is/],
     [['local', 'pull'], /usage/],
@@ -222,6 +223,20 @@ access:
       stderr: /--group is for oidc:PROVIDER:NAME/,
     })
   t.match(await check(), { exitCode: 0, stdout: /tokens of ci: access says what they may do/ })
+})
+
+t.test('access test takes one of each kind of who that its help names, and no other', async t => {
+  const { config, test } = await open(t, '')
+  const file = join(t.testdir({ htpasswd: `alice:${HASH}\n` }), 'htpasswd')
+  const github = { issuer: 'https://ci.example.com', audiences: ['edge'], groups: 'groups' }
+  const auth = { htpasswd: { path: file }, oidc: { github }, groups: { ci: ['alice'] } }
+  const access = [{ who: '*', match: '**', allow: ['pull'] }]
+  await writeFile(config, JSON.stringify({ auth, access }))
+  const { stdout: help } = await runCli(['access', '--help'])
+  for (const { example, canCall } of Object.values(KINDS_OF_WHO)) {
+    t.match(await test(example, 'pull', 'localhost/a'), { exitCode: canCall ? 0 : 2 }, example)
+    t.equal(help.includes(` ${example} `), canCall, example)
+  }
 })
 
 t.test('R666: access test says of a token server’s accounts what rules say', async t => {
