@@ -3,12 +3,20 @@
 // programme). Method: one writer under strace, which injects the faults.
 import t, { type Test } from 'tap'
 import { sharedStoreDirectory } from '../kit/disk/store-directory.ts'
-import { count, type StoreTask, traceContent, type TracedTask } from '../kit/disk/store-traced.ts'
+import {
+  count,
+  type StoreTask,
+  traceContent,
+  traced,
+  type TracedTask,
+} from '../kit/disk/store-traced.ts'
 
 t.setTimeout(300_000)
 const emptyDirectory = sharedStoreDirectory(t)
 const KIB = 1024
 const PUBLISHED_PART = ['chmod part', 'sync part', 'close part', 'rename part blob']
+/** Where prefixes are, where algorithms are, and the root. */
+const STARTS_SYNCS = 3
 const SYNCED_PREFIX = ['open prefix', 'sync prefix', 'close prefix']
 
 const trace = async (options: Omit<TracedTask, 'root'>) =>
@@ -28,6 +36,15 @@ t.test('R86: kept content has its directory synced after the rename, too', async
   const { calls } = await trace({ task: 'commit kept', sizeBytes: 100, chunkBytes: 100 })
   const order = ['open part', 'write part', ...PUBLISHED_PART, ...SYNCED_PREFIX]
   t.same(withoutSidecar(calls), order)
+})
+
+t.test('R804: directories whose parent an earlier process may not have synced count', async t => {
+  const directory = await emptyDirectory()
+  await directory.open()
+  const options = { task: 'put kept', sizeBytes: 100, chunkBytes: 0 } as const
+  const { calls } = await traced({ root: directory.root, ...options })
+  t.equal(count(calls, 'sync blobs'), 2, 'once each, by whoever starts')
+  t.ok(calls.lastIndexOf('sync blobs') < calls.indexOf('rename temporary blob'))
 })
 
 t.test('R86: small content takes the same way from a temporary file', async t => {
@@ -93,10 +110,12 @@ t.test('R04: a failed sync is not tried again; the content is not stored', async
       task,
       sizeBytes: 100,
       chunkBytes: 100,
-      inject: 'fsync:error=EIO',
+      // Those before are the start's, of directories.
+      inject: `fsync:error=EIO:when=${STARTS_SYNCS + 1}+`,
     })
     t.match(outcome, { kind: 'failed', failure: 'io', hint: /kernel log/ }, task)
-    t.equal(calls.filter(call => call.startsWith('sync')).length, 1, task)
+    const syncs = calls.filter(call => call.startsWith('sync') && !call.endsWith(' blobs'))
+    t.equal(syncs.length, 1, task)
     t.same(await directory.files(), [], task)
   }
 })

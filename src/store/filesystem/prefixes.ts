@@ -39,8 +39,8 @@ export class Prefixes {
     const present = await this.#present(algorithm)
     const parent = algorithmDirectory(this.#layout, algorithm)
     const missing = prefixNames().filter(name => !present.has(name))
-    if (missing.length === 0) return
     await Promise.all(missing.map(name => makeDirectory(join(parent, name))))
+    // Also where none was missing: an earlier process may have been killed before this.
     await syncDirectory(parent)
   }
 
@@ -54,14 +54,12 @@ export class Prefixes {
   }
 }
 
-/** True when it was made just now. */
-export async function makeDirectory(path: string): Promise<boolean> {
+/** No effect when it is there. */
+export async function makeDirectory(path: string): Promise<void> {
   try {
     await mkdir(path, DIRECTORY_MODE)
-    return true
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error
-    return false
   }
 }
 

@@ -23,16 +23,15 @@ export async function prepareRoot(directory: string): Promise<string> {
 export async function prepareDirectories(layout: Layout, prefixes: Prefixes): Promise<void> {
   const { root, blobs, fills, uploads, facts, temporary, quarantine } = layout
   const algorithms = ALGORITHMS.map(algorithm => algorithmDirectory(layout, algorithm))
-  let made = false
   const tops = [blobs, fills, uploads, facts, temporary, quarantine]
   for (const directory of [...tops, ...algorithms]) {
-    made = (await makeDirectory(directory)) || made
+    await makeDirectory(directory)
     // At once: nothing may be made below a directory that turns out to be a link.
     await checkDirectory(directory, root)
   }
   for (const algorithm of ALGORITHMS) await prefixes.check(algorithm)
   await prefixes.ready(USUAL_ALGORITHM)
-  if (!made) return
+  // Also where all were there: whoever made them may have been killed before this.
   await syncDirectory(blobs)
   await syncDirectory(root)
 }
