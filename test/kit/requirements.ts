@@ -500,6 +500,7 @@ const BOUNDS: readonly Row[] = [
   [762, 'P2', 'what was lost and is here by a push that failed keeps nothing else from leaving'],
   [801, 'P1', 'a sidecar that the disk cannot read is none: it costs its part or upload alone'],
   [802, 'P2', 'a part that the disk cannot read is put aside, and its blob fetched anew'],
+  [805, 'P2', 'who follows a download that the disk cannot read is given the rest by its upstream'],
   [804, 'P2', 'a directory that an earlier process made counts once its parent was synced'],
   [272, 'P0', 'one bogus answer in the middle of a download is a failed attempt'],
   [273, 'P0', 'lists of referrers are bounded, and what nobody has leaves nothing behind'],

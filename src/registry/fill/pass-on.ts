@@ -10,6 +10,7 @@ import { FillProgress, type Followed, HOLD_BACK_BYTES } from './fill-progress.ts
 import { Attempts } from './fill-rules.ts'
 import type { PositionalReader } from './buffer-pool.ts'
 import type { Clock } from '../ports/clock.ts'
+import { StoreError } from '../ports/store-error.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 
 /** One read when the beginning, which the client has already, is hashed once more. */
@@ -33,9 +34,28 @@ export async function* passOn(
   const isWhole = range.first === 0 && range.last + 1 === context.fill.progress.sizeBytes
   if (!isWhole) yield* fetchRange(range, context)
   else {
-    const check = await startedHash(digest, context)
-    const whole = fetchWhole(range, context)
-    yield* verified(whole, check, () => distrust(context.fill.task, 'other bytes'))
+    const check = await startedHash(digest, context).catch(unlessOfDisk)
+    const position = check === undefined ? 0 : context.position
+    const whole = fetchWhole(range, { ...context, position })
+    const onWrong = () => distrust(context.fill.task, 'other bytes')
+    const bytes = verified(whole, check ?? hashOf(digest), onWrong)
+    yield* withoutFirst(bytes, context.position - position)
+  }
+}
+
+/** Where the disk does not give the beginning again, all of it comes again, to be hashed. */
+function unlessOfDisk(error: unknown): void {
+  if (!(error instanceof StoreError)) throw error
+}
+
+async function* withoutFirst(
+  chunks: AsyncIterable<Uint8Array>,
+  bytes: number,
+): AsyncGenerator<Uint8Array> {
+  let left = bytes
+  for await (const chunk of chunks) {
+    if (chunk.length > left) yield chunk.subarray(left)
+    left = Math.max(0, left - chunk.length)
   }
 }
 
@@ -92,10 +112,12 @@ async function* fetchRange(
   throw new UpstreamError('unavailable', 'the upstream ended the blob early')
 }
 
-/** The hash of what the client has already, read again from the part that is still open. */
+/**
+ * The hash of what the client has already, read again from the part that is still open.
+ * @throws StoreError; UpstreamError where there is no such part
+ */
 async function startedHash(digest: Digest, context: PassOnContext): Promise<Check> {
-  const algorithm = digestAlgorithm(digest)
-  const hash = startDigest(algorithm)
+  const hash = hashOf(digest)
   const buffer = new Uint8Array(REHASH_CHUNK_BYTES)
   for (let at = 0; at < context.position; ) {
     const wanted = Math.min(buffer.length, context.position - at)
@@ -108,6 +130,12 @@ async function startedHash(digest: Digest, context: PassOnContext): Promise<Chec
     hash.update(buffer.subarray(0, count))
     at += count
   }
+  return hash
+}
+
+function hashOf(digest: Digest): Check {
+  const algorithm = digestAlgorithm(digest)
+  const hash = startDigest(algorithm)
   return {
     update: chunk => hash.update(chunk),
     isRight: () => finishDigest(hash, algorithm) === digest,

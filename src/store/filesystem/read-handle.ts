@@ -4,7 +4,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import type { ReadHandle } from '../../registry/ports/blob-store-content.ts'
 import { type Disk, orStoreError, readFully } from './disk.ts'
-import { errnoOf } from './disk-error.ts'
+import { errnoOf, isUnreadable } from './disk-error.ts'
 
 const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
 // A symbolic link (ELOOP), a socket or a device in place of a blob is not a blob; nor is a path
@@ -54,6 +54,28 @@ export async function openRegularFile(path: string): Promise<OpenedFile | undefi
  */
 export async function openOwnFile(path: string): Promise<FileHandle> {
   return await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+}
+
+/**
+ * The same of a file that grows. Who reads it goes on elsewhere where the disk cannot: so the
+ * operator is told.
+ */
+export function growingHandle(disk: Disk, file: FileHandle, what: string): ReadHandle {
+  const handle = readHandle(disk, file, what)
+  return {
+    get descriptor() {
+      return handle.descriptor
+    },
+    read: async (buffer, position) => {
+      try {
+        return await handle.read(buffer, position)
+      } catch (error) {
+        if (isUnreadable(error)) disk.unreadable.tell(what, error)
+        throw error
+      }
+    },
+    close: () => handle.close(),
+  }
 }
 
 /** A ReadHandle over an open file, which it closes. `what` is for messages. */

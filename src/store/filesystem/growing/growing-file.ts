@@ -15,7 +15,7 @@ import { Checkpoints } from './checkpoints.ts'
 import { type Disk, orStoreError, readFully, removeFile, writeSome } from '../disk.ts'
 import type { GrowthRecord } from './growth-record.ts'
 import { publish } from './publish.ts'
-import { openOwnFile, readHandle } from '../read-handle.ts'
+import { growingHandle, openOwnFile } from '../read-handle.ts'
 import type { Turns } from '../../../async/turns.ts'
 import { WriteBuffer, type WriteBufferOptions } from './write-buffer.ts'
 
@@ -203,7 +203,7 @@ export class GrowingFile {
     // A moment later the file may have another name or none.
     return await this.#whileOpen(async () => {
       const file = await orStoreError(disk, `open ${what}`, () => openOwnFile(path))
-      return readHandle(disk, file, what)
+      return growingHandle(disk, file, what)
     })
   }
 
