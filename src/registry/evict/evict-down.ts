@@ -3,7 +3,7 @@
 // Paused, it goes on until it is done: whoever needs room waits for its run.
 import { type JobResult, type JobRun, Tally } from '../job.ts'
 import type { SpaceLedger } from '../space/ledger.ts'
-import type { IdleUploads } from '../space/remove-parts.ts'
+import { type IdleUploads, removeIdle } from '../space/remove-parts.ts'
 import { UPLOADS_IN_THE_WAY } from '../space/shortage.ts'
 import type { Evictor } from './evictor.ts'
 import type { Evict } from './gone.ts'
@@ -30,14 +30,16 @@ export async function evictDown(
 }
 
 interface Above {
-  readonly run: Pick<JobRun, 'dryRun'>
+  readonly run: Pick<JobRun, 'dryRun' | 'signal'>
   readonly tally: Tally
   readonly idleUploads: IdleUploads
 }
 
 /** What is left once uploads have gone, or would, that nobody goes on with: nobody pulls those. */
 async function lessUploads(bytes: number, { run, tally, idleUploads }: Above): Promise<number> {
-  const ofUploads = run.dryRun ? idleUploads.foretell(bytes) : await idleUploads.remove(bytes)
+  const ofUploads = run.dryRun
+    ? idleUploads.foretell(bytes)
+    : await removeIdle(idleUploads, bytes, run.signal)
   // Whoever knows the id of one may write to it: they are not named.
   if (ofUploads > 0)
     tally.add({ what: 'unfinished uploads', reason: 'nobody went on with them', bytes: ofUploads })

@@ -6,7 +6,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { StoreError } from '../ports/store-error.ts'
 import type { SpaceClaim } from './claim.ts'
 import type { RoomByEviction } from './eviction.ts'
-import { type Parts, removableBytes, removeParts } from './remove-parts.ts'
+import { type Parts, removableBytes, removeIdle, removeParts } from './remove-parts.ts'
 import type { Room, Shortage } from './shortage.ts'
 
 /**
@@ -143,7 +143,7 @@ export class RoomMaker {
    */
   async letGo(bytes: number, signal: AbortSignal): Promise<number> {
     const { parts, eviction } = this.#deps
-    const ofUploads = (await parts.idleUploads?.().remove(bytes)) ?? 0
+    const ofUploads = await removeIdle(parts.idleUploads?.(), bytes, signal)
     if (bytes <= ofUploads) return ofUploads
     return ofUploads + (await eviction.makeRoom(bytes - ofUploads, signal))
   }

@@ -25,8 +25,26 @@ export interface IdleUploads {
   readonly takenBytes: number
   /** What `remove` would free. */
   foretell(bytes: number): number
-  /** Until so much is free, those first that were left alone for longest. MUST NOT reject. */
+  /**
+   * Until so much is free, those first that were left alone for longest, of a bounded number:
+   * whoever needs more comes again (`removeIdle`). MUST NOT reject.
+   */
   remove(bytes: number): Promise<number>
+}
+
+/** As many steps of `remove` as it takes; ends with the first that frees nothing. */
+export async function removeIdle(
+  uploads: IdleUploads | undefined,
+  bytes: number,
+  signal: AbortSignal,
+): Promise<number> {
+  let freedBytes = 0
+  while (uploads !== undefined && freedBytes < bytes && !signal.aborted) {
+    const stepBytes = await uploads.remove(bytes - freedBytes)
+    if (stepBytes === 0) break
+    freedBytes += stepBytes
+  }
+  return freedBytes
 }
 
 export interface Missing extends Pick<SpaceClaim, 'from'> {

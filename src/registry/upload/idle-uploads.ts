@@ -37,13 +37,18 @@ export class UploadsLeftAlone implements IdleUploads {
   }
 
   foretell(bytes: number): number {
-    return sizeOf(this.#toGo(bytes))
+    let goneBytes = 0
+    for (const { sizeBytes } of this.#oldestFirst()) {
+      if (goneBytes >= bytes) break
+      goneBytes += sizeBytes
+    }
+    return goneBytes
   }
 
   async remove(bytes: number): Promise<number> {
     const { uploads, note } = this.#deps
     let [sessions, freedBytes] = [0, 0]
-    for (const upload of this.#toGo(Number.POSITIVE_INFINITY)) {
+    for (const upload of this.#oldestFirst().slice(0, UPLOADS_A_STEP)) {
       if (freedBytes >= bytes) break
       const { id, sizeBytes } = upload
       try {
@@ -73,20 +78,11 @@ export class UploadsLeftAlone implements IdleUploads {
     return upload.isLeftAlone(this.#deps.clock.monotonicMs(), this.#startMs)
   }
 
-  /** The oldest first. */
-  #toGo(bytes: number): Upload[] {
+  #oldestFirst(): Upload[] {
     const begunAtMs = ({ note }: Upload): number => note?.startedAtMs ?? 0
     const nowMs = this.#deps.clock.monotonicMs()
     const sinceMs = (upload: Upload): number => upload.goneOnAtMs(nowMs) ?? this.#startMs
-    const oldestFirst = this.#idle().sort(
-      (a, b) => sinceMs(a) - sinceMs(b) || begunAtMs(a) - begunAtMs(b),
-    )
-    let goneBytes = 0
-    return oldestFirst.slice(0, UPLOADS_A_STEP).filter(({ sizeBytes }) => {
-      if (goneBytes >= bytes) return false
-      goneBytes += sizeBytes
-      return true
-    })
+    return this.#idle().sort((a, b) => sinceMs(a) - sinceMs(b) || begunAtMs(a) - begunAtMs(b))
   }
 }
 

@@ -31,9 +31,10 @@ const run = {
 }
 const cached = Buffer.alloc(3 * MiB, 'cached')
 const wanted = Buffer.alloc(5 * MiB, 'wanted')
+const large = Buffer.alloc(10.75 * MiB, 'large')
 
 function createWorld(after?: Engine) {
-  const known = new Map([cached, wanted].map(bytes => [digestOf(bytes), bytes]))
+  const known = new Map([cached, wanted, large].map(bytes => [digestOf(bytes), bytes]))
   return createEngine({
     ...(after === undefined ? {} : { after }),
     maxStorageBytes: LIMIT,
@@ -81,6 +82,27 @@ t.test('R750: a push that finds no room takes that of the uploads left for longe
   t.match(purgedFor(world), [{ why: 'room', sessions: 1, bytes: 6 * MiB, dryRun: false }])
   await t.rejects(world.registry.uploadState(app, first), { code: 'BLOB_UPLOAD_UNKNOWN' })
 })
+
+t.test(
+  'R826: where idle uploads would do nothing that is cached goes, however many they are',
+  async t => {
+    for (const how of ['a look at the room', 'evict']) {
+      const world = createWorld()
+      const { registry, clock, disk } = world
+      const blobs = [cached, wanted, large].map(bytes => digestOf(bytes))
+      for (const digest of blobs) await readAll(await registry.pullBlob(pulled, digest))
+      const count = 400
+      for (let n = 0; n < count; n += 1) await brokenOff(world, 3_060)
+      await clock.advance(IDLE_AFTER_MS)
+      const foretold = await registry.evict({ ...run, dryRun: true })
+      if (how === 'evict') t.match(await registry.evict({ ...run, dryRun: false }), foretold)
+      else await registry.keepRoom(run.signal)
+      for (const digest of blobs) t.ok(disk.blobs.has(digest), `${how} leaves what is pulled`)
+      const gone = count - disk.uploads.size
+      t.ok(gone > 256 && gone < count, `${how}: as many go as it takes: ${gone}`)
+    }
+  },
+)
 
 t.test('R750: what a request is about, or was a moment ago, stays', async t => {
   const world = createWorld()
