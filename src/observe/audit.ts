@@ -3,6 +3,7 @@
 // it, nor what was typed for the name of an account that nobody has: that may be a password.
 import type { NoteRequest, RequestSummary } from './note-request.ts'
 import { redactText, shorten } from './redact.ts'
+import { createRefusedLogins } from './refused-logins.ts'
 
 export interface AuditSettings {
   /** Also of what was given out. */
@@ -26,12 +27,20 @@ export function createAudit(write: (line: string) => void, nowMs: () => number):
     write(`${JSON.stringify({ audit, time: new Date(nowMs()).toISOString(), ...fields })}\n`)
 }
 
-/** Of requests that are over, what they were for the audit, if anything. */
-export function createAuditRequest(note: NoteAudit, settings: AuditSettings): NoteRequest {
+/** Of requests that are over, what they were for the audit, if anything; wrong logins seldom. */
+export function createAuditRequest(
+  note: NoteAudit,
+  settings: AuditSettings,
+  monotonicMs: () => number,
+): NoteRequest {
+  const due = createRefusedLogins(monotonicMs)
   return summary => {
     const found = kindOf(summary, settings)
     if (found === undefined) return
     const [audit, outcome] = found
+    const isWrongLogin = audit === 'login' && outcome !== 'done'
+    const held = isWrongLogin ? due(outcome, summary.client) : 0
+    if (held === undefined) return
     const { who, client, method, endpoint, repository, reference, status } = summary
     const { deniedBy: rule, requestId, userAgent, error } = summary
     note({
@@ -48,6 +57,7 @@ export function createAuditRequest(note: NoteAudit, settings: AuditSettings): No
       reason: outcome === 'done' || error === undefined ? undefined : redactText(error.message),
       requestId,
       ...(userAgent === undefined ? {} : { userAgent: shorten(userAgent) }),
+      ...(held > 0 && { held }),
     })
   }
 }

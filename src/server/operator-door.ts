@@ -26,6 +26,7 @@ import { createTlsTransport, type TlsDeps, type TlsTransport } from '../http/tls
 import { RegistryError } from '../oci/errors.ts'
 import type { Logger } from '../observe/log.ts'
 import { createOnceAMinute, type OnceAMinute } from '../observe/once-a-minute.ts'
+import { createRefusedLogins, type RefusedLogins } from '../observe/refused-logins.ts'
 import type { ThreadSettings } from '../threads/sides.ts'
 import type { DataPort } from './data-port.ts'
 import { CONNECTIONS_MAX, OperatorCrowd } from './operator-crowd.ts'
@@ -45,6 +46,7 @@ export class OperatorDoor implements Network {
   readonly #transport: TlsTransport | undefined
   readonly #crowd: OperatorCrowd
   readonly #due: OnceAMinute
+  readonly #refused: RefusedLogins
   /** That the transport goes by. */
   #tls: ThreadSettings['tls']
 
@@ -56,6 +58,7 @@ export class OperatorDoor implements Network {
     this.#transport = transport
     const monotonicMs = () => deps.clock.monotonicMs()
     this.#due = createOnceAMinute(monotonicMs)
+    this.#refused = createRefusedLogins(monotonicMs)
     this.#crowd = new OperatorCrowd(client => {
       deps.metrics.count('adminConnectionsCut', {})
       const held = this.#due('crowd')
@@ -114,12 +117,16 @@ export class OperatorDoor implements Network {
     if (verdict.refusal !== undefined) {
       const { refusal } = verdict
       const { name } = principal.who
-      // Whoever shows nothing could fill the log with it, and from ever other addresses.
-      const held = name === 'anonymous' ? this.#due(refusal.kind) : 0
-      return { refusal, who: name, client, held }
+      return { refusal, who: name, client, held: this.#heldOf(refusal.kind, name, client) }
     }
     this.#crowd.letIn(request.socket)
     return { ...verdict, client }
+  }
+
+  /** Whoever shows nothing could fill the log with it, and from ever other addresses. */
+  #heldOf(kind: string, name: string, client: string | undefined): number | undefined {
+    if (name === 'anonymous') return this.#due(kind)
+    return name === 'nobody' ? this.#refused(kind, client) : 0
   }
 
   #useNewest(): void {

@@ -48,10 +48,11 @@ export function openThreadApp(
   const { threads, native, tls, memoryBytes, cursorKey, toldOfProxy } = options
   const limitUnsent = native ? loadLimitUnsent({ threads }) : undefined
   const transport = tls && createTlsTransport(tls, { ...parts, limitUnsent })
+  const monotonicMs = () => parts.clock.monotonicMs()
   const noteAudit = createAudit(writeAudit, () => parts.clock.nowMs())
   const app = buildApp({
     ...parts,
-    audit: options.audit && createAuditRequest(noteAudit, options.audit),
+    audit: options.audit && createAuditRequest(noteAudit, options.audit, monotonicMs),
     cursorKey,
     tellOf: createTellOfProxies(toldOfProxy, parts.logger),
     sendfile: sendfileFor(options),

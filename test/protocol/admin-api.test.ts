@@ -204,8 +204,13 @@ tap.test('R735: who may not is told nothing of what there is, not even of paths'
     const [answer] = (await once(plainRequest(how).end(), 'response')) as [IncomingMessage]
     t.equal(answer.resume().statusCode, 401)
   }
-  const denied = (await lines()).filter(({ who }) => who === 'anonymous')
+  for (let at = 0; at < 20; at += 1) t.equal(await statusOf({ authorization: `x${at}` }), 401)
+  const all = await lines()
+  const denied = all.filter(({ who }) => who === 'anonymous')
   t.equal(denied.length, 1, 'one line a minute of who shows nothing, wherever from')
+  const wrong = all.filter(({ audit }) => audit === 'login')
+  t.match(wrong, [{ outcome: 'refused', who: 'nobody' }], 'R827: and of who shows nonsense')
+  t.equal(wrong.length, 1)
 })
 
 const [FLOOD, QUIET, OPERATOR] = ['127.0.0.2', '127.0.0.3', '127.0.0.4']
