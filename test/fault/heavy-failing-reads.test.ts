@@ -10,7 +10,7 @@ import t, { type Test } from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
 import { patternBlob } from '../kit/content.ts'
 import { type EdgeProcess, startEdge } from '../kit/worlds/edge-process.ts'
-import { compileFailingReads } from '../kit/failing-reads.ts'
+import { compileFailingReads } from '../kit/disk/failing-reads.ts'
 import { COMPARED } from '../kit/worlds/left-by-kill.ts'
 import { createPushClient, manifestOver } from '../kit/clients/push-client.ts'
 
