@@ -16,7 +16,11 @@ import type { Catalog } from '../../src/registry/ports/catalog.ts'
 import type { FactStore } from '../../src/registry/ports/facts.ts'
 import type { EngineEvent } from '../../src/registry/ports/events.ts'
 import type { UpstreamBlob } from '../../src/registry/ports/upstream-content.ts'
-import { type Upstream, UpstreamError } from '../../src/registry/ports/upstream.ts'
+import {
+  type Upstream,
+  UpstreamError,
+  type UpstreamHealth,
+} from '../../src/registry/ports/upstream.ts'
 import { createRoute } from '../../src/registry/routing/route.ts'
 import { createRegistry } from '../../src/registry/registry.ts'
 import {
@@ -187,6 +191,17 @@ export function ruleOf(
   return { ...denied, immutable: [], deletable: undefined, ...rule }
 }
 
+/** Of an upstream of which there is nothing to tell. */
+export const HEALTHY: UpstreamHealth = {
+  registry: DOCKER_IO,
+  breaker: 'closed',
+  retryAtMs: undefined,
+  lastFailure: undefined,
+  lastFinding: undefined,
+  credentials: undefined,
+  rateLimitRemaining: undefined,
+}
+
 export function upstreamOf(given: Partial<Upstream>): Upstream {
   const missing = async (): Promise<never> => {
     throw new UpstreamError('not-found', 'this upstream has nothing')
@@ -207,15 +222,7 @@ export function upstreamOf(given: Partial<Upstream>): Upstream {
     distrust: () => false,
     letNextThrough: () => {},
     forgetTokens: () => {},
-    health: () => ({
-      registry: DOCKER_IO,
-      breaker: 'closed',
-      retryAtMs: undefined,
-      lastFailure: undefined,
-      lastFinding: undefined,
-      credentials: undefined,
-      rateLimitRemaining: undefined,
-    }),
+    health: () => HEALTHY,
     ...given,
   }
 }

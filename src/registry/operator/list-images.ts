@@ -3,15 +3,9 @@ import picomatch from 'picomatch'
 import { RegistryError } from '../../oci/errors.ts'
 import { parseImageText } from '../../oci/image-text.ts'
 import type { Digest } from '../../oci/digest.ts'
-import {
-  formatImage,
-  parseRepositoryKey,
-  type Repository,
-  type RepositoryKey,
-} from '../../oci/reference.ts'
+import { formatImage, parseRepositoryKey, type RepositoryKey } from '../../oci/reference.ts'
 import type { CompletenessDeps } from '../content/completeness.ts'
-import type { TagUsage } from '../ports/catalog-images.ts'
-import type { Page, RecordedTag } from '../ports/catalog-tags.ts'
+import { listUsedTags, type UsedTag } from '../content/used-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import { withoutEdge } from './find-image.ts'
@@ -114,8 +108,8 @@ function placeOf(image: ListedImage, sorted: readonly ListedImage[], order: Orde
 /** By name: those of each repository that have no tag come after those that have. */
 async function* matching(deps: ListDeps, matches: Matches): AsyncGenerator<ListedImage> {
   for await (const key of allRepositories(deps)) {
-    for await (const { tag, usage } of tagsOf(deps, key))
-      if (matches.tag(key, tag.tag)) yield await describe(deps, { key, tag, usage })
+    for await (const each of tagsOf(deps, key))
+      if (matches.tag(key, each.tag.tag)) yield await describe(deps, each)
     if (!matches.repository(key)) continue
     for await (const digest of untaggedImages(deps.catalog, parseRepositoryKey(key)))
       if (matches.digest(digest)) yield await describeUntagged(deps, key, digest)
@@ -190,7 +184,7 @@ function malformed(pattern: string): RegistryError {
 
 async function describe(
   deps: CompletenessDeps & Pick<OperatorDeps, 'registry'>,
-  { key, tag, usage }: UsedTag,
+  { key, tag }: ListedTag,
 ): Promise<ListedImage> {
   const repository = parseRepositoryKey(key)
   const recorded = await deps.catalog.findManifest(repository, tag.digest)
@@ -200,8 +194,8 @@ async function describe(
     mediaType: recorded?.mediaType,
     size: recorded && (await sizeUp(deps, repository, recorded)),
     checkedAtMs: tag.checkedAtMs,
-    pulledAtMs: usage?.pulledAtMs,
-    pulls: usage?.pulls ?? 0,
+    pulledAtMs: tag.usage?.pulledAtMs,
+    pulls: tag.usage?.pulls ?? 0,
     local: tag.local,
     keptOut: leadsNowhere(deps.registry, `${key}:${tag.tag}`),
   }
@@ -239,10 +233,9 @@ function leadsNowhere(registry: OperatorDeps['registry'], image: string): boolea
   }
 }
 
-interface UsedTag {
+interface ListedTag {
   readonly key: RepositoryKey
-  readonly tag: RecordedTag
-  readonly usage: TagUsage | undefined
+  readonly tag: UsedTag
 }
 
 interface LookDeps {
@@ -251,7 +244,7 @@ interface LookDeps {
 }
 
 /** All of them, repository by repository; others have their turn in between. */
-export async function* allTags(deps: LookDeps): AsyncGenerator<UsedTag> {
+export async function* allTags(deps: LookDeps): AsyncGenerator<ListedTag> {
   for await (const key of allRepositories(deps)) yield* tagsOf(deps, key)
 }
 
@@ -263,24 +256,11 @@ function allRepositories({ catalog, clock }: LookDeps): AsyncGenerator<Repositor
   return paced(clock, all)
 }
 
-function tagsOf({ catalog, clock }: LookDeps, key: RepositoryKey): AsyncGenerator<UsedTag> {
+function tagsOf({ catalog, clock }: LookDeps, key: RepositoryKey): AsyncGenerator<ListedTag> {
   const repository = parseRepositoryKey(key)
-  const all = rowsOf<UsedTag, string>(
-    page => usedTags(catalog, { key, repository }, page),
+  const all = rowsOf<ListedTag, string>(
+    async page => (await listUsedTags(catalog, repository, page)).map(tag => ({ key, tag })),
     ({ tag }) => tag.tag,
   )
   return paced(clock, all)
-}
-
-async function usedTags(
-  catalog: Catalog,
-  { key, repository }: { key: RepositoryKey; repository: Repository },
-  page: Page,
-): Promise<readonly UsedTag[]> {
-  const [tags, used] = await Promise.all([
-    catalog.listTags(repository, page),
-    catalog.listTagUsage(repository, page),
-  ])
-  const byTag = new Map(used.map(each => [each.tag, each]))
-  return tags.map(tag => ({ key, tag, usage: byTag.get(tag.tag) }))
 }

@@ -3,12 +3,12 @@
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
 import { type CarriedThere, allCarriedBy } from '../deliveries/delivery-payload.ts'
+import { listUsedTags, type UsedTag } from '../content/used-tags.ts'
 import type { Pins } from '../pins/pins.ts'
 import { formatSelector } from '../pins/selectors.ts'
 import type { Edge } from '../ports/catalog-content.ts'
 import type { HeldManifest } from '../ports/catalog-holdings.ts'
-import type { ImageUsage, TagUsage } from '../ports/catalog-images.ts'
-import type { Page, RecordedTag } from '../ports/catalog-tags.ts'
+import type { ImageUsage } from '../ports/catalog-images.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { ManifestToJudge, RepositoryToJudge } from './judge.ts'
 import type { TagToJudge } from './judge-tags.ts'
@@ -56,7 +56,7 @@ export async function readRepository(
   }
   const tags: TagToJudge[] = []
   const used = pagesOf<UsedTag, Tag>(
-    page => listTags(catalog, repository, page),
+    page => listUsedTags(catalog, repository, page),
     ({ tag }) => tag,
   )
   for await (const page of used) {
@@ -64,23 +64,6 @@ export async function readRepository(
     if (tags.length > JUDGED_MAX) return undefined
   }
   return { tags, manifests: [...here.values()] }
-}
-
-export interface UsedTag extends RecordedTag {
-  readonly usage: TagUsage | undefined
-}
-
-async function listTags(
-  catalog: Catalog,
-  repository: Repository,
-  page: Page,
-): Promise<readonly UsedTag[]> {
-  const [tags, used] = await Promise.all([
-    catalog.listTags(repository, page),
-    catalog.listTagUsage(repository, page),
-  ])
-  const byTag = new Map(used.map(each => [each.tag, each]))
-  return tags.map(each => ({ ...each, usage: byTag.get(each.tag) }))
 }
 
 export interface Reading extends ReadDeps {

@@ -16,7 +16,7 @@ import { createRegistry } from '../../../src/registry/registry.ts'
 import type { RunningRegistry } from '../../../src/registry/running-registry.ts'
 import { createPolicies } from '../../../src/registry/routing/repository-policies.ts'
 import { createRoute } from '../../../src/registry/routing/route.ts'
-import { blobAnswer, DOCKER_IO, NAMESPACE } from '../engine.ts'
+import { blobAnswer, DOCKER_IO, HEALTHY, NAMESPACE } from '../engine.ts'
 import { createMemoryCatalog } from '../memory/catalog.ts'
 import { createMemoryFacts } from '../memory/facts.ts'
 import { createMemoryDisk, createMemoryStore } from '../memory/store.ts'
@@ -206,15 +206,7 @@ function upstreamOf({ schedule, model, line }: World, process: Process): Upstrea
         wait,
       )
     },
-    health: () => ({
-      registry: DOCKER_IO,
-      breaker: 'closed',
-      retryAtMs: undefined,
-      lastFailure: undefined,
-      lastFinding: undefined,
-      credentials: undefined,
-      rateLimitRemaining: undefined,
-    }),
+    health: () => HEALTHY,
   }
   const pause = schedule.port({ pause: async () => {} }, { name: 'upstream', process })
   return schedule.port(upstream, {

@@ -4,6 +4,7 @@
 import { repositoryKey, type Repository } from '../../../src/oci/reference.ts'
 import type { ClientsOf, Deed } from './clients.ts'
 import { LOCAL, PUSHED } from './repositories.ts'
+import { ANY_TAG } from '../keep-line.ts'
 
 export const { signal: NEVER } = new AbortController()
 /** Of images that may be evicted, the coldest among which one is drawn. */
@@ -75,12 +76,3 @@ export async function retain({ edge, record, world }: ClientsOf): Promise<void> 
 }
 
 export const WHOLE = { dryRun: false, signal: NEVER, progress: () => {}, pause: async () => {} }
-
-const ANY_TAG = {
-  patterns: [],
-  mostRecentlyPushedCount: undefined,
-  mostRecentlyPulledCount: undefined,
-  highestSemverCount: undefined,
-  pushedWithinMs: undefined,
-  pulledWithinMs: undefined,
-}

@@ -6,6 +6,7 @@ import { createRetention, type RetentionSettings } from '../../../src/upkeep/ret
 import { createEngine, localOf } from '../../kit/engine.ts'
 import { makeImage } from '../../kit/image.ts'
 import { pushImage } from '../../kit/clients/push-image.ts'
+import { ANY_TAG } from '../../kit/keep-line.ts'
 
 const DAY_MS = 86_400_000
 /** Both are judged; this one first. */
@@ -17,16 +18,7 @@ const keeping = (pattern: string): RetentionPolicy => ({
   repositories: ['**'],
   deleteUntagged: true,
   deleteReferrers: false,
-  keepTags: [
-    {
-      patterns: [pattern],
-      mostRecentlyPushedCount: undefined,
-      mostRecentlyPulledCount: undefined,
-      highestSemverCount: undefined,
-      pushedWithinMs: undefined,
-      pulledWithinMs: undefined,
-    },
-  ],
+  keepTags: [{ ...ANY_TAG, patterns: [pattern] }],
 })
 
 const began: RetentionSettings = {

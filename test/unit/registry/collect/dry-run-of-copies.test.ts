@@ -12,20 +12,14 @@ import type { Selector } from '../../../../src/registry/pins/selectors.ts'
 import { createEngine, type Engine, localOf } from '../../../kit/engine.ts'
 import { type Image, makeImage, makeIndex } from '../../../kit/image.ts'
 import { digested, pushImage } from '../../../kit/clients/push-image.ts'
+import { ANY_TAG } from '../../../kit/keep-line.ts'
 
 const DAY_MS = 86_400_000
 const [one, two] = ['team/one', 'team/two'].map(localOf) as [Repository, Repository]
 const stranger = parseRepositoryKey('made-up.example/x')
 const image = makeImage({ seed: 'pushed', layers: [5_000, 9_000] })
 const blobs = [image.config, ...image.layers]
-const noTag = {
-  patterns: ['none'],
-  mostRecentlyPushedCount: undefined,
-  mostRecentlyPulledCount: undefined,
-  highestSemverCount: undefined,
-  pushedWithinMs: undefined,
-  pulledWithinMs: undefined,
-}
+const noTag = { ...ANY_TAG, patterns: ['none'] }
 const policies = [
   {
     repositories: ['localhost/**'],

@@ -26,6 +26,7 @@ import { type Image, makeArtifact, makeImage, makeIndex } from '../../../kit/ima
 import { digested, pushDocument, pushImage } from '../../../kit/clients/push-image.ts'
 import { everywhere, rebuilt } from '../../../kit/worlds/rebuilt.ts'
 import { createRandom, seedOf } from '../../../kit/seeded.ts'
+import { ANY_TAG } from '../../../kit/keep-line.ts'
 
 const app = localOf('team/app')
 const [one, two, three] = ['one', 'two', 'three'].map(seed =>
@@ -47,14 +48,7 @@ const partsOf = ({ manifest, config, layers, children }: Image): Digest[] =>
 const filesOf = (...images: Image[]) => [...new Set(images.flatMap(partsOf))].sort()
 const signatureTag = ({ manifest }: Image) => `${manifest.digest.replace(':', '-')}.sig`
 
-const noTag = {
-  patterns: ['none'],
-  mostRecentlyPushedCount: undefined,
-  mostRecentlyPulledCount: undefined,
-  highestSemverCount: undefined,
-  pushedWithinMs: undefined,
-  pulledWithinMs: undefined,
-}
+const noTag = { ...ANY_TAG, patterns: ['none'] }
 const IN_BESIDE = { kind: 'repositories', repositories: 'localhost/team/beside' } as const
 const NOTHING_STAYS = {
   delayMs: 0,

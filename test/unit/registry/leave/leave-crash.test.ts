@@ -7,6 +7,7 @@ import { BREAKS, createBreaking } from '../../../kit/worlds/breaking-ports.ts'
 import { createEngine, localOf } from '../../../kit/engine.ts'
 import { makeImage } from '../../../kit/image.ts'
 import { digested, pushImage } from '../../../kit/clients/push-image.ts'
+import { ANY_TAG } from '../../../kit/keep-line.ts'
 
 const repository = localOf('team/app')
 const [older, newer] = ['older', 'newer'].map(seed => makeImage({ seed, layers: [10] })) as [
@@ -16,16 +17,7 @@ const [older, newer] = ['older', 'newer'].map(seed => makeImage({ seed, layers: 
 const DAY_MS = 25 * 60 * 60_000
 const { signal } = new AbortController()
 const run = { dryRun: false, signal, progress: () => {}, pause: async () => {}, kept: true }
-const keepTags = [
-  {
-    patterns: [],
-    mostRecentlyPushedCount: 1,
-    mostRecentlyPulledCount: undefined,
-    highestSemverCount: undefined,
-    pushedWithinMs: undefined,
-    pulledWithinMs: undefined,
-  },
-]
+const keepTags = [{ ...ANY_TAG, mostRecentlyPushedCount: 1 }]
 const policy = { repositories: ['**'], deleteUntagged: true, deleteReferrers: true, keepTags }
 
 const WORKS: readonly { name: string; work: (registry: RunningRegistry) => Promise<unknown> }[] = [

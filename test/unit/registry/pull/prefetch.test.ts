@@ -15,7 +15,7 @@ import {
 import {
   blobAnswer,
   createEngine,
-  DOCKER_IO,
+  HEALTHY,
   type EngineOptions,
   localOf,
   readAll,
@@ -83,16 +83,7 @@ function createScene({ images, others = [], atOnce = true, health = {}, ...optio
       })
       return answer
     },
-    health: () => ({
-      registry: DOCKER_IO,
-      breaker: 'closed',
-      retryAtMs: undefined,
-      lastFailure: undefined,
-      lastFinding: undefined,
-      credentials: undefined,
-      rateLimitRemaining: undefined,
-      ...health,
-    }),
+    health: () => ({ ...HEALTHY, ...health }),
   }
   const engine = createEngine({ prefetch: true, ...options, upstream })
   const manifest = (image: Image, from: string | undefined = client) =>

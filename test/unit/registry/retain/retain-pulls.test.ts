@@ -7,17 +7,13 @@ import type { JobResult } from '../../../../src/registry/job.ts'
 import { createEngine, type Engine, localOf } from '../../../kit/engine.ts'
 import { makeImage, makeIndex } from '../../../kit/image.ts'
 import { digested, pushImage, tagged } from '../../../kit/clients/push-image.ts'
+import { ANY_TAG } from '../../../kit/keep-line.ts'
 
 const DAY_MS = 86_400_000
 const app = localOf('team/app')
 
 const lineOf = (line: Partial<KeepLine>): KeepLine => ({
-  patterns: [],
-  mostRecentlyPushedCount: undefined,
-  mostRecentlyPulledCount: undefined,
-  highestSemverCount: undefined,
-  pushedWithinMs: undefined,
-  pulledWithinMs: undefined,
+  ...ANY_TAG,
   ...line,
 })
 

@@ -14,6 +14,7 @@ import { type Image, makeArtifact, makeImage, makeIndex } from '../../../kit/ima
 import { digested, pushDocument, pushImage, tagged } from '../../../kit/clients/push-image.ts'
 import { createRandom, seedOf } from '../../../kit/seeded.ts'
 import { turnsDuring } from '../../../kit/threads/turns-during.ts'
+import { ANY_TAG } from '../../../kit/keep-line.ts'
 
 const DAY_MS = 86_400_000
 const app = localOf('team/app')
@@ -21,12 +22,7 @@ const page = { limit: 999, after: undefined }
 const unknown = { code: 'MANIFEST_UNKNOWN' }
 
 const lineOf = (line: Partial<KeepLine>): KeepLine => ({
-  patterns: [],
-  mostRecentlyPushedCount: undefined,
-  mostRecentlyPulledCount: undefined,
-  highestSemverCount: undefined,
-  pushedWithinMs: undefined,
-  pulledWithinMs: undefined,
+  ...ANY_TAG,
   ...line,
 })
 

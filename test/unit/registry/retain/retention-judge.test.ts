@@ -17,6 +17,7 @@ import { inOrder } from '../../../../src/registry/retain/in-order.ts'
 import { judge } from '../../../../src/registry/retain/judge.ts'
 import { turnsDuring } from '../../../kit/threads/turns-during.ts'
 import { digestOf } from '../../../../src/oci/digest.ts'
+import { ANY_TAG } from '../../../kit/keep-line.ts'
 
 const DAY_MS = 86_400_000
 const NOW_MS = 1_000 * DAY_MS
@@ -32,12 +33,7 @@ const tagOf = (tag: string, pushedDaysAgo: number, pulledDaysAgo?: number): TagT
 })
 
 const line = (conditions: Partial<KeepLine>): KeepLine => ({
-  patterns: [],
-  mostRecentlyPushedCount: undefined,
-  mostRecentlyPulledCount: undefined,
-  highestSemverCount: undefined,
-  pushedWithinMs: undefined,
-  pulledWithinMs: undefined,
+  ...ANY_TAG,
   ...conditions,
 })
 

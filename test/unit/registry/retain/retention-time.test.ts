@@ -8,6 +8,7 @@ import { judge } from '../../../../src/registry/retain/judge.ts'
 import { judgeTags, type TagToJudge } from '../../../../src/registry/retain/judge-tags.ts'
 import type { KeepLine } from '../../../../src/registry/retain/rules.ts'
 import { TimeRun } from '../../../../src/registry/time/time-run.ts'
+import { ANY_TAG } from '../../../kit/keep-line.ts'
 
 const DAY_MS = 86_400_000
 const NOW_MS = 1_000 * DAY_MS
@@ -27,12 +28,7 @@ async function judged(
   timeRun: TimeRun,
 ): Promise<Record<string, string>> {
   const line: KeepLine = {
-    patterns: [],
-    mostRecentlyPushedCount: undefined,
-    mostRecentlyPulledCount: undefined,
-    highestSemverCount: undefined,
-    pushedWithinMs: undefined,
-    pulledWithinMs: undefined,
+    ...ANY_TAG,
     ...condition,
   }
   const verdicts = await judgeTags([line], tags, {
