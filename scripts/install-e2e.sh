@@ -27,6 +27,7 @@ packages=(
   strace:strace
   systemd-analyze:systemd
   curl:curl
+  htpasswd:apache2-utils
   nginx:nginx-light
   haproxy:haproxy
   caddy:caddy

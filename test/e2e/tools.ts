@@ -29,6 +29,7 @@ export type PackagedTool =
   | 'umoci'
   | 'docker-registry'
   | 'eatmydata'
+  | 'htpasswd'
 
 /** Where scripts/go-tools.sh keeps what it builds. */
 export const GO_TOOLS_DIRECTORY =
