@@ -6,6 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { documents } from '../scripts/docs.ts'
+import { lostNames } from './kit/named-files.ts'
 import { readSources } from './kit/source-text.ts'
 import * as rules from './kit/tidy-rules.ts'
 
@@ -77,6 +78,10 @@ t.test('functions fit on a screen', async t => {
 
 t.test('comments are no wider than code, beside src/ too', async t => {
   t.same([...sources, ...beside].flatMap(rules.wideComments), [])
+})
+
+t.test('files that comments name are there', async t => {
+  t.same(lostNames([...sources, ...beside]), [])
 })
 
 t.test('nor are those of C and of the shell', async t => {

@@ -117,7 +117,7 @@ export interface RunningRegistry extends Registry {
   evict(run: JobRun): Promise<JobResult>
   /** See collect/collect.ts. @throws StoreError */
   collect(run: JobRun): Promise<JobResult>
-  /** See collect/grace.ts. @throws StoreError */
+  /** See time/grace.ts. @throws StoreError */
   graceLeftMs(): Promise<number | undefined>
   /** See collect/collect.ts. @throws StoreError */
   whatWaits(): Promise<Waiting>
@@ -131,7 +131,7 @@ export interface RunningRegistry extends Registry {
   forgetDeletes(signal: AbortSignal): Promise<void>
   /** What is over by now, in time in which this edge ran. @throws StoreError */
   graceNow(): Promise<Grace>
-  /** See `write` in retain/time-keeper.ts. @throws StoreError */
+  /** See `write` in time/time-keeper.ts. @throws StoreError */
   noteTime(): Promise<void>
   /** Has the last run of `retain` in this process left it alone, not knowing enough of it? */
   isLeftAlone(repository: Repository): boolean

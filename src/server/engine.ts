@@ -203,7 +203,7 @@ function openUpkeep(
     settings: () => storage.retention,
     retain: (rules, run) => registry.retain(rules, run),
   })
-  // Operators alone begin it: by itself that is done when a limit is passed (keep-room.ts).
+  // Operators alone begin it: by itself that is done when a limit is passed (upkeep/keep-room.ts).
   const evict: ScheduledJob = {
     name: 'evict',
     schedule: () => undefined,

@@ -1,6 +1,6 @@
 // The accounts of the running server: of the file that the configuration names, as it is now, with
-// passwords tried in a thread of their own. Who may log in by them, accounts-in-force.ts says. A
-// part of the composition root.
+// passwords tried in a thread of their own. Who may log in by them, accounts/accounts-in-force.ts
+// says. A part of the composition root.
 import { randomBytes } from 'node:crypto'
 import { resolve } from 'node:path'
 import type { EndedLogins } from '../access/accounts.ts'

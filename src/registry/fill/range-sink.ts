@@ -7,8 +7,8 @@ import type { FillFile } from '../ports/blob-store-fills.ts'
 
 /**
  * Written ahead at once, and as far as a multiple of it in the blob, so that the kernel keeps it in
- * large pieces (write-buffer.ts). One for each connection that is read: eighteen of them are
- * five megabytes.
+ * large pieces (store/filesystem/growing/write-buffer.ts). One for each connection that is read:
+ * eighteen of them are five megabytes.
  */
 const GATHERED_BYTES = 256 * 1024
 

@@ -1,6 +1,7 @@
 // Goal: the rules of tidy.test.ts see what they are for, and only that. Method: small samples, good
 // and bad, for the reader of source text and for each rule.
 import t from 'tap'
+import { lostNames } from '../../kit/named-files.ts'
 import { commentLines, readSource } from '../../kit/source-text.ts'
 import * as rules from '../../kit/tidy-rules.ts'
 
@@ -312,6 +313,19 @@ t.test('comments that are wider than code are found, texts are not', async t => 
   t.equal(rules.wideComments(inOci('a() /* a', `${'a'.repeat(98)} */ b()`)).length, 1)
   t.same(rules.wideComments(inOci(`const a = '${'a'.repeat(150)}'`)), [])
   t.same(rules.wideComments(inOci(`const a = '// ${'a'.repeat(150)}'`)), [])
+})
+
+t.test('files that comments name, and that are not there, are found', async t => {
+  const found = (...comments: string[]) =>
+    lostNames([
+      source('src/oci/x.ts', ...comments.map(each => `// ${each}`), "import './gone.ts'"),
+      source('src/oci/inner/y.ts', '// y'),
+      source('src/http/z.ts', '// z'),
+      source('src/main.ts', '// main'),
+    ])
+  t.same(found('See y.ts, inner/y.ts, oci/inner/y.ts, ./x.ts, http/z.ts and main.ts.'), [])
+  t.same(found('(z.ts)'), ['src/oci/x.ts: z.ts'], 'in another room')
+  t.same(found('`outer/y.ts`, www.y.ts'), ['src/oci/x.ts: outer/y.ts', 'src/oci/x.ts: www.y.ts'])
 })
 
 t.test('so are those of C and of the shell', async t => {
