@@ -252,6 +252,26 @@ for (const isTls of [false, true])
     },
   )
 
+tap.test(
+  'R734: a connection that was let in stays, also beside a flood from its address',
+  async t => {
+    const { edge } = await open(t)
+    const agent = new PlainAgent({ keepAlive: true, maxSockets: 1, localAddress: FLOOD })
+    t.teardown(() => agent.destroy())
+    const asked = async () => {
+      const asking = plainRequest(`${edge.apiUrl}${STATUS}`, { headers: ALICE, agent }).end()
+      const [answer] = (await once(asking, 'response')) as [IncomingMessage]
+      await once(answer.resume(), 'end')
+      return { status: answer.statusCode, isSame: asking.reusedSocket }
+    }
+    t.same(await asked(), { status: 200, isSame: false })
+    const [first] = await openSilent(t, edge.apiUrl, FLOOD, CONNECTIONS_MAX + 20)
+    await edge.untilLogged('the operator’s API has too many connections, and cuts some')
+    if (first !== undefined) await untilClosed(first)
+    t.same(await asked(), { status: 200, isSame: true })
+  },
+)
+
 async function untilClosed(socket: Socket): Promise<void> {
   if (!socket.closed) await once(socket, 'close')
 }

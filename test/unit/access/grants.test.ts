@@ -51,3 +51,16 @@ t.test('who pushes reads as well: a grant of push alone lets nobody push', async
   t.ok(mayBy('app', ['*'])('localhost/app', 'delete'))
   t.notOk(mayBy('app', ['pull', 'push'])('localhost/app', 'delete'))
 })
+
+t.test('who lists repositories has been granted all of the catalog', async t => {
+  const mayList = (name: string, ...actions: readonly string[]) =>
+    isGranted(
+      { kind: 'account', name: 'alice', grants: [{ type: 'registry', name, actions }] },
+      { resource: 'catalog', action: 'list' },
+      SERVER,
+    )
+  t.ok(mayList('catalog', '*'))
+  t.notOk(mayList('catalog', 'pull'))
+  t.notOk(mayList('catalog'))
+  t.notOk(mayList('catalogue', '*'))
+})

@@ -447,6 +447,8 @@ t.test('R510: a ping asks everybody alike for a login, unless nobody needs one',
   rules = [{ ...all, allow: ['pull', 'push', 'delete', 'list'] }]
   t.equal(ping(STRANGER), undefined)
   t.match(ping(STRANGER, { kind: 'refused' }), CHALLENGE, 'a wrong login is told all the same')
+  rules = [{ ...all, tags: ['v*'], allow: ['pull', 'push', 'delete', 'list'] }]
+  t.match(ping(STRANGER), CHALLENGE, 'the first rule is about some tags alone')
 })
 
 t.test('R129: who has shown a token is told what was wrong with it', async t => {

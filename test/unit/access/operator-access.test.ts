@@ -110,3 +110,24 @@ t.test('R741: wrong logins are told, also beside a good certificate', async t =>
   const limited = { kind: 'limited', retryAfterSeconds: 9 } as const
   t.equal(await answerTo(caller(limited, ['ops']), [byCertificate]), 'limited')
 })
+
+t.test('a login is tried again while accounts change meanwhile, and not for ever', async t => {
+  /** That comes to nothing so many times. */
+  const changing = (times: number): Principal => {
+    let tried = 0
+    let login: Login | undefined
+    return {
+      ...caller(ALICE),
+      get login() {
+        return login
+      },
+      async findLogin() {
+        tried += 1
+        if (tried > times) login = ALICE
+        return ALICE
+      },
+    }
+  }
+  for (const times of [0, 1, 2]) t.equal(await answerTo(changing(times), [byAlice]), 'allowed')
+  t.not(await answerTo(changing(Number.POSITIVE_INFINITY), [byAlice]), 'allowed')
+})

@@ -4,7 +4,7 @@ import t from 'tap'
 import { digestOf } from '../../../../src/oci/digest.ts'
 import { parseManifest } from '../../../../src/oci/manifest.ts'
 import { OCI_MANIFEST } from '../../../../src/oci/media-type.ts'
-import { type Repository, repositoryKey } from '../../../../src/oci/reference.ts'
+import { parseTag, type Repository, repositoryKey } from '../../../../src/oci/reference.ts'
 import { asRecorded } from '../../../../src/registry/content/edges.ts'
 import type { Catalog } from '../../../../src/registry/ports/catalog.ts'
 import { beforeCall } from '../../../kit/worlds/before-call.ts'
@@ -77,6 +77,46 @@ t.test('R352: so does a manifest that is pushed there, for which nobody was leas
     held: [{ reason: /it was pushed here/ }],
   })
   t.same(await catalog.holdsOf(app, empty.digest), ['undelivered'])
+})
+
+t.test('what a tag leads to that was pushed here stays, also when it was delivered', async t => {
+  const image = makeImage({ seed: 'delivered', layers: [9] })
+  const policies = [{ match: 'docker.io/**', push: 'queue' as const }]
+  const { registry, catalog } = createEngine({ policies })
+  await pushImage(registry, app, image, 'v1')
+  const { digest: pushed } = image.manifest
+  // Its content is at the upstream, and its tag is not.
+  const settled = { repository: app, digest: pushed, tags: [], atMs: 2 }
+  for (const { id } of await catalog.listDeliveriesOf(repositoryKey(app)))
+    await catalog.removeDelivery(id, settled)
+  t.match(await catalog.findContent(pushed), { contentClass: 'cached' })
+  t.match(await catalog.findTag(app, parseTag('v1')), { local: true })
+  const selector = { kind: 'repositories', repositories: repositoryKey(app) } as const
+  for (const dryRun of [true, false])
+    t.match(await registry.purge(selector, how(dryRun)), {
+      count: 0,
+      held: [{ what: /team\/app:v1$/, reason: /it was pushed here/ }],
+    })
+  t.match(await registry.purge(selector, { ...how(), kept: true }), { count: 1, held: [] })
+  t.equal(await catalog.findTag(app, parseTag('v1')), undefined)
+})
+
+t.test('an index goes behind what it lists, in whatever order they are found', async t => {
+  const orders = new Set<boolean>()
+  for (let seed = 0; orders.size < 2; seed += 1) {
+    const child = makeImage({ seed, layers: [9] })
+    const index = makeIndex([child])
+    orders.add(child.manifest.digest < index.manifest.digest)
+    const { registry } = createEngine({})
+    await pushImage(registry, mine, child, 'child')
+    await pushDocument(registry, mine, { document: index.manifest, reference: 'index' })
+    const all = { kind: 'repositories', repositories: repositoryKey(mine) } as const
+    const { gone } = await registry.purge(all, { ...how(), kept: true })
+    t.match(
+      gone.map(({ what }) => what),
+      [/:child$/, /:index$/],
+    )
+  }
 })
 
 t.test('R352: a blob leaves where it was only pulled, and stays where it was pushed', async t => {

@@ -166,6 +166,36 @@ t.test('the first policy of which a pattern matches decides', async t => {
   )
 })
 
+t.test('what signs an image goes with it, however young, unless something holds it', async t => {
+  const signing = digestOf(Buffer.from('signature'))
+  const manifestOf = (of: typeof digest, daysAgo: number) => ({
+    digest: of,
+    lastUsedAtMs: NOW_MS - daysAgo * DAY_MS,
+    pulledAtMs: undefined,
+    children: [],
+    subject: undefined,
+    held: undefined,
+  })
+  const name = `${digest.replace(':', '-')}.sig`
+  const policy = { repositories: ['**'], deleteUntagged: true, deleteReferrers: true, keepTags: [] }
+  const judged = (held: string | undefined) =>
+    judge(
+      { policy, delayMs: 7 * DAY_MS, nowMs: NOW_MS, timeRun: ALWAYS },
+      {
+        tags: [{ ...tagOf(name, 1), digest: signing, held }],
+        manifests: [manifestOf(digest, 99), manifestOf(signing, 1)],
+      },
+    )
+  const { tags, manifests } = await judged(undefined)
+  t.equal(manifests.get(digest)?.kind, 'go')
+  t.equal(tags.get(parseTag(name))?.kind, 'go')
+  t.equal(manifests.get(signing)?.kind, 'go')
+  const kept = await judged('it waits to be delivered')
+  t.same(kept.tags.get(parseTag(name)), { kind: 'keep', reason: 'it waits to be delivered' })
+  t.match(kept.manifests.get(signing), { kind: 'keep', reason: `the tag ${name} leads to it` })
+  t.equal(kept.manifests.get(digest)?.kind, 'go')
+})
+
 t.test('others have their turn while very much is judged, however much a line counts', async t => {
   const days = Array.from({ length: 20_000 }, (_, index) => (index * 7_919) % 20_000)
   const tags = days.map(day => tagOf(`v1.0.${day}`, day, day))

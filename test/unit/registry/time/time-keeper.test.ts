@@ -82,6 +82,19 @@ t.test('R424: a start with a clock that is ahead', async t => {
   t.equal((await agoOf(next, clock, START_MS)).pushed, DAY_MS)
 })
 
+t.test('R424: a start with a clock that is behind begins to trust it anew', async t => {
+  const catalog = createMemoryCatalog()
+  const clock = createManualClock(START_MS)
+  await running(new TimeKeeper({ catalog, clock }), clock, 24)
+  const next = new TimeKeeper({ catalog, clock })
+  t.ok((await next.asOfNow()).isSteadyFor(DAY_MS), 'with the clock as it was')
+  clock.jump(-1_000)
+  const behind = new TimeKeeper({ catalog, clock })
+  t.notOk((await behind.asOfNow()).isSteadyFor(1))
+  await running(behind, clock, 1)
+  t.ok((await behind.asOfNow()).isSteadyFor(HOUR_MS))
+})
+
 const first = seedOf(process.env)
 for (let seed = first; seed < first + 20; seed += 1)
   t.test(`nothing is told as older than the time it ran, seed ${seed}`, async t => {
