@@ -95,16 +95,15 @@ export class Logins {
     const mark = this.#markOf(shown)
     const known = this.#knownBy(mark, address)
     if (known !== undefined) return known
-    const { revision } = this.#deps
-    const { held } = revision
+    // Accounts that are newer when it is answered do not know it: who asked decides again.
+    const { revision } = this
     const { login, forMs } = await this.#ask(shown, address)
-    // By older accounts than those of now it is known to nobody else: who asked decides again.
     const isGood = login.kind === 'account' || login.kind === 'anonymous'
-    if (isGood && forMs > 0 && revision.held === held) {
+    if (isGood && forMs > 0) {
       const isToken = shown.kind === 'token'
       const header = isToken && forMs <= SHORT_LIVED_MS ? headerIn(rawHeaders) : undefined
       const addresses = isToken ? undefined : this.#toldWith(mark, address)
-      const known = { login, revision: held, addresses }
+      const known = { login, revision, addresses }
       const ttl = { ttl: Math.min(forMs, KNOWN_MS) }
       if (header === undefined || header.length > HEADER_MAX_LENGTH)
         this.#known.set(mark, known, ttl)
