@@ -29,6 +29,8 @@ const LONGEST_PAUSE_MS = 60 * 60 * 1000
 
 const NOT_COMPARED = 'facts and catalog could not be compared'
 const NOT_ADOPTED = 'files without rows were not adopted'
+const UNSEEN = 'the disk cannot look at some of them'
+const NOT_COUNTED = 'what they take is not counted'
 
 /** Of files that were adopted: why they do not leave. */
 const STAYING = {
@@ -170,14 +172,17 @@ export class StockTaking implements Stock {
     try {
       const isAllFound = found === 'all found' && this.isAllFound
       const report = await work.adoptFiles({ isAllFound, signal })
-      const isOver = this.#failed.delete(NOT_ADOPTED)
+      const isWhole = report.passedOver === 0
+      const isOver = isWhole && this.#failed.delete(NOT_ADOPTED)
       const isNews = isOver || report.files > 0
       // What failed since is looked for: they stay until then.
       const why = found === 'all found' && !isAllFound ? 'unfinished' : found
       const hint = report.files > 0 ? STAYING[why] : undefined
       const told = hint === undefined ? { ...report } : { ...report, hint }
       logger[isNews ? 'warn' : 'debug'](told, 'files without rows were adopted')
-      return true
+      // What could not be looked at may be here, and no row tells of it.
+      if (!isWhole) this.#fail(NOT_ADOPTED, new Error(UNSEEN), NOT_COUNTED)
+      return isWhole
     } catch (error) {
       this.#fail(NOT_ADOPTED, error, 'where something is lost, what is pulled meanwhile stays')
       return false

@@ -4,13 +4,14 @@
 // the kernel itself fails to look at them or to read them.
 import t, { type Test } from 'tap'
 import { join } from 'node:path'
-import { writeFileSync } from 'node:fs'
+import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { type Content, patternBlob } from '../kit/content.ts'
 import { BLOBS, MANIFESTS, startPair } from '../kit/worlds/edge-over-stub.ts'
 import { filesIn, NO_UPSTREAM, pushBlob } from '../kit/worlds/edge-push.ts'
 import { startTestEdge, type TestEdge } from '../kit/edge.ts'
 import type { LogLine } from '../kit/worlds/http-app.ts'
 import { type Image, makeImage } from '../kit/image.ts'
+import { manifestOver } from '../kit/clients/push-client.ts'
 import { mountSmallDisk, type SmallDisk } from '../kit/disk/small-disk.ts'
 import { blobPath, digestBy, storeDirectory } from '../kit/disk/store-directory.ts'
 
@@ -98,8 +99,19 @@ t.test('R746: what was cached there is given from its upstream, and nothing is k
 /** Kept in memory once asked for twice; sent by reading; sent by the kernel, and open still. */
 const SIZES = { small: 700, middling: 30_000, large: 6 * 1024 * 1024 }
 
+interface Spoilt {
+  readonly digests: readonly string[]
+  readonly what?: 'file' | 'bytes'
+  readonly config?: Readonly<Record<string, unknown>>
+  readonly isCatalogLost?: boolean
+}
+
 /** An edge that has pulled it, and starts again once the disk cannot read it any more. */
-async function pulledAndSpoilt(t: Test, image: Image, digests: readonly string[]) {
+async function pulledAndSpoilt(
+  t: Test,
+  image: Image,
+  { digests, what = 'bytes', config = {}, isCatalogLost = false }: Spoilt,
+) {
   const disk = await mount(t)
   const entry = { prefetch: false }
   const images = { v1: image }
@@ -109,20 +121,24 @@ async function pulledAndSpoilt(t: Test, image: Image, digests: readonly string[]
     edge: { directory: disk.path },
   })
   await first.get(`${MANIFESTS}/v1`)
-  for (const { digest } of image.layers) await first.get(`${BLOBS}/${digest}`)
+  for (const { digest } of [image.config, ...image.layers]) await first.get(`${BLOBS}/${digest}`)
   await first.stop()
   await disk.spoil(
     digests.map(digest => blobPath(first.dataDirectory, digest)),
-    'bytes',
+    what,
   )
+  if (isCatalogLost)
+    for (const name of readdirSync(first.dataDirectory))
+      if (name.startsWith('catalog.db')) rmSync(join(first.dataDirectory, name))
   const upstreams = { 'docker.io': { url: stub.url, ...entry } }
-  return { stub, edge: await startTestEdge(t, { upstreams, directory: disk.path }) }
+  const options = { upstreams, directory: disk.path, config }
+  return { disk, stub, options, edge: await startTestEdge(t, options) }
 }
 
 t.test('R747: cached content that cannot be read is fetched again, for who asks', async t => {
   const image = makeImage({ seed: 'bad', layers: Object.values(SIZES) })
   const all = [...image.layers, image.manifest].map(({ digest }) => digest)
-  const { edge, stub } = await pulledAndSpoilt(t, image, all)
+  const { edge, stub } = await pulledAndSpoilt(t, image, { digests: all })
   for (let count = 0; count < 3; count += 1) {
     const manifest = await edge.get(`${MANIFESTS}/v1`)
     t.match(manifest, { status: 200, complete: true })
@@ -134,7 +150,7 @@ t.test('R747: cached content that cannot be read is fetched again, for who asks'
     }
   }
   // Once before, and once for all three times.
-  t.equal(stub.count({ kind: 'blob', method: 'GET' }), 6)
+  t.equal(stub.count({ kind: 'blob', method: 'GET' }), 7)
   t.equal((await filesIn(edge, 'quarantine')).length, 4)
   t.equal(edge.lines().filter(line => isTold(line, all)).length, 1, 'one line a minute')
 })
@@ -142,7 +158,7 @@ t.test('R747: cached content that cannot be read is fetched again, for who asks'
 t.test('R747: a range of it, too, from where the client wants it', async t => {
   const image = makeImage({ seed: 'bad range', layers: [SIZES.large, SIZES.large] })
   const all = image.layers.map(({ digest }) => digest)
-  const { edge } = await pulledAndSpoilt(t, image, all)
+  const { edge } = await pulledAndSpoilt(t, image, { digests: all })
   const ranges = ['bytes=1000000-', 'bytes=2000000-2000010']
   for (const [at, { digest, bytes }] of image.layers.entries()) {
     const [first = '', last] = (ranges[at] ?? '').slice('bytes='.length).split('-')
@@ -158,7 +174,7 @@ t.test('R747: a range of it, too, from where the client wants it', async t => {
 t.test('R747: without its upstream it is an error, and no half of it', async t => {
   const image = makeImage({ seed: 'bad alone', layers: [SIZES.large] })
   const [layer] = image.layers as [Content]
-  const { edge, stub } = await pulledAndSpoilt(t, image, [layer.digest])
+  const { edge, stub } = await pulledAndSpoilt(t, image, { digests: [layer.digest] })
   await stub.stop()
   const answer = await edge.settle(edge.get(`${BLOBS}/${layer.digest}`))
   t.ok(answer.status >= 500, `${answer.status}`)
@@ -201,6 +217,73 @@ for (const [size, sizeBytes] of Object.entries(SIZES))
     const next = await startTestEdge(t, options)
     t.ok((await next.get(path)).body.equals(layer.bytes()))
   })
+
+t.test('R791: nor is a push told that cached content is here which could not be read', async t => {
+  // More than are moved out of the way in a minute.
+  const image = makeImage({
+    seed: 'many',
+    layers: Array.from({ length: 10 }, (_, at) => 5_000 + at),
+  })
+  const digests = image.layers.map(({ digest }) => digest)
+  const config = { repositories: [{ match: 'docker.io/**', push: 'queue' }] }
+  const { edge, stub } = await pulledAndSpoilt(t, image, { digests, config })
+  await stub.stop()
+  for (const digest of digests) await edge.settle(edge.get(`${BLOBS}/${digest}`))
+  t.equal((await filesIn(edge, 'quarantine')).length, 8, 'two stay where they are')
+  const last = image.layers[9] as Content
+  t.not((await edge.settle(edge.send('HEAD', `${BLOBS}/${last.digest}`))).status, 200)
+  const small = patternBlob('config', 20)
+  t.equal((await pushBlob(edge, 'docker.io/library/app', small.bytes())).status, 201)
+  const manifest = manifestOver(small.bytes(), [last.bytes()])
+  const put = () =>
+    edge.send('PUT', `${MANIFESTS}/v2`, {
+      headers: { 'content-type': manifest.mediaType },
+      body: manifest.bytes,
+    })
+  t.match((await edge.settle(put())).body.toString(), /MANIFEST_BLOB_UNKNOWN/)
+  t.equal((await pushBlob(edge, 'docker.io/library/app', last.bytes())).status, 201)
+  t.equal((await edge.settle(put())).status, 201)
+  t.ok((await edge.get(`${BLOBS}/${last.digest}`)).body.equals(last.bytes()))
+})
+
+t.test('R792: a start while the disk cannot look at anything forgets nothing', async t => {
+  const image = makeImage({ seed: 'hiccup', layers: [4_000, 5_000] })
+  const { manifest, layers } = image
+  const all = [image.config, ...layers].map(({ digest }) => digest)
+  const { disk, edge, stub, options } = await pulledAndSpoilt(t, image, {
+    digests: [manifest.digest, ...all],
+    what: 'file',
+  })
+  await stub.stop()
+  const failed = await edge.settle(edge.get(`${MANIFESTS}/${manifest.digest}`))
+  t.ok(failed.status >= 500, `${failed.status}`)
+  await edge.stop()
+  await disk.heal()
+  const next = await startTestEdge(t, options)
+  const path = `${MANIFESTS}/${manifest.digest}`
+  t.ok((await next.settle(next.get(path))).body.equals(manifest.bytes))
+  for (const { digest, bytes } of layers)
+    t.ok((await next.get(`${BLOBS}/${digest}`)).body.equals(bytes()), digest)
+  t.match(
+    next.lines().find(({ msg }) => msg === 'storage failed'),
+    undefined,
+  )
+})
+
+t.test('R792: a file without a row is counted once the disk can look at it', async t => {
+  const image = makeImage({ seed: 'adopted late', layers: [4_000] })
+  const [layer] = image.layers as [Content]
+  const { disk, edge, options } = await pulledAndSpoilt(t, image, {
+    digests: [layer.digest],
+    what: 'file',
+    isCatalogLost: true,
+  })
+  t.match(await edge.untilLogged('files without rows were not adopted'), { hint: /not counted/ })
+  await edge.stop()
+  await disk.heal()
+  const next = await startTestEdge(t, options)
+  t.match(await next.untilLogged('files without rows were adopted'), { files: 1 })
+})
 
 t.test('R748: a pushed manifest, too', async t => {
   const disk = await mount(t)

@@ -555,6 +555,8 @@ const BOUNDS: readonly Row[] = [
   [751, 'P1', 'until then whoever looks for the room is told of unfinished uploads'],
   [752, 'P0', 'where the disk fails, what is pulled is passed on as where it is full'],
   [790, 'P0', 'a cached manifest whose file is gone or wrong takes nothing of its image along'],
+  [791, 'P0', 'what the disk could not read is not here for a push, whatever it is', 'push'],
+  [792, 'P0', 'a disk that cannot say for a moment what is here costs nothing that is here'],
   [
     753,
     'P1',

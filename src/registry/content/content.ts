@@ -5,7 +5,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
-import type { ContentClass, StoredBlob } from '../ports/blob-store-content.ts'
+import { type ContentClass, type StoredBlob, UNKNOWN } from '../ports/blob-store-content.ts'
 import type { RecordBlob, RecordedManifest, RecordManifest } from '../ports/catalog-content.ts'
 import type { RecordPush } from '../ports/catalog-pushes.ts'
 import type { Catalog } from '../ports/catalog.ts'
@@ -222,41 +222,48 @@ export class StoredContent {
 
   /**
    * Files that no row tells of count as cached content of nobody: those that are here, that no row
-   * tells of by then and that are not on their way out.
+   * tells of by then and that are not on their way out. `unknown`: of so many of them the disk
+   * cannot say whether they are.
    * @throws StoreError
    */
   async adopt(
     digests: readonly Digest[],
     { atMs, isUnclear }: { readonly atMs: number; readonly isUnclear: boolean },
-  ): Promise<readonly StoredBlob[]> {
+  ): Promise<{ readonly adopted: readonly StoredBlob[]; readonly unknown: number }> {
     const { store, catalog } = this.#deps
     const adopted: StoredBlob[] = []
+    let unknown = 0
     // A listing may tell of a file twice that comes again meanwhile.
     await this.#turns.takeMany([...new Set(digests)], async each => {
       const looked = await mapFew(each, LOOKED_AT_ONCE, async digest => {
         if ((await catalog.findContent(digest)) !== undefined) return undefined
         if ((await catalog.findLeaving(digest)) !== undefined) return undefined
-        return await store.find(digest)
+        const found = await store.look(digest)
+        if (found === UNKNOWN) unknown += 1
+        return found === UNKNOWN || found === 'none' ? undefined : found
       })
       const files = looked.filter(file => file !== undefined)
       if (files.length > 0) await catalog.adopt(files, atMs, isUnclear)
       adopted.push(...files)
     })
-    return adopted
+    return { adopted, unknown }
   }
 
   /**
-   * Forgets a row whose file is gone; no effect on kept content that some repository holds. False
-   * when there is no such row, or the file is here.
+   * Forgets a row whose file is gone; no effect on kept content that some repository holds. `no`
+   * when there is no such row, or the file is here. Of what is unknown no row is forgotten: a disk
+   * that fails for a moment would take all that somebody asks for meanwhile.
    * @throws StoreError
    */
-  forgetMissing(digest: Digest): Promise<boolean> {
+  forgetMissing(digest: Digest): Promise<'no' | 'gone' | typeof UNKNOWN> {
     return this.#turns.take(digest, async () => {
       const { store, catalog } = this.#deps
-      if ((await catalog.findContent(digest)) === undefined) return false
-      if ((await store.find(digest)) !== undefined) return false
+      if ((await catalog.findContent(digest)) === undefined) return 'no'
+      const found = await store.look(digest)
+      if (found === UNKNOWN) return UNKNOWN
+      if (found !== 'none') return 'no'
       await catalog.forgetContent(digest)
-      return true
+      return 'gone'
     })
   }
 

@@ -16,23 +16,25 @@ interface MissedDeps {
 
 /**
  * The catalog says that the bytes are here, and the disk says no: the disk is right, unless they
- * have come since. Tells of what was pushed; what can be fetched again is forgotten.
+ * have come since. Tells of what was pushed; what can be fetched again is forgotten. Of what the
+ * disk cannot say anything of (`unknown`), nothing is.
  * @throws StoreError
  */
 export async function noteMissing(
   { content, catalog, note }: MissedDeps,
   digest: Digest,
-): Promise<'here' | 'forgotten' | 'lost'> {
-  if (!(await content.forgetMissing(digest))) return 'here'
-  // Nothing that some repository holds is left of a row, unless it is kept.
-  if ((await catalog.findContent(digest))?.contentClass !== 'kept') return 'forgotten'
+): Promise<'here' | 'unknown' | 'forgotten' | 'lost'> {
+  const missing = await content.forgetMissing(digest)
+  if (missing === 'no') return 'here'
+  const isKept = (await catalog.findContent(digest))?.contentClass === 'kept'
+  if (!isKept) return missing === 'gone' ? 'forgotten' : 'unknown'
   note({
     kind: 'storage failed',
     failure: 'corrupt',
     reason: `${digest} was pushed here, and its file is gone or cannot be read`,
     hint: 'bring the file back from a backup, or push it again; then check the disk',
   })
-  return 'lost'
+  return missing === 'gone' ? 'lost' : 'unknown'
 }
 
 /**

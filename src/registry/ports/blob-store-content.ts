@@ -13,6 +13,9 @@ export interface StoredBlob {
   readonly sizeBytes: number
 }
 
+/** Something lies there, or may, and the disk cannot give it: that is no word that it is gone. */
+export const UNKNOWN = 'unknown'
+
 /** What was written down of content when it was verified. Undefined: nothing is known. */
 export type FindKnown = (digest: Digest) => Promise<KnownContent | undefined>
 
@@ -40,12 +43,21 @@ export interface ReadHandle {
   close(): Promise<void>
 }
 
+export type Looked = StoredBlob | 'none' | typeof UNKNOWN
+
+export type PassedOver = (digest: Digest | undefined) => void
+
 export interface WholeBlobs {
   /**
    * Is the whole blob here? MUST look at the disk, not at a memory of it, and MUST NOT answer for a
    * part.
    */
   find(digest: Digest, declaredBytes?: number): Promise<StoredBlob | undefined>
+  /**
+   * The same for who takes what is missing for gone. `find` says undefined of what is unknown, as
+   * nobody can be given it.
+   */
+  look(digest: Digest, declaredBytes?: number): Promise<Looked>
   /**
    * Opens the whole blob; undefined when it is not here. The handle stays readable when the blob is
    * removed meanwhile.
@@ -75,7 +87,8 @@ export interface WholeBlobs {
   remove(digest: Digest): Promise<void>
   /**
    * Every whole blob, in no order; for recovery. Entries that appear or vanish meanwhile may be
-   * missed or reported.
+   * missed or reported. `passedOver` is told of what the disk cannot look at: without a digest, it
+   * may be any number of files.
    */
-  list(): AsyncIterable<StoredBlob>
+  list(passedOver?: PassedOver): AsyncIterable<StoredBlob>
 }

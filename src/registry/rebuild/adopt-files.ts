@@ -26,6 +26,11 @@ export interface Adopting {
 export interface AdoptedFiles {
   readonly files: number
   readonly bytes: number
+  /**
+   * The disk could not look at so many files without a row, or directories: no row tells of them
+   * yet. At most one page of them is counted, and one more for the rest.
+   */
+  readonly passedOver: number
 }
 
 /** Written together: one commit takes many rows, and clients wait for commits. */
@@ -40,20 +45,31 @@ export async function adoptFiles(
   { content, store, catalog }: AdoptParts,
   { atMs, isAllFound, signal }: Adopting,
 ): Promise<AdoptedFiles> {
-  const found = { files: 0, bytes: 0 }
+  const found = { files: 0, bytes: 0, passedOver: 0 }
   let page: Digest[] = []
   const adopt = async () => {
-    const adopted = await content.adopt(page, { atMs, isUnclear: !isAllFound })
+    const { adopted, unknown } = await content.adopt(page, { atMs, isUnclear: !isAllFound })
     page = []
     found.files += adopted.length
+    found.passedOver += unknown
     for (const { sizeBytes } of adopted) found.bytes += sizeBytes
   }
-  for await (const { digest } of store.list()) {
+  const passed: Digest[] = []
+  let isMore = false
+  const passedOver = (digest: Digest | undefined) => {
+    if (digest !== undefined && passed.length < PAGE_FILES) passed.push(digest)
+    else isMore = true
+  }
+  for await (const { digest } of store.list(passedOver)) {
     signal.throwIfAborted()
     if ((await catalog.findContent(digest)) === undefined) page.push(digest)
     if (page.length === PAGE_FILES) await adopt()
   }
   await adopt()
+  // What has a row needs none, whatever the disk says of it.
+  page = passed
+  await adopt()
+  if (isMore) found.passedOver += 1
   while (await catalog.noteStock(isAllFound)) signal.throwIfAborted()
   return found
 }

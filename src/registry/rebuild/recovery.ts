@@ -5,6 +5,7 @@ import { noteStorage } from '../best-effort.ts'
 import type { StoredContent } from '../content/content.ts'
 import { noteMissing } from '../content/missing-content.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
+import { UNKNOWN } from '../ports/blob-store-content.ts'
 import type { RecordedContent } from '../ports/catalog-content.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -95,7 +96,8 @@ async function checkRow(
   { digest }: RecordedContent,
 ): Promise<readonly ('missing' | 'lost' | 'unreadable')[]> {
   try {
-    if ((await parts.store.find(digest)) !== undefined) return []
+    const found = await parts.store.look(digest)
+    if (found !== 'none' && found !== UNKNOWN) return []
   } catch (error) {
     // One file of many must not keep the others from being served.
     if (!(error instanceof StoreError) || error.failure !== 'io') throw error
@@ -105,4 +107,9 @@ async function checkRow(
   return COUNTED[await noteMissing(parts, digest)]
 }
 
-const COUNTED = { here: [], forgotten: ['missing'], lost: ['missing', 'lost'] } as const
+const COUNTED = {
+  here: [],
+  unknown: ['unreadable'],
+  forgotten: ['missing'],
+  lost: ['missing', 'lost'],
+} as const

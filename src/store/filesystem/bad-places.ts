@@ -1,19 +1,20 @@
 // Files that are there and that the disk cannot give back: a bad place, or a checksum of the file
 // system that does not hold. What can be fetched again is moved away, and fetched. What was pushed
-// stays where it is, since the disk may have failed for a moment alone; for a while it is not here
-// for those who would push it again. The operator is told, once for each.
+// stays where it is, since the disk may have failed for a moment alone, and so does what is too
+// much to be of bad places; for a while that is not here for those who would push it. The operator
+// is told, once for each.
 import { lstat } from 'node:fs/promises'
 import type { Digest } from '../../oci/digest.ts'
-import type { ReadHandle } from '../../registry/ports/blob-store-content.ts'
+import { type ReadHandle, UNKNOWN } from '../../registry/ports/blob-store-content.ts'
 import type { Disk } from './disk.ts'
 import { causeOf, errnoOf, isUnreadable } from './disk-error.ts'
 import { blobPath } from './layout.ts'
 import type { Quarantine } from './quarantine.ts'
 import { type FileIdentity, type OpenedFile, readHandle } from './read-handle.ts'
 
-/** Remembered as failing; of a disk with more bad places the earlier ones are asked again. */
+/** Remembered as failing; of a disk with more bad places the earliest ones are asked again. */
 const FAILING_MAX = 1_000
-/** So long what was pushed is not here after a read of it failed: time to push it again. */
+/** So long what stays is not here after a read of it failed: time to push it again. */
 const FAILING_MS = 60_000
 /**
  * Files that are moved away in a minute: where more fail, it is the disk that does, and not their
@@ -37,18 +38,27 @@ export class BadPlaces {
     this.#quarantine = quarantine
   }
 
-  /** What `look` finds under this digest; undefined where the disk cannot say. */
-  async orNone<Found>(digest: Digest, look: () => Promise<Found>): Promise<Found | undefined> {
+  /** What `look` finds under this digest; `unknown` where the disk cannot say. */
+  async orUnknown<Found>(
+    digest: Digest,
+    look: () => Promise<Found>,
+  ): Promise<Found | typeof UNKNOWN> {
     try {
       return await look()
     } catch (error) {
       if (!isUnreadable(error)) throw error
       this.#disk.unreadable.tell(digest, error)
-      return undefined
+      return UNKNOWN
     }
   }
 
-  /** Was pushed here, and cannot be read for now? New bytes in its place can. */
+  /** The same for who has nothing to say of what is unknown. */
+  async orNone<Found>(digest: Digest, look: () => Promise<Found>): Promise<Found | undefined> {
+    const found = await this.orUnknown(digest, look)
+    return found === UNKNOWN ? undefined : found
+  }
+
+  /** Lies where it was, and cannot be read for now? New bytes in its place can. */
   async isFailing(digest: Digest): Promise<boolean> {
     const failing = this.#failing.get(digest)
     if (failing === undefined) return false
@@ -120,10 +130,7 @@ export class BadPlaces {
     const nowMs = this.#disk.clock.monotonicMs()
     this.#movedAtMs = this.#movedAtMs.filter(atMs => nowMs - atMs < MOVED_WITHIN_MS)
     if (this.#movedAtMs.length >= MOVED_MAX || !(await this.#quarantine.isCached(digest))) {
-      if (this.#failing.size >= FAILING_MAX) this.#failing.clear()
-      if (await this.#quarantine.isKept(digest))
-        this.#failing.set(digest, { identity, untilMs: nowMs + FAILING_MS })
-      this.#disk.unreadable.tell(digest, error)
+      this.#leave(digest, identity, error)
       return
     }
     this.#movedAtMs = [...this.#movedAtMs, nowMs]
@@ -131,7 +138,15 @@ export class BadPlaces {
       await this.#quarantine.take(digest, identity, `cannot be read (${errnoOf(causeOf(error))})`)
     } catch {
       // The file system may have become read-only for the same reason.
-      this.#disk.unreadable.tell(digest, error)
+      this.#leave(digest, identity, error)
     }
+  }
+
+  /** Whatever it is: who pushes something over it must not be told that it is here. */
+  #leave(digest: Digest, identity: FileIdentity, error: unknown): void {
+    const [oldest] = this.#failing.keys()
+    if (this.#failing.size >= FAILING_MAX && oldest !== undefined) this.#failing.delete(oldest)
+    this.#failing.set(digest, { identity, untilMs: this.#disk.clock.monotonicMs() + FAILING_MS })
+    this.#disk.unreadable.tell(digest, error)
   }
 }

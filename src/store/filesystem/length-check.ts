@@ -3,7 +3,12 @@
 // down is wrong. What is given is the file that was judged, and no other one. Asked by a look at
 // the length that everybody makes anyway, so that what is in order costs no read.
 import { type Digest, digestAlgorithm, finishDigest, startDigest } from '../../oci/digest.ts'
-import type { FindKnown, StoredBlob } from '../../registry/ports/blob-store-content.ts'
+import {
+  type FindKnown,
+  type Looked,
+  type StoredBlob,
+  UNKNOWN,
+} from '../../registry/ports/blob-store-content.ts'
 import type { BadPlaces } from './bad-places.ts'
 import { type Disk, orStoreError } from './disk.ts'
 import { hashBytes } from './hash-file.ts'
@@ -41,19 +46,26 @@ export class LengthCheck {
    * The blob as it lies there. `declaredBytes` counts where nothing is known of its length.
    * @throws StoreError io
    */
-  async find(digest: Digest, declaredBytes: number | undefined): Promise<StoredBlob | undefined> {
+  async look(digest: Digest, declaredBytes: number | undefined): Promise<Looked> {
     const { disk, bad } = this.#parts
-    if (await bad.isFailing(digest)) return undefined
     for (let looks = 0; looks < LOOKS_MAX; looks += 1) {
+      if (await bad.isFailing(digest)) return UNKNOWN
       const found = await orStoreError(disk, `look for ${digest}`, () =>
-        bad.orNone(digest, () => findBlob(disk.layout, digest)),
+        bad.orUnknown(digest, () => findBlob(disk.layout, digest)),
       )
-      if (found === undefined) return undefined
+      if (found === UNKNOWN) return UNKNOWN
+      if (found === undefined) return 'none'
       const judged = await this.#judge(found, declaredBytes)
       if (judged === 'as known') return found
       if (judged !== undefined) return { digest, sizeBytes: judged.sizeBytes }
     }
-    return undefined
+    return UNKNOWN
+  }
+
+  /** What may be given to somebody. @throws StoreError io */
+  async find(digest: Digest, declaredBytes: number | undefined): Promise<StoredBlob | undefined> {
+    const found = await this.look(digest, declaredBytes)
+    return found === 'none' || found === UNKNOWN ? undefined : found
   }
 
   /** The same, open; to be closed by the caller. @throws StoreError io */

@@ -4,9 +4,9 @@
 import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Digest, DigestAlgorithm } from '../../oci/digest.ts'
-import type { StoredBlob } from '../../registry/ports/blob-store-content.ts'
+import type { PassedOver, StoredBlob } from '../../registry/ports/blob-store-content.ts'
 import type { Disk } from './disk.ts'
-import { errnoOf, isUnreadable } from './disk-error.ts'
+import { diskError, errnoOf, isUnreadable } from './disk-error.ts'
 import {
   ALGORITHMS,
   algorithmDirectory,
@@ -19,11 +19,21 @@ import {
 /** Looked at together: keeps the thread pool busy without filling it. */
 const LOOKS_AT_ONCE = 32
 
-/** `unreadable` is told of what is passed over: one bad file hides no others. */
-export type Listed = Pick<Disk, 'layout' | 'unreadable'>
+export interface Listed extends Pick<Disk, 'layout' | 'unreadable'> {
+  /** Told of what cannot be looked at, as `unreadable` is: one bad file hides no others. */
+  readonly passedOver: PassedOver
+}
 
-/** Every regular file under a digest's name. @throws the system's error */
+/** Every regular file under a digest's name. @throws StoreError */
 export async function* listBlobs(listed: Listed): AsyncGenerator<StoredBlob> {
+  try {
+    yield* listAll(listed)
+  } catch (error) {
+    throw diskError(error, { doing: 'list the blobs', root: listed.layout.root })
+  }
+}
+
+async function* listAll(listed: Listed): AsyncGenerator<StoredBlob> {
   for (const algorithm of ALGORITHMS) {
     const present = new Set(await namesIn(listed, algorithmDirectory(listed.layout, algorithm)))
     for (const prefix of prefixNames())
@@ -44,12 +54,16 @@ async function* listPrefix(
     yield* await lookAt(listed, digests.slice(at, at + LOOKS_AT_ONCE))
 }
 
-async function namesIn({ unreadable }: Listed, directory: string): Promise<readonly string[]> {
+async function namesIn(
+  { unreadable, passedOver }: Listed,
+  directory: string,
+): Promise<readonly string[]> {
   try {
     return await readdir(directory)
   } catch (error) {
     if (isUnreadable(error)) {
       unreadable.tell(directory, error)
+      passedOver(undefined)
       return []
     }
     // Removed behind our back; the next start makes it again.
@@ -59,12 +73,13 @@ async function namesIn({ unreadable }: Listed, directory: string): Promise<reado
 }
 
 async function lookAt(
-  { layout, unreadable }: Listed,
+  { layout, unreadable, passedOver }: Listed,
   digests: readonly Digest[],
 ): Promise<StoredBlob[]> {
   const look = (digest: Digest) =>
     findBlob(layout, digest).catch((error: unknown) => {
       unreadable.tell(digest, error)
+      passedOver(digest)
       return undefined
     })
   const found = await Promise.all(digests.map(look))

@@ -8,6 +8,8 @@ import type {
   ContentClass,
   FindKnown,
   IsForgone,
+  Looked,
+  PassedOver,
   ReadHandle,
   StoredBlob,
 } from '../../registry/ports/blob-store-content.ts'
@@ -34,7 +36,7 @@ import { Prefixes } from './prefixes.ts'
 import { publish } from './growing/publish.ts'
 import { type Knowledge, Quarantine } from './quarantine.ts'
 import { spaceOf } from './space-of.ts'
-import { type OpenedFile, openRegularFile } from './read-handle.ts'
+import { openRegularFile } from './read-handle.ts'
 import { LeftParts, PARTS_MAX } from './growing/parts.ts'
 import { sweep } from './sweep.ts'
 import { SyncTurns } from './sync-turns.ts'
@@ -139,18 +141,27 @@ class FilesystemStore implements BlobStore {
     return await this.#lengthCheck.find(digest, declaredBytes)
   }
 
+  async look(digest: Digest, declaredBytes?: number): Promise<Looked> {
+    return await this.#lengthCheck.look(digest, declaredBytes)
+  }
+
   async openRead(
     digest: Digest,
     declaredBytes?: number,
   ): Promise<{ blob: StoredBlob; handle: ReadHandle } | undefined> {
     const opened = await this.#lengthCheck.open(digest, declaredBytes)
     if (opened === undefined) return undefined
-    const { sizeBytes } = opened
-    return { blob: { digest, sizeBytes }, handle: this.#bad.handle(digest, opened) }
+    return {
+      blob: { digest, sizeBytes: opened.sizeBytes },
+      handle: this.#bad.handle(digest, opened),
+    }
   }
 
   async readVerified(digest: Digest): Promise<Uint8Array | undefined> {
-    const opened = await this.#openBlob(digest)
+    const path = blobPath(this.#disk.layout, digest)
+    const opened = await orStoreError(this.#disk, `open ${digest}`, () =>
+      this.#bad.orNone(digest, () => openRegularFile(path)),
+    )
     if (opened === undefined) return undefined
     try {
       const read = await orStoreError(this.#disk, `read ${digest}`, () =>
@@ -271,12 +282,8 @@ class FilesystemStore implements BlobStore {
     )
   }
 
-  async *list(): AsyncGenerator<StoredBlob> {
-    try {
-      yield* listBlobs(this.#disk)
-    } catch (error) {
-      throw diskError(error, { doing: 'list the blobs', root: this.#disk.layout.root })
-    }
+  async *list(passedOver: PassedOver = () => {}): AsyncGenerator<StoredBlob> {
+    yield* listBlobs({ ...this.#disk, passedOver })
   }
 
   async space(): Promise<Space> {
@@ -289,12 +296,5 @@ class FilesystemStore implements BlobStore {
 
   async measureOthers(): Promise<void> {
     await this.#others.measure()
-  }
-
-  async #openBlob(digest: Digest): Promise<OpenedFile | undefined> {
-    const path = blobPath(this.#disk.layout, digest)
-    return await orStoreError(this.#disk, `open ${digest}`, () =>
-      this.#bad.orNone(digest, () => openRegularFile(path)),
-    )
   }
 }

@@ -22,6 +22,8 @@ export interface SmallDisk {
    * `file`: they cannot even be looked at; `bytes`: they cannot be read.
    */
   spoil(files: readonly string[], what: keyof typeof SPOILT): Promise<void>
+  /** All of them are as before, while nobody has a file of it open: it failed for a while. */
+  heal(): Promise<void>
   unmount(): Promise<void>
 }
 
@@ -67,6 +69,13 @@ export async function mountSmallDisk(
   } catch (cause) {
     throw new Error(`this test mounts ${type}: run it as root on Linux, with e2fsprogs`, { cause })
   }
+  /** Commands that bring back what was spoilt. */
+  let healing: string[] = []
+  const edited = async (commands: readonly string[]) => {
+    await run('umount', [path])
+    for (const command of commands) await run('debugfs', ['-w', '-R', command, image])
+    await run('mount', ['-o', 'loop,errors=continue', image, path])
+  }
   const ballast = join(path, 'ballast')
   const files = join(path, 'files')
   return {
@@ -87,11 +96,17 @@ export async function mountSmallDisk(
     },
     spoil: async (spoilt, what) => {
       const inodes = await Promise.all(spoilt.map(async file => (await stat(file)).ino))
-      await run('umount', [path])
-      for (const inode of inodes)
-        for (const field of SPOILT[what])
-          await run('debugfs', ['-w', '-R', `sif <${inode}> ${field}`, image])
-      await run('mount', ['-o', 'loop,errors=continue', image, path])
+      const fields = SPOILT[what].map(field => field.split(' ')[0] ?? '')
+      await run('sync')
+      for (const inode of inodes) {
+        const { stdout } = await run('debugfs', ['-R', `inode_dump -b <${inode}>`, image])
+        healing.push(...fields.map(field => `sif <${inode}> ${field} ${fieldIn(stdout, field)}`))
+      }
+      await edited(inodes.flatMap(inode => SPOILT[what].map(field => `sif <${inode}> ${field}`)))
+    },
+    heal: async () => {
+      await edited(healing)
+      healing = []
     },
     unmount: async () => {
       await run('umount', ['-l', path])
@@ -99,6 +114,14 @@ export async function mountSmallDisk(
       await rm(image, { force: true })
     },
   }
+}
+
+/** The number in `block[n]`, from a dump in lines of sixteen bytes. */
+function fieldIn(dump: string, field: string): string {
+  const at = 4 * Number(/\d+/.exec(field)?.[0])
+  const lines = dump.split('\n').filter(line => /^\d{4} /.test(line))
+  const hex = lines.map(line => line.slice(6, 46).replaceAll(' ', '')).join('')
+  return `${Buffer.from(hex, 'hex').readUInt32LE(at)}`
 }
 
 async function written(file: string, pieceBytes: number): Promise<boolean> {

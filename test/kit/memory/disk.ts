@@ -16,6 +16,8 @@ export interface MemoryDisk {
   readonly uploads: Map<string, MemoryLeftUpload>
   /** Texts, by the name that factName gives. */
   readonly facts: Map<string, string>
+  /** Nothing whole can be looked at or read. Default: all can. */
+  isUnreadable?: boolean
   /** Appending, putting or noting beyond this is `full`. May be changed at any time. */
   capacityBytes: number
 }

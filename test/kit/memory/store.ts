@@ -7,11 +7,14 @@ import {
   digestOf,
 } from '../../../src/oci/digest.ts'
 import type { BlobStore, Space } from '../../../src/registry/ports/blob-store.ts'
-import type {
-  ContentClass,
-  FindKnown,
-  ReadHandle,
-  StoredBlob,
+import {
+  type ContentClass,
+  type FindKnown,
+  type Looked,
+  type PassedOver,
+  type ReadHandle,
+  type StoredBlob,
+  UNKNOWN,
 } from '../../../src/registry/ports/blob-store-content.ts'
 import type { FillFile, LeftPart } from '../../../src/registry/ports/blob-store-fills.ts'
 import type { LeftUpload, UploadFile } from '../../../src/registry/ports/blob-store-uploads.ts'
@@ -63,6 +66,11 @@ class MemoryStore implements BlobStore {
     return bytes === undefined ? undefined : { digest, sizeBytes: bytes.length }
   }
 
+  async look(digest: Digest, declaredBytes?: number): Promise<Looked> {
+    if (this.#disk.isUnreadable) return UNKNOWN
+    return (await this.find(digest, declaredBytes)) ?? 'none'
+  }
+
   async openRead(
     digest: Digest,
     declaredBytes?: number,
@@ -73,7 +81,7 @@ class MemoryStore implements BlobStore {
   }
 
   async readVerified(digest: Digest): Promise<Uint8Array | undefined> {
-    const bytes = this.#disk.blobs.get(digest)
+    const bytes = this.#read(digest)
     if (bytes === undefined) return undefined
     if (digestOf(bytes, digestAlgorithm(digest)) === digest) return Uint8Array.from(bytes)
     this.#disk.blobs.delete(digest)
@@ -175,17 +183,23 @@ class MemoryStore implements BlobStore {
     this.#disk.blobs.delete(digest)
   }
 
-  async *list(): AsyncGenerator<StoredBlob> {
-    for (const [digest, bytes] of this.#disk.blobs) yield { digest, sizeBytes: bytes.length }
+  async *list(passedOver: PassedOver = () => {}): AsyncGenerator<StoredBlob> {
+    for (const [digest, { length }] of this.#disk.blobs)
+      if (this.#disk.isUnreadable) passedOver(digest)
+      else yield { digest, sizeBytes: length }
   }
 
   async space(): Promise<Space> {
     return { freeBytes: freeBytes(this.#disk), totalBytes: this.#disk.capacityBytes }
   }
 
+  #read(digest: Digest): Uint8Array | undefined {
+    return this.#disk.isUnreadable ? undefined : this.#disk.blobs.get(digest)
+  }
+
   /** What there is, unless its length is in doubt and its bytes are wrong. */
   async #undoubted(digest: Digest, declaredBytes?: number): Promise<Uint8Array | undefined> {
-    const bytes = this.#disk.blobs.get(digest)
+    const bytes = this.#read(digest)
     if (bytes === undefined) return undefined
     const expectedBytes = (await this.#known(digest))?.sizeBytes ?? declaredBytes
     if (expectedBytes === undefined || expectedBytes === bytes.length) return bytes

@@ -4,6 +4,7 @@
 import t from 'tap'
 import { digestOf } from '../../../../src/oci/digest.ts'
 import type { BlobStore } from '../../../../src/registry/ports/blob-store.ts'
+import { UpstreamError } from '../../../../src/registry/ports/upstream.ts'
 import { blobAnswer, createEngine, localOf, repositoryOf } from '../../../kit/engine.ts'
 import { makeImage } from '../../../kit/image.ts'
 import { digested, pushImage, tagged } from '../../../kit/clients/push-image.ts'
@@ -37,6 +38,37 @@ t.test(
     })
   },
 )
+
+t.test('R792: what is asked for while the disk cannot look is there once it can', async t => {
+  const outage = { is: false }
+  const { registry, disk, catalog } = createEngine({
+    upstream: {
+      getManifest: async () => {
+        if (outage.is) throw new UpstreamError('unavailable', 'not now')
+        return { ...manifest, declaredDigest: manifest.digest, warnings: [] }
+      },
+      getBlob: async () => {
+        if (outage.is) throw new UpstreamError('unavailable', 'not now')
+        return blobAnswer([config.bytes()])
+      },
+    },
+  })
+  const pull = async () => {
+    t.same((await registry.pullManifest(proxied, digested(manifest.digest))).bytes, manifest.bytes)
+    await (await registry.pullBlob(proxied, config.digest)).close()
+    await registry.settled(config.digest)
+  }
+  await pull()
+  outage.is = true
+  disk.isUnreadable = true
+  const unavailable = { code: 'UNAVAILABLE' }
+  await t.rejects(registry.pullManifest(proxied, digested(manifest.digest)), unavailable)
+  await t.rejects(registry.pullBlob(proxied, config.digest), unavailable)
+  disk.isUnreadable = false
+  for (const { digest } of [manifest, config]) t.ok(await catalog.findContent(digest), 'its row')
+  await pull()
+  t.same(await catalog.listLoose({ limit: 9 }), [])
+})
 
 t.test('R12: a push brings back what was gone', async t => {
   const { registry, disk } = createEngine()

@@ -9,6 +9,7 @@ import { createEngine, repositoryOf } from '../../../kit/engine.ts'
 import { settle } from '../../../kit/settle.ts'
 
 const repository = repositoryOf('library/app')
+const nothing = { files: 0, bytes: 0, passedOver: 0 }
 
 function createWorld() {
   const { store, catalog, disk } = createEngine()
@@ -28,13 +29,13 @@ t.test('R334: a file without a row counts from then on, and may leave', async t 
   const { catalog, leave, adopt } = createWorld()
   const digest = leave('nobody names me')
   const bytes = 'nobody names me'.length
-  t.same(await adopt(), { files: 1, bytes })
+  t.same(await adopt(), { files: 1, bytes, passedOver: 0 })
   t.match(await catalog.findContent(digest), { sizeBytes: bytes, contentClass: 'cached' })
   t.equal(await catalog.findMember(repository, digest), undefined)
   t.same(await catalog.listRepositoriesOf(digest, 10), [])
   t.match(await catalog.listLoose({ limit: 10 }), [{ digest }])
   t.match(await catalog.totals(), { blobs: 1, contentBlocks: 1 })
-  t.same(await adopt(), { files: 0, bytes: 0 }, 'once')
+  t.same(await adopt(), nothing, 'once')
 })
 
 t.test('R334: what a row tells of stays as it is', async t => {
@@ -42,7 +43,7 @@ t.test('R334: what a row tells of stays as it is', async t => {
   const digest = leave('pushed')
   const blob = { repository, digest, sizeBytes: 6, atMs: 1 }
   await catalog.recordBlob({ ...blob, hold: 'awaited' })
-  t.same(await adopt(), { files: 0, bytes: 0 })
+  t.same(await adopt(), nothing)
   t.match(await catalog.findContent(digest), { contentClass: 'kept', createdAtMs: 1 })
 })
 
@@ -51,7 +52,7 @@ t.test('R334: what is on its way out is not taken back', async t => {
   const digest = leave('purged')
   await adopt()
   await catalog.letGo({ digests: [digest], reason: 'purged', atMs: 8 })
-  t.same(await adopt(), { files: 0, bytes: 0 })
+  t.same(await adopt(), nothing)
   t.equal(await catalog.findContent(digest), undefined)
   t.ok(await catalog.findLeaving(digest))
 })
@@ -92,7 +93,7 @@ t.test('R334: it waits for whoever is about to write the row', async t => {
   await settle()
   recorded.resolve()
   await publishing
-  t.same(await adopting, { files: 0, bytes: 0 })
+  t.same(await adopting, nothing)
   t.match(await catalog.findContent(digest), { contentClass: 'kept', createdAtMs: 1 })
   t.ok(await store.find(digest))
 })
@@ -121,6 +122,17 @@ t.test(
     t.equal(disk.blobs.has(digest), false)
   },
 )
+
+t.test('R792: what the disk cannot look at is told, unless a row tells of it', async t => {
+  const { catalog, disk, leave, adopt } = createWorld()
+  const [known, left] = [leave('known'), leave('left')]
+  await catalog.recordBlob({ repository, digest: known, sizeBytes: 5, atMs: 1, hold: 'nothing' })
+  disk.isUnreadable = true
+  t.same(await adopt(), { ...nothing, passedOver: 1 })
+  t.equal(await catalog.findContent(left), undefined)
+  disk.isUnreadable = false
+  t.same(await adopt(), { ...nothing, files: 1, bytes: 4 })
+})
 
 t.test('it ends when it is told to', async t => {
   const { leave, adopt } = createWorld()

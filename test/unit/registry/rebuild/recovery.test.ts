@@ -86,6 +86,17 @@ t.test('a kept file that is gone is told, and served again once it is back', asy
   t.match(await recover(parts, { full: true }), { rows: 3, missing: 0, lost: 0 })
 })
 
+for (const hold of ['nothing', 'awaited'] as const)
+  t.test(`R792: of a ${classOf(hold)} file that the disk cannot look at the row stays`, async t => {
+    const { parts, disk, digests } = await makeEdge(3, hold)
+    disk.isUnreadable = true
+    const unread = { rows: 3, missing: 0, lost: 0, unreadable: 3, suspicious: false }
+    for (const full of [false, true]) t.match(await recover(parts, { full }), unread)
+    disk.isUnreadable = false
+    t.match(await recover(parts, { full: true }), { rows: 3, missing: 0, unreadable: 0 })
+    for (const digest of digests) t.ok(await parts.catalog.findContent(digest))
+  })
+
 t.test('the quick form looks at a sample and says when the full one should follow', async t => {
   const { parts, disk, digests } = await makeEdge(1000)
   t.match(await recover(parts, { full: false }), { full: false, rows: 256, suspicious: false })
