@@ -145,7 +145,6 @@ async function untilLookedAt(
   }
 }
 
-/** @throws CliError where no server runs, which is whose tokens they are */
 type Ended = EndedLoginsAnswer['outcome']
 
 async function logOut(
@@ -160,6 +159,7 @@ async function logOut(
   return EXIT_CODES.ok
 }
 
+/** @throws CliError where no server runs, which is whose tokens they are */
 async function endLogins(name: string, socket: string): Promise<Ended> {
   const server = at(socket)
   const wanted = { server, method: 'POST', path: '/accounts/logout', query: { name } } as const

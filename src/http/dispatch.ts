@@ -43,53 +43,58 @@ export interface DispatchDeps extends PrincipalSources {
 /** @throws RegistryError for what the client may know, and whatever else went wrong. */
 export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<Answer> {
   const { request, caller, principal, record } = exchange
+  const { access } = deps
   const { method = '', url = '' } = request
   const headOnly = method === 'HEAD'
+  const isRead = headOnly || method === 'GET'
   checkSyntax(request, caller)
   if (!isKnownMethod(method)) return refuseUnknownMethod(url)
-  if (isLivez(url) && (headOnly || method === 'GET')) {
+  if (isLivez(url) && isRead) {
     record.endpoint = 'livez'
     return answerLivez()
   }
   record.principal = principal
-  const { revision } = deps.access
-  if (!revision.isHeld) await revision.untilHeld()
-  const refusal = deps.access.admit(principal)
-  const refuse = (found: Refusal, asked?: Target) =>
-    refusedBy(found, { request, caller, target: asked, names: deps.access.namesFor(principal) })
-  if (refusal !== undefined) throw refuse(refusal)
+  if (!access.revision.isHeld) await access.revision.untilHeld()
+  refuseIf(access.admit(principal), access, { exchange })
   const target = targetOf(url, method)
   const { endpoint } = target
   noteEndpoint(record, endpoint)
   if (!methodsOf(endpoint.kind).includes(method)) return refuseMethod(method, endpoint.kind)
-  // Some clients send what a login has left to whatever they read as well (crane): that is nobody's
-  // login, and costs them nothing.
-  const isRead = headOnly || method === 'GET'
   if (endpoint.kind === 'ping' || endpoint.kind === 'extension') {
-    await untilKnown(deps.access, () => deps.access.identify(principal))
-    const refused = deps.access.judgeCredentials(principal, 'ping')
-    if (refused !== undefined) throw refuse(refused, target)
+    await untilKnown(access, () => access.identify(principal))
+    refuseIf(access.judgeCredentials(principal, 'ping'), access, { exchange, target })
     return endpoint.kind === 'ping' ? answerPing() : answerExtensions()
   }
   if (endpoint.kind === 'token') {
     deps.checkCapacity()
     return giveToken(exchange, { ...deps, principal, target })
   }
-  const wrongLogin = isRead ? undefined : deps.access.judgeCredentials(principal, 'write')
-  if (wrongLogin !== undefined) throw refuse(wrongLogin, target)
+  // Some clients send what a login has left to whatever they read as well (crane): that is nobody's
+  // login, and costs them nothing.
+  if (!isRead) refuseIf(access.judgeCredentials(principal, 'write'), access, { exchange, target })
   deps.checkCapacity()
-
   const context: Context = { ...deps, exchange, principal, target, headOnly }
-  if (endpoint.kind === 'catalog') {
-    for (;;) {
-      const decidedBy = await meet(context, 'pull')
-      decide(context, { resource: 'catalog', action: 'list' })
-      const answer = await answerCatalog(context)
-      if (decidedBy === deps.access.revision.newest) return answer
-    }
+  if (endpoint.kind === 'catalog') return listRepositories(context)
+  return carryOut(context, planOf({ endpoint, request, target }))
+}
+
+/** Again where other rules came into force meanwhile. */
+async function listRepositories(context: Context): Promise<Answer> {
+  for (;;) {
+    const decidedBy = await meet(context, 'pull')
+    decide(context, { resource: 'catalog', action: 'list' })
+    const answer = await answerCatalog(context)
+    if (decidedBy === context.access.revision.newest) return answer
   }
-  const plan = planOf({ endpoint, request, target })
-  return carryOut(context, plan)
+}
+
+/** @throws RegistryError */
+function refuseIf(
+  refusal: Refusal | undefined,
+  access: Access,
+  asked: Parameters<typeof refusedBy>[2],
+): void {
+  if (refusal !== undefined) throw refusedBy(refusal, access, asked)
 }
 
 /**
@@ -142,9 +147,7 @@ async function meet(context: Context, about: 'pull' | 'pull or push'): Promise<n
   const { access, principal, target, exchange } = context
   const decidedBy = await untilKnown(access, () => access.meet(principal, about))
   // A reload may have shut the door on whoever waited.
-  const refusal = access.admit(principal)
-  const names = access.namesFor(principal)
-  if (refusal !== undefined) throw refusedBy(refusal, { ...exchange, target, names })
+  refuseIf(access.admit(principal), access, { exchange, target })
   context.limitAccount(principal)
   return decidedBy
 }
@@ -204,9 +207,8 @@ function decide(context: Context, request: Omit<AccessRequest, 'principal'>): bo
   if ('by' in decision) exchange.record.deniedBy = decision.by
   if (decision.kind !== 'hidden') {
     const { resource, asIf } = request
-    const names = access.namesFor(principal)
     const repository = typeof resource === 'string' ? asIf : resource
-    throw refusedBy(decision, { ...exchange, target, repository, names })
+    throw refusedBy(decision, access, { exchange, target, repository })
   }
   throw new RegistryError(ABSENT[target.endpoint.kind] ?? 'NAME_UNKNOWN')
 }

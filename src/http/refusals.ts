@@ -3,6 +3,7 @@
 // name that it came by (R130).
 import type { IncomingMessage } from 'node:http'
 import {
+  type Access,
   type Challenge,
   type NamesForCaller,
   type Refusal,
@@ -15,31 +16,45 @@ import { ENDPOINTS, type Target } from '../oci/endpoint.ts'
 import { RegistryError } from '../oci/errors.ts'
 import { quote } from '../oci/header-list.ts'
 import type { Repository } from '../oci/reference.ts'
+import type { Exchange } from './exchange.ts'
 import { type Caller, hostOf, schemeOf } from './proxies/callers.ts'
 
 /** What tokens of this edge are for; of one edge as of the next, whose keys differ. */
 const SERVICE = 'entrepot'
 
 /** What was asked, as far as it is known. */
-export interface Refused {
-  readonly request: IncomingMessage
-  readonly caller: Caller
+interface Asked {
+  readonly exchange: Pick<Exchange, 'request' | 'caller' | 'principal'>
   readonly target?: Target | undefined
   /** Where the target leads, or would. */
   readonly repository?: Repository | undefined
+}
+
+interface Refused extends Pick<Asked, 'target' | 'repository'> {
+  readonly request: IncomingMessage
+  readonly caller: Caller
   readonly names: NamesForCaller
 }
 
-export function refusedBy(refusal: Refusal, refused: Refused): RegistryError {
+/** `access`: that refuses it. */
+export function refusedBy(
+  refusal: Refusal,
+  access: Pick<Access, 'namesFor'>,
+  { exchange, target, repository }: Asked,
+): RegistryError {
   const { kind, reason } = refusal
   const code = REFUSAL_CODES[kind]
   switch (kind) {
     case 'denied':
       return new RegistryError(code, reason)
-    case 'unauthorized':
+    case 'unauthorized': {
+      const { request, caller, principal } = exchange
+      const names = access.namesFor(principal)
+      const refused = { request, caller, names, target, repository }
       return new RegistryError(code, reason, {
         challenge: challengeText(refusal.challenge, refused),
       })
+    }
     case 'busy':
     case 'away':
     case 'limited':

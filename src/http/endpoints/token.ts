@@ -37,9 +37,10 @@ const FORM = /^application\/x-www-form-urlencoded(?:\s*;|$)/i
  */
 export async function giveToken(exchange: Exchange, deps: TokenDeps): Promise<Answer> {
   const { access, logins, principal, target } = deps
-  const { request, caller } = exchange
   const asked =
-    request.method === 'POST' ? await askedByForm(exchange, deps) : askedByQuery(request, deps)
+    exchange.request.method === 'POST'
+      ? await askedByForm(exchange, deps)
+      : askedByQuery(exchange.request, deps)
   const { shown, isOffline, scope } = asked
   const issued = shown === undefined ? REFUSED : await logins.issueToken(shown, isOffline)
   exchange.record.login = loginBy(issued)
@@ -49,7 +50,7 @@ export async function giveToken(exchange: Exchange, deps: TokenDeps): Promise<An
     throw new RegistryError('UNSUPPORTED', 'this registry has no accounts, and needs no tokens', {
       status: 404,
     })
-  throw refusedBy(refusal, { request, caller, target, names: access.namesFor(principal) })
+  throw refusedBy(refusal, access, { exchange, target })
 }
 
 function loginBy(issued: IssuedToken): Login {
