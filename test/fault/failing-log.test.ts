@@ -27,6 +27,8 @@ t.setTimeout(300_000)
  * pipe holds.
  */
 const REQUESTS = 1_000
+/** One after the other, each would wait for two processes to have their turn on a busy machine. */
+const AT_ONCE = 20
 /** Whoever sits before a terminal holds its output with it. */
 const CTRL_S = '\u0013'
 /** Of a server that hangs nothing comes at all. */
@@ -189,11 +191,15 @@ async function hasEnded(pid: number): Promise<boolean> {
 
 /** REQUESTS requests, each with its line in the log. */
 async function askMany(edge: UnloggedEdge): Promise<void> {
-  for (let done = 0; done < REQUESTS; done += 1) {
-    const response = await ask(`${edge.url}/v2/`)
-    await response.arrayBuffer()
-    if (response.status !== 200) throw new Error(`status ${response.status}`)
+  let begun = 0
+  const askOneByOne = async () => {
+    while (begun < REQUESTS) {
+      begun += 1
+      const status = await statusOf(`${edge.url}/v2/`)
+      if (status !== 200) throw new Error(`status ${status}`)
+    }
   }
+  await Promise.all(Array.from({ length: AT_ONCE }, askOneByOne))
 }
 
 function ask(url: string): Promise<Response> {
