@@ -1,24 +1,30 @@
 // Goal: a bad place under what is unfinished, a part or an upload, costs that one alone: the edge
 // starts, lists and purges the others, and fetches the blob anew. Method: the store and the whole
 // edge, on an ext4 of which single files are spoiled while nobody has it open.
+import { execFile } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { patternBlob } from '../kit/content.ts'
 import { BLOBS, startPair } from '../kit/worlds/edge-over-stub.ts'
 import { beginUpload, filesIn, NO_UPSTREAM, pushBlob } from '../kit/worlds/edge-push.ts'
 import { startTestEdge } from '../kit/edge.ts'
+import { get } from '../kit/clients/raw-client.ts'
 import { mountSmallDisk, type SmallDisk } from '../kit/disk/small-disk.ts'
 import { digestBy, type StoreDirectory, storeDirectory } from '../kit/disk/store-directory.ts'
 
 /** Room for a catalog with its log, and a few blobs. */
 const DISK_MIB = 96
+const HOUR_MS = 3_600_000
 
 async function mount(t: Test): Promise<SmallDisk> {
   const disk = await mountSmallDisk(DISK_MIB, 'ext4')
   t.teardown(() => disk.unmount())
   return disk
 }
+
+const run = promisify(execFile)
 
 /** Paths of what is there of that kind. */
 function filesOf(directory: StoreDirectory, kind: 'fills' | 'uploads', what: 'file' | 'sidecar') {
@@ -123,4 +129,53 @@ t.test('R802: a part that cannot be read is put aside, and its blob is cached', 
   t.match(await filesIn(edge, 'quarantine'), [blob.digest.slice('sha256:'.length)])
   const told = edge.lines().filter(({ msg }) => msg === 'storage failed')
   t.match(told, [{ failure: 'io', reason: /part of sha256:.* cannot be read/ }])
+})
+
+t.test('R803: a part that the disk does not let go counts with other files', async t => {
+  const disk = await mount(t)
+  const directory = storeDirectory(t, join(disk.path, 'data'))
+  await leave(directory)
+  const store = await directory.open()
+  const [part] = await store.describeParts()
+  if (part === undefined) throw new Error('it was left')
+  const [partsBytes, beside] = [store.partsBytes, store.otherBytes]
+  await run('chattr', ['+a', directory.path('fills')])
+  for (let times = 0; times < 2; times += 1) await store.removeParts(0)
+  t.equal(await store.removePart(part.digest), false)
+  t.same([store.partsBytes, store.otherBytes], [0, beside + partsBytes])
+  t.same(await store.describeParts(), [], 'no room is to be had by it')
+  t.match(directory.events, [{ kind: 'storage failed', reason: /cannot remove the part .*EPERM/ }])
+  t.equal(directory.events.length, 1)
+  await run('chattr', ['-a', directory.path('fills')])
+  await store.removeParts(0)
+  t.same(filesOf(directory, 'fills', 'file'), [])
+  t.same([store.partsBytes, store.otherBytes], [0, beside])
+})
+
+t.test('R803: an upload that the disk does not let go is over, and counts', async t => {
+  const disk = await mount(t)
+  const edge = await startTestEdge(t, { upstreams: NO_UPSTREAM, directory: disk.path })
+  const taken = async () => {
+    await edge.pass(20_000)
+    const { body } = await get(`${edge.adminUrl}/metrics`)
+    const line = body
+      .toString()
+      .split('\n')
+      .find(each => each.startsWith('entrepot_storage_taken'))
+    return Number(line?.split(' ')[1])
+  }
+  const before = await taken()
+  const location = await beginUpload(edge, 'localhost/app')
+  const bytes = Buffer.alloc(5_000_000)
+  t.equal((await edge.send('PATCH', location, { body: bytes })).status, 202)
+  const uploads = join(edge.dataDirectory, 'uploads')
+  await run('chattr', ['+a', uploads])
+  t.equal((await edge.send('DELETE', location)).status, 503)
+  t.equal((await edge.send('GET', location)).status, 404)
+  t.ok((await taken()) >= before + bytes.length)
+  await run('chattr', ['-a', uploads])
+  edge.clock.jump(8 * 24 * HOUR_MS)
+  // The test's time limit ends this: the purge is beside whoever looks.
+  while (readdirSync(uploads).length > 0) await edge.clock.advance(HOUR_MS)
+  t.ok((await taken()) < before + bytes.length)
 })

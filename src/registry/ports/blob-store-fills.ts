@@ -130,8 +130,11 @@ export interface FillFiles {
    * What these take on disk together, and what is still being opened. Known without looking there.
    */
   readonly partsBytes: number
-  /** Removes one of them. False, and no effect, when it is open, or gone. @throws StoreError io */
+  /**
+   * Removes one of them. False when it is open, or gone, or the disk does not let it go: that is
+   * told, it is none of them then, and counts with other files.
+   */
   removePart(digest: Digest): Promise<boolean>
-  /** Removes those of them that have not grown for so long. @throws StoreError io */
+  /** Removes those of them that have not grown for so long, and tries again what did not go. */
   removeParts(olderThanMs: number): Promise<void>
 }

@@ -39,7 +39,10 @@ export interface UploadFile {
    * @throws StoreError io, full
    */
   park(): Promise<void>
-  /** Closes and removes it. No effect when it has ended. */
+  /**
+   * Closes and removes it. No effect when it has ended.
+   * @throws StoreError io where its file stays, also one that was to go when it ended
+   */
   discard(): Promise<void>
   /** On the growing file, below `sizeBytes` once flushed; valid through commit and discard. */
   openRead(): Promise<ReadHandle>

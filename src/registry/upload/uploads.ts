@@ -11,6 +11,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import type { SpaceLedger } from '../space/ledger.ts'
 import { EndedUploads } from './ended-uploads.ts'
+import { KnownUploads } from './known-uploads.ts'
 import { type LeftAlone, type OpenUpload, Upload } from './upload.ts'
 import { formatUploadNote, parseUploadNote } from './upload-note.ts'
 import { makePlace, UPLOADS_OPEN_MAX } from './upload-crowd.ts'
@@ -27,30 +28,23 @@ export interface UploadsDeps {
 
 export class Uploads {
   readonly #deps: UploadsDeps
-  readonly #uploads = new Map<string, Upload>()
-  readonly all: ReadonlyMap<string, Upload> = this.#uploads
-  /** Least recently used first. */
-  readonly #open = new Set<Upload>()
+  readonly #known: KnownUploads
   readonly #ended: EndedUploads
   readonly #startMs: number
   #opening = 0
-  /** Of those that are not open. */
-  #closedBytes = 0
   #loading: Promise<void> | undefined
   #isStopped = false
+
+  get all(): ReadonlyMap<string, Upload> {
+    return this.#known.all
+  }
 
   /** Begins to read what earlier processes left; what is asked meanwhile waits for that. */
   constructor(deps: UploadsDeps) {
     this.#deps = deps
     this.#ended = new EndedUploads(deps.clock)
     this.#startMs = deps.clock.monotonicMs()
-    const nowMs = () => deps.clock.monotonicMs()
-    deps.space.count({
-      from: 'client',
-      missingBytes: () => this.#sumOpen(upload => upload.promisedBytes(nowMs())),
-      wholeBytes: () => this.#closedBytes + this.#sumOpen(upload => upload.wholeBytes(nowMs())),
-      roomBytes: () => this.#sumOpen(upload => Math.min(upload.missingBytes, upload.roomBytes())),
-    })
+    this.#known = new KnownUploads(deps.space, deps.clock)
     // Whoever needs it tries again, and is told.
     this.#load().catch(() => {})
   }
@@ -75,13 +69,13 @@ export class Uploads {
     }
     const upload = new Upload(id, note, 0)
     upload.noteGrowth(clock.monotonicMs())
-    this.#uploads.set(id, upload)
+    this.#known.add(upload)
     try {
       await upload.inTurn(() =>
         this.#use(upload, () => store.createUpload(id, formatUploadNote(note), algorithm)),
       )
     } catch (error) {
-      this.#forget(upload)
+      this.#known.forget(upload)
       throw error
     }
     return upload.state
@@ -138,11 +132,9 @@ export class Uploads {
    * again, and not that there never was such an upload.
    */
   async end(upload: Upload, error?: unknown): Promise<void> {
-    const { id, file, note } = upload
+    const { id, note } = upload
     if (note !== undefined) this.#ended.remember(id, note.repository, error)
-    this.#forget(upload)
-    upload.stream?.cancel(new Error('the upload has ended'))
-    await file?.discard().catch((error: unknown) => noteStorage(this.#deps.note, error))
+    await this.#remove(upload).catch((error: unknown) => noteStorage(this.#deps.note, error))
   }
 
   /**
@@ -152,7 +144,7 @@ export class Uploads {
   discard(upload: Upload): Promise<boolean> {
     if (!upload.isIdle) upload.interrupt(heldInVain())
     return upload.inTurn(async () => {
-      if (upload.isOver) return false
+      if (!this.all.has(upload.id)) return false
       await this.#remove(upload)
       return true
     })
@@ -165,7 +157,7 @@ export class Uploads {
   async removeAbandoned(left: LeftAlone, olderThanMs: number): Promise<boolean> {
     await this.#ready()
     if (!this.isAbandoned(left, olderThanMs)) return false
-    const upload = this.#uploads.get(left.id)
+    const upload = this.all.get(left.id)
     if (upload === undefined) await this.#deps.store.removeUpload(left.id)
     // Nobody has its turn, so this is at once.
     else await upload.inTurn(() => this.#remove(upload))
@@ -174,7 +166,7 @@ export class Uploads {
 
   isAbandoned({ id, changedAtMs }: LeftAlone, olderThanMs: number): boolean {
     const { clock } = this.#deps
-    const upload = this.#uploads.get(id)
+    const upload = this.all.get(id)
     if (upload === undefined) return clock.nowMs() - changedAtMs >= olderThanMs
     return upload.isAbandoned(clock, { changedAtMs, olderThanMs })
   }
@@ -182,7 +174,7 @@ export class Uploads {
   /** Ends what is under way and leaves the uploads for the next process. */
   async stop(): Promise<void> {
     this.#isStopped = true
-    const busy = [...this.#uploads.values()].filter(upload => upload.file || !upload.isIdle)
+    const busy = [...this.all.values()].filter(upload => upload.file || !upload.isIdle)
     for (const upload of busy) upload.interrupt(stopping())
     await Promise.all(busy.map(upload => upload.inTurn(() => this.#park(upload))))
   }
@@ -195,10 +187,8 @@ export class Uploads {
   #load(): Promise<void> {
     this.#loading ??= this.#deps.store.listUploads().then(
       uploads => {
-        for (const { id, note, sizeBytes } of uploads) {
-          this.#uploads.set(id, new Upload(id, parseUploadNote(note), sizeBytes))
-          this.#closedBytes += sizeBytes
-        }
+        for (const { id, note, sizeBytes } of uploads)
+          this.#known.add(new Upload(id, parseUploadNote(note), sizeBytes))
       },
       (error: unknown) => {
         this.#loading = undefined
@@ -210,7 +200,7 @@ export class Uploads {
 
   async #find(repository: Repository, id: string): Promise<Upload> {
     await this.#ready()
-    const upload = this.#uploads.get(id)
+    const upload = this.all.get(id)
     const key = repositoryKey(repository)
     if (upload?.note?.repository !== key) throw this.#whyOver(id, key)
     return upload
@@ -226,8 +216,7 @@ export class Uploads {
     // It may have ended while this waited for its turn.
     if (upload.isOver) throw this.#whyOver(upload.id, upload.note?.repository)
     if (upload.file === undefined) return this.#opened(upload, open)
-    this.#open.delete(upload)
-    this.#open.add(upload)
+    this.#known.used(upload)
     return upload.file
   }
 
@@ -237,13 +226,11 @@ export class Uploads {
       await this.#makeRoom()
       const file = await open()
       if (file === undefined) {
-        this.#forget(upload)
+        // Of one whose beginning cannot be read there may be a file.
+        await this.end(upload)
         throw unknownUpload()
       }
-      this.#closedBytes -= upload.closedBytes
-      upload.closedBytes = 0
-      upload.file = file
-      this.#open.add(upload)
+      this.#known.opened(upload, file)
       return file
     } finally {
       this.#opening -= 1
@@ -256,14 +243,14 @@ export class Uploads {
    * @throws RegistryError UNAVAILABLE when there is none
    */
   async #makeRoom(): Promise<void> {
-    if (this.#open.size + this.#opening <= UPLOADS_OPEN_MAX) return
+    if (this.#known.open.size + this.#opening <= UPLOADS_OPEN_MAX) return
     const nowMs = this.#deps.clock.monotonicMs()
-    const open = [...this.#open]
+    const open = [...this.#known.open]
     const upload = open.find(each => each.isIdle) ?? open.find(each => each.pace.isSlow(nowMs))
     if (upload === undefined) throw tooManyAtOnce(UPLOADS_OPEN_MAX)
     // Two that look for room at once close two files. What is parked stays, counts as room that is
     // taken and among all uploads (upload-crowd.ts), and goes with others that nobody goes on with.
-    this.#open.delete(upload)
+    this.#known.rests(upload)
     if (!upload.isIdle) upload.interrupt(tooSlow())
     return upload.inTurn(() => this.#park(upload))
   }
@@ -271,30 +258,30 @@ export class Uploads {
   /** What is not durable afterwards is missing when it is opened again. */
   async #park(upload: Upload): Promise<void> {
     const { file } = upload
-    this.#open.delete(upload)
+    this.#known.rests(upload)
     upload.stream?.cancel(new Error('the upload rests'))
     upload.stream = undefined
     if (file === undefined) return
-    upload.closedBytes = file.sizeBytes
-    this.#closedBytes += file.sizeBytes
-    upload.file = undefined
+    this.#known.closed(upload, file.sizeBytes)
     await file.park().catch((error: unknown) => noteStorage(this.#deps.note, error))
   }
 
-  /** For whoever has its turn. A file that is closed need not be read again for this. */
+  /**
+   * For whoever has its turn. A file that is closed need not be read again for this. What the disk
+   * does not let go still counts, and is over. @throws StoreError
+   */
   async #remove(upload: Upload): Promise<void> {
-    if (upload.file !== undefined) return this.end(upload)
-    await this.#deps.store.removeUpload(upload.id)
-    this.#forget(upload)
-  }
-
-  #forget(upload: Upload): void {
-    upload.end()
-    this.#open.delete(upload)
-    if (this.#uploads.delete(upload.id)) this.#closedBytes -= upload.closedBytes
-  }
-
-  #sumOpen(bytes: (upload: Upload) => number): number {
-    return this.#open.values().reduce((sum, upload) => sum + bytes(upload), 0)
+    const { id, file } = upload
+    if (file === undefined) await this.#deps.store.removeUpload(id)
+    const sizeBytes = file?.sizeBytes ?? 0
+    this.#known.forget(upload)
+    upload.stream?.cancel(new Error('the upload has ended'))
+    try {
+      await file?.discard()
+    } catch (error) {
+      upload.closedBytes = sizeBytes
+      this.#known.add(upload)
+      throw error
+    }
   }
 }

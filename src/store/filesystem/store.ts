@@ -205,9 +205,9 @@ class FilesystemStore implements BlobStore {
     try {
       const how = { isLeft: this.#left.has(digest), quarantine: this.#quarantine }
       const part = await openPart(this.#disk, digest, how)
-      const ended = (isLeft: boolean) => {
+      const ended = (leftBytes: number | undefined) => {
         this.#fills.delete(digest)
-        if (isLeft) this.#left.add(digest, fill.contiguousBytes, fill.expected)
+        if (leftBytes !== undefined) this.#left.add(digest, leftBytes, fill.expected)
       }
       const context = { disk: this.#disk, turns: this.#turns, grown, ended }
       const fill = new FilesystemFill(part, context)
@@ -235,7 +235,7 @@ class FilesystemStore implements BlobStore {
   }
 
   async removeParts(olderThanMs: number): Promise<void> {
-    await orStoreError(this.#disk, 'remove parts', () => this.#left.removeOlder(olderThanMs))
+    await this.#left.removeOlder(olderThanMs)
   }
 
   get quarantineBytes(): number {
@@ -247,7 +247,7 @@ class FilesystemStore implements BlobStore {
   }
 
   removePart(digest: Digest): Promise<boolean> {
-    return orStoreError(this.#disk, 'remove a part', () => this.#left.remove(digest))
+    return this.#left.remove(digest)
   }
 
   async keep(digest: Digest): Promise<StoredBlob | undefined> {
@@ -291,7 +291,7 @@ class FilesystemStore implements BlobStore {
   }
 
   get otherBytes(): number {
-    return this.#others.bytes
+    return this.#others.bytes + this.#left.stuckBytes
   }
 
   async measureOthers(): Promise<void> {

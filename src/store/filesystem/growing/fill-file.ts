@@ -41,7 +41,7 @@ export interface FillContext {
    * Called once, when the part is closed: the next fill of this digest may be opened, and resumes
    * it when it is left.
    */
-  readonly ended: (isLeft: boolean) => void
+  readonly ended: (leftBytes: number | undefined) => void
 }
 
 export class FilesystemFill implements FillFile {

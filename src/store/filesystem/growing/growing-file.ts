@@ -38,10 +38,10 @@ export interface Growth {
   /** Called each time `contiguousBytes` has risen. */
   readonly grown: (() => void) | undefined
   /**
-   * Called once, when the file is closed: the next writer may open it, and finds something there,
-   * or not.
+   * Called once, when the file is closed and the next writer may open it. `leftBytes`: of the file,
+   * where it is there; 0 where there is a sidecar alone; undefined where there is nothing.
    */
-  readonly ended: (isLeft: boolean) => void
+  readonly ended: (leftBytes: number | undefined) => void
 }
 
 export class GrowingFile {
@@ -52,6 +52,7 @@ export class GrowingFile {
   /** What uses the file or its name beside the writes. */
   readonly #beside = new Set<Promise<unknown>>()
   #open = true
+  #stays: unknown
 
   constructor(growth: Growth) {
     this.#growth = growth
@@ -64,6 +65,11 @@ export class GrowingFile {
   /** Bytes on disk from 0 without a gap. */
   get contiguousBytes(): number {
     return this.#contiguousBytes
+  }
+
+  /** Why it is there, though it has ended and was to go; undefined when it is not. */
+  get stays(): unknown {
+    return this.#stays
   }
 
   /** @throws Error after the end; what broke the file */
@@ -158,9 +164,12 @@ export class GrowingFile {
     }
     const { disk, turns, file, path, record, ended } = this.#growth
     try {
-      return await publish(disk, turns, { ...blob, file, path, contentClass })
-    } finally {
-      ended(!(await isRemoved(record)))
+      const stored = await publish(disk, turns, { ...blob, file, path, contentClass })
+      ended((await isRemoved(record)) ? undefined : 0)
+      return stored
+    } catch (error) {
+      await this.#takeAway()
+      throw error
     }
   }
 
@@ -181,7 +190,7 @@ export class GrowingFile {
       await this.#growth.ahead?.cut(this.#contiguousBytes)
       await this.#checkpoints.syncAll(this.#contiguousBytes)
       await orStoreError(disk, `close ${what}`, () => file.close())
-      ended(true)
+      ended(this.#contiguousBytes)
     } catch (error) {
       await this.#remove()
       throw error
@@ -249,12 +258,21 @@ export class GrowingFile {
   }
 
   async #remove(): Promise<void> {
-    const { file, path, record, ended } = this.#growth
-    await file.close().catch(() => {})
-    // What cannot be removed is swept at the next start; a disk in that state shows itself
-    // elsewhere.
-    await removeFile(path).catch(() => {})
-    ended(!(await isRemoved(record)))
+    await this.#growth.file.close().catch(() => {})
+    await this.#takeAway()
+  }
+
+  /**
+   * What cannot be removed is for its owner to count, and swept at the next start: without its
+   * sidecar it is worth nothing.
+   */
+  async #takeAway(): Promise<void> {
+    const { disk, what, path, record, ended } = this.#growth
+    await orStoreError(disk, `remove ${what}`, () => removeFile(path)).catch((error: unknown) => {
+      this.#stays = error
+    })
+    const leftBytes = (await isRemoved(record)) ? undefined : 0
+    ended(this.#stays === undefined ? leftBytes : this.#contiguousBytes)
   }
 }
 

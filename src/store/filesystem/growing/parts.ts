@@ -7,8 +7,9 @@ import type { Digest } from '../../../oci/digest.ts'
 import { BLOCK_BYTES, onDiskBytes } from '../../../registry/ports/blob-store.ts'
 import type { FillExpectation, LeftPart } from '../../../registry/ports/blob-store-fills.ts'
 import { EARLIEST_MS } from '../../../registry/ports/clock.ts'
+import { StoreError } from '../../../registry/ports/store-error.ts'
 import { type Disk, FILES_AT_ONCE, removeFile } from '../disk.ts'
-import { ignoreMissingOrBad } from '../disk-error.ts'
+import { diskError, ignoreMissingOrBad } from '../disk-error.ts'
 import { fillEntry, partPath, sidecarPath } from '../layout.ts'
 import { readSidecar } from './sidecar.ts'
 
@@ -31,7 +32,9 @@ export class LeftParts {
   readonly #isOpen: (digest: Digest) => boolean
   readonly #parts = new Map<Digest, LeftPart>()
   /** What is being removed of them: a fill that begins waits for it. */
-  readonly #leaving = new Map<Digest, Promise<void>>()
+  readonly #leaving = new Map<Digest, Promise<boolean>>()
+  /** The disk did not let them go: they count, and no room can be had by them. */
+  readonly #stuck = new Map<Digest, LeftPart>()
   #takenBytes = 0
 
   /** `isOpen`: a fill has it, or is about to. */
@@ -67,15 +70,21 @@ export class LeftParts {
     return nowMs
   }
 
+  /** Of those that may go. */
   get takenBytes(): number {
     return this.#takenBytes
   }
 
-  has(digest: Digest): boolean {
-    return this.#parts.has(digest)
+  /** Of those that the disk did not let go. */
+  get stuckBytes(): number {
+    return this.#stuck.values().reduce((sum, { takenBytes }) => sum + takenBytes, 0)
   }
 
-  /** Those that are not open. */
+  has(digest: Digest): boolean {
+    return this.#parts.has(digest) || this.#stuck.has(digest)
+  }
+
+  /** Those that are not open, and may go. */
   describe(): readonly LeftPart[] {
     return [...this.#parts.values()].filter(({ digest }) => !this.#isOpen(digest))
   }
@@ -95,6 +104,7 @@ export class LeftParts {
 
   /** Whoever has opened it, or removes it, answers for it from here on. */
   drop(digest: Digest): boolean {
+    if (this.#stuck.delete(digest)) return true
     this.#takenBytes -= this.#parts.get(digest)?.takenBytes ?? 0
     return this.#parts.delete(digest)
   }
@@ -111,34 +121,50 @@ export class LeftParts {
   async makePlace(): Promise<void> {
     if (this.#parts.size < this.#most) return
     const shortest = [...this.describe()].sort((a, b) => a.takenBytes - b.takenBytes)
-    for (const { digest } of shortest.slice(0, GO_FOR_ONE))
-      await this.remove(digest).catch(() => {})
+    for (const { digest } of shortest.slice(0, GO_FOR_ONE)) await this.remove(digest)
   }
 
   /**
-   * The part first: a sidecar alone is nothing. False when it is open, or gone.
-   * @throws the system's error
+   * False when it is open, or gone, or the disk does not let it go: then it counts on, and the
+   * operator is told.
    */
   async remove(digest: Digest): Promise<boolean> {
+    const stuck = this.#stuck.get(digest)
+    const part = stuck ?? this.#parts.get(digest)
     // Somebody may go on with it meanwhile.
-    if (this.#isOpen(digest) || !this.drop(digest)) return false
-    const { layout } = this.#disk
-    const removing = removeFile(partPath(layout, digest)).then(() =>
-      removeFile(sidecarPath(layout, digest)),
-    )
-    this.#leaving.set(
-      digest,
-      removing.catch(() => {}),
-    )
-    await removing.finally(() => this.#leaving.delete(digest))
-    return true
+    if (part === undefined || this.#isOpen(digest)) return false
+    this.drop(digest)
+    const removing = this.#unlink(part, { isNews: stuck === undefined })
+    this.#leaving.set(digest, removing)
+    return await removing.finally(() => this.#leaving.delete(digest))
   }
 
-  /** Those that have not grown for so long. @throws the system's error */
+  /** The part first: a sidecar alone is nothing. */
+  async #unlink(part: LeftPart, { isNews }: { isNews: boolean }): Promise<boolean> {
+    const { layout, note } = this.#disk
+    const { digest } = part
+    let left = part
+    try {
+      await removeFile(partPath(layout, digest))
+      left = { ...part, takenBytes: partTakesBytes(0) }
+      await removeFile(sidecarPath(layout, digest))
+      return true
+    } catch (error) {
+      this.#stuck.set(digest, left)
+      const failed = diskError(error, { doing: `remove the part of ${digest}`, root: layout.root })
+      if (!(failed instanceof StoreError)) throw failed
+      const { failure, message: reason, hint } = failed
+      if (isNews) note({ kind: 'storage failed', failure, reason, hint })
+      return false
+    }
+  }
+
+  /** Those that have not grown for so long, and another time what did not go. */
   async removeOlder(ageMs: number): Promise<void> {
     const nowMs = this.#disk.clock.nowMs()
     // A file may be younger than the clock says that it is now.
-    const old = this.describe().filter(part => ageMs === 0 || nowMs - part.changedAtMs >= ageMs)
+    const left = [...this.describe(), ...this.#stuck.values()]
+    const old = left.filter(part => ageMs === 0 || nowMs - part.changedAtMs >= ageMs)
     await eachFew(old, FILES_AT_ONCE, async ({ digest }) => void (await this.remove(digest)))
   }
 }

@@ -116,6 +116,7 @@ export class FilesystemUpload implements UploadFile {
 
   async discard(): Promise<void> {
     await this.#growing.discard()
+    if (this.#growing.stays !== undefined) throw this.#growing.stays
   }
 
   async openRead(): Promise<ReadHandle> {

@@ -184,6 +184,23 @@ t.test('R750: one that the disk does not let go keeps no other, nor a push', asy
   t.ok(world.disk.uploads.has(stuck))
 })
 
+t.test('R803: those that the disk does not let go free no room for a push', async t => {
+  const world = createWorld()
+  const create = world.store.createUpload.bind(world.store)
+  Object.assign(world.store, {
+    createUpload: async (...how: Parameters<typeof create>) => {
+      const file = await create(...how)
+      const discard = () => Promise.reject(new StoreError('io', 'cannot remove it: EPERM'))
+      return Object.assign(file, { discard })
+    },
+    removeUpload: () => Promise.reject(new StoreError('io', 'cannot remove it: EPERM')),
+  })
+  for (let n = 0; n < 3; n += 1) await brokenOff(world, 6 * MiB)
+  await world.clock.advance(IDLE_AFTER_MS)
+  for (let times = 0; times < 2; times += 1) await t.rejects(push(world), FULL)
+  t.same(purgedFor(world), [], 'nothing went')
+})
+
 t.test('R750: they go before anything that is cached, and for pulls as well', async t => {
   const world = createWorld()
   const { registry, clock, disk } = world
