@@ -3,19 +3,19 @@
 // which says nothing either, since it hangs on names alone.
 import { repositoryKey } from '../oci/reference.ts'
 import type { AccessRequest, Decision } from './access.ts'
-import type { Caller, Rulebook } from './rulebook.ts'
+import type { Asker, Rulebook } from './rulebook.ts'
 import type { Verdict } from './verdict.ts'
 
 /** Who was not met is none of this machine's programs. */
-export function asMet(caller: Caller): Caller {
-  const { address, account, certificate } = caller
-  return { address, account, certificate, isLocal: () => caller.isLocal() ?? false }
+export function asMet(asker: Asker): Asker {
+  const { address, account, certificate } = asker
+  return { address, account, certificate, isLocal: () => asker.isLocal() ?? false }
 }
 
 /** Of whoever was met. */
-export function decideByRules(book: Rulebook, caller: Caller, request: AccessRequest): Decision {
+export function decideByRules(book: Rulebook, asker: Asker, request: AccessRequest): Decision {
   const { resource, action, moves } = request
-  const party = book.partyOf(asMet(caller))
+  const party = book.partyOf(asMet(asker))
   if (resource === 'catalog') {
     if (party?.mayListAnywhere() === true) return { kind: 'allowed', anonymously: false }
     return { kind: 'denied', reason: NO_LISTS, by: 'no access rule allows list' }

@@ -24,7 +24,7 @@ import { mayCallFromHere } from './local-program.ts'
 import { Locals, type LocalSettings } from './locals.ts'
 import type { AccessRule } from './rule.ts'
 import { Revision } from './revision.ts'
-import { type Caller, type Party, Rulebook } from './rulebook.ts'
+import { type Asker, type Party, Rulebook } from './rulebook.ts'
 
 /** Values, so that each thread can be given them. */
 export interface AccessSettings extends LocalSettings {
@@ -128,7 +128,7 @@ class LocalAccess implements Access {
     const decision =
       book === undefined
         ? decideWithoutRules(request, this.#unruled)
-        : decideByRules(book, this.#callerOf(principal, request.action), request)
+        : decideByRules(book, this.#askerOf(principal, request.action), request)
     // Whatever rules say to everybody, it takes a token.
     if (decision.kind === 'allowed' && accounts?.tokenServer !== undefined) return TO_SOME
     // Also of who shows a certificate: somebody may want to log in by its machine.
@@ -151,7 +151,7 @@ class LocalAccess implements Access {
       return false
     const book = this.#book
     if (book === undefined) return decideNowWithoutRules(principal, action, this.#unruled)
-    const party = book.partyOf(this.#callerOf(principal, action))
+    const party = book.partyOf(this.#askerOf(principal, action))
     return party?.judge({ key: repositoryKey(repository), action }).isAllowed
   }
 
@@ -195,7 +195,7 @@ class LocalAccess implements Access {
     return this.#book === undefined && this.#settings().accounts?.isEmpty === true
   }
 
-  #callerOf(principal: Principal, action: Action): Caller {
+  #askerOf(principal: Principal, action: Action): Asker {
     const { address } = principal
     const login = this.#settings().accounts && principal.login
     const account = login?.kind === 'account' ? login : undefined
@@ -205,7 +205,7 @@ class LocalAccess implements Access {
   }
 
   #partyOf(principal: Principal): Party | undefined {
-    return this.#book?.partyOf(asMet(this.#callerOf(principal, 'list')))
+    return this.#book?.partyOf(asMet(this.#askerOf(principal, 'list')))
   }
 
   #findOut(principal: Principal, about: About): Promise<void> | undefined {

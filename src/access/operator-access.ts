@@ -9,7 +9,7 @@ import { PORT, refuseAtTheDoor, spellingsOf } from './door.ts'
 import { type AccessSettings, createBookOf } from './local-access.ts'
 import { formatName, isSomebody, type Who } from './names.ts'
 import type { AccessRule } from './rule.ts'
-import type { Caller, Rulebook } from './rulebook.ts'
+import type { Asker, Rulebook } from './rulebook.ts'
 import type { Verdict } from './verdict.ts'
 
 /** Each time accounts have changed while a login was tried; then it is refused. */
@@ -25,13 +25,13 @@ export type OperatorVerdict =
 
 /** What the rules say, of whoever is known by a name; of all others they let nobody in. */
 export function judgeOperator(
-  caller: Caller,
+  asker: Asker,
   book: Rulebook | undefined,
   rules: readonly AccessRule[],
 ): Verdict & { readonly by: Who | undefined } {
-  const isKnown = caller.account !== undefined || caller.certificate !== undefined
+  const isKnown = asker.account !== undefined || asker.certificate !== undefined
   const verdict = isKnown
-    ? book?.partyOf(caller)?.judge({ key: undefined, action: 'admin' })
+    ? book?.partyOf(asker)?.judge({ key: undefined, action: 'admin' })
     : undefined
   const { isAllowed = false, rule } = verdict ?? {}
   const by = rule === undefined ? undefined : rules[rule]?.who
@@ -85,9 +85,9 @@ export class OperatorAccess {
       return { refusal: accounts === undefined ? NOBODY : askOperator(accounts, login) }
     // Of a token server's token all else is denied than what it grants.
     if (account?.grants !== undefined) return { refusal: NOT_ALLOWED }
-    const caller = { address, account, certificate, isLocal: () => false }
-    const { isAllowed, by } = judgeOperator(caller, this.#bookOf(this.#settings()), rules)
-    if (isAllowed && by !== undefined) return { refusal: undefined, ...nameLetIn(by, caller) }
+    const asker = { address, account, certificate, isLocal: () => false }
+    const { isAllowed, by } = judgeOperator(asker, this.#bookOf(this.#settings()), rules)
+    if (isAllowed && by !== undefined) return { refusal: undefined, ...nameLetIn(by, asker) }
     // Beside a certificate that is not enough somebody may want to log in.
     const mayLogIn = account === undefined && accounts !== undefined
     return { refusal: mayLogIn ? askOperator(accounts, login) : NOT_ALLOWED }
@@ -98,10 +98,7 @@ export class OperatorAccess {
  * Of a certificate's names the one that a rule is about; whose machine it is, is no account. An
  * account is let in as itself, also by its group.
  */
-function nameLetIn(
-  by: Who,
-  { account, certificate = [] }: Pick<Caller, 'account' | 'certificate'>,
-) {
+function nameLetIn(by: Who, { account, certificate = [] }: Pick<Asker, 'account' | 'certificate'>) {
   if (by.kind === 'certificate') return { who: formatName(by), account: account?.name }
   const [name = ''] = certificate
   return { who: account?.name ?? formatName({ kind: 'certificate', name }), account: undefined }

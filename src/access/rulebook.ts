@@ -2,9 +2,9 @@
 // moved. After the last one nothing is allowed. Nothing in here looks anything up, so what it says
 // does not depend on what exists.
 //
-// Of a caller it is remembered in which of the named networks it is, and for all together whom the
+// Of an asker it is remembered in which of the named networks it is, and for all together whom the
 // same rules are about, which decide on what they may pull. What is hidden is looked through anew
-// each time, by the caller's rules alone: else whoever is refused could tell by the time that
+// each time, by the asker's rules alone: else whoever is refused could tell by the time that
 // others pull it.
 import { LRUCache } from 'lru-cache'
 import picomatch from 'picomatch'
@@ -21,7 +21,7 @@ import { type AccessRule, type Right, RIGHTS } from './rule.ts'
 import { judge, type Order, type RuleOfTags, type Verdict } from './verdict.ts'
 
 /** Who asks, as far as rules can be about it. */
-export interface Caller {
+export interface Asker {
   /** Undefined, and what is no address: where it calls from is not known. */
   readonly address: string | typeof ELSEWHERE | undefined
   /** As which it has logged in. Default: it has not. */
@@ -75,7 +75,7 @@ interface Compiled extends RuleOfTags {
   readonly isAbout: (key: RepositoryKey | undefined) => boolean
 }
 
-/** A caller of whom everything is known. */
+/** An asker of whom everything is known. */
 interface Known {
   readonly address: string | typeof ELSEWHERE
   readonly isLocal: boolean
@@ -86,7 +86,7 @@ export class Rulebook {
   readonly #rules: readonly Compiled[]
   readonly #networks: NetworkTable
   readonly #names: NameTable
-  /** Does it take what `Caller.isLocal` tells? */
+  /** Does it take what `Asker.isLocal` tells? */
   readonly isAboutLocals: boolean
   readonly #parties = boundedCache<Party>(CALLERS_MAX)
   readonly #orders = new LRUCache<string, Order>({
@@ -106,13 +106,13 @@ export class Rulebook {
     this.isAboutLocals = rules.some(({ who }) => who.kind === 'local')
   }
 
-  /** Undefined where what is not known yet of the caller would decide. */
-  partyOf(caller: Caller): Party | undefined {
-    const isLocal = this.isAboutLocals && caller.isLocal()
+  /** Undefined where what is not known yet of the asker would decide. */
+  partyOf(asker: Asker): Party | undefined {
+    const isLocal = this.isAboutLocals && asker.isLocal()
     if (isLocal === undefined) return undefined
-    const { address = '' } = caller
+    const { address = '' } = asker
     // Of all the names that no rule is about, callers are alike.
-    const names = this.#names.find(caller.account, caller.certificate)
+    const names = this.#names.find(asker.account, asker.certificate)
     const key = this.#partyKeyOf({ address, isLocal, names })
     let party = this.#parties.get(key)
     if (party === undefined) {
@@ -143,8 +143,8 @@ export class Rulebook {
     return isForAll(this.#rules, key)
   }
 
-  #createParty(caller: Known): Party {
-    const whos = this.#whosOf(caller)
+  #createParty(asker: Known): Party {
+    const whos = this.#whosOf(asker)
     const name = [...whos].join(' ')
     // What it pulls it asks for again and again, with those of others in between.
     let pulled: { readonly key: RepositoryKey; readonly order: Order } | undefined
@@ -232,7 +232,7 @@ function isForAll(rules: readonly Compiled[], key: RepositoryKey): boolean {
   return false
 }
 
-/** The caller's rules first: how many there are for others changes nothing. */
+/** The asker's rules first: how many there are for others changes nothing. */
 function findOrder(whos: Whos, rules: readonly Compiled[], key: RepositoryKey | undefined): Order {
   const withTags: Compiled[] = []
   for (const each of rules) {

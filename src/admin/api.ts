@@ -12,7 +12,7 @@ import type { Operator } from '../registry/operator/operator.ts'
 import { ENTRY_ID } from '../registry/ports/outbox.ts'
 import { StoreError } from '../registry/ports/store-error.ts'
 import type { WarmEvent } from '../registry/operator/warm-image.ts'
-import { type Asker, auditActions, noteDone } from './audit-actions.ts'
+import { type AskedBy, auditActions, noteDone } from './audit-actions.ts'
 
 export interface ApiDeps {
   readonly operator: Operator
@@ -21,10 +21,10 @@ export interface ApiDeps {
   /** Default: nothing is. */
   readonly audit?: NoteAudit | undefined
   /** Who asks. Default: whoever may use the socket. */
-  readonly askedBy?: ((request: FastifyRequest) => Asker | undefined) | undefined
+  readonly askedBy?: ((request: FastifyRequest) => AskedBy | undefined) | undefined
 }
 
-const OPERATOR: Asker = { who: formatName({ kind: 'operator' }) }
+const OPERATOR: AskedBy = { who: formatName({ kind: 'operator' }) }
 
 /** What is over is so on every thread when these resolve. */
 export interface AccountsControl {

@@ -4,7 +4,7 @@ import type { EndedLogins } from '../access/accounts.ts'
 import type { NoteAudit } from '../observe/audit.ts'
 
 /** As the audit log has it. */
-export interface Asker {
+export interface AskedBy {
   readonly who: string
   /** Its address, as far as there is one. */
   readonly client?: string | undefined
@@ -34,7 +34,7 @@ export function noteDone(request: FastifyRequest, kind: string): void {
 export function auditActions(
   api: FastifyInstance,
   audit: NoteAudit,
-  askedBy: (request: FastifyRequest) => Asker | undefined,
+  askedBy: (request: FastifyRequest) => AskedBy | undefined,
 ): void {
   api.addHook('preHandler', async (request, { raw }) => {
     const { method, routeOptions, query } = request

@@ -8,7 +8,7 @@ import { formatName } from '../access/names.ts'
 import { ERROR_CODES } from '../oci/errors.ts'
 import type { NoteAudit } from '../observe/audit.ts'
 import { type ApiDeps, registerApi } from './api.ts'
-import type { Asker } from './audit-actions.ts'
+import type { AskedBy } from './audit-actions.ts'
 
 /** How requests come, and who may. */
 export interface Network {
@@ -19,7 +19,7 @@ export interface Network {
   closeAll(): void
 }
 
-export type Judged = Asker &
+export type Judged = AskedBy &
   (
     | { readonly refusal: undefined }
     /** `held`: so many of these were not written down before; undefined: nor is this one. */
@@ -98,7 +98,7 @@ function isWrongLogin(kind: Refusal['kind'], who: string): boolean {
   return kind !== 'denied' && who === NOBODY
 }
 
-interface Refused extends Asker {
+interface Refused extends AskedBy {
   readonly refusal: Refusal
   readonly held: number | undefined
   readonly audit: NoteAudit | undefined

@@ -5,7 +5,7 @@ import type { Action, MovedTags } from '../access/access.ts'
 import { formatName, parseLoginName } from '../access/names.ts'
 import { judgeOperator } from '../access/operator-access.ts'
 import { type AccessRule, RIGHTS } from '../access/rule.ts'
-import { type Caller, Rulebook } from '../access/rulebook.ts'
+import { type Asker, Rulebook } from '../access/rulebook.ts'
 import type { AuthConfig, Config } from '../config/config.ts'
 import type { Place } from '../config/findings.ts'
 import { closest } from '../config/suggest.ts'
@@ -17,7 +17,7 @@ import { createRoute } from '../registry/routing/route.ts'
 import { routeOptions } from '../server/route-options.ts'
 import { requireConfiguration } from './configuration.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
-import { CALLERS, callerOf, groupsToName, inGroups } from './named-caller.ts'
+import { CALLERS, askerOf, groupsToName, inGroups } from './named-caller.ts'
 import { writeJson } from './output.ts'
 import { readSharedLoopback } from './shared-loopback.ts'
 
@@ -56,7 +56,7 @@ const USAGE =
 interface Asked {
   /** As it was written. */
   readonly name: string
-  readonly caller: Caller
+  readonly asker: Asker
   readonly action: Action
   readonly repository: Repository
   readonly moves: MovedTags
@@ -89,11 +89,11 @@ export async function run(args: readonly string[], context: CliContext): Promise
   if (!isAdmin && name === undefined) throw new CliError(EXIT_CODES.usage, USAGE)
   const config = requireConfiguration(context, values.config)
   const shared = readSharedLoopback(context.env)
-  const caller = inGroups(callerOf(who, config, shared), values.group)
+  const asker = inGroups(askerOf(who, config, shared), values.group)
   const told =
     name === undefined
-      ? tellAdmin(config, caller)
-      : tell(config, readAsked(config, { caller, action, name, tag: values.tag }))
+      ? tellAdmin(config, asker)
+      : tell(config, readAsked(config, { asker, action, name, tag: values.tag }))
   if (values.json) writeJson(context, told)
   else
     context.stdout.write(
@@ -103,7 +103,7 @@ export async function run(args: readonly string[], context: CliContext): Promise
 }
 
 interface Words {
-  readonly caller: Caller
+  readonly asker: Asker
   readonly action: string
   readonly name: string
   readonly tag: string | undefined
@@ -111,7 +111,7 @@ interface Words {
 
 /** @throws CliError usage */
 function readAsked(config: Config, words: Words): Asked {
-  const { caller } = words
+  const { asker } = words
   const action = RIGHTS.find(each => each === words.action)
   if (action === undefined) {
     const near = closest(words.action, RIGHTS)
@@ -122,7 +122,7 @@ function readAsked(config: Config, words: Words): Asked {
   const tags = words.tag === undefined ? undefined : [readTag(words.tag)]
   return {
     name: words.name,
-    caller,
+    asker,
     action,
     repository,
     moves: action === 'delete' ? (tags ?? 'any') : tags,
@@ -167,19 +167,19 @@ function orUsage<Value>(text: string, parse: () => Value): Value {
 function tell(config: Config, asked: Asked): Told {
   const { access, accessPlaces } = config
   if (access.length === 0) return tellWithout(config, asked)
-  const { caller, action, repository, moves } = asked
+  const { asker, action, repository, moves } = asked
   const book = new Rulebook(access, config.auth?.groups)
   const question = { key: repositoryKey(repository), action, moves }
-  const verdictOf = (who: Caller) => book.partyOf(who)?.judge(question)
-  const { isAllowed = false, rule } = verdictOf(caller) ?? {}
+  const verdictOf = (who: Asker) => book.partyOf(who)?.judge(question)
+  const { isAllowed = false, rule } = verdictOf(asker) ?? {}
   const deciding = rule === undefined ? undefined : access[rule]
   const place = rule === undefined ? undefined : accessPlaces[rule]
   const because =
     deciding === undefined
       ? 'no rule of access is about this, and after the last one nothing is allowed'
       : `access[${rule}]${describePlace(place)} decides: ${describeRule(deciding)}`
-  const groups = groupsToName(caller, access).flatMap(group => {
-    const other = verdictOf(inGroups(caller, [group]))
+  const groups = groupsToName(asker, access).flatMap(group => {
+    const other = verdictOf(inGroups(asker, [group]))
     if (other?.rule === undefined || other.isAllowed === isAllowed) return []
     const where = `access[${other.rule}]${describePlace(accessPlaces[other.rule])}`
     const does = other.isAllowed ? 'allows' : 'denies'
@@ -194,19 +194,19 @@ function tell(config: Config, asked: Asked): Told {
 }
 
 /** Of the operator's API over the network. */
-function tellAdmin({ access, accessPlaces, auth, admin }: Config, caller: Caller): Told {
+function tellAdmin({ access, accessPlaces, auth, admin }: Config, asker: Asker): Told {
   const unset = admin.api === undefined ? ['admin.api is not set: nobody reaches it'] : []
   const told = (allowed: boolean, because: string, rule?: number) => {
     const place = rule === undefined ? undefined : accessPlaces[rule]
     return { allowed, rule, place, because: [because, ...unset] }
   }
-  const name = caller.account && parseLoginName(caller.account.name)
-  if (name === undefined && caller.certificate === undefined)
+  const name = asker.account && parseLoginName(asker.account.name)
+  if (name === undefined && asker.certificate === undefined)
     return told(false, 'it is for accounts, robots and certificates alone, from wherever')
   if (auth?.token !== undefined && name?.kind === 'account')
     return told(false, 'a token of auth.token’s server grants nothing of it')
   const book = access.length === 0 ? undefined : new Rulebook(access, auth?.groups)
-  const { isAllowed, rule, by } = judgeOperator(caller, book, access)
+  const { isAllowed, rule, by } = judgeOperator(asker, book, access)
   const deciding = rule === undefined ? undefined : access[rule]
   if (deciding === undefined) return told(false, 'no rule with match "**" is about this')
   const where = `access[${rule}]${describePlace(accessPlaces[rule ?? 0])} decides: ${describeRule(deciding)}`
@@ -217,7 +217,7 @@ function tellAdmin({ access, accessPlaces, auth, admin }: Config, caller: Caller
 function tellWithout(config: Config, asked: Asked): Told {
   if (config.auth !== undefined) return tellByLogin(config, config.auth, asked)
   const isRead = asked.action === 'pull' || asked.action === 'list'
-  const allowed = isRead || asked.caller.isLocal() === true
+  const allowed = isRead || asked.asker.isLocal() === true
   const because = isRead
     ? 'there are no access rules, so everybody may'
     : 'there are no access rules, so only programs on the machine of the edge may, unless http.localpush forbids it'
@@ -227,9 +227,9 @@ function tellWithout(config: Config, asked: Asked): Told {
 
 /** Where there are accounts and no rules. */
 function tellByLogin(config: Config, auth: AuthConfig, asked: Asked): Told {
-  const { caller } = asked
+  const { asker } = asked
   const isUnowned = auth.names.length === 0
-  const allowed = caller.account !== undefined || (isUnowned && caller.isLocal() === true)
+  const allowed = asker.account !== undefined || (isUnowned && asker.isLocal() === true)
   const because = isUnowned
     ? 'there are no access rules and no account in the file, so only programs on the machine of the edge may, and not even they once a robot was issued'
     : 'there are no access rules, so whoever has logged in may, and nobody else'

@@ -15,7 +15,7 @@ import {
 import { readNetwork } from '../access/network.ts'
 import type { Identity } from '../access/name-table.ts'
 import type { AccessRule } from '../access/rule.ts'
-import { type Caller, ELSEWHERE } from '../access/rulebook.ts'
+import { type Asker, ELSEWHERE } from '../access/rulebook.ts'
 import type { AuthConfig, Config } from '../config/config.ts'
 import { closest } from '../config/suggest.ts'
 import { CliError, EXIT_CODES } from './context.ts'
@@ -27,13 +27,13 @@ export const CALLERS: readonly Pick<KindOfWho, 'example' | 'meaning'>[] = [
 ]
 
 /** @throws CliError usage */
-export function callerOf(who: string, config: Config, shared: SharedLoopback | undefined): Caller {
+export function askerOf(who: string, config: Config, shared: SharedLoopback | undefined): Asker {
   const network = readNetwork(who)
   const isPlace = network.kind !== 'none' && config.auth?.names.includes(who) !== true
   if (isPlace && !who.includes('/'))
     return { address: network.network.address, isLocal: () => false }
-  const caller = isPlace ? undefined : namedCaller(who, config, shared)
-  if (caller !== undefined) return caller
+  const asker = isPlace ? undefined : namedAsker(who, config, shared)
+  if (asker !== undefined) return asker
   const near = closest(who, config.auth?.names ?? [])
   const hint = near === undefined ? '' : ` (did you mean ${near}?)`
   const message = `${who} is nobody here${hint}: it is one of ${CALLERS.map(({ example }) => example).join(', ')}`
@@ -41,11 +41,11 @@ export function callerOf(who: string, config: Config, shared: SharedLoopback | u
 }
 
 /** Undefined: nobody is called so, as far as that is known without the running server. */
-function namedCaller(
+function namedAsker(
   text: string,
   { auth, http }: Config,
   shared: SharedLoopback | undefined,
-): Caller | undefined {
+): Asker | undefined {
   const read = readWho(text)
   if (read.kind === 'fault') return undefined
   const who = read.value
@@ -100,22 +100,22 @@ function accountOf(who: LoginName | GroupName, auth: AuthConfig): Identity | und
  * The same, where its provider says that it is in these groups.
  * @throws CliError usage, where no provider says anything of it
  */
-export function inGroups(caller: Caller, groups: readonly string[]): Caller {
-  if (groups.length === 0) return caller
-  const provider = providerOf(caller)
-  if (caller.account === undefined || provider === undefined) {
+export function inGroups(asker: Asker, groups: readonly string[]): Asker {
+  if (groups.length === 0) return asker
+  const provider = providerOf(asker)
+  if (asker.account === undefined || provider === undefined) {
     const message = '--group is for oidc:PROVIDER:NAME: groups of others are known here'
     throw new CliError(EXIT_CODES.usage, message)
   }
   const more = groups.map(group => formatGroup({ kind: 'provider group', provider, group }))
-  const { name, groups: known = [] } = caller.account
-  return { ...caller, account: { name, groups: [...known, ...more] } }
+  const { name, groups: known = [] } = asker.account
+  return { ...asker, account: { name, groups: [...known, ...more] } }
 }
 
 /** Those that rules are about, and that it may be in where nobody has said any. */
-export function groupsToName(caller: Caller, rules: readonly AccessRule[]): readonly string[] {
-  const provider = providerOf(caller)
-  if (provider === undefined || (caller.account?.groups?.length ?? 0) > 1) return []
+export function groupsToName(asker: Asker, rules: readonly AccessRule[]): readonly string[] {
+  const provider = providerOf(asker)
+  if (provider === undefined || (asker.account?.groups?.length ?? 0) > 1) return []
   const named = rules.flatMap(({ who }) =>
     who.kind === 'provider group' && who.provider === provider && who.group !== undefined
       ? [who.group]
@@ -125,7 +125,7 @@ export function groupsToName(caller: Caller, rules: readonly AccessRule[]): read
 }
 
 /** Of one whom a provider calls by a name; of a group alone nobody is known. */
-function providerOf({ account }: Caller): string | undefined {
+function providerOf({ account }: Asker): string | undefined {
   const name = account && parseLoginName(account.name)
   return name?.kind === 'identity' && name.name !== '' ? name.provider : undefined
 }

@@ -42,7 +42,7 @@ const NOT_LISTED: Owner = {
   reason: 'it is not in /proc/net/tcp, as programs in other network namespaces are not',
 }
 
-interface Asker {
+interface Waiting {
   readonly wanted: Wanted
   readonly found: (owner: Owner) => void
 }
@@ -50,7 +50,7 @@ interface Asker {
 /** @param tables those of another system, for tests */
 export function createConnectionOwners(tables: readonly string[] = TABLES): ConnectionOwners {
   const known = new WeakMap<Connection, Owner>()
-  let waiting: Asker[] = []
+  let waiting: Waiting[] = []
   let isReading = false
 
   async function readForAll(): Promise<void> {

@@ -3,7 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { EndpointLabel, OutcomeLabel, SourceLabel } from '../observe/metrics-table.ts'
 import type { Login } from '../access/accounts.ts'
-import type { RequestSummary, Who } from '../observe/note-request.ts'
+import type { RequestSummary, Requester } from '../observe/note-request.ts'
 import type { BlobSender } from './send/blob-sender.ts'
 import { isDelivered, isWaitedFor } from './end-answer.ts'
 import { isPrintable } from './answer.ts'
@@ -161,7 +161,7 @@ export function summarize(exchange: Exchange, nowMs: number): RequestSummary {
   }
 }
 
-function whoOf({ principal, login }: RequestRecord): Who | undefined {
+function whoOf({ principal, login }: RequestRecord): Requester | undefined {
   if (principal === undefined || login === undefined) return principal?.who
   return whoIs(login, principal)
 }

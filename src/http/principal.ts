@@ -5,7 +5,7 @@ import type { Owner, Principal, ShownCertificate } from '../access/access.ts'
 import type { Login } from '../access/accounts.ts'
 import { siteOf } from '../access/network.ts'
 import { formatName, type Name } from '../access/names.ts'
-import type { Who } from '../observe/note-request.ts'
+import type { Requester } from '../observe/note-request.ts'
 import type { ConnectionOwners } from './connection-owners.ts'
 import type { Logins } from './logins.ts'
 import { type Caller, type Callers, hostOf } from './proxies/callers.ts'
@@ -57,7 +57,7 @@ export class RequestPrincipal implements Principal {
   }
 
   /** As far as it was asked for. */
-  get who(): Who {
+  get who(): Requester {
     return whoIs(this.#foundLogin?.login, this)
   }
 
@@ -106,7 +106,7 @@ export class RequestPrincipal implements Principal {
 export function whoIs(
   login: Login | undefined,
   sources: Pick<Principal, 'certificate' | 'owner'>,
-): Who {
+): Requester {
   if (login?.kind === 'account') return { name: login.name, isKnown: true, login: 'account' }
   const name = login === undefined || login.kind === 'anonymous' ? nameOf(sources) : NOBODY
   // A program of this machine without a login begins as all clients do.

@@ -8,7 +8,7 @@ import {
   methodLabel,
   type NoteRequest,
   type RequestSummary,
-  type Who,
+  type Requester,
 } from './note-request.ts'
 import { shorten } from './redact.ts'
 
@@ -23,7 +23,7 @@ export interface Hit
   extends Pick<RequestSummary, 'requestId' | 'durationMs' | 'client' | 'userAgent'> {
   readonly outcome: OutcomeLabel
   /** Looked at where there is an audit alone. */
-  readonly by: { readonly who: Who }
+  readonly by: { readonly who: Requester }
   /** Of an answer that did not end as usual, if it is not all of it. */
   readonly sentBytes?: number | undefined
   readonly error?: Error | undefined

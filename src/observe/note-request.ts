@@ -11,7 +11,7 @@ import type { Metrics } from './metrics.ts'
 import { redactText, shorten } from './redact.ts'
 
 /** Who asked, for the audit alone. */
-export interface Who {
+export interface Requester {
   /** As rules of access call it. */
   readonly name: string
   /** By an account or a certificate. */
@@ -49,7 +49,7 @@ export interface RequestSummary {
   readonly client: string | undefined
   readonly userAgent: string | undefined
   /** Undefined where it was refused before anybody asked. */
-  readonly who?: Who | undefined
+  readonly who?: Requester | undefined
 }
 
 /** Of the one line that each request gets. */

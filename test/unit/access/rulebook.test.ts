@@ -6,7 +6,7 @@ import t from 'tap'
 import type { Action, MovedTags } from '../../../src/access/access.ts'
 import { createIsIn, readPeer } from '../../../src/access/network.ts'
 import { type AccessRule, RIGHTS } from '../../../src/access/rule.ts'
-import { type Caller, ELSEWHERE, type Question, Rulebook } from '../../../src/access/rulebook.ts'
+import { type Asker, ELSEWHERE, type Question, Rulebook } from '../../../src/access/rulebook.ts'
 import {
   parseRepositoryKey,
   parseTag,
@@ -18,10 +18,10 @@ import { createRandom, seedOf } from '../../kit/seeded.ts'
 
 const keyOf = (text: string) => repositoryKey(parseRepositoryKey(text))
 const from = (
-  address: Caller['address'],
+  address: Asker['address'],
   isLocal: boolean | undefined = false,
   account?: string,
-): Caller => ({
+): Asker => ({
   address,
   account: account === undefined ? undefined : { name: account },
   isLocal: () => isLocal,
@@ -33,8 +33,8 @@ function bookOf(rules: string): Rulebook {
   return new Rulebook(rulesOf(rules), GROUPS)
 }
 
-function judge(book: Rulebook, caller: Caller, question: Question) {
-  return book.partyOf(caller)?.judge(question)
+function judge(book: Rulebook, asker: Asker, question: Question) {
+  return book.partyOf(asker)?.judge(question)
 }
 
 t.test(
@@ -132,13 +132,13 @@ t.test('R407: what keeps tags from being deleted keeps digests, too', async t =>
   t.same(deleteIn(`\n  ${elsewhere}\n  ${all}`), { isAllowed: true, rule: 1 })
 })
 
-t.test('R407: where networks are named, a caller from nowhere may do nothing', async t => {
+t.test('R407: where networks are named, a asker from nowhere may do nothing', async t => {
   const rules = `
   - { who: "net:10.0.0.0/8", match: "localhost/**", allow: [] }
   - { who: local, match: "**", allow: [pull, push] }
   - { who: "*", match: "**", allow: [pull, push, list] }
 `
-  const pulls = (address: Caller['address'], isLocal = false, book = bookOf(rules)) =>
+  const pulls = (address: Asker['address'], isLocal = false, book = bookOf(rules)) =>
     judge(book, from(address, isLocal), { key: keyOf('localhost/a'), action: 'pull' })
   const nothing = { isAllowed: false, rule: undefined }
   for (const address of [undefined, '', 'unknown', '%eth0'])
@@ -186,7 +186,7 @@ t.test('many networks, many addresses: each repository is looked at once', async
       `\n  - { who: "net:10.${at >> 8}.${at & 255}.0/24", match: "localhost/*/x", allow: [pull] }`,
   )
   const book = bookOf(rules.join(''))
-  const caller = (at: number, last: number) => from(`10.${at >> 8}.${at & 255}.${last}`)
+  const asker = (at: number, last: number) => from(`10.${at >> 8}.${at & 255}.${last}`)
   const names = Array.from({ length: REPOSITORIES }, (_, at) => keyOf(`localhost/r${at}/x`))
   const { exec } = RegExp.prototype
   let matched = 0
@@ -198,7 +198,7 @@ t.test('many networks, many addresses: each repository is looked at once', async
   for (const round of [1, 2])
     for (let at = 0; at < NETWORKS; at += 1)
       for (const key of names)
-        if (judge(book, caller(at, round), { key, action: 'pull' })?.rule !== at) t.fail(`${at}`)
+        if (judge(book, asker(at, round), { key, action: 'pull' })?.rule !== at) t.fail(`${at}`)
   RegExp.prototype.exec = exec
   t.comment(`${matched} patterns were matched`)
   t.ok(matched > 0 && matched <= NETWORKS * REPOSITORIES)
@@ -267,11 +267,11 @@ t.test('R407: a party is of one address', async t => {
 })
 
 /** The same, of a list that is walked along each time. */
-function walk(rules: readonly AccessRule[], caller: Caller, question: Question): boolean {
+function walk(rules: readonly AccessRule[], asker: Asker, question: Question): boolean {
   const { key = '', action, moves = [] } = question
-  const { address = '' } = caller
+  const { address = '' } = asker
   const isFrom = ({ who }: AccessRule) => {
-    const account = caller.account?.name
+    const account = asker.account?.name
     switch (who.kind) {
       case 'everybody':
         return true
@@ -291,7 +291,7 @@ function walk(rules: readonly AccessRule[], caller: Caller, question: Question):
       case 'network':
         return address !== ELSEWHERE && createIsIn(who.network)(address)
       case 'local':
-        return caller.isLocal() === true
+        return asker.isLocal() === true
     }
   }
   const isThere = ({ match }: AccessRule) =>
@@ -454,16 +454,16 @@ t.test('R407: whatever was asked before, it is as if the list were walked along'
     for (let count = 0; count < 200; count += 1) {
       const isLocal = random.oneIn(3)
       const account = random.pick<string | undefined>(accounts)
-      const caller = from(isLocal ? '127.0.0.1' : random.pick(addresses), isLocal, account)
+      const asker = from(isLocal ? '127.0.0.1' : random.pick(addresses), isLocal, account)
       const action = random.pick(RIGHTS as unknown as [Action, ...Action[]])
       const one = parseTag(random.pick(tagNames))
       const moves = random.pick<MovedTags>([undefined, [], [one], [one, parseTag('v2')], 'any'])
       const question = { key: keyOf(random.pick(names)), action, moves }
-      const said = judge(book, caller, question)?.isAllowed
-      const expected = walk(rules, caller, question)
+      const said = judge(book, asker, question)?.isAllowed
+      const expected = walk(rules, asker, question)
       allowed += Number(expected)
       if (said !== expected) {
-        t.fail(`${JSON.stringify({ written, ...caller, isLocal, question })}: ${said}`)
+        t.fail(`${JSON.stringify({ written, ...asker, isLocal, question })}: ${said}`)
         return
       }
     }
