@@ -59,6 +59,7 @@ function writeText(context: CliContext, status: Status): void {
     ...describeDeleted(status),
     ['room', describeRoom(status)],
     ['', describeFences(status)],
+    ...describeUnwritable(status),
     ...(storage.full === undefined ? [] : [['keeping', `nothing: ${storage.full}`]]),
     ...describeNoRoom(status),
     ['left', describeLeft(status)],
@@ -116,6 +117,15 @@ function describePaused({ pausedJobs = [] }: Partial<Status>): readonly string[]
 function describeRoom({ storage }: Status): string {
   const { takenBytes, maxBytes, freeBytes } = storage
   return `${describeBytes(takenBytes)} taken of ${describeBytes(maxBytes)}, ${describeBytes(freeBytes)} free on the disk${describeFiles(storage)}`
+}
+
+/** A server of before that was looked for tells nothing. */
+function describeUnwritable({ storage: { unwritable }, nowMs }: Status): readonly string[][] {
+  if (unwritable === undefined) return []
+  const { why, sinceMs } = unwritable
+  const what =
+    why === 'full' ? 'full to the last byte or file' : 'read-only: see the kernel log (dmesg)'
+  return [['disk', `cannot be written, seen ${describeAge(nowMs - sinceMs)}: it is ${what}`]]
 }
 
 /** Where they run out before the bytes do. */

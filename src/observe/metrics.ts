@@ -41,6 +41,7 @@ export type WatchedGauges = {
 type WatchedKey =
   | 'storageFree'
   | 'storageTotal'
+  | 'storageUnwritable'
   | 'storageTaken'
   | 'pins'
   | 'pinnedBytes'

@@ -24,6 +24,12 @@ export const STORAGE_METRICS = {
     help: 'Size of the file system that holds the blobs.',
     labels: {},
   },
+  storageUnwritable: {
+    name: 'entrepot_storage_unwritable_seconds',
+    type: 'gauge',
+    help: 'Since when the file system that holds the blobs is seen to be read-only, or full to the last byte or file, at least 1; 0 while it can be written.',
+    labels: {},
+  },
   storageTaken: {
     name: 'entrepot_storage_taken_bytes',
     type: 'gauge',

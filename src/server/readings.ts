@@ -38,6 +38,8 @@ export async function readGauges(engine: GaugedEngine, clock: Clock): Promise<Wa
   return {
     storageFree: room.freeBytes,
     storageTotal: room.totalBytes,
+    // A clock that was set back makes it no younger.
+    storageUnwritable: room.unwritable ? Math.max(1, (nowMs - room.unwritable.sinceMs) / 1000) : 0,
     storageTaken: room.takenBytes,
     storageLimit: room.maxBytes,
     storageMinFree: room.minFreeBytes,

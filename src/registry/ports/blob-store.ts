@@ -16,12 +16,21 @@ export function onDiskBytes(lengthBytes: number): number {
   return Math.ceil(lengthBytes / BLOCK_BYTES) * BLOCK_BYTES
 }
 
+/** `full` to the last byte, or file. */
+export interface Unwritable {
+  readonly why: 'read-only' | 'full'
+  /** When that was seen first, on the wall clock. */
+  readonly sinceMs: number
+}
+
 export interface Space {
   /** Free for this process on the file system that holds the blobs. */
   readonly freeBytes: number
   readonly totalBytes: number
   /** How many files it holds, where that is bounded. */
   readonly files?: { readonly free: number; readonly total: number } | undefined
+  /** Absent while it can be written. */
+  readonly unwritable?: Unwritable
 }
 
 /**

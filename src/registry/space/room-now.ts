@@ -2,7 +2,7 @@
 // metrics tell the same.
 import { LOCALHOST, parseRepositoryKey } from '../../oci/reference.ts'
 import type { Namespaces } from '../routing/namespaces.ts'
-import { BLOCK_BYTES, type BlobStore, type Space } from '../ports/blob-store.ts'
+import { BLOCK_BYTES, type BlobStore, type Space, type Unwritable } from '../ports/blob-store.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import { fencesOf, lowWater, reachableBytes, type StorageLimits } from './limits.ts'
 import { eachRepository } from './repository-bytes.ts'
@@ -13,6 +13,8 @@ export interface RoomNow {
   readonly totalBytes: number
   /** As in Space. */
   readonly files: Space['files']
+  /** As in Space. */
+  readonly unwritable?: Unwritable
   /** By the whole data directory: content, parts, uploads, catalog, facts and the rest. */
   readonly takenBytes: number
   /** Most that it can come to: `storage.maxsize`, or what the disk can give if that is less. */
@@ -50,6 +52,7 @@ export async function roomNow(deps: RoomNowDeps): Promise<RoomNow> {
     freeBytes: space.freeBytes,
     totalBytes: space.totalBytes,
     files: space.files,
+    ...(space.unwritable === undefined ? {} : { unwritable: space.unwritable }),
     takenBytes,
     maxBytes: reachableBytes(limits, takenBytes, space),
     lowWaterBytes: lowWater(fences, takenBytes, space),

@@ -1,13 +1,40 @@
-// What the file system that holds the blobs has free: bytes, and files where it counts them.
-import { statfs } from 'node:fs/promises'
-import type { Space } from '../../registry/ports/blob-store.ts'
+// What the file system that holds the blobs has free: bytes, and files where it counts them; and
+// since when nothing can be written there. Found by looking alone: an idle edge writes nothing.
+import { constants } from 'node:fs'
+import { access, statfs } from 'node:fs/promises'
+import type { Space, Unwritable } from '../../registry/ports/blob-store.ts'
 import { type Disk, orStoreError } from './disk.ts'
+import { errnoOf } from './disk-error.ts'
 
-/** @throws StoreError io */
-export async function spaceOf(disk: Disk): Promise<Space> {
-  const found = await orStoreError(disk, 'ask for free space', () => statfs(disk.layout.blobs))
-  const { bavail, blocks, bsize, ffree, files } = found
-  const space = { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
-  // Some count none, as btrfs.
-  return files === 0 ? space : { ...space, files: { free: ffree, total: files } }
+/** What is given looks anew at each call. @throws StoreError io, when called */
+export function lookAtSpace(disk: Disk): () => Promise<Space> {
+  const { blobs } = disk.layout
+  let unwritable: Unwritable | undefined
+  return async () => {
+    const [found, isReadOnly] = await orStoreError(disk, 'ask for free space', () =>
+      Promise.all([statfs(blobs), isMountedReadOnly(blobs)]),
+    )
+    const { bavail, blocks, bsize, ffree, files } = found
+    // Some count none, as btrfs.
+    const isOutOfFiles = files > 0 && ffree === 0
+    const why = isReadOnly ? 'read-only' : bavail === 0 || isOutOfFiles ? 'full' : undefined
+    if (why === undefined) unwritable = undefined
+    else if (unwritable?.why !== why) unwritable = { why, sinceMs: disk.clock.nowMs() }
+    return {
+      freeBytes: bavail * bsize,
+      totalBytes: blocks * bsize,
+      ...(files === 0 ? {} : { files: { free: ffree, total: files } }),
+      ...(unwritable === undefined ? {} : { unwritable }),
+    }
+  }
+}
+
+/** Also as root, who may write everywhere else. */
+async function isMountedReadOnly(directory: string): Promise<boolean> {
+  try {
+    await access(directory, constants.W_OK)
+    return false
+  } catch (error) {
+    return errnoOf(error) === 'EROFS'
+  }
 }

@@ -3,7 +3,7 @@
 // open.
 import { open } from 'node:fs/promises'
 import { type Digest, type DigestAlgorithm, digestAlgorithm, digestOf } from '../../oci/digest.ts'
-import type { BlobStore, Space } from '../../registry/ports/blob-store.ts'
+import type { BlobStore } from '../../registry/ports/blob-store.ts'
 import type {
   ContentClass,
   FindKnown,
@@ -35,7 +35,7 @@ import { prepareDirectories, prepareRoot } from './prepare.ts'
 import { Prefixes } from './prefixes.ts'
 import { publish } from './growing/publish.ts'
 import { type Knowledge, Quarantine } from './quarantine.ts'
-import { spaceOf } from './space-of.ts'
+import { lookAtSpace } from './space-of.ts'
 import { openRegularFile } from './read-handle.ts'
 import { LeftParts, PARTS_MAX } from './growing/parts.ts'
 import { sweep } from './sweep.ts'
@@ -114,6 +114,7 @@ class FilesystemStore implements BlobStore {
   readonly #lengthCheck: LengthCheck
   readonly #bad: BadPlaces
   readonly #others: OtherFiles
+  readonly space: BlobStore['space']
 
   constructor(
     disk: Disk,
@@ -124,6 +125,7 @@ class FilesystemStore implements BlobStore {
     const isOpen = (digest: Digest) => this.#fills.has(digest)
     this.#left = new LeftParts(disk, { most: partsMax, isOpen })
     this.#others = others
+    this.space = lookAtSpace(disk)
     this.#uploads = new FilesystemUploads(disk, this.#turns)
     this.#keeper = new BlobKeeper(disk)
     this.#quarantine = new Quarantine(disk, this.#turns, knowledge)
@@ -284,10 +286,6 @@ class FilesystemStore implements BlobStore {
 
   async *list(passedOver: PassedOver = () => {}): AsyncGenerator<StoredBlob> {
     yield* listBlobs({ ...this.#disk, passedOver })
-  }
-
-  async space(): Promise<Space> {
-    return await spaceOf(this.#disk)
   }
 
   get otherBytes(): number {
