@@ -74,6 +74,7 @@ function writeText(context: CliContext, status: Status): void {
     ['saved', `${describeBytes(traffic.savedBytes)} on the WAN (${share} % of what was sent)`],
     ...describePaused(status),
     ['queue', describeQueue(status)],
+    ...(status.queue.reason === undefined ? [] : [['', `not delivered: ${status.queue.reason}`]]),
     ['uploads', describeUploads(status)],
   ])
   context.stdout.write('\n')

@@ -80,8 +80,12 @@ function startAttempt(
  * the log.
  */
 function unexpected(error: unknown): Outcome {
-  if (error instanceof StoreError)
-    return { kind: 'retry', reason: `the disk here failed: ${error.message}`, hint: error.hint }
+  if (error instanceof StoreError) {
+    const { message, hint } = error
+    // What cannot be read is mended so as well; it may also be read again by itself.
+    const also = hint === undefined ? undefined : `${hint}, or push the image again`
+    return { kind: 'retry', reason: `the disk here failed: ${message}`, hint: also }
+  }
   return {
     kind: 'retry',
     reason: `the attempt broke off: ${error instanceof Error ? error.message : String(error)}`,

@@ -9,9 +9,10 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { digestOf } from '../../src/oci/digest.ts'
 import { patternBlob } from '../kit/content.ts'
-import { type EdgeProcess, startEdge } from '../kit/worlds/edge-process.ts'
+import { type EdgeOptions, type EdgeProcess, startEdge } from '../kit/worlds/edge-process.ts'
 import { compileFailingReads } from '../kit/disk/failing-reads.ts'
 import { COMPARED } from '../kit/worlds/left-by-kill.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
 import { createPushClient, manifestOver } from '../kit/clients/push-client.ts'
 
 t.setTimeout(300_000)
@@ -49,20 +50,26 @@ async function assertAllThere(t: Test, edge: EdgeProcess, pushed: ReadonlyMap<st
   }
 }
 
-/** An edge with pushed images, and a disk that can be let fail. */
+/** Ended, with pushed images. */
 async function startPushed(t: Test) {
+  const { edge, reads } = await start(t, { config: { http: { threads: 1 } } })
+  const pushed = await pushAll(t, edge.url)
+  // Nothing of it is in memory afterwards.
+  await edge.terminate()
+  return { edge, reads, pushed }
+}
+
+/** With a disk that can be let fail. */
+async function start(t: Test, options: EdgeOptions) {
   const reads = await compileFailingReads()
   const directory = await mkdtemp(join(tmpdir(), 'entrepot-failing-reads-'))
-  const edge = await startEdge({ directory, env: reads.env, config: { http: { threads: 1 } } })
+  const edge = await startEdge({ directory, env: reads.env, ...options })
   t.teardown(async () => {
     await edge.stop()
     await reads.remove()
     await rm(directory, { recursive: true, force: true })
   })
-  const pushed = await pushAll(t, edge.url)
-  // Nothing of it is in memory afterwards.
-  await edge.terminate()
-  return { edge, reads, pushed }
+  return { edge, reads }
 }
 
 t.test('R761: reads that fail for a moment cost nothing that was pushed', async t => {
@@ -97,4 +104,25 @@ t.test('R761: nor while a catalog is built that was lost', async t => {
   await edge.restart()
   await edge.untilLogged(({ msg }) => msg === COMPARED, from)
   await assertAllThere(t, edge, pushed)
+})
+
+t.test('R774: what waits for its upstream is delivered once it can be read', async t => {
+  const host = 'registry.example.com'
+  const stub = await startStub(t)
+  const { edge, reads } = await start(t, {
+    upstreams: { [host]: { url: stub.url, http: true } },
+    config: { default: host, repositories: [{ match: `${host}/**`, push: 'queue' }] },
+  })
+  const config = Buffer.from('{"queued":true}')
+  const manifest = manifestOver(config, [])
+  const client = createPushClient(edge.url)
+  await reads.begin()
+  t.equal((await client.blob(`${host}/app`, config)).status, 201)
+  t.equal((await client.manifest(`${host}/app`, 'v1', manifest)).status, 201)
+  client.close()
+  const failed = await edge.untilLogged(({ msg }) => msg === 'delivery failed and is tried again')
+  t.match(failed, { reason: /^the disk here failed: .*EIO/ })
+  await reads.end()
+  await edge.untilLogged(({ msg }) => msg === 'push delivered')
+  t.equal(stub.manifest('app', 'v1')?.digest, manifest.digest)
 })

@@ -67,6 +67,8 @@ interface StatusPage {
     readonly parked: number
     /** Of what is not parked: since when. Absent when there is none. */
     readonly oldestAtMs?: number
+    /** Why the first that waits was not delivered when it was tried; absent when none failed. */
+    readonly reason?: string
   }
   /** Begun by clients, and neither finished nor given up. */
   readonly uploads: { readonly sessions: number; readonly bytes: number }
@@ -123,7 +125,7 @@ export async function describeStatus(deps: OperatorDeps): Promise<Status> {
     ...(pinned === undefined ? {} : { pinnedBytes: pinned }),
     ...(lost === undefined ? {} : { lost }),
     traffic,
-    queue: sumQueue(outbox),
+    queue: { ...sumQueue(outbox), ...(await whyWaiting(catalog)) },
     uploads: {
       sessions: uploads.length,
       bytes: uploads.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
@@ -145,6 +147,17 @@ async function deletedNow({
   if (leftMs === undefined) return {}
   const waiting = await registry.whatWaits()
   return waiting.bytes === 0 ? {} : { deleted: { ...waiting, nextAtMs: clock.nowMs() + leftMs } }
+}
+
+/** Of the queue, from its beginning: those behind them wait for these, or are as new. */
+const LOOKED_AT = 100
+
+async function whyWaiting(
+  catalog: OperatorDeps['catalog'],
+): Promise<Pick<Status['queue'], 'reason'>> {
+  const first = await catalog.listDeliveries({ limit: LOOKED_AT })
+  const failed = first.find(({ state, reason }) => state !== 'parked' && reason !== undefined)
+  return failed?.reason === undefined ? {} : { reason: failed.reason }
 }
 
 function sumQueue(outbox: readonly OutboxTotals[]): Status['queue'] {
