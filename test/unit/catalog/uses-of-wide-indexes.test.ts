@@ -12,6 +12,7 @@ import {
   layerEdge,
   manifestNamed,
   pullOf,
+  secret,
 } from '../../contract/catalog-samples.ts'
 import { openCatalog, queryBeside } from '../../kit/open-catalog.ts'
 
@@ -95,4 +96,19 @@ t.test('a tag that leaves an index does not look at all other tags for each chil
   )
   const besideMs = await bestOf(moved)
   t.ok(besideMs < aloneMs * 20, `${aloneMs} ms alone, ${besideMs} ms beside ${others.length}`)
+})
+
+t.test('R775: who lists an image elsewhere takes no uses from it here', async t => {
+  const { catalog } = await open(t)
+  const edges = [layerEdge('child', { kind: 'manifest' })]
+  const index = manifestNamed('index', edges)
+  await catalog.recordManifest(pullOf(manifestNamed('child'), { atMs: 1 }))
+  await catalog.recordManifest(pullOf(index, { atMs: 1 }))
+  await catalog.noteUses([{ repository: alpine, digest: index.digest, count: 1, atMs: 2 }])
+  // Newer, and more than are asked of one repository.
+  const elsewhere = Array.from({ length: 300 }, (_, at) => manifestNamed(`stranger ${at}`, edges))
+  await Promise.all(
+    elsewhere.map(each => catalog.recordManifest(pullOf(each, { repository: secret, atMs: 3 }))),
+  )
+  t.match(await catalog.usageOf(alpine, digestNamed('child')), { usedAtMs: 2, warmthMs: 2 })
 })

@@ -10,8 +10,13 @@ import { EDGE_CODES } from '../encoding.ts'
  * are not here counts as one of which none is.
  */
 const ENTRIES_ASKED = 256
-/** Of what lists a manifest, the newest: whoever may push can list it as often as he likes. */
+/** Of the indexes in its repository that list a manifest, the newest. */
 const LISTERS_ASKED = 256
+/**
+ * Of all that list it, where others may list it as often as they like: as many rows as one look for
+ * the coldest takes.
+ */
+const LISTERS_LOOKED = 2_000
 
 /** Of the edge `edge`: it leads to a manifest, and is looked at. */
 export const IS_ASKED = (edge: string) =>
@@ -40,22 +45,27 @@ export function prepareUsesByIndex(database: Database) {
   const list = database.prepare(
     `SELECT p.content, p.warmth, p.used_at, p.holds
      FROM (SELECT parent, position, child, kind FROM edge WHERE child = @content AND kind = ${EDGE_CODES.manifest}
-       ORDER BY parent DESC LIMIT ${LISTERS_ASKED}) e
+       ORDER BY parent DESC LIMIT ${LISTERS_LOOKED}) e
      LEFT JOIN repository_content p
        ON p.repository = @repository AND p.content = e.parent AND p.media_type <> '' AND ${IS_ASKED('e')} AND e.parent <> e.child`,
   )
 
   return (repository: number, content: number): UsesByIndex => {
-    const rows = list.all({ repository, content }) as ListerRow[]
     let warmest: UsesByIndex['warmest']
     let usedAt = 0
+    let looked = 0
+    let asked = 0
+    const rows = list.iterate({ repository, content }) as Iterable<ListerRow>
     for (const { content: index, warmth, used_at, holds } of rows) {
+      looked += 1
       if (index === null) continue
+      asked += 1
       usedAt = Math.max(usedAt, used_at)
       if (holds === 0 && isWarmer({ content: index, warmth }, warmest))
         warmest = { content: index, warmth }
+      if (asked === LISTERS_ASKED) break
     }
-    return { warmest, usedAt, looked: rows.length }
+    return { warmest, usedAt, looked }
   }
 }
 
