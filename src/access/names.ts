@@ -262,12 +262,25 @@ export function whyNoAccount(name: string): string | undefined {
   return undefined
 }
 
+/** What the audit log calls others than accounts. */
+const WORDS_OF_AUDIT: ReadonlySet<string> = new Set(['operator', 'nobody'])
+
+/** An account that is called so is in the audit log what somebody else is. */
+export function isWordOfAudit(name: string): boolean {
+  return WORDS_OF_AUDIT.has(name)
+}
+
+/** The same of one that is to be made; one that is there already goes on. */
+export function whyNoNewAccount(name: string): string | undefined {
+  return whyNoAccount(name) ?? (isWordOfAudit(name) ? 'the audit log calls others so' : undefined)
+}
+
 /**
  * Would an account of this name, which somebody else gives out, be taken for one whom this edge
  * vouches for, or for what its audit log calls others?
  */
 export function isReserved(name: string): boolean {
-  if (WORDS_OF_RULES.has(name) || name === 'operator' || name === 'nobody') return true
+  if (WORDS_OF_RULES.has(name) || isWordOfAudit(name)) return true
   return name.startsWith(USER) || FORMS.some(([prefix]) => name.startsWith(prefix))
 }
 

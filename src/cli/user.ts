@@ -5,7 +5,7 @@ import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { addAccount, removeAccount, replacePassword } from '../access/htpasswd/edit.ts'
 import { COST_DEFAULT, COST_MAX, COST_MIN, parseHtpasswd } from '../access/htpasswd/parse.ts'
-import { parseLoginName, whyNoAccount } from '../access/names.ts'
+import { parseLoginName, whyNoNewAccount } from '../access/names.ts'
 import { FileTakenError, replaceFile } from '../accounts/replace-file.ts'
 import type { EndedLoginsAnswer, LookedAtAccounts } from '../admin/api.ts'
 import { readLocalFile, whyUnreadable } from '../config/local-file.ts'
@@ -177,7 +177,7 @@ const LOGGED_OUT = 'logged out everywhere'
 
 async function add(asked: Asked, context: CliContext): Promise<void> {
   const { file, name } = asked
-  const wrong = whyNoAccount(name)
+  const wrong = whyNoNewAccount(name)
   if (wrong !== undefined) throw new CliError(EXIT_CODES.usage, `${name}: ${wrong}`)
   const hash = hashOf(await readPassword(context, name), asked)
   if (change(file, text => addAccount(text, name, hash))) return

@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { resolve } from 'node:path'
 import type { EndedLogins } from '../access/accounts.ts'
 import { type Entry, type LineFault, parseHtpasswd } from '../access/htpasswd/parse.ts'
+import { isWordOfAudit } from '../access/names.ts'
 import { AccountsInForce } from '../accounts/accounts-in-force.ts'
 import { Bcrypt } from '../accounts/bcrypt.ts'
 import { GivenOut, type GivenOutDeps } from '../accounts/given-out.ts'
@@ -135,6 +136,9 @@ export class OpenAccounts implements AccountsControl {
     const changed = this.inForce.replace(this.#auth, entries)
     if (changed !== undefined) this.#deps.audit?.note({ audit: 'accounts', ...changed })
     this.#deps.metrics.set('authHtpasswdAccounts', {}, entries.length)
+    const accounts = entries.map(({ name }) => name).filter(isWordOfAudit)
+    const hint = 'make each anew by another name, and remove it'
+    if (accounts.length > 0) this.#deps.logger.warn({ accounts, hint }, CALLED_AS_OTHERS)
   }
 
   #createFile(): WatchedFiles<readonly Entry[], readonly LineFault[]> {
@@ -214,6 +218,8 @@ function goodTextOf(path: string): string | undefined {
   const read = readLocalFile(path)
   return read.kind === 'file' && judge(read.text).kind === 'good' ? read.text : undefined
 }
+
+const CALLED_AS_OTHERS = 'accounts are called as the audit log calls others'
 
 function judge(text: string): Judged<readonly Entry[], readonly LineFault[]> {
   const { entries, faults } = parseHtpasswd(text)

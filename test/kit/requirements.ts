@@ -472,6 +472,11 @@ const SECURITY: readonly Row[] = [
   [825, 'P2', 'what a clock in 1970 has dated of uploads and downloads is not as old as that'],
   [826, 'P2', 'many idle uploads go before any content that is cached'],
   [827, 'P2', 'wrong logins fill no audit log, and hide nothing that somebody did'],
+  [
+    828,
+    'P2',
+    'no account is made by a name that the audit log gives to others; of one check warns',
+  ],
   [824, 'P2', 'a command says in a line that it does not understand a server of another version'],
   [823, 'P1', 'a catalog of the newest version with other tables is refused with the way out'],
 ]

@@ -151,6 +151,14 @@ tap.test('R511: rules know accounts and groups; what one may not pull is not the
   t.equal(await status('/v2/other/gone/manifests/v1', NOBODY), 401, 'as of what is there')
 })
 
+tap.test('R828: accounts that are called as the audit log calls others are told of', async t => {
+  const { edge, file } = await open(t)
+  appendFileSync(file, `operator:${HASH}\n`)
+  const called = edge.untilLogged('accounts are called as the audit log calls others')
+  t.match(await edge.settle(called, 20 * LOOKED_EVERY_MS), { accounts: ['operator'] })
+  t.equal((await edge.get('/v2/', basic('operator', 's3cret'))).status, 200, 'and go on')
+})
+
 tap.test(
   'R512, R758: a changed file is taken up while the edge runs, a faulty one is not',
   async t => {

@@ -1,7 +1,7 @@
 // `auth` → who may log in, by a file of accounts or an identity provider, judged while an operator
 // reads the answer: what is wrong in the file, by line, and names that nobody has.
 import { parseHtpasswd } from '../../access/htpasswd/parse.ts'
-import { parseGroup, parseLoginName } from '../../access/names.ts'
+import { isWordOfAudit, parseGroup, parseLoginName } from '../../access/names.ts'
 import { isLoopback } from '../addresses.ts'
 import type { AuthConfig } from '../config.ts'
 import type { Path } from '../findings.ts'
@@ -64,6 +64,10 @@ function readAccounts(judge: Judge, named: string) {
   for (const { line, message } of faults)
     judge.note(AT_PATH, { message: `${path}:${line}: ${message}` })
   const names = entries.map(({ name }) => name)
+  for (const name of names.filter(isWordOfAudit)) {
+    const message = `${path}: the audit log calls others ${name}: give this account another name`
+    judge.note(AT_PATH, { severity: 'warning', message })
+  }
   const isWhole = text !== undefined && faults.length === 0
   return { path, text: new Secret(text ?? ''), names, isWhole }
 }

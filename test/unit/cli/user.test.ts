@@ -40,6 +40,16 @@ t.test('R503: a new file is its owner’s alone, and has the password that came 
   t.match(readFileSync(file, 'utf8'), /^alice:\$2y\$04\$/, 'as htpasswd writes it')
 })
 
+t.test('R828: no account is made that the audit log would take for somebody else', async t => {
+  const file = join(t.testdir(), 'htpasswd')
+  for (const name of ['operator', 'nobody', 'anonymous']) {
+    const added = await user(['add', name, '--file', file], typed('s3cret\n'))
+    t.match(added, { exitCode: 2, stderr: /call.* so/ }, name)
+  }
+  writeFileSync(file, ALICE.replace('alice', 'operator'))
+  t.equal((await user(['passwd', 'operator', '--file', file], typed('other\n'))).exitCode, 0)
+})
+
 t.test('R503: a file of htpasswd keeps mode, comments and other lines', async t => {
   const file = join(t.testdir({ htpasswd: `# people\n${ALICE}bob:{SHA}kept=\n` }), 'htpasswd')
   chmodSync(file, 0o640)

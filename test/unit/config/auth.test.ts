@@ -78,6 +78,14 @@ access:
   t.equal(told.length, 4)
 })
 
+t.test('R828: accounts that are called as the audit log calls others are warned of', async t => {
+  const around = { files: { '/etc/ht': `operator:${HASH}\nnobody:${HASH}\nalice:${HASH}\n` } }
+  t.match(complaints(AUTH, around), [
+    /warning: auth\.htpasswd\.path: \/etc\/ht: .*calls others operator/,
+    /warning: auth\.htpasswd\.path: \/etc\/ht: .*calls others nobody/,
+  ])
+})
+
 t.test('R530: robots are in groups by the name that rules call them', async t => {
   const groups = (members: string) =>
     `${LOCAL}auth: { htpasswd: { path: /etc/ht }, groups: { ci: [${members}] } }\n`
