@@ -71,6 +71,8 @@ function checkRules(judge: Judge, settings: Settings, known: KnownToAccess): voi
       const message = `a rule with tags is about pushes and deletes: one without has to allow ${reads}`
       judge.note([...at(index), 'allow'], { severity: 'warning', message })
     }
+    if (allowsPushAlone(rule))
+      judge.note([...at(index), 'allow'], { severity: 'warning', message: PUSH_TELLS })
     if (rule.allow.includes('push') && !mayTakePushes(rule.match, settings, known)) {
       const message = 'push changes nothing: repositories refuses all pushes there'
       judge.note([...at(index), 'allow'], { severity: 'warning', message })
@@ -82,7 +84,15 @@ function checkRules(judge: Judge, settings: Settings, known: KnownToAccess): voi
   if (isSaid) noteClosed(judge, rules)
 }
 
+/** By a rule with tags nobody pulls, and one about local keeps nothing from anybody. */
+function allowsPushAlone({ who, tags, allow }: RuleSettings): boolean {
+  if (who.kind === 'local' || tags.length > 0) return false
+  return allow.includes('push') && !allow.includes('pull')
+}
+
 const READS = ['pull', 'list'] as const
+const PUSH_TELLS =
+  'whoever may push and not pull there learns all the same which blobs are there: a manifest is taken where all that it lists is'
 
 /** `**` that is not alone between slashes, or between the signs of a choice. */
 const GLUED = /[^/{(,|]\*\*|\*\*[^/})|,]/

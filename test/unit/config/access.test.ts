@@ -126,6 +126,11 @@ t.test('R407: check tells of what lets in more, or less, than it says', async t 
   for (const network of ['net:127.0.0.1', 'net:0.0.0.0/0', 'net:::/0'])
     t.match(rule(network, 'localhost/**', '[pull, push]'), [/from loopback comes/], network)
   t.same(rule('net:10.0.0.0/8', 'localhost/**', '[pull, push]'), [])
+  t.match(
+    rule('net:10.0.0.0/8', 'localhost/**', '[push]'),
+    [/no rule allows pull/, /access\[0\]\.allow: .*push and not pull.*learns/],
+    'R829',
+  )
   t.match(rule('net:10.0.0.0/8', 'docker.io/**', '[pull, push]'), [/push changes nothing/])
   const takes = 'repositories: [{ match: "docker.io/team/**", push: queue }]\n'
   t.same(rule('net:10.0.0.0/8', 'docker.io/**', '[pull, push]', takes), [])
