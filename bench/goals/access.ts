@@ -3,6 +3,7 @@ import { MACHINES, ONE_BY_ONE, WRONG } from '../rows/access.ts'
 import { DEVIATIONS_MAX, HIDDEN_CASES, NAMES } from '../rows/hidden.ts'
 import { ENTREPOT } from '../servers/entrepot.ts'
 import { BEARER, MANY } from '../servers/with-accounts.ts'
+import { JUDGED_TWICE } from './reasons.ts'
 import { ownCount, ratioTo, type Target } from '../targets.ts'
 
 const hot = {
@@ -63,6 +64,7 @@ export const ACCESS_GOALS: readonly Target[] = [
       measure: 'deviations',
       what: 'time of hidden to absent, in deviations of chance:',
       limit: { atMost: DEVIATIONS_MAX },
+      why: JUDGED_TWICE,
     },
     2,
   ),
