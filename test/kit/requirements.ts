@@ -505,7 +505,11 @@ const BOUNDS: readonly Row[] = [
   [770, 'P2', 'each look at facts counts those that it could not read itself'],
   [772, 'P1', 'HEAD of pushed content that the disk cannot read lets a push through'],
   [773, 'P1', 'status and metrics say since when the disk cannot be written, and why'],
-  [774, 'P1', 'a queued push that the disk cannot read is told as that, waits, and is mended by a push'],
+  [
+    774,
+    'P1',
+    'a queued push that the disk cannot read is told as that, waits, and is mended by a push',
+  ],
   [775, 'P2', 'who lists an image in another repository makes it leave no sooner here'],
   [771, 'P1', 'a push that finds no room takes none that is kept for what takes content away'],
   [762, 'P2', 'what was lost and is here by a push that failed keeps nothing else from leaving'],
