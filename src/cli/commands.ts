@@ -127,11 +127,12 @@ function load(name: string): Promise<CommandModule> {
 /** @throws `error` itself when it is nobody's fault but ours */
 function failureOf(error: unknown, command: string): Failure {
   if (error instanceof CliError) return error
-  if (error instanceof TypeError && ASKING.has(command)) return otherVersion(error)
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const isUsage = code.startsWith('ERR_PARSE_ARGS')
+  if (!isUsage && error instanceof TypeError && ASKING.has(command)) return otherVersion(error)
+  if (!isUsage) throw error
   // util.parseArgs says in its message which option is wrong, and goes on about what no command
   // here takes.
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (!code.startsWith('ERR_PARSE_ARGS')) throw error
   const [what = ''] = (error as Error).message.split(/\.\s/, 1)
   const message = `${what}; "entrepot ${command} --help" tells what it takes`
   return { exitCode: EXIT_CODES.usage, message }

@@ -125,6 +125,7 @@ t.test('R802: a part that cannot be read is put aside, and its blob is cached', 
     t.ok(answer.body.equals(blob.bytes()))
   }
   t.equal(stub.count({ kind: 'blob', method: 'GET' }), 1, 'the second time from here')
+  await edge.untilLogged('fill ended')
   t.same(await filesIn(edge, 'fills'), [])
   t.match(await filesIn(edge, 'quarantine'), [blob.digest.slice('sha256:'.length)])
   const told = edge.lines().filter(({ msg }) => msg === 'storage failed')
