@@ -77,8 +77,8 @@ t.test('R232: an upload costs few writes, and few bytes are left to sync at its 
 t.test(
   'R04: content whose sync failed once is not kept by a second one, only by new bytes',
   async t => {
-    // The first sync is that of the put.
-    const inject = 'fsync:error=EIO:when=2'
+    // Three are those of a start, the fourth is that of the put.
+    const inject = 'fsync:error=EIO:when=5'
     const { calls, outcome } = await trace({
       task: 'keep again',
       sizeBytes: 9,
@@ -94,8 +94,8 @@ t.test(
 
 t.test('R04: a fact whose sync failed is not written, or not acknowledged', async t => {
   for (const [inject, files, syncs] of [
-    ['fsync:error=EIO', 0, ['sync temporary']] as const,
-    ['fsync:error=EIO:when=2', 1, ['sync temporary', 'sync facts']] as const,
+    ['fsync:error=EIO:when=4+', 0, ['sync temporary']] as const,
+    ['fsync:error=EIO:when=5', 1, ['sync temporary', 'sync facts']] as const,
   ]) {
     const { directory, calls, outcome } = await trace({
       task: 'write fact',

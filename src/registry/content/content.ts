@@ -65,12 +65,13 @@ export class StoredContent {
   /** `named` is told when the file has its name, before there is a row. @throws StoreError */
   publish(file: Grown, blob: HeldBlob, named?: () => void): Promise<StoredBlob> {
     return this.#turns.take(blob.digest, async () => {
-      const contentClass = await this.#writtenAs(blob.digest, blob.hold)
-      const stored = await this.#unrecorded.noneOf(blob.digest, () => file.commit(contentClass))
+      const { digest } = blob
+      const already = { mustStay: await this.#isHere(digest) }
+      const contentClass = await this.#writtenAs(digest, blob.hold)
+      const stored = await this.#unrecorded.noneOf(digest, () => file.commit(contentClass), already)
       named?.()
-      await this.#unrecorded.unless(blob.digest, () =>
-        this.#deps.catalog.recordBlob({ ...blob, ...stored }),
-      )
+      const record = () => this.#deps.catalog.recordBlob({ ...blob, ...stored })
+      await this.#unrecorded.unless(digest, record, already)
       return stored
     })
   }
@@ -115,8 +116,10 @@ export class StoredContent {
    */
   putManifest(digest: Digest, bytes: Uint8Array, record: () => RecordManifest): Promise<void> {
     return this.#turns.take(digest, async () => {
-      await this.#put(digest, bytes, 'nothing')
-      await this.#unrecorded.unless(digest, () => this.#deps.catalog.recordManifest(record()))
+      const already = { mustStay: await this.#isHere(digest) }
+      await this.#put(digest, bytes, 'nothing', already)
+      const recordRow = () => this.#deps.catalog.recordManifest(record())
+      await this.#unrecorded.unless(digest, recordRow, already)
     })
   }
 
@@ -126,7 +129,9 @@ export class StoredContent {
    * @throws StoreError
    */
   putAhead(digest: Digest, bytes: Uint8Array): Promise<void> {
-    return this.#turns.take(digest, () => this.#put(digest, bytes, 'nothing'))
+    return this.#turns.take(digest, async () =>
+      this.#put(digest, bytes, 'nothing', { mustStay: await this.#isHere(digest) }),
+    )
   }
 
   /**
@@ -142,10 +147,9 @@ export class StoredContent {
     const { hold, manifest } = push
     const { digest } = manifest
     return this.#turns.take(digest, async () => {
-      const { store, catalog } = this.#deps
-      const isHere = (await store.find(digest)) !== undefined
-      // An earlier process may have written facts of what is here, and no row.
-      if (hold !== 'nothing' || !isHere) await this.#put(digest, bytes, hold, isHere)
+      const { catalog } = this.#deps
+      const mustStay = await this.#isHere(digest)
+      if (hold !== 'nothing' || !mustStay) await this.#put(digest, bytes, hold, { mustStay })
       // Its facts may say that it is here: the bytes stay, whatever becomes of the row.
       await write(() => catalog.recordPush(push))
     })
@@ -267,10 +271,23 @@ export class StoredContent {
     })
   }
 
-  async #put(digest: Digest, bytes: Uint8Array, hold: SaidHold, mustStay = false): Promise<void> {
+  /**
+   * A file that was here before is not for a write that fails to take away: an earlier process may
+   * have acknowledged it, of which no row tells while a catalog is built anew.
+   */
+  async #isHere(digest: Digest): Promise<boolean> {
+    return (await this.#deps.store.look(digest)) !== 'none'
+  }
+
+  async #put(
+    digest: Digest,
+    bytes: Uint8Array,
+    hold: SaidHold,
+    already: { readonly mustStay: boolean },
+  ): Promise<void> {
     const contentClass = await this.#writtenAs(digest, hold)
     const put = () => this.#deps.store.put(digest, bytes, contentClass)
-    await this.#unrecorded.noneOf(digest, put, { mustStay })
+    await this.#unrecorded.noneOf(digest, put, already)
   }
 
   /**

@@ -18,31 +18,33 @@ export class UnrecordedFiles {
   }
 
   /**
-   * `write` puts a file in its place, and may fail when it is there. `mustStay`: even then.
+   * `write` puts a file in its place, and may fail when it is there. `mustStay`: there was one
+   * before, which stays in any case.
    * @throws what `write` does
    */
   async noneOf<Stored>(
     digest: Digest,
     write: () => Promise<Stored>,
-    { mustStay = false } = {},
+    { mustStay }: { readonly mustStay: boolean },
   ): Promise<Stored> {
     try {
       return await write()
     } catch (error) {
-      if (error instanceof StoreError && error.isNamed) {
-        if (mustStay) this.#areLeft = true
-        else await this.#takeBack(digest)
-      }
+      if (error instanceof StoreError && error.isNamed) await this.#failed(digest, mustStay)
       throw error
     }
   }
 
   /** `record` writes the row of a file that has just come. @throws what `record` does */
-  async unless(digest: Digest, record: () => Promise<void>): Promise<void> {
+  async unless(
+    digest: Digest,
+    record: () => Promise<void>,
+    { mustStay }: { readonly mustStay: boolean },
+  ): Promise<void> {
     try {
       await record()
     } catch (error) {
-      await this.#takeBack(digest)
+      await this.#failed(digest, mustStay)
       throw error
     }
   }
@@ -58,7 +60,8 @@ export class UnrecordedFiles {
   }
 
   /** Never rejects: what failed before says more than that its file could not be removed. */
-  async #takeBack(digest: Digest): Promise<void> {
-    await this.remove(digest).catch(() => {})
+  async #failed(digest: Digest, mustStay: boolean): Promise<void> {
+    if (mustStay) this.#areLeft = true
+    else await this.remove(digest).catch(() => {})
   }
 }

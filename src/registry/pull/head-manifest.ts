@@ -118,6 +118,10 @@ async function headLocal(
     return withoutBytes(await pullLocal(deps, repository, request))
   } catch (error) {
     if (!isPushing({ ...deps, mayPush: request.mayPush }, repository)) throw error
+    // Where the catalog fails, nothing is known of what is here: that is told by what it throws.
+    if (request.reference.kind === 'tag')
+      await deps.catalog.findTag(repository, request.reference.tag)
+    else await deps.catalog.findMember(repository, request.reference.digest)
     throw absentUnread(error, 'MANIFEST_UNKNOWN')
   }
 }

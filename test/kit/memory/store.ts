@@ -61,14 +61,18 @@ class MemoryStore implements BlobStore {
     this.#known = known ?? (async () => undefined)
   }
 
-  async find(digest: Digest, declaredBytes?: number): Promise<StoredBlob | undefined> {
-    const bytes = await this.#undoubted(digest, declaredBytes)
-    return bytes === undefined ? undefined : { digest, sizeBytes: bytes.length }
+  find(digest: Digest, declaredBytes?: number): Promise<StoredBlob | undefined> {
+    return this.#find(digest, declaredBytes)
   }
 
   async look(digest: Digest, declaredBytes?: number): Promise<Looked> {
     if (this.#disk.isUnreadable) return UNKNOWN
-    return (await this.find(digest, declaredBytes)) ?? 'none'
+    return (await this.#find(digest, declaredBytes)) ?? 'none'
+  }
+
+  async #find(digest: Digest, declaredBytes?: number): Promise<StoredBlob | undefined> {
+    const bytes = await this.#undoubted(digest, declaredBytes)
+    return bytes === undefined ? undefined : { digest, sizeBytes: bytes.length }
   }
 
   async openRead(

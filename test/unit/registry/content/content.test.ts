@@ -20,17 +20,17 @@ const digest = digestOf(bytes)
 const blob = { repository, digest, atMs: 1, hold: 'nothing' } as const
 const keptBlob = { ...blob, hold: 'awaited' } as const
 
-/** Everything of one data directory; the first look at its disk waits for `look`. */
-function makeContent(catalog: Catalog = createMemoryCatalog()) {
+/** Everything of one data directory; the look of that number at its disk waits for `look`. */
+function makeContent(catalog: Catalog = createMemoryCatalog(), heldLook?: number) {
   const disk = createMemoryDisk()
   const store = createMemoryStore(disk, { known: each => catalog.findContent(each) })
   const { promise, resolve: look } = Promise.withResolvers<void>()
-  const find = store.find.bind(store)
+  const lookAt = store.look.bind(store)
   let looks = 0
   Object.assign(store, {
-    find: async (...args: Parameters<typeof find>) => {
-      const found = await find(...args)
-      if (++looks === 1) await promise
+    look: async (...args: Parameters<typeof lookAt>) => {
+      const found = await lookAt(...args)
+      if (++looks === heldLook) await promise
       return found
     },
   })
@@ -44,7 +44,7 @@ function makeContent(catalog: Catalog = createMemoryCatalog()) {
 }
 
 t.test('what comes back while its file is found missing keeps its row', async t => {
-  const { disk, catalog, content, verified, look } = makeContent()
+  const { disk, catalog, content, verified, look } = makeContent(createMemoryCatalog(), 2)
   await content.publish(await verified(), blob)
   disk.blobs.delete(digest)
   const forgotten = content.forgetMissing(digest)
@@ -64,8 +64,7 @@ t.test('what was kept stays kept when an upstream brings it again', async t => {
 })
 
 t.test('what comes anew while a push waits for it is written as durably', async t => {
-  const { store, catalog, content, verified, look } = makeContent()
-  look()
+  const { store, catalog, content, verified } = makeContent()
   await content.publish(await verified(), blob)
   const written: string[] = []
   const put = store.put.bind(store)
@@ -113,11 +112,35 @@ t.test('a manifest that its upstream refuses leaves no file', async t => {
 })
 
 t.test('of a file that is not here nothing is written down', async t => {
-  const { catalog, content, look } = makeContent()
-  look()
+  const { catalog, content } = makeContent()
   t.equal(await content.recordHere(blob), undefined)
   t.match(await content.keepHere(keptBlob), { kind: 'missing', was: undefined })
   t.equal(await content.forgetMissing(digest), 'no')
   t.equal(await catalog.findContent(digest), undefined)
   t.equal(await catalog.findMember(repository, digest), undefined)
+})
+
+t.test('a write that fails takes away no file that was here before, row or not', async t => {
+  const { disk, store, catalog, content, verified } = makeContent()
+  await content.publish(await verified(), keptBlob)
+  const unnamed = new StoreError('io', 'the directory cannot be synced', { isNamed: true })
+  const failing = async () => {
+    const file = await verified()
+    const commit = file.commit.bind(file)
+    return Object.assign(file, {
+      commit: async (...args: Parameters<typeof commit>) => {
+        await commit(...args)
+        throw unnamed
+      },
+    })
+  }
+  // As while a lost catalog is built anew.
+  const anew = new StoredContent({ store, catalog: createMemoryCatalog() })
+  await t.rejects(anew.publish(await failing(), blob), unnamed)
+  t.ok(disk.blobs.has(digest), 'it may have been acknowledged')
+  t.ok(anew.leavesFiles, 'a start looks for its row')
+  await store.remove(digest)
+  await t.rejects(anew.publish(await failing(), blob), unnamed)
+  t.notOk(disk.blobs.has(digest), 'what came by this write goes with it')
+  t.ok(await catalog.findContent(digest))
 })
