@@ -4,12 +4,13 @@
 import t from 'tap'
 import { digestOf } from '../../../../src/oci/digest.ts'
 import { formatReference } from '../../../../src/oci/reference.ts'
+import { StoreError } from '../../../../src/registry/ports/store-error.ts'
 import {
   type ReadOptions,
   type Upstream,
   UpstreamError,
 } from '../../../../src/registry/ports/upstream.ts'
-import { blobAnswer, createEngine, readAll, repositoryOf } from '../../../kit/engine.ts'
+import { blobAnswer, createEngine, localOf, readAll, repositoryOf } from '../../../kit/engine.ts'
 import { makeImage } from '../../../kit/image.ts'
 import { digested, tagged } from '../../../kit/clients/push-image.ts'
 import { everywhere } from '../../../kit/worlds/rebuilt.ts'
@@ -202,4 +203,12 @@ t.test('what an upstream says is told: that it has it, and that it denies it', a
     },
   })
   await t.rejects(denies.registry.headBlob(app, digest, { mayPush: true }), { code: 'DENIED' })
+})
+
+t.test('R772: where the catalog fails nobody is told that a manifest is gone', async t => {
+  const { registry, catalog } = createEngine({ policies: everywhere({ push: 'store' }) })
+  const failed = new StoreError('io', 'the catalog failed')
+  Object.assign(catalog, { findTag: () => Promise.reject(failed) })
+  for (const mayPush of [true, false])
+    await t.rejects(registry.headManifest(localOf('app'), { ...tagged('v1'), mayPush }), failed)
 })
