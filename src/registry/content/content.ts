@@ -271,10 +271,7 @@ export class StoredContent {
     })
   }
 
-  /**
-   * A file that was here before is not for a write that fails to take away: an earlier process may
-   * have acknowledged it, of which no row tells while a catalog is built anew.
-   */
+  /** Then no write that fails takes it away: an earlier process may have acknowledged it. */
   async #isHere(digest: Digest): Promise<boolean> {
     return (await this.#deps.store.look(digest)) !== 'none'
   }
