@@ -82,7 +82,7 @@ const SUITES = {
   oldest: { ...FAST, inMemory: true, env: { CONTROLS: 'off' } },
   // The data port's own tests once more, over TLS.
   tls: {
-    files: file => /^test\/protocol\/(hot|http|pull|push)-/.test(file),
+    files: file => /^test\/protocol\/[a-z]+\/(hot|http|pull|push)-/.test(file),
     timeoutSeconds: 300,
     atOnce: 3,
     env: { OVER_TLS: '1' },

@@ -28,6 +28,6 @@ t.test(
 )
 
 t.test('docs/security.md: each CVE that a test names is in the table', async t => {
-  for (const name of ['protocol/holes-of-peers', 'protocol/push-manifests'])
+  for (const name of ['protocol/access/holes-of-peers', 'protocol/push/push-manifests'])
     for (const [cve] of sourceOf(name)?.matchAll(/CVE-\d+-\d+/g) ?? []) t.match(text, cve, cve)
 })

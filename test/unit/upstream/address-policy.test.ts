@@ -1,6 +1,6 @@
 // Goal: no answer of a registry leads this edge to an address inside its own network. Method: every
 // form in which such an address can be written, against the policy alone; that connections obey it
-// is in test/protocol/upstream-addresses.test.ts.
+// is in test/protocol/upstream/upstream-addresses.test.ts.
 import t from 'tap'
 import { failureThrownBy } from '../../kit/open-upstream.ts'
 import {
