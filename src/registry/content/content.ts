@@ -125,13 +125,16 @@ export class StoredContent {
 
   /**
    * Bytes before their row, so that a disk without room is found out: without one they may go at
-   * any time. Who gives up calls `removeUnrecorded`.
+   * any time. Who gives up calls what it resolves to, which takes them away unless they were here.
    * @throws StoreError
    */
-  putAhead(digest: Digest, bytes: Uint8Array): Promise<void> {
-    return this.#turns.take(digest, async () =>
-      this.#put(digest, bytes, 'nothing', { mustStay: await this.#isHere(digest) }),
-    )
+  putAhead(digest: Digest, bytes: Uint8Array): Promise<() => Promise<void>> {
+    return this.#turns.take(digest, async () => {
+      const mustStay = await this.#isHere(digest)
+      await this.#put(digest, bytes, 'nothing', { mustStay })
+      if (mustStay) return () => Promise.resolve()
+      return () => this.#turns.take(digest, () => this.#unrecorded.remove(digest))
+    })
   }
 
   /**
@@ -153,11 +156,6 @@ export class StoredContent {
       // Its facts may say that it is here: the bytes stay, whatever becomes of the row.
       await write(() => catalog.recordPush(push))
     })
-  }
-
-  /** A file that no row tells of, which nobody would count. @throws StoreError */
-  removeUnrecorded(digest: Digest): Promise<void> {
-    return this.#turns.take(digest, () => this.#unrecorded.remove(digest))
   }
 
   /**
@@ -271,9 +269,12 @@ export class StoredContent {
     })
   }
 
-  /** Then no write that fails takes it away: an earlier process may have acknowledged it. */
+  /**
+   * Then no write that fails takes it away: an earlier process may have acknowledged it. So it is
+   * where nobody can say. Never rejects: a file that grew is committed, or its descriptor stays.
+   */
   async #isHere(digest: Digest): Promise<boolean> {
-    return (await this.#deps.store.look(digest)) !== 'none'
+    return (await this.#deps.store.look(digest).catch(() => UNKNOWN)) !== 'none'
   }
 
   async #put(

@@ -241,12 +241,12 @@ async function forward(
   const { content, note } = deps
   const { digest, bytes } = pushed
   // A full disk is found out before the upstream is changed.
-  await content.putAhead(digest, bytes)
+  const takeBack = await content.putAhead(digest, bytes)
   try {
     return await forwardNow(deps, way, pushed)
   } finally {
     // Unless the upstream took it.
-    await bestEffort(note, () => content.removeUnrecorded(digest))
+    await bestEffort(note, takeBack)
   }
 }
 

@@ -144,3 +144,24 @@ t.test('a write that fails takes away no file that was here before, row or not',
   t.notOk(disk.blobs.has(digest), 'what came by this write goes with it')
   t.ok(await catalog.findContent(digest))
 })
+
+t.test('what came is committed also where the disk does not say what is here', async t => {
+  const { store, catalog, content, verified } = makeContent()
+  const look = store.look.bind(store)
+  Object.assign(store, { look: () => Promise.reject(new StoreError('io', 'lstat: ESTALE')) })
+  await content.publish(await verified(), blob)
+  t.ok(await catalog.findContent(digest), 'what can be written is')
+  Object.assign(store, { look })
+  t.not(await store.look(digest), 'none')
+})
+
+t.test('who gives up what came ahead of its row takes away no file of before', async t => {
+  const { disk, store, content } = makeContent()
+  const takeBack = await content.putAhead(digest, bytes)
+  await takeBack()
+  t.notOk(disk.blobs.has(digest), 'it came by this write')
+  await store.put(digest, bytes, 'kept')
+  const takeBackAgain = await content.putAhead(digest, bytes)
+  await takeBackAgain()
+  t.ok(disk.blobs.has(digest), 'an earlier process may have acknowledged it')
+})
