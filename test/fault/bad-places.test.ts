@@ -13,6 +13,7 @@ import type { LogLine } from '../kit/worlds/http-app.ts'
 import { type Image, makeImage } from '../kit/image.ts'
 import { manifestOver } from '../kit/clients/push-client.ts'
 import { mountSmallDisk, type SmallDisk } from '../kit/disk/small-disk.ts'
+import { isSameFile, openRegularFile } from '../../src/store/filesystem/read-handle.ts'
 import { blobPath, digestBy, storeDirectory } from '../kit/disk/store-directory.ts'
 
 /** Room for a catalog with its log, and a few blobs. */
@@ -283,6 +284,24 @@ t.test('R792: a file without a row is counted once the disk can look at it', asy
   await disk.heal()
   const next = await startTestEdge(t, options)
   t.match(await next.untilLogged('files without rows were adopted'), { files: 1 })
+})
+
+t.test('R748: a file in the inode of one that could not be read is another file', async t => {
+  const { path } = await mount(t)
+  const file = join(path, 'blob')
+  const opened = async (text: string) => {
+    writeFileSync(file, text)
+    const found = await openRegularFile(file)
+    await found?.file.close()
+    if (found === undefined) throw new Error('it was written')
+    return found.identity
+  }
+  const before = await opened('cannot be read')
+  t.ok(isSameFile(before, await opened('the same, written over')))
+  rmSync(file)
+  const behind = await opened('pushed anew')
+  t.equal(behind.ino, before.ino, 'ext4 gives its number out again')
+  t.notOk(isSameFile(before, behind))
 })
 
 t.test('R748: a pushed manifest, too', async t => {

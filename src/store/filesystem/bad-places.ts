@@ -4,13 +4,14 @@
 // much to be of bad places; for a while that is not here for those who would push it. The operator
 // is told, once for each.
 import { lstat } from 'node:fs/promises'
+import { type BoundedCache, boundedCache } from '../../async/bounded-cache.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { type ReadHandle, UNKNOWN } from '../../registry/ports/blob-store-content.ts'
 import type { Disk } from './disk.ts'
 import { causeOf, errnoOf, isUnreadable } from './disk-error.ts'
 import { blobPath } from './layout.ts'
 import type { Quarantine } from './quarantine.ts'
-import { type FileIdentity, type OpenedFile, readHandle } from './read-handle.ts'
+import { type FileIdentity, isSameFile, type OpenedFile, readHandle } from './read-handle.ts'
 
 /** Remembered as failing; of a disk with more bad places the earliest ones are asked again. */
 const FAILING_MAX = 1_000
@@ -26,16 +27,15 @@ const MOVED_WITHIN_MS = 60_000
 export class BadPlaces {
   readonly #disk: Disk
   readonly #quarantine: Quarantine
-  readonly #failing = new Map<
-    Digest,
-    { readonly identity: FileIdentity; readonly untilMs: number }
-  >()
+  readonly #failing: BoundedCache<FileIdentity, Digest>
   /** When the last ones were moved away, on the monotonic clock. */
   #movedAtMs: readonly number[] = []
 
   constructor(disk: Disk, quarantine: Quarantine) {
     this.#disk = disk
     this.#quarantine = quarantine
+    const nowMs = () => disk.clock.monotonicMs()
+    this.#failing = boundedCache(FAILING_MAX, { ttlMs: FAILING_MS, nowMs })
   }
 
   /** What `look` finds under this digest; `unknown` where the disk cannot say. */
@@ -60,13 +60,10 @@ export class BadPlaces {
 
   /** Lies where it was, and cannot be read for now? New bytes in its place can. */
   async isFailing(digest: Digest): Promise<boolean> {
-    const failing = this.#failing.get(digest)
-    if (failing === undefined) return false
-    const { clock, layout } = this.#disk
-    const { identity, untilMs } = failing
-    const stats = await lstat(blobPath(layout, digest)).catch(() => undefined)
-    const isSame = stats !== undefined && stats.dev === identity.dev && stats.ino === identity.ino
-    if (isSame && clock.monotonicMs() < untilMs) return true
+    const identity = this.#failing.get(digest)
+    if (identity === undefined) return false
+    const stats = await lstat(blobPath(this.#disk.layout, digest)).catch(() => undefined)
+    if (stats !== undefined && isSameFile(stats, identity)) return true
     this.#failing.delete(digest)
     return false
   }
@@ -125,15 +122,24 @@ export class BadPlaces {
     }
   }
 
-  /** In the quarantine it keeps its place on the disk, which nothing else is written to. */
-  async #putAway(digest: Digest, identity: FileIdentity, error: unknown): Promise<void> {
+  /**
+   * Counted here, before anything is awaited: of reads that fail together no more than that many
+   * may move their files. One that is then left where it is has been counted, too.
+   */
+  #mayMoveNow(): boolean {
     const nowMs = this.#disk.clock.monotonicMs()
     this.#movedAtMs = this.#movedAtMs.filter(atMs => nowMs - atMs < MOVED_WITHIN_MS)
-    if (this.#movedAtMs.length >= MOVED_MAX || !(await this.#quarantine.isCached(digest))) {
+    if (this.#movedAtMs.length >= MOVED_MAX) return false
+    this.#movedAtMs = [...this.#movedAtMs, nowMs]
+    return true
+  }
+
+  /** In the quarantine it keeps its place on the disk, which nothing else is written to. */
+  async #putAway(digest: Digest, identity: FileIdentity, error: unknown): Promise<void> {
+    if (!this.#mayMoveNow() || !(await this.#quarantine.isCached(digest))) {
       this.#leave(digest, identity, error)
       return
     }
-    this.#movedAtMs = [...this.#movedAtMs, nowMs]
     try {
       await this.#quarantine.take(digest, identity, `cannot be read (${errnoOf(causeOf(error))})`)
     } catch {
@@ -144,9 +150,7 @@ export class BadPlaces {
 
   /** Whatever it is: who pushes something over it must not be told that it is here. */
   #leave(digest: Digest, identity: FileIdentity, error: unknown): void {
-    const [oldest] = this.#failing.keys()
-    if (this.#failing.size >= FAILING_MAX && oldest !== undefined) this.#failing.delete(oldest)
-    this.#failing.set(digest, { identity, untilMs: this.#disk.clock.monotonicMs() + FAILING_MS })
+    this.#failing.set(digest, identity)
     this.#disk.unreadable.tell(digest, error)
   }
 }

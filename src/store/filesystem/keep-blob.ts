@@ -6,13 +6,13 @@ import type { StoredBlob } from '../../registry/ports/blob-store-content.ts'
 import { StoreError } from '../../registry/ports/store-error.ts'
 import { type Disk, orStoreError, syncDirectory } from './disk.ts'
 import { blobDirectory, blobPath } from './layout.ts'
-import { type FileIdentity, openRegularFile } from './read-handle.ts'
+import { type FileIdentity, isSameFile, openRegularFile } from './read-handle.ts'
 
 export class BlobKeeper {
   readonly #disk: Disk
   /**
    * Files whose sync failed: one more would succeed without anything having been written, until new
-   * bytes take their place.
+   * bytes take their place. Without a bound: a forgotten one would be acknowledged.
    */
   readonly #failed = new Map<Digest, FileIdentity>()
 
@@ -50,10 +50,10 @@ export class BlobKeeper {
     }
   }
 
-  #refuseFailed(digest: Digest, { dev, ino }: FileIdentity): void {
+  #refuseFailed(digest: Digest, identity: FileIdentity): void {
     const failed = this.#failed.get(digest)
     if (failed === undefined) return
-    if (failed.dev === dev && failed.ino === ino) {
+    if (isSameFile(failed, identity)) {
       const hint = `see the kernel log (dmesg) for the disk that holds ${this.#disk.layout.root}`
       throw new StoreError('io', `cannot keep ${digest}: it could not be synced before`, { hint })
     }

@@ -15,7 +15,7 @@ import { hashBytes } from './hash-file.ts'
 import { blobPath } from './layout.ts'
 import { findBlob } from './list-blobs.ts'
 import type { Quarantine } from './quarantine.ts'
-import { type FileIdentity, type OpenedFile, openRegularFile } from './read-handle.ts'
+import { isSameFile, type OpenedFile, openRegularFile } from './read-handle.ts'
 
 export interface LengthCheckParts {
   readonly disk: Disk
@@ -90,7 +90,8 @@ export class LengthCheck {
     let isBlob = false
     try {
       const judged = await this.#judge({ digest, sizeBytes }, declaredBytes)
-      isBlob = judged === 'as known' || (judged !== undefined && isSame(judged.identity, identity))
+      isBlob =
+        judged === 'as known' || (judged !== undefined && isSameFile(judged.identity, identity))
       return isBlob
     } finally {
       if (!isBlob) await file.close()
@@ -139,10 +140,6 @@ export class LengthCheck {
       }
     })
   }
-}
-
-function isSame(a: FileIdentity, b: FileIdentity): boolean {
-  return a.dev === b.dev && a.ino === b.ino
 }
 
 async function isRight({ file, sizeBytes }: OpenedFile, digest: Digest): Promise<boolean> {

@@ -10,7 +10,7 @@ import { type Disk, orStoreError, removeFile } from './disk.ts'
 import { causeOf, errnoOf, ignoreMissingOrBad } from './disk-error.ts'
 import { blobPath, parseQuarantineName, partPath, quarantinePath } from './layout.ts'
 import { findBlob } from './list-blobs.ts'
-import type { FileIdentity } from './read-handle.ts'
+import { type FileIdentity, isSameFile } from './read-handle.ts'
 import type { Turns } from '../../async/turns.ts'
 
 /**
@@ -213,8 +213,7 @@ async function moveIfSame(
 ): Promise<string | undefined> {
   const path = blobPath(disk.layout, digest)
   try {
-    const { dev, ino } = await lstat(path)
-    if (dev !== identity.dev || ino !== identity.ino) return undefined
+    if (!isSameFile(await lstat(path), identity)) return undefined
     const to = quarantinePath(disk.layout, digest, { atMs: disk.clock.nowMs(), isKept })
     await rename(path, to)
     return basename(to)

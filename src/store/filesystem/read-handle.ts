@@ -11,10 +11,16 @@ const { O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants
 // below something that is not a directory.
 const NOT_A_FILE = new Set(['ENOENT', 'ELOOP', 'ENXIO', 'ENODEV', 'ENOTDIR', 'EISDIR'])
 
-/** Which file this is, whatever it is called by now. */
+/** Which file this is, whatever it is called by now. Numbers of inodes are given out again. */
 export interface FileIdentity {
   readonly dev: number
   readonly ino: number
+  /** Where the file system does not know, when something of the inode changed. */
+  readonly birthtimeMs: number
+}
+
+export function isSameFile(a: FileIdentity, b: FileIdentity): boolean {
+  return a.dev === b.dev && a.ino === b.ino && a.birthtimeMs === b.birthtimeMs
 }
 
 export interface OpenedFile {
@@ -38,8 +44,8 @@ export async function openRegularFile(path: string): Promise<OpenedFile | undefi
   }
   try {
     const stats = await file.stat()
-    const { dev, ino, size } = stats
-    if (stats.isFile()) return { file, sizeBytes: size, identity: { dev, ino } }
+    const { dev, ino, birthtimeMs, size } = stats
+    if (stats.isFile()) return { file, sizeBytes: size, identity: { dev, ino, birthtimeMs } }
   } catch (error) {
     await file.close()
     throw error
