@@ -34,10 +34,42 @@ export function askerOf(who: string, config: Config, shared: SharedLoopback | un
     return { address: network.network.address, isLocal: () => false }
   const asker = isPlace ? undefined : namedAsker(who, config, shared)
   if (asker !== undefined) return asker
-  const near = closest(who, config.auth?.names ?? [])
-  const hint = near === undefined ? '' : ` (did you mean ${near}?)`
-  const message = `${who} is nobody here${hint}: it is one of ${CALLERS.map(({ example }) => example).join(', ')}`
+  const why = isPlace ? undefined : whyNobody(who, config.auth)
+  const kinds = CALLERS.map(({ example }) => example).join(', ')
+  const message = why ?? `${who} is nobody here: it is one of ${kinds}`
   throw new CliError(EXIT_CODES.usage, message)
+}
+
+/** Of a name that nobody has who calls; undefined: nothing more is known of it. */
+function whyNobody(text: string, auth: AuthConfig | undefined): string | undefined {
+  const read = readWho(text)
+  if (read.kind === 'fault' || auth === undefined) return undefined
+  const who = read.value
+  if (who.kind === 'group') return whyNoMember(who.name, auth.groups)
+  if (who.kind !== 'account' || auth.file === undefined) return undefined
+  const near = closest(text, [...auth.names, 'anonymous', 'local'])
+  return `${text}: no such account in ${auth.file.path}${orMean(near)}`
+}
+
+/** Enough to go on with, of a group that may have hundreds. */
+const MEMBERS_TOLD = 3
+
+/** Rules may be about each of its members by another name as well, so that no two are alike. */
+function whyNoMember(group: string, groups: AuthConfig['groups']): string {
+  const named = (name: string) => formatName({ kind: 'group', name })
+  const members = Object.hasOwn(groups, group) ? groups[group] : undefined
+  if (members === undefined) {
+    const near = closest(group, Object.keys(groups))
+    return `${named(group)}: no such group under auth.groups${orMean(near && named(near))}`
+  }
+  if (members.length === 0) return `${named(group)} has no members: nobody is in it`
+  const told = members.slice(0, MEMBERS_TOLD).join(', ')
+  const more = members.length > MEMBERS_TOLD ? `, … (${members.length} in all)` : ''
+  return `${named(group)} is a group: name one of its members, ${told}${more}`
+}
+
+function orMean(near: string | undefined): string {
+  return near === undefined ? '' : ` (did you mean ${near}?)`
 }
 
 /** Undefined: nobody is called so, as far as that is known without the running server. */

@@ -435,6 +435,7 @@ const SECURITY: readonly Row[] = [
   [758, 'P2', 'status tells of a faulty file of accounts, and the log that it is good again'],
   [759, 'P2', 'check warns of what anonymous gets by rules and nobody who has logged in'],
   [760, 'P2', 'access test tells what groups that it does not know would change'],
+  [786, 'P2', 'access test asks for a member of a group, and says where no account is'],
   [810, 'P1', 'a robot whose secrets overlap for ever outlasts a restart, as all others do'],
   [811, 'P2', 'who waited while a reload named the hosts is judged by them'],
   [812, 'P2', 'a grant for a name of one component is for one repository'],

@@ -97,6 +97,37 @@ t.test('R407: without rules access test says what holds', async t => {
   t.match(await off.test('local', 'push', 'localhost/a'), { exitCode: 1 })
 })
 
+t.test('R786: access test asks for a member of a group, and says where no account is', async t => {
+  const opened = await open(t, RULES)
+  const accounts = `${opened.config}.htpasswd`
+  const names = ['alice', 'bob', 'carol', 'dave']
+  await writeFile(accounts, names.map(each => `${each}:${HASH}\n`).join(''))
+  await writeFile(
+    opened.config,
+    `auth:
+  htpasswd: { path: ${accounts} }
+  groups: { ci: [alice, bob, carol, "robot:fleet"], few: [dave], none: [] }
+access:
+  - { who: "group:ci", match: "**", allow: [pull] }
+`,
+  )
+  const { test } = opened
+  for (const [who, told] of [
+    ['group:ci', 'group:ci is a group: name one of its members, alice, bob, carol, … (4 in all)'],
+    ['group:few', 'group:few is a group: name one of its members, dave'],
+    ['group:none', 'group:none has no members: nobody is in it'],
+    ['group:c1', 'group:c1: no such group under auth.groups (did you mean group:ci?)'],
+    ['group:constructor', 'group:constructor: no such group under auth.groups'],
+    ['alise', `alise: no such account in ${accounts} (did you mean alice?)`],
+    ['anonymus', `anonymus: no such account in ${accounts} (did you mean anonymous?)`],
+  ] as const)
+    for (const words of [['pull', 'localhost/a'], ['admin']]) {
+      const { exitCode, stderr } = await test(who, ...words)
+      t.equal(exitCode, 2, who)
+      t.ok(stderr.includes(`${told}\n`), stderr)
+    }
+})
+
 t.test('what access test cannot read is a usage error with the way out', async t => {
   const { test, config } = await open(t, RULES)
   for (const [argv, stderr] of [
