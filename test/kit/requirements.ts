@@ -578,6 +578,7 @@ const BOUNDS: readonly Row[] = [
     'a machine whose clock begins in 1970 at each boot lets go what is old, and no sooner',
   ],
   [332, 'P1', 'limits of the storage hold from a reload on, the stricter of two at any time'],
+  [787, 'P2', 'check tells of a minfree that leaves too little where it stands'],
   [277, 'P1', 'what is secret here is closed to other users and programs'],
   [
     360,

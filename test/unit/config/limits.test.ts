@@ -16,8 +16,24 @@ t.test('R332: a limit that the file system has no room for is told', t => {
   t.match(told('maxsize: 60GiB\n  minfree: 50GiB'), [
     /keeps 50GiB free .*\(did you mean 50GiB\?\)$/,
   ])
-  t.match(told('minfree: 100%'), [
-    /keeps 100% free of the file system of 100GiB that holds .\/data$/,
+  t.match(told('maxsize: 60GiB\n  minfree: 50GiB'), [/: storage.maxsize: /])
+  t.end()
+})
+
+t.test('R787: a minfree that leaves too little is told where it stands', t => {
+  const told = (storage: string) => complaints(`storage:\n  ${storage}\n`, { disk })
+  t.same(told('minfree: 95%'), [
+    'edge.yaml:2:12: warning: storage.minfree: leaves 5% of the file system of 100GiB that holds ./data: storage.maxsize (80%) cannot be reached (did you mean 20%?)',
+  ])
+  t.match(told('minfree: 100%'), [/storage.minfree: leaves nothing of .*\(did you mean 20%\?\)$/])
+  t.match(told('minfree: 95GiB\n  maxsize: 60GiB'), [
+    /:2:12: .*storage.minfree: leaves 5GiB of .*\(60GiB\) cannot be reached \(did you mean 40GiB\?\)$/,
+  ])
+  // Others may well need so much, and the stricter of the two counts.
+  t.match(told('minfree: 30%'), [/storage.minfree: leaves 70% of .* cannot be reached$/])
+  t.same(told('minfree: 20%'), [])
+  t.match(complaints('storage: { minfree: 95% }'), [
+    /storage.minfree: leaves 5% of the file system/,
   ])
   t.end()
 })
