@@ -479,6 +479,7 @@ const SECURITY: readonly Row[] = [
     'no account is made by a name that the audit log gives to others; of one check warns',
   ],
   [829, 'P2', 'check warns of push without pull, which tells what blobs are there'],
+  [788, 'P2', 'upstreams without Docker Hub and without default are told with the lines to write'],
   [824, 'P2', 'a command says in a line that it does not understand a server of another version'],
   [823, 'P1', 'a catalog of the newest version with other tables is refused with the way out'],
 ]

@@ -184,8 +184,9 @@ function buildDefault(judge: Judge, settings: Settings, built: BuiltUpstreams): 
     return chosen
   if (settings.default === undefined && judge.isWritten(['default'])) return chosen
   if (settings.default === undefined) {
-    const message = 'is docker.io, which is not under upstreams; name one of them, or localhost'
-    judge.note(['default'], { message, suggestion: first })
+    const other = first === undefined ? '' : `"default: ${first}", or `
+    const message = `docker.io is not among them, and names without a registry go there by default: write ${other}"default: localhost" for what is kept here, beside upstreams`
+    judge.note(['upstreams'], { message })
   } else {
     judge.note(['default'], {
       message: 'is not under upstreams',

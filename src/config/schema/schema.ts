@@ -192,7 +192,7 @@ const SCHEMA = group('Configuration of Entrepot. Everything may be left out.', {
   default: optional(
     value(HOST, {
       description:
-        'The upstream that names without a registry host belong to; `localhost` for none.',
+        'The upstream that names without a registry host belong to; `localhost` for none. It has to be written where `upstreams` lists no `docker.io`, and no `"*"`.',
       defaultText: '`docker.io`',
       reload: true,
     }),

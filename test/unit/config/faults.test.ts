@@ -116,10 +116,6 @@ const FAULTS: Record<string, readonly [text: string, ...lines: readonly (string 
     'default: dockr.io\nupstreams: { quay.io: {}, docker.io: {} }',
     '1:10: error: default: is not under upstreams (did you mean docker.io?)',
   ],
-  'upstreams without the default': [
-    'upstreams:\n  ghcr.io: {}\n',
-    /error: default: is docker.io, which is not under upstreams.*\(did you mean ghcr.io\?\)/,
-  ],
   'a URL as an upstream': [
     'upstreams: { docker.io: {}, "https://ghcr.io/": {} }',
     /upstreams.https:\/\/ghcr.io\/: is no registry host.*\(did you mean ghcr.io\?\)/,
@@ -428,5 +424,18 @@ t.test('R483: what is said of a list counts its items as they are written, also 
     /yaml:5:.* error: .*policies\[2\]\.keeptags\[0\]\.pulledwithin: /,
     /yaml:7:.* warning: .*policies\[2\]\.keeptags\[2\]: changes nothing: keeptags\[1\]/,
   ])
+  t.end()
+})
+
+t.test('R788: upstreams without Docker Hub are told what to write beside them', t => {
+  const rest = 'docker.io is not among them, and names without a registry go there by default'
+  const here = '"default: localhost" for what is kept here, beside upstreams'
+  t.same(complaints('http:\n  addr: ":5000"\nupstreams:\n  ghcr.io: {}\n'), [
+    `edge.yaml:4:3: error: upstreams: ${rest}: write "default: ghcr.io", or ${here}`,
+  ])
+  t.same(complaints('upstreams: {}'), [`edge.yaml:1:12: error: upstreams: ${rest}: write ${here}`])
+  for (const written of ['ghcr.io', 'localhost'])
+    t.same(complaints(`default: ${written}\nupstreams: { ghcr.io: {} }`), [])
+  t.same(complaints('upstreams: { ghcr.io: {} }', { env: { ENTREPOT_DEFAULT: 'ghcr.io' } }), [])
   t.end()
 })
