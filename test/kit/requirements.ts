@@ -710,6 +710,7 @@ const PLATFORM: readonly Row[] = [
   [689, 'P2', 'whoever ran it is told what becomes of the rest'],
   [627, 'P1', 'retention that fails again and again is tried at its pace, never without a pause'],
   [345, 'P1', 'an operator sees which line of a policy holds a tag, and when it goes'],
+  [789, 'P2', 'an operator sees each condition that did not hold a tag that goes'],
   [482, 'P1', 'credentials that an upstream does not take are seen in check and status'],
   [483, 'P2', 'what is said of a list of the configuration names its items as they are written'],
   [484, 'P1', 'what was built starts also after an old npm has pruned its install'],

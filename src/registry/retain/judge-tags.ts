@@ -7,9 +7,10 @@ import type { Tag } from '../../oci/reference.ts'
 import type { Pieces } from '../pacing/pieces.ts'
 import { spanText } from '../time/age-text.ts'
 import { firstOf } from './first-of.ts'
-import type { KeepLine } from './rules.ts'
+import { CONDITIONS, type KeepLine } from './rules.ts'
 import { compareVersions, type Version, versionOf } from './semver.ts'
 import type { TimeRun } from '../time/time-run.ts'
+import { type NamedLine, whyNotHeld } from './why-not-held.ts'
 
 export interface TagToJudge {
   readonly tag: Tag
@@ -42,7 +43,7 @@ export async function judgeTags(
 ): Promise<ReadonlyMap<Tag, Verdict>> {
   const { pieces } = by
   const kept = new Map<Tag, string>()
-  const named = new Map<Tag, number[]>()
+  const named = new Map<Tag, NamedLine[]>()
   await pieces.each(tags, ({ tag, held }) => {
     if (held !== undefined) kept.set(tag, held)
   })
@@ -50,8 +51,8 @@ export async function judgeTags(
     const ofLine = await namedBy(line, tags, pieces)
     await pieces.each(ofLine, ({ tag }) => {
       const already = named.get(tag)
-      if (already === undefined) named.set(tag, [index])
-      else already.push(index)
+      if (already === undefined) named.set(tag, [{ line, index }])
+      else already.push({ line, index })
     })
     await new HeldBy(ofLine, by, (tag, condition) => {
       if (!kept.has(tag)) kept.set(tag, `keeptags[${index}].${condition}`)
@@ -63,7 +64,7 @@ export async function judgeTags(
     verdicts.set(
       each.tag,
       reason === undefined
-        ? { kind: 'go', reason: whyNot(each, named.get(each.tag) ?? [], by) }
+        ? { kind: 'go', reason: whyNotHeld(each, named.get(each.tag) ?? [], by) }
         : { kind: 'keep', reason },
     )
   })
@@ -135,7 +136,7 @@ class HeldBy {
       await this.#by.pieces.each(this.#tags, ({ tag }) => this.#hold(tag, `patterns: ${tag}`))
       return
     }
-    await this.#first(pushed, { by: byPush, at: pushOf, word: 'mostrecentlypushedcount' })
+    await this.#first(pushed, { by: byPush, at: pushOf, word: CONDITIONS.mostRecentlyPushedCount })
     await this.#first(pulled, { by: byPull, at: pullOf, word: PULLED_COUNT })
     await this.#uncounted(pulled)
     await this.#highestVersions(highest)
@@ -195,7 +196,7 @@ class HeldBy {
     let place = 0
     await pieces.each(await firstOf(versions, { count, by: byVersion }, pieces), ({ each }) => {
       place += 1
-      this.#hold(each.tag, `highestsemvercount: ${place} of ${count}`)
+      this.#hold(each.tag, `${CONDITIONS.highestSemverCount}: ${place} of ${count}`)
     })
   }
 
@@ -204,7 +205,7 @@ class HeldBy {
     const { nowMs, timeRun, pieces } = this.#by
     await pieces.each(this.#tags, ({ tag, pushedAtMs }) => {
       if (timeRun.agoMs(pushedAtMs, nowMs) >= limitMs) return
-      this.#hold(tag, `pushedwithin: pushed ${timeRun.agoText(pushedAtMs, nowMs)}`)
+      this.#hold(tag, `${CONDITIONS.pushedWithinMs}: pushed ${timeRun.agoText(pushedAtMs, nowMs)}`)
     })
   }
 
@@ -219,12 +220,12 @@ class HeldBy {
       const why = isKnown
         ? `${what} ${timeRun.agoText(usedAtMs, nowMs)}`
         : countedText({ nowMs, timeRun })
-      this.#hold(each.tag, `pulledwithin: ${why}`)
+      this.#hold(each.tag, `${CONDITIONS.pulledWithinMs}: ${why}`)
     })
   }
 }
 
-const PULLED_COUNT = 'mostrecentlypulledcount'
+const PULLED_COUNT = CONDITIONS.mostRecentlyPulledCount
 /** What nobody has pulled in a month of looking counts as what nobody pulls. */
 const FOUND_OUT_MS = 30 * 86_400_000
 
@@ -232,17 +233,4 @@ type Times = Pick<TagsJudgedBy, 'nowMs' | 'timeRun'>
 
 function countedText({ nowMs, timeRun }: Times): string {
   return `pulls have been counted for ${spanText(timeRun.agoMs(timeRun.sinceMs, nowMs))} only`
-}
-
-function whyNot(each: TagToJudge, lines: readonly number[], { nowMs, timeRun }: Times): string {
-  if (lines.length === 0) return 'no line of keeptags names it'
-  const names = lines.map(index => `[${index}]`).join(', ')
-  const none =
-    lines.length === 1 ? `keeptags${names} does not hold` : `none of keeptags${names} holds`
-  const ago = (atMs: number) => timeRun.agoText(atMs, nowMs)
-  const counted = spanText(timeRun.agoMs(timeRun.sinceMs, nowMs))
-  const never =
-    each.pushedAtMs < timeRun.sinceMs ? `never in ${counted} in which it was counted` : 'never'
-  const pulled = each.pulledAtMs === undefined ? never : ago(each.pulledAtMs)
-  return `${none} it: pushed ${ago(each.pushedAtMs)}, pulled ${pulled}`
 }

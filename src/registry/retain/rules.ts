@@ -17,6 +17,15 @@ export interface KeepLine {
   readonly pulledWithinMs: number | undefined
 }
 
+/** What a line may ask for beside its patterns, as the configuration calls it. */
+export const CONDITIONS = {
+  mostRecentlyPushedCount: 'mostrecentlypushedcount',
+  mostRecentlyPulledCount: 'mostrecentlypulledcount',
+  highestSemverCount: 'highestsemvercount',
+  pushedWithinMs: 'pushedwithin',
+  pulledWithinMs: 'pulledwithin',
+} as const satisfies Readonly<Record<Exclude<keyof KeepLine, 'patterns'>, string>>
+
 export interface RetentionPolicy {
   /** Globs over keys of repositories, `host/name`; `**` for all. */
   readonly repositories: readonly string[]

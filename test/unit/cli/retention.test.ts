@@ -34,7 +34,10 @@ t.test('R342: jobs run retain tells with --dry-run what the run then does', asyn
   const dry = await retain('--dry-run')
   t.equal(dry.exitCode, 0)
   const lines = dry.stdout.split('\n')
-  t.match(lines[1], /^localhost\/app:old +0 B +keeptags\[0\] does not hold it: pushed 31 days ago/)
+  t.match(
+    lines[1],
+    /^localhost\/app:old +0 B +keeptags\[0\]\.pushedwithin does not hold it: pushed 31 days ago/,
+  )
   t.match(
     lines[2],
     new RegExp(`^localhost/app@${digest} +\\S+ KiB +no tag that stays leads to it$`),
@@ -93,7 +96,10 @@ t.test(
     await edge.pass(20 * DAY_MS)
     const goes = 'storage.retention lets it go, but "retain" is paused until "entrepot jobs resume'
     t.match(await why(`${app}:v1`), goes)
-    t.match(await why(`${app}:v1`), 'resume retain": none of keeptags[1], [2]')
+    t.match(
+      await why(`${app}:v1`),
+      'resume retain": none of keeptags[1].pushedwithin, keeptags[2].pulledwithin holds it',
+    )
     await run('jobs', 'resume', 'retain')
     await run('retain')
     t.match(await why(`${app}:v1`), 'the tag is not at this edge')

@@ -88,7 +88,7 @@ t.test('what is older than 30 days goes, with its image and its facts', async t 
     gone: [
       {
         what: 'localhost/team/app:old',
-        reason: 'keeptags[0] does not hold it: pushed 31 days ago, pulled never',
+        reason: 'keeptags[0].pushedwithin does not hold it: pushed 31 days ago, pulled never',
         bytes: 0,
       },
       {

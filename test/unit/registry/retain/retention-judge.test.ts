@@ -74,11 +74,28 @@ t.test('each verdict says which condition of which line made it', async t => {
     'v1.10.0': 'keep: keeptags[1].highestsemvercount: 1 of 1',
     'v1.9.1': 'keep: keeptags[1].mostrecentlypushedcount: 1 of 1',
     'v1.2.0': 'keep: keeptags[2].mostrecentlypulledcount: 1 of 1',
-    'v1.1.0': 'go: none of keeptags[1], [2] holds it: pushed 99 days ago, pulled 40 days ago',
+    'v1.1.0':
+      'go: none of keeptags[1].mostrecentlypushedcount, keeptags[1].highestsemvercount, keeptags[2].mostrecentlypulledcount holds it: pushed 99 days ago, pulled 40 days ago',
     'ci-1': 'keep: keeptags[3].pushedwithin: pushed 3 days ago',
     'ci-2': 'keep: keeptags[3].pulledwithin: pulled 29 days ago',
     'ci-3': 'keep: keeptags[3].pulledwithin: pushed 20 days ago',
-    'ci-4': 'go: none of keeptags[2], [3] holds it: pushed 40 days ago, pulled never',
+    'ci-4':
+      'go: none of keeptags[2].mostrecentlypulledcount, keeptags[3].pushedwithin, keeptags[3].pulledwithin holds it: pushed 40 days ago, pulled never',
+  })
+})
+
+t.test('R789: of a tag that goes each condition is told that did not hold it', async t => {
+  const lines = [
+    line({ highestSemverCount: 2 }),
+    line({ patterns: ['x*'], pushedWithinMs: DAY_MS }),
+  ]
+  const tags = [tagOf('v3.0.0', 1), tagOf('v2.0.0', 1), tagOf('v1.0.0', 9), tagOf('x', 5, 3)]
+  t.same(await told(lines, tags), {
+    'v3.0.0': 'keep: keeptags[0].highestsemvercount: 1 of 2',
+    'v2.0.0': 'keep: keeptags[0].highestsemvercount: 2 of 2',
+    'v1.0.0':
+      'go: keeptags[0].highestsemvercount does not hold it: pushed 9 days ago, pulled never',
+    x: 'go: none of keeptags[0].highestsemvercount, keeptags[1].pushedwithin holds it: pushed 5 days ago, pulled 3 days ago, its name is no version',
   })
 })
 

@@ -50,9 +50,9 @@ t.test('R423: pulls from before they were counted may have been a moment before'
     idle: 'keep: keeptags[0].pulledwithin: pulls have been counted for 5 days only',
   })
   t.same(await judged({ pulledWithinMs }, tags, new TimeRun(daysAgo(40), [])), {
-    old: 'go: keeptags[0] does not hold it: pushed 45 days ago, pulled never in 40 days in which it was counted',
+    old: 'go: keeptags[0].pulledwithin does not hold it: pushed 45 days ago, pulled never in 40 days in which it was counted',
     used: 'keep: keeptags[0].pulledwithin: pulled 2 days ago',
-    idle: 'go: keeptags[0] does not hold it: pushed 45 days ago, pulled 31 days ago',
+    idle: 'go: keeptags[0].pulledwithin does not hold it: pushed 45 days ago, pulled 31 days ago',
   })
 })
 
@@ -75,9 +75,9 @@ t.test('R423: time in which it did not run makes nothing old', async t => {
   t.same(await judged(pushed ?? {}, tags, away), {
     pushed: 'keep: keeptags[0].pushedwithin: pushed 40 days ago (this edge ran for 5 days of that)',
     pulled:
-      'go: keeptags[0] does not hold it: pushed 90 days ago (this edge ran for 55 days of that), pulled 40 days ago (this edge ran for 5 days of that)',
+      'go: keeptags[0].pushedwithin does not hold it: pushed 90 days ago (this edge ran for 55 days of that), pulled 40 days ago (this edge ran for 5 days of that)',
     before:
-      'go: keeptags[0] does not hold it: pushed 66 days ago (this edge ran for 31 days of that), pulled never',
+      'go: keeptags[0].pushedwithin does not hold it: pushed 66 days ago (this edge ran for 31 days of that), pulled never',
   })
   t.match(await judged(pulled ?? {}, tags, away), {
     pushed: /^keep/,
