@@ -1,11 +1,12 @@
 // Keeps wrong logins from filling the audit log, which whoever reaches a port could have done: of
-// each kind and address the first is written down, then one a minute, which says how many were held
-// back. Of more addresses than are remembered one line a minute tells together. What somebody did
-// who was let in is not held.
+// each kind and site the first is written down, then one a minute, which says how many were held
+// back. Of more sites than are remembered one line a minute tells together. What somebody did who
+// was let in is not held.
+import { siteOf } from '../access/network.ts'
 import { QUIET_MS } from './once-a-minute.ts'
 
 /** Lines a minute of one kind, about; a router's neighbours are fewer. */
-export const ADDRESSES_MAX = 256
+export const SITES_MAX = 256
 
 /**
  * For one of that kind from there: how many were held back since the last line when one is due now,
@@ -19,14 +20,14 @@ interface Quiet {
 }
 
 export function createRefusedLogins(monotonicMs: () => number): RefusedLogins {
-  const byAddress = new Map<string, Quiet>()
+  const bySite = new Map<string, Quiet>()
   const ofOthers = new Map<string, Quiet>()
 
   /** What they held back the line for all others tells. */
   function forgetQuiet(nowMs: number): void {
-    for (const [key, { lastMs, held }] of byAddress) {
+    for (const [key, { lastMs, held }] of bySite) {
       if (nowMs - lastMs < QUIET_MS) continue
-      byAddress.delete(key)
+      bySite.delete(key)
       const [kind = ''] = key.split(' ', 1)
       const others = ofOthers.get(kind) ?? { lastMs: -QUIET_MS, held: 0 }
       ofOthers.set(kind, { ...others, held: others.held + held })
@@ -35,10 +36,10 @@ export function createRefusedLogins(monotonicMs: () => number): RefusedLogins {
 
   return (kind, address) => {
     const nowMs = monotonicMs()
-    const key = `${kind} ${address ?? ''}`
-    if (!byAddress.has(key) && byAddress.size >= ADDRESSES_MAX) forgetQuiet(nowMs)
-    const isKnown = byAddress.has(key) || byAddress.size < ADDRESSES_MAX
-    const [quiets, which] = isKnown ? [byAddress, key] : [ofOthers, kind]
+    const key = `${kind} ${siteOf(address)}`
+    if (!bySite.has(key) && bySite.size >= SITES_MAX) forgetQuiet(nowMs)
+    const isKnown = bySite.has(key) || bySite.size < SITES_MAX
+    const [quiets, which] = isKnown ? [bySite, key] : [ofOthers, kind]
     const quiet = quiets.get(which)
     if (quiet !== undefined && nowMs - quiet.lastMs < QUIET_MS) {
       quiet.held += 1

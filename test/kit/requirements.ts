@@ -473,6 +473,7 @@ const SECURITY: readonly Row[] = [
   [825, 'P2', 'what a clock in 1970 has dated of uploads and downloads is not as old as that'],
   [826, 'P2', 'many idle uploads go before any content that is cached'],
   [827, 'P2', 'wrong logins fill no audit log, and hide nothing that somebody did'],
+  [793, 'P2', 'wrong logins from one /64 of IPv6 are one line of the audit log a minute'],
   [
     828,
     'P2',

@@ -310,11 +310,12 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   // Which keys there are, whatever else stands in the file.
   'config/schema': insideOf('config', { imports: [], never: ['build'] }),
   // The events that it turns into metrics and log lines are a type of the engine, and some labels
-  // are words of its.
+  // are words of its. Whose an address is, where lines of it are counted, access says.
   observe: {
     imports: [
       'async',
       'oci',
+      'access/network.ts',
       'registry/answers.ts',
       `${PORTS}/events.ts`,
       `${PORTS}/outbox.ts`,
