@@ -437,6 +437,7 @@ const SECURITY: readonly Row[] = [
   [760, 'P2', 'access test tells what groups that it does not know would change'],
   [786, 'P2', 'access test asks for a member of a group, and says where no account is'],
   [810, 'P1', 'a robot whose secrets overlap for ever outlasts a restart, as all others do'],
+  [794, 'P2', 'a secret without an end as an earlier build wrote it has none'],
   [811, 'P2', 'who waited while a reload named the hosts is judged by them'],
   [812, 'P2', 'a grant for a name of one component is for one repository'],
   [813, 'P2', 'other keys or algorithms of a provider end what its tokens bought'],

@@ -158,7 +158,16 @@ export class Robots {
 /** @throws Error where it is not what this program writes */
 function parseRobots({ robots }: Readonly<Record<string, unknown>>): ReadonlyMap<string, Kept> {
   if (!Array.isArray(robots) || !robots.every(isKept)) throw new Error('it holds no robots')
-  return new Map(robots.map(robot => [robot.name, robot]))
+  return new Map(robots.map(robot => [robot.name, withEnds(robot)]))
+}
+
+/** What JSON makes of a time without an end, as a build from before the first release wrote it. */
+function withEnds(robot: Kept): Kept {
+  const secrets = robot.secrets.map(({ hash, untilMs }) => ({
+    hash,
+    untilMs: untilMs ?? undefined,
+  }))
+  return { ...robot, secrets }
 }
 
 function isKept(value: unknown): value is Kept {
@@ -177,7 +186,7 @@ function isKept(value: unknown): value is Kept {
 function isSecret(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false
   const { hash, untilMs } = value as { hash?: unknown; untilMs?: unknown }
-  return typeof hash === 'string' && isNumberOrNone(untilMs)
+  return typeof hash === 'string' && (untilMs === null || isNumberOrNone(untilMs))
 }
 
 function isNumberOrNone(value: unknown): boolean {

@@ -40,6 +40,22 @@ t.test('R810: a secret may overlap for ever, and all robots outlast that', async
     t.match(after.robots.find(each), { name: 'ci', forMs: Infinity })
 })
 
+t.test('R794: a secret without an end as an earlier build wrote it has none', async t => {
+  const before = open(t)
+  const old = issued(before)
+  before.robots.rotate('ci', Infinity)
+  const text = readFileSync(before.path, 'utf8')
+  const whole = JSON.parse(text) as { robots: { secrets: object[] }[] }
+  for (const { secrets } of whole.robots)
+    for (const each of secrets) Object.assign(each, { untilMs: null })
+  writeFileSync(before.path, JSON.stringify(whole))
+  const after = open(t, before.path)
+  t.same(after.damaged, [])
+  t.match(after.robots.find(old), { name: 'ci', forMs: Infinity })
+  after.robots.issue('other', undefined)
+  t.notMatch(readFileSync(before.path, 'utf8'), 'null', 'from now on as it is written today')
+})
+
 t.test('R655: a file of robots of whatever shape is told by its name, and left', async t => {
   const before = open(t)
   const secret = issued(before)
