@@ -51,6 +51,12 @@ export function chainIn(text: string): string {
     .join('')
 }
 
+/** What it means as authorities: each once, in one spelling and order. */
+export function authoritiesIn(text: string): string {
+  const all = certificatesIn(text).map(pem => new X509Certificate(pem).toString())
+  return [...new Set(all)].toSorted().join('')
+}
+
 export function holdsPem(text: string, label: 'CERTIFICATE' | 'PRIVATE KEY'): boolean {
   return new RegExp(`-----BEGIN [A-Z ]*${label}-----`).test(text)
 }

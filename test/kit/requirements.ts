@@ -441,6 +441,7 @@ const SECURITY: readonly Row[] = [
   [811, 'P2', 'who waited while a reload named the hosts is judged by them'],
   [812, 'P2', 'a grant for a name of one component is for one repository'],
   [813, 'P2', 'other keys or algorithms of a provider end what its tokens bought'],
+  [795, 'P2', 'another text of a provider that means the same ends nothing'],
   [
     820,
     'P1',

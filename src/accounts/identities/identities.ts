@@ -263,9 +263,18 @@ function reasonOf(error: unknown): Reason {
  * otherwise, are those of another: so an operator does away with what leaked.
  */
 function definitionOf(provider: Provider): string {
-  const { name, sessionMs: _, maxStaleMs: __, ...meaning } = provider
-  const text = JSON.stringify(meaning)
+  const { name, sessionMs: _, maxStaleMs: __, audiences, algorithms, claims, ...rest } = provider
+  const wanted = Object.keys(claims)
+    .toSorted()
+    .map(claim => [claim, asSet(claims[claim])])
+  const sets = { audiences: asSet(audiences), algorithms: asSet(algorithms), claims: wanted }
+  const text = JSON.stringify({ ...rest, ...sets })
   return `${name}: ${createHash('sha256').update(text).digest('base64url')}`
+}
+
+/** In which order they were written means nothing. */
+function asSet(values: readonly string[] = []): readonly string[] {
+  return [...new Set(values)].toSorted()
 }
 
 function isSame(one: Provider, other: Provider): boolean {

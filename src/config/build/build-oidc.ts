@@ -3,6 +3,7 @@
 import type { ProviderConfig } from '../config.ts'
 import type { Path } from '../findings.ts'
 import type { Judge } from '../judge.ts'
+import { authoritiesIn } from '../pem.ts'
 import { named } from '../schema/keys.ts'
 import { PROVIDER_KEYS } from '../schema/oidc-schema.ts'
 import type { Settings } from '../schema/schema.ts'
@@ -28,8 +29,9 @@ export function buildProviders(judge: Judge, settings: Settings): readonly Provi
     for (const [claim, values] of Object.entries(provider.claims))
       needsOne(judge, [...at, 'claims'], { [claim]: values })
     const { ca: file, ...keys } = named(PROVIDER_KEYS, provider)
-    const ca = file && judge.readCertificates([...at, 'ca'], file)
-    return { ...keys, name, ca }
+    const text = file && judge.readCertificates([...at, 'ca'], file)
+    // Another text that means the same ends nothing that its tokens bought.
+    return { ...keys, name, ca: text && authoritiesIn(text) }
   })
   noteStrangers(judge, settings, providers)
   return providers

@@ -2,9 +2,11 @@
 // long as the edge says, on each thread; and no token that its issuer did not sign for this edge
 // is anybody's. Method: the whole edge in process over a stub registry, an issuer on loopback that
 // signs by itself, one and four threads, with clients on every thread.
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import tap from 'tap'
 import { GROUPS_MAX_BYTES } from '../../../src/accounts/identities/identities.ts'
+import { makeAuthority } from '../../kit/certificate.ts'
 import { startTestEdge, type TestEdge } from '../../kit/edge.ts'
 import { makeImage } from '../../kit/image.ts'
 import {
@@ -314,6 +316,40 @@ for (const threads of [1, 4])
       await expect(basic(shown), 200, 'its issuer says what it said')
     }
   })
+
+tap.test('R795: another text that means the same ends nothing that was bought', async t => {
+  const { edge, issuer, now, status, reloaded } = await open(t)
+  const directory = t.testdir()
+  const [one, other] = [makeAuthority().ca, makeAuthority().ca]
+  let files = 0
+  const caOf = async (text: string) => {
+    files += 1
+    const path = join(directory, `${files}.pem`)
+    await writeFile(path, text)
+    return path
+  }
+  const audiences = ['edge.example.com', 'other.example.com']
+  const algorithms = ['RS256', 'ES256']
+  const claims = { repository: ['team/app', 'team/other'], actor: ['alice', 'bob'] }
+  const first = { audiences, algorithms, claims, ca: await caOf(one + other) }
+  await reloaded(first)
+  const token = issuer.token(now(), { repository: 'team/app', actor: 'alice' })
+  const bought = await buy(edge, token)
+  const spelled = `# renewed\r\n${other.replaceAll('\n', '\r\n')}${one}\n\n${one}`
+  const same = {
+    ca: await caOf(spelled),
+    audiences: audiences.toReversed(),
+    algorithms: algorithms.toReversed(),
+    claims: { actor: ['bob', 'alice', 'bob'], repository: claims.repository },
+  }
+  for (const [key, value] of Object.entries(same)) {
+    await reloaded({ ...first, [key]: value })
+    t.equal(await status(bearer(bought.token)), 200, key)
+    t.equal(issuer.asked.length, 2, 'its keys are known')
+  }
+  await reloaded({ ...first, ca: await caOf(one) })
+  t.equal(await status(bearer(bought.token)), 401, 'another set of authorities')
+})
 
 tap.test(
   'R728: what a provider’s token bought is over also where auth goes as a whole',
