@@ -36,7 +36,7 @@ export function openIdentities(
     const tls = ca === undefined ? {} : { caPem: ca }
     const userAgent = `entrepot/${version}`
     const hintFor = (host: string) => `if ${host} is right, ${SAY_WHERE(name)}`
-    const options = { named, userAgent, hintFor, ...proxy, ...tls }
+    const options = { named, userAgent, hintFor, shutHint: OPEN_IT, ...proxy, ...tls }
     const documents = openDocuments(options, { clock, lookup })
     try {
       const place = jwks ?? parseMetadata(await documents.read(metadataOf(issuer)), issuer)
@@ -73,6 +73,8 @@ function metadataOf(issuer: string): URL {
 
 const SAY_WHERE = (provider: string) =>
   `say where the keys are by auth.oidc.${provider}.jwks, which may have any address`
+const OPEN_IT =
+  'keys are asked for without a login: let anybody read them; in Kubernetes bind the cluster role system:service-account-issuer-discovery to the group system:unauthenticated'
 const HINT = 'reason says what of the token did not fit auth.oidc; subject is a hash of its sub'
 const REFUSED = 'a token of an identity provider is nobody here'
 const AWAY = 'the keys of an identity provider could not be had'

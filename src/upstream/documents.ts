@@ -17,6 +17,8 @@ export interface DocumentsOptions extends TlsSettings, Pick<PoolSettings, 'proxy
   readonly userAgent: string
   /** What to do where they lead to an address inside, and that is right. */
   readonly hintFor: (hostname: string) => string
+  /** What to do where one is given only to who logs in. */
+  readonly shutHint: string
 }
 
 export interface DocumentsDeps {
@@ -31,13 +33,16 @@ export const DOCUMENT_LIMIT_MS = 8_000
 const REDIRECTS_MAX = 3
 /** One document at a time, and another one that leads there. */
 const CONNECTIONS = 2
+/** Kubernetes gives its keys as the second alone (RFC 7517): who takes the first gets a 406. */
+const ACCEPT = 'application/json, application/jwk-set+json'
+const SHUT: ReadonlySet<number> = new Set([401, 403])
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
 
 /** One answer's text. Connects to nothing before it is asked. @throws UpstreamError */
 export type ReadDocument = (url: URL) => Promise<string>
 
 export function openDocuments(
-  { named, userAgent, hintFor, proxy, ...tls }: DocumentsOptions,
+  { named, userAgent, hintFor, shutHint, proxy, ...tls }: DocumentsOptions,
   { clock, lookup }: DocumentsDeps,
 ): { readonly read: ReadDocument; close(): Promise<void> } {
   const trust = { endpoints: named, realms: [], privateAddresses: false, hintFor }
@@ -63,15 +68,18 @@ export function openDocuments(
       for (let hops = 0; hops <= REDIRECTS_MAX; hops += 1) {
         checkScheme(url)
         const { signal } = deadline
-        const headers = { accept: 'application/json' }
+        const headers = { accept: ACCEPT }
         const request = { call: 'token', lane: 'api', method: 'GET', url, headers, signal } as const
         const response = await exchange(request)
+        const { status } = response
         const target = redirectTarget(response)
-        if (target === undefined && response.status === 200)
+        if (target === undefined && status === 200)
           return Buffer.from(await response.body.readAll(DOCUMENT_MAX_BYTES)).toString()
         await response.body.drain()
         if (target === undefined)
-          throw new UpstreamError('invalid', `${redactUrl(url)} answered ${response.status}`)
+          throw new UpstreamError('invalid', `${redactUrl(url)} answered ${status}`, {
+            ...(SHUT.has(status) && { hint: shutHint }),
+          })
         url = target
       }
       throw new UpstreamError('invalid', `${redactUrl(from)} redirects without an end`)

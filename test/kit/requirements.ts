@@ -325,6 +325,7 @@ const SECURITY: readonly Row[] = [
   [586, 'P0', 'issuers are asked for keys when a token needs them, seldom, and once for all'],
   [587, 'P0', 'a key that an issuer makes new is taken, and one that it takes back is none'],
   [588, 'P0', 'known keys outlast an issuer that is away, and others’ answers are not believed'],
+  [796, 'P1', 'Kubernetes gives its keys, or the log says how to let it'],
   [660, 'P0', 'who shows no token is sent to the token server that is configured'],
   [661, 'P0', 'a token of a token server allows what it grants, on each thread, and no more'],
   [662, 'P0', 'what a token grants rules have to allow as well, and the other way round'],

@@ -30,7 +30,7 @@ export interface IssuerBehaviour {
   away?: boolean
   hangs?: boolean
   metadata?: (own: Claims) => { status?: number; headers?: Record<string, string>; body: string }
-  keys?: () => { status?: number; headers?: Record<string, string>; body: string }
+  keys?: (accept: string) => { status?: number; headers?: Record<string, string>; body: string }
 }
 
 interface Teardown {
@@ -59,7 +59,10 @@ export async function startIssuer(t: Teardown, { path = '' } = {}) {
     if (request.url === `${base}/.well-known/openid-configuration`)
       return give(response, behaviour.metadata?.(own) ?? { body: JSON.stringify(own) })
     if (request.url === '/keys')
-      return give(response, behaviour.keys?.() ?? { body: JSON.stringify(keySet(keys)) })
+      return give(
+        response,
+        behaviour.keys?.(request.headers.accept ?? '') ?? { body: JSON.stringify(keySet(keys)) },
+      )
     return give(response, { status: 404, body: '{}' })
   }
 

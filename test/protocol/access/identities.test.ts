@@ -485,6 +485,21 @@ tap.test('R588: where its keys are the operator may say, at any address', async 
   t.same([issuer.asked, keys.asked], [[], ['/keys']])
 })
 
+tap.test('R796: Kubernetes gives its keys, or what to do is told', async t => {
+  const { edge, issuer, now, status } = await open(t)
+  const token = () => basic(issuer.token(now()))
+  issuer.behaviour.keys = () => ({ status: 403, body: '{}' })
+  t.equal(await status(token()), 503)
+  const told = await edge.untilLogged('the keys of an identity provider could not be had')
+  t.match(told, { err: { hint: /bind the cluster role system:service-account-issuer-discovery/ } })
+  issuer.behaviour.keys = accept =>
+    accept.includes('application/jwk-set+json')
+      ? { body: JSON.stringify(keySet([issuer.key])) }
+      : { status: 406, body: '406: Not Acceptable' }
+  await edge.clock.advance(MINUTE_MS)
+  t.equal(await status(token()), 200)
+})
+
 tap.test('R588: an issuer that says what it should not gives no keys', async t => {
   const { edge, issuer, now, status } = await open(t)
   const token = () => basic(issuer.token(now()))
