@@ -1,0 +1,117 @@
+// An inventory: which images there are, and of what content, as lines of JSON that are written and
+// read one at a time (docs/bundle-format.md). It ends with a line that signs all before it, so that
+// one that was cut is none. No time of its making is in it: of the same content it is the same.
+import { createHash } from 'node:crypto'
+import type { Digest } from '../oci/digest.ts'
+import type { BundleKeyText, BundleSigner } from './bundle-key.ts'
+import { statementOf } from './bundle-key.ts'
+
+export const INVENTORY_VERSION = 1
+
+export interface InventoryHead {
+  readonly entrepot: 'inventory'
+  readonly version: typeof INVENTORY_VERSION
+  /** Whose it is: what `order` of its images counts by, where it says no other. */
+  readonly edge: string
+}
+
+/** In the order of `placeOfImage`. */
+export interface InventoryImage {
+  /** `docker.io/library/alpine:3`, or with `@sha256:…` where no tag leads to it. */
+  readonly image: string
+  readonly digest: Digest
+  /** Of the push that pointed the tag here: of two by one edge the higher number is the later. */
+  readonly order?: { readonly edge: string; readonly number: number }
+  /** Of a tag that was pulled: since when it leads there at this edge. */
+  readonly changedAtMs?: number
+}
+
+/** In the order of the digests. */
+export interface InventoryContent {
+  readonly content: Digest
+  readonly size: number
+  /** Of manifests alone. */
+  readonly type?: string
+  /** Of a manifest that is about another one. */
+  readonly subject?: Digest
+  /** Of manifests: repositories that have it, in their order. */
+  readonly in?: readonly string[]
+  /** It was pushed, and no upstream has it yet, or ever. */
+  readonly kept?: true
+  /**
+   * Absent: it is there. `supposed`: whoever gets this has it already. `left out`: nobody asked for
+   * it, though an index lists it.
+   */
+  readonly state?: 'supposed' | 'left out'
+}
+
+/** The last line. */
+export interface InventoryEnd {
+  readonly end: {
+    readonly images: number
+    readonly contents: number
+    /** Of content that is there. */
+    readonly bytes: number
+  }
+  /** Of all bytes before this line. */
+  readonly sha256: string
+  readonly key: BundleKeyText
+  /** In base64, of `statementOf('inventory', sha256)`. */
+  readonly signature: string
+}
+
+export type InventoryLine = InventoryHead | InventoryImage | InventoryContent | InventoryEnd
+
+export interface InventoryParts {
+  readonly edge: string
+  readonly images: AsyncIterable<InventoryImage> | Iterable<InventoryImage>
+  readonly contents: AsyncIterable<InventoryContent> | Iterable<InventoryContent>
+}
+
+/** By repository, then by tag or digest: what is sorted by it is as a catalog lists it. */
+export function placeOfImage(image: string): string {
+  const at = image.indexOf('@')
+  const end = at === -1 ? image.lastIndexOf(':') : at
+  return `${image.slice(0, end)}\0${image.slice(end + 1)}`
+}
+
+/** Lines are handed on when there are so many bytes of them. */
+const PIECE_BYTES = 32 * 1024
+
+/** In pieces of some lines each. Same parts and same key: same bytes. */
+export async function* writeInventory(
+  { edge, images, contents }: InventoryParts,
+  signer: BundleSigner,
+): AsyncGenerator<Buffer> {
+  const hash = createHash('sha256')
+  const counts = { images: 0, contents: 0, bytes: 0 }
+  let waiting = ''
+  const take = () => {
+    const piece = Buffer.from(waiting)
+    waiting = ''
+    hash.update(piece)
+    return piece
+  }
+  const head: InventoryHead = { entrepot: 'inventory', version: INVENTORY_VERSION, edge }
+  waiting += lineOf(head)
+  for await (const image of images) {
+    counts.images += 1
+    waiting += lineOf(image)
+    if (waiting.length >= PIECE_BYTES) yield take()
+  }
+  for await (const content of contents) {
+    counts.contents += 1
+    if (content.state === undefined) counts.bytes += content.size
+    waiting += lineOf(content)
+    if (waiting.length >= PIECE_BYTES) yield take()
+  }
+  yield take()
+  const sha256 = hash.digest('hex')
+  const signature = Buffer.from(signer.sign(statementOf('inventory', sha256))).toString('base64')
+  const end: InventoryEnd = { end: counts, sha256, key: signer.key, signature }
+  yield Buffer.from(lineOf(end))
+}
+
+function lineOf(line: InventoryLine): string {
+  return `${JSON.stringify(line)}\n`
+}
