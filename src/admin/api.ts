@@ -1,21 +1,22 @@
 // /api/v1: what the command line and the console ask for. JSON in and out, except for `pull` and
 // runs of jobs, whose progress is one JSON object per line. Who may is for the listeners to say.
-import { Readable } from 'node:stream'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { EndedLogins } from '../access/accounts.ts'
 import { formatName } from '../access/names.ts'
 import type { NoteAudit } from '../observe/audit.ts'
 import type { Logger } from '../observe/log.ts'
 import { RegistryError } from '../oci/errors.ts'
-import type { JobControl, JobEvent } from '../registry/job.ts'
+import type { Carry } from '../registry/carry/carry.ts'
+import type { JobControl } from '../registry/job.ts'
 import type { Operator } from '../registry/operator/operator.ts'
 import { ENTRY_ID } from '../registry/ports/outbox.ts'
-import { StoreError } from '../registry/ports/store-error.ts'
-import type { WarmEvent } from '../registry/operator/warm-image.ts'
 import { type AskedBy, auditActions, noteDone } from './audit-actions.ts'
+import { registerCarry } from './carry-api.ts'
+import { failureOf, parameter, parameters, required, sendEvents } from './requests.ts'
 
 export interface ApiDeps {
   readonly operator: Operator
+  readonly carry: Carry
   readonly accounts: AccountsControl
   readonly logger: Logger
   /** Default: nothing is. */
@@ -75,16 +76,9 @@ export interface LookedAtAccounts {
   readonly isThere: boolean
 }
 
-/** What is sent last by what fails in the middle, where no status can be sent any more. */
-export interface FailedEvent {
-  readonly kind: 'failed'
-  readonly code: string
-  readonly message: string
-}
-
 export function registerApi(
   app: FastifyInstance,
-  { operator, accounts, logger, audit, askedBy = () => OPERATOR }: ApiDeps,
+  { operator, carry, accounts, logger, audit, askedBy = () => OPERATOR }: ApiDeps,
 ): void {
   app.register(
     async api => {
@@ -114,6 +108,7 @@ export function registerApi(
         return sendEvents(reply, signal => operator.warm(wanted, signal))
       })
       registerJobs(api, operator.jobs)
+      registerCarry(api, carry, logger)
       api.post('/purge', async (request, reply) => {
         const pattern = required(request, 'pattern')
         const kept = parameter(request, 'kept') === 'true'
@@ -171,74 +166,10 @@ function registerRobots(api: FastifyInstance, robots: RobotsControl): void {
   )
 }
 
-/** One JSON object per line, until the command goes away. */
-function sendEvents(
-  reply: FastifyReply,
-  follow: (signal: AbortSignal) => AsyncIterable<WarmEvent | JobEvent>,
-): FastifyReply {
-  const events = follow(untilLeft(reply))
-  return reply.type('application/x-ndjson').send(Readable.from(lines(events)))
-}
-
-/** Aborts when the command goes away. */
-function untilLeft(reply: FastifyReply): AbortSignal {
-  const left = new AbortController()
-  reply.raw.once('close', () => left.abort(new Error('the command went away')))
-  return left.signal
-}
-
-async function* lines(events: AsyncIterable<WarmEvent | JobEvent>): AsyncGenerator<string> {
-  try {
-    for await (const event of events) yield `${JSON.stringify(event)}\n`
-  } catch (error) {
-    const { code, message } = failureOf(error)
-    const event: FailedEvent = { kind: 'failed', code, message }
-    yield `${JSON.stringify(event)}\n`
-  }
-}
-
-function failureOf(error: unknown): { code: string; status: number; message: string } {
-  if (error instanceof RegistryError) {
-    const { code, status, message, cause } = error
-    return { code, status, message: `${message}${cause instanceof Error ? because(cause) : ''}` }
-  }
-  if (error instanceof StoreError) {
-    // Who asks by the socket may know what clients may not.
-    const { message, hint } = error
-    const status = error.failure === 'full' ? 507 : 503
-    return {
-      code: 'UNAVAILABLE',
-      status,
-      message: hint === undefined ? message : `${message}: ${hint}`,
-    }
-  }
-  return {
-    code: 'UNKNOWN',
-    status: 500,
-    message: 'this failed inside the server; its log says why',
-  }
-}
-
-function parameters(request: FastifyRequest, name: string): string[] {
-  const value = (request.query as Record<string, string | string[] | undefined>)[name]
-  return value === undefined ? [] : [value].flat()
-}
-
-function parameter(request: FastifyRequest, name: string): string | undefined {
-  return parameters(request, name)[0]
-}
-
 function entryId(request: FastifyRequest): number {
   const text = required(request, 'id')
   if (ENTRY_ID.test(text)) return Number(text)
   throw new RegistryError('NAME_INVALID', '?id= is the number of an entry, as the queue lists it')
-}
-
-function required(request: FastifyRequest, name: string): string {
-  const value = parameter(request, name)
-  // What an empty one lacks is said by who reads it.
-  if (value !== undefined) return value
-  throw new RegistryError('NAME_INVALID', `this request needs ?${name}=`)
 }
 
 /** A hundred years: longer is for ever, and no calendar goes on without end. */
@@ -251,9 +182,4 @@ function milliseconds(request: FastifyRequest, name: string): number {
   if ((value >= 0 && value <= ROBOT_TIME_MAX_MS) || value === Infinity) return value
   const message = `?${name}= is a number of milliseconds, of 100 years at most, or Infinity`
   throw new RegistryError('NAME_INVALID', message)
-}
-
-/** What clients are not told, and the operator needs. */
-function because(cause: Error & { readonly hint?: unknown }): string {
-  return `: ${cause.message}${typeof cause.hint === 'string' ? `; ${cause.hint}` : ''}`
 }

@@ -29,6 +29,8 @@ export interface AdminRequest {
   /** Below /api/v1. */
   readonly path: string
   readonly query?: Readonly<Record<string, string | readonly string[] | undefined>>
+  /** Ends the request, and its answer. */
+  readonly signal?: AbortSignal
 }
 
 /** The answer as JSON. @throws CliError what the server said, or that it cannot be reached */
@@ -59,6 +61,15 @@ export async function* followAdmin<Event>(wanted: AdminRequest): AsyncGenerator<
     throw new CliError(EXIT_CODES.failed, messageOf(parse(first, wanted)))
 }
 
+/** The answer's bytes as they come. @throws CliError as askAdmin, also where it is cut */
+export async function* readAdmin(wanted: AdminRequest): AsyncGenerator<Uint8Array> {
+  const response = await send(wanted)
+  if (response.statusCode === 200) return yield* orLost<Uint8Array>(response, wanted)
+  let text = ''
+  for await (const chunk of orLost<Buffer>(response, wanted)) text += chunk.toString('utf8')
+  throw new CliError(EXIT_CODES.failed, messageOf(parse(text, wanted)))
+}
+
 /** @throws CliError where something else answers */
 function parse(text: string, { server }: AdminRequest): unknown {
   try {
@@ -74,6 +85,7 @@ function send({
   method = 'GET',
   path,
   query = {},
+  signal,
 }: AdminRequest): Promise<IncomingMessage> {
   const parameters = new URLSearchParams()
   for (const [name, value] of Object.entries(query)) {
@@ -81,23 +93,27 @@ function send({
   }
   const target = `/api/v1${path}${parameters.size === 0 ? '' : `?${parameters.toString()}`}`
   return new Promise((resolve, reject) => {
-    const sent = open(server, method, target)
+    const sent = open(server, { method, path: target, ...(signal && { signal }) })
     sent.on('response', resolve)
     sent.on('error', error => reject(unreachable(server, error)))
     sent.end()
   })
 }
 
-function open(server: AdminServer, method: string, target: string) {
+function open(
+  server: AdminServer,
+  how: { readonly method: string; readonly path: string; readonly signal?: AbortSignal },
+) {
   if (server.kind === 'socket') {
     const headers = { host: 'localhost' }
-    return requestPlain({ socketPath: server.path, method, path: target, headers })
+    return requestPlain({ socketPath: server.path, ...how, headers })
   }
   const { url, token, certificate, ca } = server
   const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
-  const options = { method, headers, ...certificate, ...(ca !== undefined && { ca }) }
+  const { path, ...rest } = how
+  const options = { ...rest, headers, ...certificate, ...(ca !== undefined && { ca }) }
   const request = url.protocol === 'https:' ? requestTls : requestPlain
-  return request(new URL(target, url), options)
+  return request(new URL(path, url), options)
 }
 
 /** @throws CliError when the connection breaks before the answer's end */

@@ -65,6 +65,18 @@ export const COMMANDS = {
     summary: 'take away what nothing needs any more',
     load: () => import('./gc.ts'),
   },
+  export: {
+    summary: 'write images into a file that goes where no line leads',
+    load: () => import('./export.ts'),
+  },
+  inventory: {
+    summary: 'write a signed list of what is here',
+    load: () => import('./inventory.ts'),
+  },
+  key: {
+    summary: 'show the key by which this edge signs what it sends over an air gap',
+    load: () => import('./key.ts'),
+  },
   jobs: {
     summary: 'what is done again and again: list, run, pause, resume, cancel',
     load: () => import('./jobs.ts'),
@@ -74,7 +86,7 @@ export const COMMANDS = {
 /** Those that show what a running server says, which may be of another version. */
 const ASKING: ReadonlySet<string> = new Set<keyof typeof COMMANDS>([
   ...(['status', 'ls', 'inspect', 'why', 'queue', 'pull', 'pin', 'unpin'] as const),
-  ...(['purge', 'retain', 'evict', 'gc', 'jobs', 'token'] as const),
+  ...(['purge', 'retain', 'evict', 'gc', 'jobs', 'token', 'export', 'inventory', 'key'] as const),
 ])
 
 /**

@@ -1,7 +1,7 @@
 // What a command is given of the process it runs in; commands never touch `process` themselves.
 
 export interface OutputStream {
-  write(text: string): unknown
+  write(text: string | Uint8Array): unknown
   /** Of a terminal: characters per line. */
   readonly columns?: number
 }

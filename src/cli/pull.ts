@@ -1,18 +1,14 @@
 // `pull`: warms the cache through the running server.
-import { parseArgs } from 'node:util'
-import type { FailedEvent } from '../admin/api.ts'
+import type { FailedEvent } from '../admin/requests.ts'
 import type { WarmEvent } from '../registry/operator/warm-image.ts'
 import { commandClock } from '../server/clock.ts'
 import { followAdmin } from './admin-client.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
 import { COMMON_HELP, type CommonOptions, readCommon } from './options.ts'
-import { OTHER_EDGE_OPTIONS } from './other-edge.ts'
 import { describeBytes, describeCount, shortDigest, writeFailure } from './output.ts'
+import { takeOwnOptions } from './own-options.ts'
+import { DEFAULT_PLATFORM, platformsFrom } from './platforms.ts'
 import { createProgressBar } from './progress-bar.ts'
-
-const DEFAULT_PLATFORM = 'linux/amd64'
-/** `os/architecture` or `os/architecture/variant`, as an image index has them. */
-const PLATFORM = /^[a-z0-9]+\/[a-z0-9_]+(?:\/[a-z0-9_.-]+)?$/
 
 export const help = `entrepot pull IMAGE… [--platform OS/ARCH[/VARIANT]]… [--all-platforms] [--json]
 
@@ -75,48 +71,14 @@ interface PullOptions {
   readonly allPlatforms: boolean
 }
 
-/**
- * Takes this command's own options out; what is left is for readCommon.
- * @throws CliError usage for what is no platform
- */
+/** @throws CliError usage for what is no platform */
 function splitOptions(args: readonly string[]): { own: PullOptions; rest: readonly string[] } {
-  const { values, tokens } = parseArgs({
-    args: [...args],
-    strict: false,
-    tokens: true,
-    options: {
-      platform: { type: 'string', multiple: true },
-      'all-platforms': { type: 'boolean' },
-      config: { type: 'string' },
-      socket: { type: 'string' },
-      ...OTHER_EDGE_OPTIONS,
-    },
+  const own = takeOwnOptions(args, {
+    platform: { type: 'string' },
+    'all-platforms': { type: 'boolean' },
   })
-  const taken = new Set<number>()
-  for (const token of tokens) {
-    if (token.kind !== 'option' || (token.name !== 'platform' && token.name !== 'all-platforms'))
-      continue
-    taken.add(token.index)
-    if (token.name === 'platform' && !token.inlineValue) taken.add(token.index + 1)
-  }
-  // Without a value, parseArgs gives `true`.
-  const platforms = [values['platform'] ?? []]
-    .flat()
-    .map(each => (each === true ? '' : String(each)))
-  for (const platform of platforms) {
-    if (PLATFORM.test(platform)) continue
-    throw new CliError(
-      EXIT_CODES.usage,
-      `--platform "${platform}" is not OS/ARCH or OS/ARCH/VARIANT, such as ${DEFAULT_PLATFORM}`,
-    )
-  }
-  return {
-    own: {
-      platforms: platforms.length === 0 ? [DEFAULT_PLATFORM] : platforms,
-      allPlatforms: values['all-platforms'] === true,
-    },
-    rest: args.filter((_, index) => !taken.has(index)),
-  }
+  const platforms = platformsFrom(own.values.platform)
+  return { own: { platforms, allPlatforms: own.has('all-platforms') }, rest: own.rest }
 }
 
 function showJson(context: CliContext, event: PullEvent): void {

@@ -1,6 +1,6 @@
 // One run of a job of the running server, followed until it ends, for the commands that ask for
 // one: what goes, why, and what the disk has back by it.
-import type { FailedEvent } from '../admin/api.ts'
+import type { FailedEvent } from '../admin/requests.ts'
 import type { Gone, JobEvent } from '../registry/job.ts'
 import { type AdminRequest, followAdmin } from './admin-client.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'

@@ -63,6 +63,8 @@ export interface RegistryDeps {
   readonly pins?:
     | Pick<Pins, 'find' | 'findWithListed' | 'findContent' | 'digests' | 'changes'>
     | undefined
+  /** Is its file still to be read? Then it stays, whatever lets it go. Default: none. */
+  readonly isHeld?: (digest: Digest) => boolean
   readonly inUse: BlobsInUse
   /** `storage.gc.delay`, as it is now. Default GRACE_MS. */
   readonly graceMs?: () => number

@@ -4,6 +4,7 @@
 import type { AdminApp } from '../admin/app.ts'
 import { prepareSocket } from '../admin/socket.ts'
 import type { SqliteCatalog } from '../catalog/sqlite/catalog.ts'
+import { openBundleKey } from './bundle-key.ts'
 import type { Closing } from './closing.ts'
 import type { Config } from '../config/config.ts'
 import { parseSelector } from '../config/selectors.ts'
@@ -18,7 +19,9 @@ import { OpenTls, type OpenTlsDeps } from './open-tls.ts'
 import { OperatorDoor } from './operator-door.ts'
 import { readDepartures, readGauges, readRobots, readThreads, readTraffic } from './readings.ts'
 import type { Epochs } from '../registry/epochs.ts'
-import { createOperator, type Operator } from '../registry/operator/operator.ts'
+import { createCarry } from '../registry/carry/carry.ts'
+import { createOperator } from '../registry/operator/operator.ts'
+import type { OperatorDeps } from '../registry/operator/operator-deps.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
 import { Reloads } from './reloads.ts'
@@ -58,7 +61,10 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
   accounts.begin()
   if (accounts.inForce.isEmpty) await dataPort.renew()
   const reloads = new Reloads(config, { ...all, engine, dataPort, accounts, tls })
-  const operator = openOperator({ ...base, engine, dataPort, reloads, tls, accounts })
+  const operating = operatorDeps({ ...base, engine, dataPort, reloads, tls, accounts })
+  const operator = createOperator(operating)
+  const signer = openBundleKey(config.storage.rootDirectory)
+  const carry = createCarry({ ...operating, held: engine.held, signer })
   watchGauges(metrics, { engine, dataPort, clock })
   metrics.watch(async () => readRobots(accounts.inForce.robots?.all ?? [], clock.nowMs()))
 
@@ -79,6 +85,7 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
   admin = buildAdminApp({
     metrics,
     operator,
+    carry,
     accounts,
     logger,
     audit: audit?.note,
@@ -138,17 +145,17 @@ interface Running {
   readonly dataPort: DataPort
 }
 
-function openOperator(
+function operatorDeps(
   parts: Running &
     Pick<Base, 'surroundings' | 'metrics'> & {
       readonly reloads: Reloads
       readonly tls: OpenTls | undefined
       readonly accounts: OpenAccounts
     },
-): Operator {
+): OperatorDeps {
   const { surroundings, metrics, engine, dataPort, reloads, tls, accounts } = parts
   const { clock, hostname, version, pid } = surroundings
-  return createOperator({
+  return {
     ...engine,
     namespaces: engine.upstreams,
     clock,
@@ -168,7 +175,7 @@ function openOperator(
       return readTraffic(metrics)
     },
     departures: () => readDepartures(metrics),
-  })
+  }
 }
 
 function watchGauges(

@@ -14,12 +14,13 @@ import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
 import type { Epochs } from '../registry/epochs.ts'
 import type { ReadCached } from '../registry/fill/buffer-pool.ts'
+import { Held, pinsAndHeld } from '../registry/carry/held.ts'
 import { BlobsInUse } from '../registry/reading/blobs-in-use.ts'
 import { PinnedBytes } from '../registry/pins/pinned-bytes.ts'
 import { Pins } from '../registry/pins/pins.ts'
 import { neverUnset } from '../registry/time/unset-clock.ts'
 import { createRegistry } from '../registry/registry.ts'
-import type { OtherThreads, RunningRegistry } from '../registry/running-registry.ts'
+import type { OtherThreads, RegistryDeps, RunningRegistry } from '../registry/running-registry.ts'
 import { createPolicies } from '../registry/routing/repository-policies.ts'
 import type { RetentionNow } from '../registry/retain/explain-retention.ts'
 import type { RepositoryPolicies } from '../registry/routing/repository-policy.ts'
@@ -71,6 +72,8 @@ export interface Engine extends Content {
   readonly jobs: JobControl
   readonly pins: Pins
   readonly pinnedBytes: PinnedBytes
+  /** By exports under way. */
+  readonly held: Held
   /** Begins what works by itself. Call it once clients can be heard. */
   start(): void
   /** Takes over what can change while running. What is under way goes on by what it began with. */
@@ -89,10 +92,11 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
   const lastRuns = await openLastRuns(content.catalog)
   const upstreams = new Upstreams(config, { ...deps, note: noteAndNudge })
   undo.push(() => upstreams.close())
-  const parts = { ...content, clock, note, namespaces: upstreams, policies, pins }
+  const parts = { ...content, clock, note, namespaces: upstreams, policies, pins, held: new Held() }
   const room = openRoom(config, parts)
   const registry = createRegistry({
     ...parts,
+    ...holding(parts),
     ...room.forRegistry,
     inUse: new BlobsInUse(),
     route: (...asked) => upstreams.route(...asked),
@@ -126,6 +130,7 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
     jobs: upkeep.jobs,
     pins,
     pinnedBytes: new PinnedBytes(parts),
+    held: parts.held,
     start: () => {
       void registry.leaving.finish()
       content.takeStock(registry)
@@ -145,6 +150,14 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
       for (const { registry: host } of next.upstreams) deliveries.anew(host)
     },
   }
+}
+
+/** Nothing leaves that an operator pinned, or that an export under way reads. */
+function holding({
+  pins,
+  held,
+}: Pick<Engine, 'pins' | 'held'>): Pick<RegistryDeps, 'pins' | 'isHeld'> {
+  return { pins: pinsAndHeld(pins, held), isHeld: digest => held.has(digest) }
 }
 
 /** What waits for an upstream is tried as soon as it answers somebody else again. */

@@ -53,11 +53,16 @@ export async function runCli(
   const context = contextOf({
     env,
     stdin: () => stdin,
-    stdout: { write: text => (stdout += text), columns: 100 },
-    stderr: { write: text => (stderr += text) },
+    stdout: { write: text => (stdout += asText(text)), columns: 100 },
+    stderr: { write: text => (stderr += asText(text)) },
     isTerminal,
     hasTerminal: isTerminal,
   })
   const { exitCode } = await runCommand(argv, context)
   return { exitCode, stdout, stderr }
+}
+
+/** Bytes that are no text have a character each. */
+function asText(text: string | Uint8Array): string {
+  return typeof text === 'string' ? text : Buffer.from(text).toString('latin1')
 }

@@ -44,6 +44,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'main.ts': { imports: ['cli'] },
   // The words of the specification, for everybody: they depend on nothing.
   oci: { imports: [], builtins: { only: ['node:crypto'] } },
+  // What goes over an air gap, as bytes: written and read a piece at a time, whoever has them.
+  bundle: { imports: ['oci'], builtins: { only: ['node:crypto'] } },
   // Waiting, joining, taking turns and remembering for a while, whatever for.
   async: { imports: [], builtins: { only: [] } },
   // Decides, over ports: who implements them, and who asks, is nothing to it. What operators ask
@@ -185,6 +187,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'registry/operator': insideOf('registry', {
     imports: ['oci'],
     never: ['fill', 'upload', 'push', 'delete', 'rebuild'],
+  }),
+  // What is carried out of this edge is gathered as operators pull it, and written as a bundle.
+  'registry/carry': insideOf('registry', {
+    imports: ['bundle', 'oci'],
+    never: ['fill', 'pull', 'upload', 'push', 'delete', 'rebuild'],
   }),
   // Rights do not depend on what exists, so nothing is here to look it up by.
   access: { imports: ['async', 'oci'], builtins: NO_INPUT_OUTPUT },
@@ -345,6 +352,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'config',
       'registry',
       'admin',
+      'bundle',
       'access/access.ts',
       'access/operator-access.ts',
       'access/rule.ts',

@@ -25,6 +25,8 @@ export interface LeavingDeps {
   readonly note: NoteEvent
   /** Nobody keeps the file open for who asks next: else its blocks stay taken. */
   readonly closeOpen: (digest: Digest) => void
+  /** Not to be removed now: `finish` again when that is over. Default: none. */
+  readonly isHeld?: ((digest: Digest) => boolean) | undefined
 }
 
 export interface LetGoHow<Each> {
@@ -262,7 +264,11 @@ export class Leaving {
     { remove, pass }: { remove: () => Promise<void>; pass: Pass },
   ): Promise<boolean> {
     if (this.#isOver(pass)) return false
-    const { closeOpen, note } = this.#deps
+    const { closeOpen, note, isHeld } = this.#deps
+    if (isHeld?.(digest) === true) {
+      if (this.#stuck.size < STUCK_MAX) this.#stuck.add(digest)
+      return false
+    }
     closeOpen(digest)
     try {
       await remove()

@@ -105,14 +105,47 @@ function placeOf(image: ListedImage, sorted: readonly ListedImage[], order: Orde
   return low
 }
 
-/** By name: those of each repository that have no tag come after those that have. */
 async function* matching(deps: ListDeps, matches: Matches): AsyncGenerator<ListedImage> {
+  for await (const { key, tag, digest } of namesOf(deps, matches))
+    yield tag === undefined
+      ? await describeUntagged(deps, key, digest)
+      : await describe(deps, { key, tag })
+}
+
+/** A name that is here. */
+export interface ListedName {
+  readonly key: RepositoryKey
+  /** Undefined where no tag leads to it. */
+  readonly tag: UsedTag | undefined
+  readonly digest: Digest
+}
+
+/**
+ * What any of these patterns matches; without one everything. By repository, then by tag, and then
+ * what has none. @throws RegistryError NAME_INVALID for a pattern that is no glob
+ */
+export function namesMatching(
+  deps: LookDeps & Pick<OperatorDeps, 'ownNameIn'>,
+  patterns: readonly string[],
+): AsyncGenerator<ListedName> {
+  const matchers = patterns.map(each => imageMatcher(withoutEdge(deps, each)))
+  if (matchers.length === 0) return namesOf(deps, ALL)
+  return namesOf(deps, {
+    tag: (key, tag) => matchers.some(each => each.tag(key, tag)),
+    repository: key => matchers.some(each => each.repository(key)),
+    digest: (digest, key) =>
+      matchers.some(each => each.repository(key) && each.digest(digest, key)),
+  })
+}
+
+/** By name: those of each repository that have no tag come after those that have. */
+async function* namesOf(deps: LookDeps, matches: Matches): AsyncGenerator<ListedName> {
   for await (const key of allRepositories(deps)) {
-    for await (const each of tagsOf(deps, key))
-      if (matches.tag(key, each.tag.tag)) yield await describe(deps, each)
+    for await (const { tag } of tagsOf(deps, key))
+      if (matches.tag(key, tag.tag)) yield { key, tag, digest: tag.digest }
     if (!matches.repository(key)) continue
     for await (const digest of untaggedImages(deps.catalog, parseRepositoryKey(key)))
-      if (matches.digest(digest)) yield await describeUntagged(deps, key, digest)
+      if (matches.digest(digest, key)) yield { key, tag: undefined, digest }
   }
 }
 
@@ -156,7 +189,7 @@ interface Matches {
   /** May there be something without a tag? */
   repository(key: RepositoryKey): boolean
   /** Of a repository that there may be something in. */
-  digest(digest: Digest): boolean
+  digest(digest: Digest, key: RepositoryKey): boolean
 }
 
 const ALL: Matches = { tag: () => true, repository: () => true, digest: () => true }

@@ -116,8 +116,9 @@ async function* pullManifests(
   }
 }
 
-async function* pullOne(
-  deps: OperatorDeps,
+/** The blob, until it is here. @throws RegistryError what a client would be told */
+export async function* pullOne(
+  deps: Pick<OperatorDeps, 'registry' | 'store'>,
   repository: Repository,
   { digest, signal }: { digest: Digest; signal: AbortSignal },
 ): AsyncGenerator<Extract<WarmEvent, { kind: 'blob' }>> {
@@ -154,6 +155,9 @@ function edgesOf(manifest: ManifestAnswer): readonly Edge[] {
 }
 
 /** `linux/arm64` means all of its variants, and `linux/arm64/v8` that one. */
-function isPlatform({ platform = '' }: Edge, wanted: string): boolean {
+export function isPlatform(
+  { platform = '' }: { readonly platform: string | undefined },
+  wanted: string,
+): boolean {
   return platform === wanted || platform.startsWith(`${wanted}/`)
 }

@@ -1,0 +1,41 @@
+// What is carried out of this edge: the key, inventories, and exports. An export lasts as long as
+// the request that began it, and is read by another one.
+import type { FastifyInstance } from 'fastify'
+import type { Logger } from '../observe/log.ts'
+import { RegistryError } from '../oci/errors.ts'
+import type { Carry } from '../registry/carry/carry.ts'
+import { parameter, parameters, required, sendBytes, sendEvents } from './requests.ts'
+
+export function registerCarry(api: FastifyInstance, carry: Carry, logger: Logger): void {
+  const { exports } = carry
+  api.get('/key', async () => carry.key())
+  api.get('/inventory', (request, reply) => {
+    const pieces = carry.inventory(parameters(request, 'pattern'))
+    return sendBytes(reply, pieces, { type: 'application/x-ndjson', logger })
+  })
+  api.post('/exports', async (_request, reply) =>
+    sendEvents(reply, signal => exports.begin(signal)),
+  )
+  api.post('/exports/add', async (request, reply) => {
+    const wanted = {
+      image: required(request, 'image'),
+      platforms: parameters(request, 'platform'),
+      referrers: parameter(request, 'referrers') !== 'false',
+    }
+    const id = required(request, 'id')
+    return sendEvents(reply, signal => exports.add(id, wanted, signal))
+  })
+  api.post('/exports/plan', async request => exports.plan(required(request, 'id')))
+  api.post('/exports/sign', async request =>
+    exports.sign(required(request, 'id'), required(request, 'sha256')),
+  )
+  api.get('/exports/image', async request =>
+    exports.imageOf(required(request, 'id'), required(request, 'digest')),
+  )
+  api.get('/exports/bundle', async (request, reply) => {
+    const from = Number(parameter(request, 'from') ?? 0)
+    if (!Number.isSafeInteger(from)) throw new RegistryError('RANGE_INVALID', '?from= is a number')
+    const { pieces, sizeBytes } = exports.read(required(request, 'id'), from)
+    return sendBytes(reply, pieces, { type: 'application/x-tar', sizeBytes, logger })
+  })
+}

@@ -1,0 +1,39 @@
+// What operators carry out of this edge: the key by which it signs, inventories, and exports.
+import type { BundleSigner } from '../../bundle/bundle-key.ts'
+import { bundleKeyId } from '../../bundle/bundle-key.ts'
+import type { OperatorDeps } from '../operator/operator-deps.ts'
+import { writeEdgeInventory } from './edge-inventory.ts'
+import { Exports } from './exports.ts'
+import type { Held } from './held.ts'
+
+export interface CarryDeps extends OperatorDeps {
+  readonly held: Held
+  /** Makes the key where there is none. @throws RegistryError where it cannot be had */
+  readonly signer: () => BundleSigner
+}
+
+export interface ShownKey {
+  /** What people compare. */
+  readonly id: string
+  readonly key: string
+}
+
+export interface Carry {
+  /** @throws RegistryError where it cannot be had */
+  key(): ShownKey
+  /** Of what is here, in pieces; without a pattern of everything. @throws RegistryError */
+  inventory(patterns: readonly string[]): AsyncIterable<Uint8Array>
+  readonly exports: Exports
+}
+
+export function createCarry(deps: CarryDeps): Carry {
+  const { registry, signer } = deps
+  return {
+    key: () => {
+      const { key } = signer()
+      return { id: bundleKeyId(key), key }
+    },
+    inventory: patterns => writeEdgeInventory(deps, patterns, signer()),
+    exports: new Exports({ ...deps, released: () => void registry.leaving.finish() }),
+  }
+}

@@ -1,0 +1,207 @@
+// Exports under way: each is begun, is given its images, is planned, and is then read. It lasts as
+// long as whoever began it stays, and what it has gathered does not leave meanwhile.
+import { randomBytes } from 'node:crypto'
+import { type BundleSigner, statementOf } from '../../bundle/bundle-key.ts'
+import type { SignedSums } from '../../bundle/sums.ts'
+import { digestFrom } from '../../oci/digest.ts'
+import { RegistryError } from '../../oci/errors.ts'
+import type { OperatorDeps } from '../operator/operator-deps.ts'
+import { namesMatching } from '../operator/list-images.ts'
+import { BundleBytes } from './bundle-bytes.ts'
+import { type GatherDeps, type GatherEvent, gatherImage, type Gathering } from './gather.ts'
+import type { Held } from './held.ts'
+import { ExportPlan } from './plan.ts'
+
+/** Each has a plan in memory, and reads the disk as fast as it can. */
+const EXPORTS_MAX = 4
+const ID_BYTES = 12
+/** As in ls, readTypedSelector and configurations. */
+const GLOB = /[*?[\]{}()!+|]/
+
+export interface ExportsDeps extends GatherDeps, Pick<OperatorDeps, 'clock'> {
+  readonly held: Held
+  /** @throws RegistryError where the key cannot be had */
+  readonly signer: () => BundleSigner
+  /** Told when what was held may leave again. */
+  readonly released: () => void
+}
+
+export type ExportEvent =
+  | { readonly kind: 'begun'; readonly id: string }
+  /** The last one: what ended it while it was being read. */
+  | { readonly kind: 'broken'; readonly message: string }
+
+export type AddEvent =
+  | GatherEvent
+  | { readonly kind: 'added'; readonly image: string }
+  /** This image cannot be had; others can. */
+  | { readonly kind: 'missing'; readonly image: string; readonly message: string }
+
+/** What will be written. */
+export interface PlannedExport {
+  readonly images: number
+  readonly manifests: number
+  readonly blobs: number
+  /** Of other platforms, that their indexes list. */
+  readonly leftOut: number
+  /** Of the bundle. */
+  readonly sizeBytes: number
+  /** SHA-256 of its inventory: another one is another bundle. */
+  readonly inventory: string
+}
+
+interface Export {
+  readonly plan: ExportPlan
+  bundle?: BundleBytes
+  readonly ended: AbortController
+  broken(message: string): void
+}
+
+export class Exports {
+  readonly #deps: ExportsDeps
+  readonly #running = new Map<string, Export>()
+
+  constructor(deps: ExportsDeps) {
+    this.#deps = deps
+  }
+
+  /**
+   * Lasts until `signal` is aborted, which ends the export.
+   * @throws RegistryError TOOMANYREQUESTS
+   */
+  async *begin(signal: AbortSignal): AsyncGenerator<ExportEvent> {
+    if (this.#running.size >= EXPORTS_MAX) throw tooMany()
+    const id = randomBytes(ID_BYTES).toString('hex')
+    const ended = new AbortController()
+    const broken = Promise.withResolvers<string | undefined>()
+    const plan = new ExportPlan(this.#deps.held)
+    this.#running.set(id, { plan, ended, broken: broken.resolve })
+    const left = () => broken.resolve(undefined)
+    signal.addEventListener('abort', left, { once: true })
+    if (signal.aborted) left()
+    try {
+      yield { kind: 'begun', id }
+      const message = await broken.promise
+      if (message !== undefined) yield { kind: 'broken', message }
+    } finally {
+      signal.removeEventListener('abort', left)
+      this.#running.delete(id)
+      ended.abort(new Error('the export has ended'))
+      plan.end()
+      this.#deps.released()
+    }
+  }
+
+  /**
+   * Brings in what `image` names, or a pattern of what is here, and plans it.
+   * @throws RegistryError for an export that is over, or planned
+   */
+  async *add(
+    id: string,
+    { image, ...how }: Gathering,
+    asked: AbortSignal,
+  ): AsyncGenerator<AddEvent> {
+    const { plan, bundle, ended } = this.#find(id)
+    if (bundle !== undefined) throw new RegistryError('UNSUPPORTED', 'this export is planned')
+    const signal = AbortSignal.any([asked, ended.signal])
+    let any = false
+    for await (const name of this.#namesOf(image)) {
+      any = true
+      try {
+        yield* gatherImage(this.#deps, plan, { ...how, image: name, signal })
+        yield { kind: 'added', image: name }
+      } catch (error) {
+        if (!(error instanceof RegistryError)) throw error
+        yield { kind: 'missing', image: name, message: messageOf(error) }
+      }
+    }
+    const message = 'no image here has such a name: "entrepot ls" lists them'
+    if (!any) yield { kind: 'missing', image, message }
+  }
+
+  /** A pattern is over what is here. */
+  async *#namesOf(image: string): AsyncGenerator<string> {
+    if (!GLOB.test(image)) yield image
+    else
+      for await (const { key, tag, digest } of namesMatching(this.#deps, [image]))
+        yield tag === undefined ? `${key}@${digest}` : `${key}:${tag.tag}`
+  }
+
+  /** Nothing can be added from then on. @throws RegistryError */
+  async plan(id: string): Promise<PlannedExport> {
+    const running = this.#find(id)
+    const { plan } = running
+    const { catalog } = this.#deps
+    const signer = this.#deps.signer()
+    running.bundle ??= await BundleBytes.of(plan, {
+      ...this.#deps,
+      signer,
+      edge: catalog.identity,
+    })
+    const { sizeBytes, inventory } = running.bundle
+    return { ...plan.counts, sizeBytes, inventory }
+  }
+
+  /** The bundle's bytes from a member on; see BundleBytes. @throws RegistryError */
+  read(id: string, from: number): { sizeBytes: number; pieces: AsyncIterable<Uint8Array> } {
+    const running = this.#find(id)
+    const { bundle } = running
+    if (bundle === undefined) throw new RegistryError('UNSUPPORTED', 'plan this export first')
+    return { sizeBytes: bundle.sizeBytes - from, pieces: orBroken(running, bundle.read(from)) }
+  }
+
+  /**
+   * Signs the sums of the volumes that whoever exports has cut the bundle into.
+   * `sha256`: of their text. @throws RegistryError
+   */
+  async sign(id: string, sha256: string): Promise<SignedSums> {
+    this.#find(id)
+    if (!/^[0-9a-f]{64}$/.test(sha256))
+      throw new RegistryError('DIGEST_INVALID', 'a SHA-256 is 64 hex characters')
+    const signer = this.#deps.signer()
+    const signature = Buffer.from(signer.sign(statementOf('volumes', sha256))).toString('base64')
+    return { key: signer.key, signature }
+  }
+
+  /** The first image that needs it, for people. @throws RegistryError */
+  async imageOf(id: string, digestText: string): Promise<{ readonly image: string | undefined }> {
+    const { plan } = this.#find(id)
+    const digest = digestFrom(digestText)
+    return { image: digest && plan.imageWith(digest) }
+  }
+
+  #find(id: string): Export {
+    const running = this.#running.get(id)
+    if (running !== undefined) return running
+    throw new RegistryError('NAME_INVALID', 'there is no such export, or it is over')
+  }
+}
+
+/** What breaks it is told to who began it: whoever reads sees a connection that breaks. */
+async function* orBroken(
+  running: Export,
+  pieces: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const piece of pieces) {
+      running.ended.signal.throwIfAborted()
+      yield piece
+    }
+  } catch (error) {
+    running.broken(error instanceof Error ? error.message : String(error))
+    throw error
+  }
+}
+
+/** With what clients are not told. */
+function messageOf({ message, cause }: RegistryError): string {
+  const { message: why, hint } = (cause ?? {}) as { message?: string; hint?: string }
+  return [message, ...(why === undefined ? [] : [`: ${why}`]), ...(hint ? [`; ${hint}`] : [])].join(
+    '',
+  )
+}
+
+function tooMany(): RegistryError {
+  const message = `${EXPORTS_MAX} exports are under way: wait for one of them to end`
+  return new RegistryError('TOOMANYREQUESTS', message)
+}

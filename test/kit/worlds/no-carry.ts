@@ -1,0 +1,14 @@
+// For admin listeners of which nobody asks for anything that is carried out.
+import type { Carry } from '../../../src/registry/carry/carry.ts'
+import { Exports } from '../../../src/registry/carry/exports.ts'
+import { Held } from '../../../src/registry/carry/held.ts'
+
+const unasked = () => {
+  throw new Error('nobody asks for this')
+}
+
+export const NO_CARRY: Carry = {
+  key: unasked,
+  inventory: unasked,
+  exports: new Exports({ held: new Held(), signer: unasked, released: () => {} } as never),
+}
