@@ -18,7 +18,7 @@ import { NetworkTable } from './network-table.ts'
 import { nextShown } from './next-shown.ts'
 import { beginningOf } from './pattern.ts'
 import { type AccessRule, type Right, RIGHTS } from './rule.ts'
-import { judge, type Order, type RuleOfTags, type Verdict } from './verdict.ts'
+import { judge, type ApplicableRules, type RuleOfTags, type Verdict } from './verdict.ts'
 
 /** Who asks, as far as rules can be about it. */
 export interface Asker {
@@ -89,12 +89,14 @@ export class Rulebook {
   /** Does it take what `Asker.isLocal` tells? */
   readonly isAboutLocals: boolean
   readonly #parties = boundedCache<Party>(CALLERS_MAX)
-  readonly #orders = new LRUCache<string, Order>({
+  readonly #applicable = new LRUCache<string, ApplicableRules>({
     maxSize: REMEMBERED_RULES_MAX,
     sizeCalculation: ({ withTags }) => REMEMBERED_AS_RULES + withTags.length,
   })
   /** A request asks for memory and once more on its way to a refusal: it is to cost the same. */
-  #last: { readonly whos: Whos; readonly key: RepositoryKey; readonly order: Order } | undefined
+  #last:
+    | { readonly whos: Whos; readonly key: RepositoryKey; readonly applicable: ApplicableRules }
+    | undefined
 
   /** `groups`: the accounts that are in each. */
   constructor(rules: readonly AccessRule[], groups: Groups = {}) {
@@ -147,12 +149,12 @@ export class Rulebook {
     const whos = this.#whosOf(asker)
     const name = [...whos].join(' ')
     // What it pulls it asks for again and again, with those of others in between.
-    let pulled: { readonly key: RepositoryKey; readonly order: Order } | undefined
+    let pulled: { readonly key: RepositoryKey; readonly applicable: ApplicableRules } | undefined
     return createParty(whos, this.#rules, key => {
-      if (pulled !== undefined && pulled.key === key) return pulled.order
-      const order = this.#orderOf({ whos, name }, key)
-      if (key !== undefined && isPulled(order)) pulled = { key, order }
-      return order
+      if (pulled !== undefined && pulled.key === key) return pulled.applicable
+      const applicable = this.#rulesFor({ whos, name }, key)
+      if (key !== undefined && isPulled(applicable)) pulled = { key, applicable }
+      return applicable
     })
   }
 
@@ -167,22 +169,23 @@ export class Rulebook {
     return whos
   }
 
-  #orderOf(
+  #rulesFor(
     { whos, name }: { readonly whos: Whos; readonly name: string },
     key: RepositoryKey | undefined,
-  ): Order {
-    if (key === undefined) return findOrder(whos, this.#rules, key)
-    if (this.#last?.key === key && this.#last.whos === whos) return this.#last.order
-    const known = this.#orders.get(`${name} ${key}`)
-    const order = known ?? findOrder(whos, this.#rules, key)
-    if (known === undefined && isPulled(order)) this.#orders.set(`${name} ${key}`, order)
-    this.#last = { whos, key, order }
-    return order
+  ): ApplicableRules {
+    if (key === undefined) return findApplicable(whos, this.#rules, key)
+    if (this.#last?.key === key && this.#last.whos === whos) return this.#last.applicable
+    const known = this.#applicable.get(`${name} ${key}`)
+    const applicable = known ?? findApplicable(whos, this.#rules, key)
+    if (known === undefined && isPulled(applicable))
+      this.#applicable.set(`${name} ${key}`, applicable)
+    this.#last = { whos, key, applicable }
+    return applicable
   }
 }
 
 /** May be remembered: what is hidden is looked through each time. */
-function isPulled({ first }: Order): boolean {
+function isPulled({ first }: ApplicableRules): boolean {
   return first?.rule.allow.includes('pull') === true
 }
 
@@ -233,7 +236,11 @@ function isForAll(rules: readonly Compiled[], key: RepositoryKey): boolean {
 }
 
 /** The asker's rules first: how many there are for others changes nothing. */
-function findOrder(whos: Whos, rules: readonly Compiled[], key: RepositoryKey | undefined): Order {
+function findApplicable(
+  whos: Whos,
+  rules: readonly Compiled[],
+  key: RepositoryKey | undefined,
+): ApplicableRules {
   const withTags: Compiled[] = []
   for (const each of rules) {
     if (!whos.has(each.who) || !each.isAbout(key)) continue
@@ -246,22 +253,22 @@ function findOrder(whos: Whos, rules: readonly Compiled[], key: RepositoryKey | 
 function createParty(
   whos: Whos,
   rules: readonly Compiled[],
-  orderOf: (key: RepositoryKey | undefined) => Order,
+  rulesFor: (key: RepositoryKey | undefined) => ApplicableRules,
 ): Party {
   const untagged = () => rules.filter(({ who, hasTags }) => !hasTags && whos.has(who))
 
   return {
-    judge: ({ key, action, moves }) => judge(orderOf(key), action, moves),
+    judge: ({ key, action, moves }) => judge(rulesFor(key), action, moves),
     mayListAnywhere: () => untagged().some(({ rule }) => rule.allow.includes('list')),
     isShown(key) {
-      const allow = findOrder(whos, rules, key).first?.rule.allow
+      const allow = findApplicable(whos, rules, key).first?.rule.allow
       return allow !== undefined && allow.includes('list') && allow.includes('pull')
     },
     nextShown: key =>
       nextShown(
         untagged().map(({ rule }) => rule),
         key,
-        findOrder(whos, rules, key).first?.rule,
+        findApplicable(whos, rules, key).first?.rule,
       ),
   }
 }

@@ -18,21 +18,25 @@ export interface RuleOfTags {
 }
 
 /** Of those that are about a repository and who asks. What comes after `first` decides nothing. */
-export interface Order {
+export interface ApplicableRules {
   readonly withTags: readonly RuleOfTags[]
   /** The first without tags. */
   readonly first: RuleOfTags | undefined
 }
 
-export function judge(order: Order, action: Right, moves: MovedTags): Verdict {
-  if (action !== 'push' && action !== 'delete') return verdictOf(order.first, action)
-  if (moves === 'any') return judgeAll(order, action)
-  if (moves !== undefined && moves.length > 0) return judgeTags(order, action, moves)
-  return action === 'push' ? judgeUntagged(order) : judgeAll(order, action)
+export function judge(rules: ApplicableRules, action: Right, moves: MovedTags): Verdict {
+  if (action !== 'push' && action !== 'delete') return verdictOf(rules.first, action)
+  if (moves === 'any') return judgeAll(rules, action)
+  if (moves !== undefined && moves.length > 0) return judgeTags(rules, action, moves)
+  return action === 'push' ? judgeUntagged(rules) : judgeAll(rules, action)
 }
 
 /** Each tag has its own first rule. */
-function judgeTags({ withTags, first }: Order, action: Right, tags: readonly Tag[]): Verdict {
+function judgeTags(
+  { withTags, first }: ApplicableRules,
+  action: Right,
+  tags: readonly Tag[],
+): Verdict {
   const verdicts = tags.map(tag =>
     verdictOf(withTags.find(({ isAboutTag }) => isAboutTag(tag)) ?? first, action),
   )
@@ -40,13 +44,13 @@ function judgeTags({ withTags, first }: Order, action: Right, tags: readonly Tag
 }
 
 /** It may move each tag that there is: none of the rules with tags may be against it. */
-function judgeAll({ withTags, first }: Order, action: Right): Verdict {
+function judgeAll({ withTags, first }: ApplicableRules, action: Right): Verdict {
   const against = withTags.find(({ rule }) => !rule.allow.includes(action))
   return verdictOf(against ?? first, action)
 }
 
 /** It comes before a push of a tag that is not told yet: one that may be pushed is enough. */
-function judgeUntagged({ withTags, first }: Order): Verdict {
+function judgeUntagged({ withTags, first }: ApplicableRules): Verdict {
   const forIt = withTags.find(({ rule }) => rule.allow.includes('push'))
   return verdictOf(forIt ?? first, 'push')
 }

@@ -4,7 +4,7 @@ import { StoreError } from '../registry/ports/store-error.ts'
 import type { Catalog } from '../registry/ports/catalog.ts'
 import type { Delivery } from '../registry/ports/outbox.ts'
 import type { KeyMemory } from './key-memory.ts'
-import type { Attempt, Carry, Outcome } from './carrier.ts'
+import type { Attempt, Carry, DeliveryOutcome } from './carrier.ts'
 
 export interface AttemptParts {
   readonly catalog: Catalog
@@ -25,7 +25,7 @@ export async function attemptOnce(
   parts: AttemptParts,
   entry: Delivery,
   signal: AbortSignal,
-): Promise<Outcome | undefined> {
+): Promise<DeliveryOutcome | undefined> {
   try {
     const outcome = await parts.carry(entry, startAttempt(parts, entry, signal))
     return signal.aborted && outcome.kind === 'retry' ? undefined : outcome
@@ -79,7 +79,7 @@ function startAttempt(
  * What no carrier foresaw may pass: a disk that fails, most of all. It shows in the queue and in
  * the log.
  */
-function unexpected(error: unknown): Outcome {
+function unexpected(error: unknown): DeliveryOutcome {
   if (error instanceof StoreError) {
     const { message, hint } = error
     // What cannot be read is mended so as well; it may also be read again by itself.

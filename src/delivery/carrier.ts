@@ -24,7 +24,7 @@ export interface Settled {
  * `reason` and `hint` are for the operator and the log: they may name hosts, and hold nothing
  * secret.
  */
-export type Outcome =
+export type DeliveryOutcome =
   | {
       readonly kind: 'delivered'
       /** Undefined for what no tag depends on. */
@@ -65,4 +65,4 @@ export interface Attempt {
  * Carries one entry. MUST be idempotent: it is called again after any failure and after a crash at
  * any point. What it throws counts as a failure that may pass.
  */
-export type Carry = (delivery: Delivery, attempt: Attempt) => Promise<Outcome>
+export type Carry = (delivery: Delivery, attempt: Attempt) => Promise<DeliveryOutcome>

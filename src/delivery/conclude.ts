@@ -6,7 +6,7 @@ import type { Delivery } from '../registry/ports/outbox.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
 import type { KeyMemory } from './key-memory.ts'
-import type { Outcome, Settled } from './carrier.ts'
+import type { DeliveryOutcome, Settled } from './carrier.ts'
 
 export interface ConcludeParts {
   readonly catalog: Catalog
@@ -41,7 +41,7 @@ const SETTLING =
 export async function conclude(
   parts: ConcludeParts,
   entry: Delivery,
-  { outcome, durationMs }: { outcome: Outcome; durationMs: number },
+  { outcome, durationMs }: { outcome: DeliveryOutcome; durationMs: number },
 ): Promise<void> {
   const { memory } = parts
   const final = orParked(outcome, memory, entry)
@@ -63,7 +63,7 @@ export async function conclude(
   tell(parts, entry, { outcome: 'parked', attempts, durationMs, reason, hint })
 }
 
-type Retry = Extract<Outcome, { kind: 'retry' }>
+type Retry = Extract<DeliveryOutcome, { kind: 'retry' }>
 
 async function retryLater(
   parts: ConcludeParts,
@@ -113,7 +113,7 @@ export async function waitFor(
 }
 
 /** What is refused may be an outage in disguise, or a password that ran out; but not for ever. */
-function orParked(outcome: Outcome, memory: KeyMemory, entry: Delivery): Outcome {
+function orParked(outcome: DeliveryOutcome, memory: KeyMemory, entry: Delivery): DeliveryOutcome {
   if (outcome.kind !== 'retry' || outcome.patienceMs === undefined) {
     memory.notRefused(entry.key)
     return outcome

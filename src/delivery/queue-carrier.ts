@@ -15,7 +15,7 @@ import { keepReferrersList, type PutList } from '../registry/push/keep-referrers
 import type { RepositoryPolicies } from '../registry/routing/repository-policy.ts'
 import { uploadManifest } from './upload-manifest.ts'
 import { failureOutcome } from './queue-failure.ts'
-import type { Attempt, Carry, Outcome } from './carrier.ts'
+import type { Attempt, Carry, DeliveryOutcome } from './carrier.ts'
 import { createOvertake, type OvertakeParts, putTags } from './put-tags.ts'
 import type { DeliveryContext } from './delivery-context.ts'
 
@@ -48,7 +48,7 @@ async function deliver(
     delivery,
   }: { entry: Delivery; repository: Repository; delivery: ManifestDelivery },
   attempt: Attempt,
-): Promise<Outcome> {
+): Promise<DeliveryOutcome> {
   const namespace = parts.namespaces.find(repository.registry)
   if (namespace === undefined)
     return { kind: 'retry', reason: `${repository.registry} is no upstream now`, hint: undefined }
@@ -70,7 +70,7 @@ async function deliver(
   return { kind: 'delivered', settled }
 }
 
-function unreadable(): Outcome {
+function unreadable(): DeliveryOutcome {
   return {
     kind: 'park',
     reason: 'what this entry says cannot be read',

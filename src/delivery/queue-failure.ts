@@ -3,7 +3,7 @@
 // wrong with this one entry is parked, so that it holds nothing up.
 import type { Repository } from '../oci/reference.ts'
 import { UpstreamError } from '../registry/ports/upstream.ts'
-import type { Outcome } from './carrier.ts'
+import type { DeliveryOutcome } from './carrier.ts'
 import { Undeliverable } from './delivery-context.ts'
 
 /**
@@ -15,7 +15,10 @@ const PATIENCE_MS = 6 * 60 * 60_000
 const REASON_MAX_LENGTH = 500
 
 /** Undefined for what is neither an upstream's nor this carrier's. */
-export function failureOutcome(error: unknown, repository: Repository): Outcome | undefined {
+export function failureOutcome(
+  error: unknown,
+  repository: Repository,
+): DeliveryOutcome | undefined {
   if (error instanceof Undeliverable)
     return { kind: 'park', reason: error.message, hint: error.hint }
   if (!(error instanceof UpstreamError)) return undefined

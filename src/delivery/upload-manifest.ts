@@ -11,7 +11,7 @@ import { type DeliveryContext, isThere, Undeliverable } from './delivery-context
 
 type Parted = Descriptor & { readonly digest: Digest }
 
-export interface Listed {
+export interface ManifestToUpload {
   readonly digest: Digest
   readonly mediaType: string
 }
@@ -23,7 +23,7 @@ export interface Listed {
  */
 export async function uploadManifest(
   context: DeliveryContext,
-  manifest: Listed,
+  manifest: ManifestToUpload,
 ): Promise<Uint8Array> {
   const bytes = await context.store.readVerified(manifest.digest)
   if (bytes === undefined) throw missing(context, `the manifest ${manifest.digest}`)
@@ -42,12 +42,12 @@ function hasManifest(
 
 async function uploadMissing(
   context: DeliveryContext,
-  { digest, mediaType }: Listed,
+  { digest, mediaType }: ManifestToUpload,
   { bytes, depth }: { bytes: Uint8Array; depth: number },
 ): Promise<void> {
   const { upstream, repository, signal } = context
   const manifest = parse(bytes, mediaType)
-  const children: Listed[] = []
+  const children: ManifestToUpload[] = []
   const blobs: Digest[] = []
   for (const descriptor of [...listed(manifest), ...(await namedHere(context, manifest))]) {
     const child = await asManifest(context, manifest, descriptor)
@@ -60,7 +60,11 @@ async function uploadMissing(
   await upstream.putManifest(repository.name, reference, { bytes, mediaType, digest }, signal)
 }
 
-async function uploadChild(context: DeliveryContext, child: Listed, depth: number): Promise<void> {
+async function uploadChild(
+  context: DeliveryContext,
+  child: ManifestToUpload,
+  depth: number,
+): Promise<void> {
   const { there, policy, signal } = context
   signal.throwIfAborted()
   if (there.has(child.digest)) return
@@ -84,7 +88,7 @@ async function uploadChild(context: DeliveryContext, child: Listed, depth: numbe
  */
 async function readChild(
   { catalog, store, repository }: DeliveryContext,
-  { digest }: Listed,
+  { digest }: ManifestToUpload,
 ): Promise<Uint8Array | undefined> {
   const isGiven = (await catalog.findMember(repository, digest))?.delivered === true
   return isGiven ? store.readVerified(digest) : undefined
@@ -127,7 +131,7 @@ async function asManifest(
   { catalog, repository }: DeliveryContext,
   parent: Manifest,
   { digest, mediaType }: Parted,
-): Promise<Listed | undefined> {
+): Promise<ManifestToUpload | undefined> {
   if (parent.kind === 'image' || parent.kind === 'artifact') return undefined
   const type = parent.kind === 'index' ? parseMediaType(mediaType) : undefined
   if (type !== undefined && manifestKind(type) !== 'opaque') return { digest, mediaType: type }

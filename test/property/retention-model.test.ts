@@ -10,7 +10,7 @@ import {
   type ManifestToJudge,
   type RepositoryToJudge,
 } from '../../src/registry/retain/judge.ts'
-import type { TagToJudge, Verdict } from '../../src/registry/retain/judge-tags.ts'
+import type { TagToJudge, RetentionVerdict } from '../../src/registry/retain/judge-tags.ts'
 import type { KeepLine } from '../../src/registry/retain/rules.ts'
 import { TimeRun } from '../../src/registry/time/time-run.ts'
 import { keptByModel } from '../kit/judges/retention-model.ts'
@@ -108,7 +108,7 @@ function repositoryOf(random: Random): RepositoryToJudge {
   return { tags: [...new Map(tags.map(each => [each.tag, each])).values()], manifests }
 }
 
-const keptOf = (verdicts: ReadonlyMap<string, Verdict>) =>
+const keptOf = (verdicts: ReadonlyMap<string, RetentionVerdict>) =>
   [...verdicts].flatMap(([key, { kind }]) => (kind === 'keep' ? [key] : [])).toSorted()
 
 for (let seed = first; seed < first + ROUNDS; seed += 1) {

@@ -9,7 +9,7 @@ import {
   repositoryKey,
 } from '../../oci/reference.ts'
 import type { ListedMember, Member, RecordBlob } from '../../registry/ports/catalog-content.ts'
-import type { Page } from '../../registry/ports/catalog-tags.ts'
+import type { PageRequest } from '../../registry/ports/catalog-tags.ts'
 import { MAX_DELIVERERS } from '../bounds.ts'
 import type { ContentWrites } from './content.ts'
 import { contentClass, digestBytes, digestFromBytes, REASON_CODES } from './encoding.ts'
@@ -116,7 +116,7 @@ export function memberReads(database: Database, nowMs: () => number) {
     },
     listRepositoriesOf: (digest: Digest, limit: number) =>
       listRepositoriesOf.all(digestBytes(digest), limit) as RepositoryKey[],
-    listRepositories: ({ after = '', limit }: Page) =>
+    listRepositories: ({ after = '', limit }: PageRequest) =>
       listRepositories.all(after, limit) as RepositoryKey[],
   }
 }

@@ -5,7 +5,7 @@ import type { Database } from 'better-sqlite3'
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
 import type { RecordPush } from '../../registry/ports/catalog-pushes.ts'
-import type { Page, TagCheck, RecordedTag } from '../../registry/ports/catalog-tags.ts'
+import type { PageRequest, TagCheck, RecordedTag } from '../../registry/ports/catalog-tags.ts'
 import type { SettledTags } from '../../registry/ports/outbox.ts'
 import { digestBytes, digestFromBytes } from './encoding.ts'
 import type { Ids } from './ids.ts'
@@ -52,11 +52,15 @@ export function tagReads(database: Database) {
       const row = find.get(repositoryKey(repository), tag) as TagRow | undefined
       return row === undefined ? undefined : tagOf(row)
     },
-    listTags: (repository: Repository, { after = '', limit }: Page): RecordedTag[] =>
+    listTags: (repository: Repository, { after = '', limit }: PageRequest): RecordedTag[] =>
       (list.all(repositoryKey(repository), after, limit) as TagRow[]).map(tagOf),
-    listLocalTags: (repository: Repository, { after = '', limit }: Page): RecordedTag[] =>
+    listLocalTags: (repository: Repository, { after = '', limit }: PageRequest): RecordedTag[] =>
       (listLocal.all(repositoryKey(repository), after, limit) as TagRow[]).map(tagOf),
-    listTagsTo(repository: Repository, digest: Digest, { after = '', limit }: Page): RecordedTag[] {
+    listTagsTo(
+      repository: Repository,
+      digest: Digest,
+      { after = '', limit }: PageRequest,
+    ): RecordedTag[] {
       const place = [digestBytes(digest), repositoryKey(repository), after]
       return (listTo.all(...place, limit) as TagRow[]).map(tagOf)
     },

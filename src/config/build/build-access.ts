@@ -184,7 +184,7 @@ function mayTakePushes(pattern: string, { repositories }: Settings, known: Known
   })
 }
 
-interface Order {
+interface RuleAmongOthers {
   readonly rules: readonly RuleSettings[]
   /** Of those that match nothing that was told, and they keep none from being reached. */
   readonly matching: readonly boolean[]
@@ -192,8 +192,8 @@ interface Order {
   readonly hasAccounts: boolean
 }
 
-function noteUnreached(judge: Judge, path: Path, order: Order): void {
-  const { rules, matching, index, hasAccounts } = order
+function noteUnreached(judge: Judge, path: Path, among: RuleAmongOthers): void {
+  const { rules, matching, index, hasAccounts } = among
   const rule = rules[index]
   if (rule === undefined || !matching[index]) return
   const earlier = rules

@@ -1,7 +1,7 @@
 // Tags of a repository with what they were used for, page by page.
 import type { Repository } from '../../oci/reference.ts'
 import type { TagUsage } from '../ports/catalog-images.ts'
-import type { Page, RecordedTag } from '../ports/catalog-tags.ts'
+import type { PageRequest, RecordedTag } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
 
 export interface UsedTag extends RecordedTag {
@@ -12,7 +12,7 @@ export interface UsedTag extends RecordedTag {
 export async function listUsedTags(
   catalog: Pick<Catalog, 'listTags' | 'listTagUsage'>,
   repository: Repository,
-  page: Page,
+  page: PageRequest,
 ): Promise<readonly UsedTag[]> {
   const [tags, used] = await Promise.all([
     catalog.listTags(repository, page),

@@ -13,13 +13,13 @@ export type Candidate =
  * - `recent`: it was used moments ago, and is likely to be pulled still: after those
  * - `held`: never
  */
-export type Verdict = 'usual' | 'away' | 'recent' | 'held'
+export type Evictability = 'usual' | 'away' | 'recent' | 'held'
 
 /** Of one after the other, as long as more has to leave. */
 export interface Stage {
   /** Only what is above the ceiling of a quota. */
   readonly isOver: boolean
-  readonly takes: readonly Verdict[]
+  readonly takes: readonly Evictability[]
   /** Only what gives a file for at most so many bytes. */
   readonly leanBytes?: number
 }

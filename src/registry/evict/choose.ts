@@ -7,7 +7,7 @@ import type { Catalog } from '../ports/catalog.ts'
 import type { Footprint } from '../ports/catalog-images.ts'
 import type { Stage } from './candidate.ts'
 import type { Chosen, Measure } from './chosen.ts'
-import type { Page } from './order.ts'
+import type { CandidatePage } from './scan.ts'
 import type { Quota } from '../space/quota.ts'
 import type { QuotaStandings } from './quotas.ts'
 
@@ -47,7 +47,7 @@ export interface Wanted {
  */
 export async function choose(
   { catalog, isInUse, spared, standings, isOwn, pause }: Chooser,
-  { stage, candidates }: Page,
+  { stage, candidates }: CandidatePage,
   { wanted, measure, after }: Wanted,
 ): Promise<Choice> {
   const leaving: Chosen[] = []

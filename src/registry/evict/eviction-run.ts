@@ -13,7 +13,7 @@ import { type Choice, choose, type Chooser } from './choose.ts'
 import { type Chosen, type Measure, sumOfEach, thoseThatLeft, whatOf } from './chosen.ts'
 import { nameOf, TAGS_TOLD, type Told, tellOf } from './gone.ts'
 import { Judge, type JudgeDeps } from './judge.ts'
-import { Order, type Page, type ScanPlace } from './order.ts'
+import { type CandidatePage, EvictionScan, type ScanPlace } from './scan.ts'
 import { createPacer } from '../pacing/pacer.ts'
 import type { Quota } from '../space/quota.ts'
 import { type Batch, NOTHING_LEFT } from './tell-batch.ts'
@@ -64,7 +64,7 @@ export interface EvictionRunOptions {
  * `exhausted`: nothing more may leave. `in vain`: some should have, and nothing became free.
  * `outdated`: the operator has said something else meanwhile, which another run goes by.
  */
-export type Outcome = 'done' | 'exhausted' | 'in vain' | 'outdated'
+export type EvictionOutcome = 'done' | 'exhausted' | 'in vain' | 'outdated'
 
 export type Freed = (bytes: number, files: number) => void
 
@@ -86,7 +86,7 @@ interface Step {
 export class EvictionRun {
   readonly #deps: EvictionRunDeps
   readonly #options: EvictionRunOptions
-  readonly #order: Order
+  readonly #scan: EvictionScan
   readonly #chooser: Chooser
   /** As pins are when it begins. */
   readonly #spared: ReadonlySet<Digest>
@@ -107,7 +107,7 @@ export class EvictionRun {
     const pause = createPacer(clock)
     this.#chooser = { catalog, standings, isInUse, isOwn, spared: this.#spared, pause }
     const judge = new Judge(deps)
-    this.#order = new Order(
+    this.#scan = new EvictionScan(
       {
         catalog,
         clock,
@@ -121,7 +121,7 @@ export class EvictionRun {
   }
 
   get place(): ScanPlace {
-    return this.#order.place
+    return this.#scan.place
   }
 
   /** What has left so far. */
@@ -133,7 +133,7 @@ export class EvictionRun {
    * `freed` is told of each page, also of one that fails. Ends when all has left that was begun.
    * @throws StoreError
    */
-  async run(freed: Freed): Promise<Outcome> {
+  async run(freed: Freed): Promise<EvictionOutcome> {
     try {
       return await this.#run(freed)
     } finally {
@@ -141,7 +141,7 @@ export class EvictionRun {
     }
   }
 
-  async #run(freed: Freed): Promise<Outcome> {
+  async #run(freed: Freed): Promise<EvictionOutcome> {
     let vainPages = 0
     const land = async () => {
       vainPages = (await this.#land(freed)) ? vainPages + 1 : 0
@@ -150,7 +150,7 @@ export class EvictionRun {
       while (this.#underWay.length > (vainPages === 0 ? REMOVED_MEANWHILE : 0)) await land()
       // A disk that removes nothing is not to lose its whole cache for that.
       if (vainPages >= VAIN_PAGES_MAX) return 'in vain'
-      const page = this.#isOutdated ? undefined : await this.#order.next()
+      const page = this.#isOutdated ? undefined : await this.#scan.next()
       if (page !== undefined) await this.#letLeave(page)
       else if (this.#underWay.length === 0) return this.#outcome
       // What of it stays is still wanted.
@@ -158,9 +158,9 @@ export class EvictionRun {
     }
   }
 
-  get #outcome(): Outcome {
+  get #outcome(): EvictionOutcome {
     if (this.#isOutdated) return 'outdated'
-    return this.#order.isExhausted ? 'exhausted' : 'done'
+    return this.#scan.isExhausted ? 'exhausted' : 'done'
   }
 
   /** There are other pins or quotas than it was begun with. */
@@ -186,7 +186,7 @@ export class EvictionRun {
   async foretell(chosen: (bytes: number) => void): Promise<void> {
     const seen = new Set<string>()
     let after: Footprint | undefined
-    for (let page = await this.#order.next(); page !== undefined; page = await this.#order.next()) {
+    for (let page = await this.#scan.next(); page !== undefined; page = await this.#scan.next()) {
       // What was chosen before is still here in a later stage.
       const candidates = page.candidates.filter(each => !seen.has(nameOf(each)))
       const choice = await this.#choose({ ...page, candidates }, after)
@@ -208,11 +208,11 @@ export class EvictionRun {
   }
 
   /** Resolves when these are written down, so that the next may be chosen. */
-  async #letLeave(page: Page): Promise<void> {
+  async #letLeave(page: CandidatePage): Promise<void> {
     const { leaving, isEnough } = await this.#choose(page)
     const last = leaving.at(-1)
     if (last === undefined) return
-    if (isEnough) this.#order.stopAt(last.candidate)
+    if (isEnough) this.#scan.stopAt(last.candidate)
     // They leave as well.
     const tags = await this.#tagsOf(leaving)
     // The last moment: what has changed since it was chosen may hold it.
@@ -248,7 +248,7 @@ export class EvictionRun {
     return this.#deps.leaving.evict(images, 'evicted', how)
   }
 
-  #choose(page: Page, after?: Footprint): Promise<Choice> {
+  #choose(page: CandidatePage, after?: Footprint): Promise<Choice> {
     const wanted = this.#wanted(page.stage)
     return choose(this.#chooser, page, { wanted, measure: this.#measure, after })
   }
@@ -261,7 +261,7 @@ export class EvictionRun {
 
   #add(
     gone: readonly Chosen[],
-    { page, tags }: { page: Page; tags: TagsOf },
+    { page, tags }: { page: CandidatePage; tags: TagsOf },
     { files, bytes }: Left,
   ): void {
     this.#told(gone, page, tags)
@@ -287,7 +287,7 @@ export class EvictionRun {
     return tags
   }
 
-  #told(leaving: readonly Chosen[], { stage }: Page, tags: TagsOf): void {
+  #told(leaving: readonly Chosen[], { stage }: CandidatePage, tags: TagsOf): void {
     const nowMs = this.#deps.clock.nowMs()
     for (const each of leaving)
       this.#options.told?.(tellOf(each, { stage, nowMs, tags: tags.get(each.candidate) ?? [] }))

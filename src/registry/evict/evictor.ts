@@ -12,11 +12,16 @@ import type { EvictedFor } from '../ports/events.ts'
 import type { RoomByEviction } from '../space/eviction.ts'
 import type { FilesWanted } from '../space/file-room.ts'
 import { STAGES, stagesForFiles } from './candidate.ts'
-import { EvictionRun, type EvictionRunDeps, type Freed, type Outcome } from './eviction-run.ts'
+import {
+  EvictionRun,
+  type EvictionRunDeps,
+  type Freed,
+  type EvictionOutcome,
+} from './eviction-run.ts'
 import { forgetGhosts } from './forget-ghosts.ts'
 import type { Evict, Told } from './gone.ts'
 import { LookedFor } from './looked.ts'
-import type { ScanPlace } from './order.ts'
+import type { ScanPlace } from './scan.ts'
 import type { Quota } from '../space/quota.ts'
 import { QuotaStandings } from './quotas.ts'
 import { Stuck, type StuckDeps } from './stuck.ts'
@@ -164,7 +169,7 @@ export class Evictor implements RoomByEviction {
         bytes += freedBytes
         this.#noteFreed(freedBytes)
       }
-      let outcome: Outcome
+      let outcome: EvictionOutcome
       do {
         const run = await this.#openTrim(() => wanted, how)
         outcome = await this.#carryOut(run, { freed, why: amount <= 0 ? 'quota' : 'room' })
@@ -255,7 +260,7 @@ export class Evictor implements RoomByEviction {
   async #carryOut(
     run: EvictionRun,
     { freed, why }: { freed: Freed; why: EvictedFor },
-  ): Promise<Outcome> {
+  ): Promise<EvictionOutcome> {
     const running = run.run(freed)
     this.underWay = Promise.allSettled([running]).then(() => {})
     try {

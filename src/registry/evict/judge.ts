@@ -7,7 +7,7 @@ import type { Catalog } from '../ports/catalog.ts'
 import type { ColdImage } from '../ports/catalog-images.ts'
 import type { LooseContent } from '../ports/catalog-space.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { Candidate, Verdict } from './candidate.ts'
+import type { Candidate, Evictability } from './candidate.ts'
 
 /**
  * A client that was given a manifest asks for its blobs within moments, and other machines of the
@@ -59,13 +59,13 @@ export class Judge {
   }
 
   /** @throws StoreError */
-  of(candidate: Candidate): Promise<Verdict> {
+  of(candidate: Candidate): Promise<Evictability> {
     return candidate.kind === 'image'
       ? this.#ofImage(candidate.image)
       : this.#ofLoose(candidate.content)
   }
 
-  async #ofImage({ repository, digest, usedAtMs }: ColdImage): Promise<Verdict> {
+  async #ofImage({ repository, digest, usedAtMs }: ColdImage): Promise<Evictability> {
     const { catalog, pins, filling } = this.#deps
     if ((await pins?.find(repository, digest)) !== undefined) return 'held'
     // What comes would be needed by nothing, and leave first.
@@ -74,7 +74,7 @@ export class Judge {
     return this.#away.has(repository.registry) ? 'away' : 'usual'
   }
 
-  async #ofLoose({ digest, lastUsedAtMs }: LooseContent): Promise<Verdict> {
+  async #ofLoose({ digest, lastUsedAtMs }: LooseContent): Promise<Evictability> {
     const { catalog, pins, isInUse } = this.#deps
     if (isInUse(digest) || pins?.findContent(digest) !== undefined) return 'held'
     if (this.#isRecent(lastUsedAtMs)) return 'recent'

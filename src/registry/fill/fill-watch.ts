@@ -26,7 +26,7 @@ export const LEAST_BYTES = (SLOWEST_BYTES_PER_SECOND * LOOK_EVERY_MS) / 1000
 export const SLOW_LOOKS_MAX = 12
 
 /** `slow`: its readers go to the upstream themselves, as slowly as that is. */
-export type Verdict = 'overdue' | 'slow' | 'unread'
+export type EndReason = 'overdue' | 'slow' | 'unread'
 
 export interface Watched {
   readonly progress: FillProgress
@@ -49,7 +49,7 @@ export function watchFill(
   watched: Watched,
   clock: WatchClock,
   signal: AbortSignal,
-): Promise<Verdict> {
+): Promise<EndReason> {
   const late = overdue(watched, clock, signal)
   return watched.isApart ? Promise.race([late, slowOrUnread(watched, clock, signal)]) : late
 }
@@ -113,7 +113,7 @@ const ENDINGS = {
 } as const
 
 /** What the fill is ended with. */
-export function endedFor(verdict: Verdict): UpstreamError {
-  const { message, hint } = ENDINGS[verdict]
+export function endedFor(reason: EndReason): UpstreamError {
+  const { message, hint } = ENDINGS[reason]
   return new UpstreamError('unavailable', message, { hint })
 }

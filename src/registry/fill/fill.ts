@@ -23,7 +23,7 @@ import type { FillShare } from './fill-share.ts'
 import { FillNotes } from './note-fill.ts'
 import type { Slots } from './slots.ts'
 import type { FillTask } from './fill-task.ts'
-import { endedFor, type Verdict, watchFill } from './fill-watch.ts'
+import { endedFor, type EndReason, watchFill } from './fill-watch.ts'
 import type { SpaceLedger } from '../space/ledger.ts'
 import type { Speculation } from './speculative-fill.ts'
 
@@ -58,7 +58,7 @@ export class Fill {
   readonly #notes: FillNotes
   #isQueued = false
   #isWatched = false
-  #verdict: Verdict | undefined
+  #endReason: EndReason | undefined
 
   constructor(deps: FillDeps, task: FillTask) {
     this.#deps = deps
@@ -86,7 +86,7 @@ export class Fill {
    * begins anew.
    */
   get isGivenUp(): boolean {
-    return this.speculation?.isGivenUp === true || this.#verdict === 'unread'
+    return this.speculation?.isGivenUp === true || this.#endReason === 'unread'
   }
 
   /** Bytes per millisecond that the upstream has given so far; 0 before the first. */
@@ -237,9 +237,9 @@ export class Fill {
       isRead: () => this.speculation !== undefined || this.#handle?.isShared === true,
       underWay,
     }
-    const end = (verdict: Verdict): void => {
-      this.#verdict = verdict
-      this.stop(endedFor(verdict))
+    const end = (reason: EndReason): void => {
+      this.#endReason = reason
+      this.stop(endedFor(reason))
     }
     // Mostly the fill ends first.
     const signal = AbortSignal.any([this.#stop.signal, this.#ended.signal])
@@ -248,7 +248,7 @@ export class Fill {
 
   async #outcomeOf(error: unknown): Promise<FillOutcome> {
     if (this.#stop.signal.aborted) {
-      if (this.#verdict !== 'slow') return 'abandoned'
+      if (this.#endReason !== 'slow') return 'abandoned'
       this.progress.end('uncached')
       return 'uncached'
     }

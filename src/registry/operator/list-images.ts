@@ -52,14 +52,14 @@ export interface ListedImages {
   readonly nowMs: number
 }
 
-type Order = (a: ListedImage, b: ListedImage) => number
+type CompareImages = (a: ListedImage, b: ListedImage) => number
 
 /** What never was pulled was not pulled for the longest time. */
 const ORDERS = {
   size: (a, b) => (b.size?.sizeBytes ?? 0) - (a.size?.sizeBytes ?? 0),
   'last-pull': (a, b) => (a.pulledAtMs ?? 0) - (b.pulledAtMs ?? 0),
   pulls: (a, b) => a.pulls - b.pulls,
-} as const satisfies Record<string, Order>
+} as const satisfies Record<string, CompareImages>
 
 export type ListOrder = keyof typeof ORDERS
 
@@ -95,7 +95,7 @@ export async function listImages(
 }
 
 /** Behind those that are equal. */
-function placeOf(image: ListedImage, sorted: readonly ListedImage[], order: Order): number {
+function placeOf(image: ListedImage, sorted: readonly ListedImage[], order: CompareImages): number {
   let [low, high] = [0, sorted.length]
   while (low < high) {
     const middle = (low + high) >>> 1

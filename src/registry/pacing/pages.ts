@@ -5,7 +5,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 export const PAGE_ROWS = 500
 
 /** How the catalog lists: behind `after`, from the beginning without one. */
-export type ListPage<Row, Place> = (page: {
+export type ListRows<Row, Place> = (page: {
   readonly after?: Place
   readonly limit: number
 }) => Promise<readonly Row[]>
@@ -15,7 +15,7 @@ export type ListPage<Row, Place> = (page: {
  * next page is behind. @throws what `list` throws
  */
 export async function* pagesOf<Row, Place>(
-  list: ListPage<Row, Place>,
+  list: ListRows<Row, Place>,
   placeOf: (last: Row) => Place,
   limit: number = PAGE_ROWS,
 ): AsyncGenerator<readonly Row[]> {
@@ -30,7 +30,7 @@ export async function* pagesOf<Row, Place>(
 
 /** The same row by row. */
 export async function* rowsOf<Row, Place>(
-  list: ListPage<Row, Place>,
+  list: ListRows<Row, Place>,
   placeOf: (last: Row) => Place,
   limit: number = PAGE_ROWS,
 ): AsyncGenerator<Row> {

@@ -4,7 +4,7 @@ import type { Digest } from '../../oci/digest.ts'
 import type { RegistryHost, Repository, RepositoryKey, Tag } from '../../oci/reference.ts'
 import type { ContentClass } from './blob-store-content.ts'
 import type { Hold, SaidHold } from './holds.ts'
-import type { Page, PreviousDigest } from './catalog-tags.ts'
+import type { PageRequest, PreviousDigest } from './catalog-tags.ts'
 
 /**
  * What a child is to its parent manifest. `subject` edges point from a referrer to what it refers
@@ -174,7 +174,7 @@ export interface ContentReads {
    * Repositories that hold a manifest or a tag, or had one pushed since this catalog was begun, in
    * ASCII order of their keys.
    */
-  listRepositories(page: Page): Promise<readonly RepositoryKey[]>
+  listRepositories(page: PageRequest): Promise<readonly RepositoryKey[]>
   /** Manifests of one repository whose subject is `digest`, by digest; at most 10,000. */
   listReferrers(repository: Repository, digest: Digest): Promise<readonly Digest[]>
   /**

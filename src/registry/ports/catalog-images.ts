@@ -5,7 +5,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository, RepositoryKey, Tag } from '../../oci/reference.ts'
 import type { LeaveReason, Leaves } from './catalog-space.ts'
-import type { Page } from './catalog-tags.ts'
+import type { PageRequest } from './catalog-tags.ts'
 
 export interface Image {
   readonly repository: Repository
@@ -133,7 +133,7 @@ export interface ImageReads {
   /** Does the manifest list one of these, but for its subject? */
   listsAny(manifest: Digest, digests: readonly Digest[]): Promise<boolean>
   /** Those that have anything here, by key. */
-  listRepositoryBytes(page: Page): Promise<readonly RepositoryBytes[]>
+  listRepositoryBytes(page: PageRequest): Promise<readonly RepositoryBytes[]>
   /** What more room would have saved, since this catalog was begun. */
   returnedImages(): Promise<ReturnedImages>
   /** Undefined for what is no manifest of the repository. */

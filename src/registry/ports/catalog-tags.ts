@@ -4,7 +4,7 @@ import type { Digest } from '../../oci/digest.ts'
 import type { Repository, Tag } from '../../oci/reference.ts'
 import type { Order } from './order.ts'
 
-export interface Page {
+export interface PageRequest {
   /** Exclusive; need not exist. */
   readonly after?: string
   readonly limit: number
@@ -54,14 +54,18 @@ export interface RecordedList {
 export interface TagReads {
   findTag(repository: Repository, tag: Tag): Promise<RecordedTag | undefined>
   /** In ASCII order. */
-  listTags(repository: Repository, page: Page): Promise<readonly RecordedTag[]>
+  listTags(repository: Repository, page: PageRequest): Promise<readonly RecordedTag[]>
   /**
    * Only those that are `local`, in ASCII order: what an upstream's list does not hold yet. Cheap
    * when there are none.
    */
-  listLocalTags(repository: Repository, page: Page): Promise<readonly RecordedTag[]>
+  listLocalTags(repository: Repository, page: PageRequest): Promise<readonly RecordedTag[]>
   /** Those that lead to `digest`, in ASCII order. Cheap however many others there are. */
-  listTagsTo(repository: Repository, digest: Digest, page: Page): Promise<readonly RecordedTag[]>
+  listTagsTo(
+    repository: Repository,
+    digest: Digest,
+    page: PageRequest,
+  ): Promise<readonly RecordedTag[]>
   findList(repository: Repository, key: string): Promise<RecordedList | undefined>
 }
 

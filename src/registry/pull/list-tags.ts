@@ -7,7 +7,7 @@ import type { Source, TagsAnswer } from '../answers.ts'
 import type { ListPage } from '../use-cases.ts'
 import type { ListSource, UpstreamLists } from './upstream-lists.ts'
 import type { Namespaces } from '../routing/namespaces.ts'
-import type { Page, RecordedTag } from '../ports/catalog-tags.ts'
+import type { PageRequest, RecordedTag } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 import type { RepositoryPolicies } from '../routing/repository-policy.ts'
@@ -48,12 +48,12 @@ export async function listTags(
 async function findTags(
   deps: ListTagsDeps,
   repository: Repository,
-  page: Page,
+  page: PageRequest,
 ): Promise<{ tags: readonly string[]; source: Source; warnings: readonly string[] }> {
   const { catalog } = deps
   const namespace = deps.namespaces.find(repository.registry)
   if (namespace === undefined || namespace.policy.offline) {
-    const read = (part: Page) => catalog.listTags(repository, part)
+    const read = (part: PageRequest) => catalog.listTags(repository, part)
     const tags = await readTags(read, page)
     if (tags.length > 0 || (await isAny(read)) || (await isHeld(catalog, repository)))
       return { tags, source: namespace === undefined ? 'local' : 'hit', warnings: [] }
@@ -67,7 +67,7 @@ async function findTags(
     ask: async how =>
       JSON.stringify((await namespace.upstream.listTags(repository.name, how)).tags),
   }
-  const readLocal = (part: Page) => catalog.listLocalTags(repository, part)
+  const readLocal = (part: PageRequest) => catalog.listLocalTags(repository, part)
   const local = await readTags(readLocal, page)
   try {
     const list = await deps.lists.get(source)
@@ -103,9 +103,9 @@ function parseTags(body: string): readonly string[] {
   throw new UpstreamError('invalid', 'a kept tag list is malformed')
 }
 
-type ReadPage = (page: Page) => Promise<readonly RecordedTag[]>
+type ReadPage = (page: PageRequest) => Promise<readonly RecordedTag[]>
 
-async function readTags(read: ReadPage, page: Page): Promise<readonly Tag[]> {
+async function readTags(read: ReadPage, page: PageRequest): Promise<readonly Tag[]> {
   return (await read(page)).map(({ tag }) => tag)
 }
 
@@ -134,7 +134,7 @@ async function isHeld(catalog: Catalog, repository: Repository): Promise<boolean
 }
 
 /** What of `sorted` is on the page. `after` need not be among them. */
-function onPage(sorted: readonly string[], { after, limit }: Page): readonly string[] {
+function onPage(sorted: readonly string[], { after, limit }: PageRequest): readonly string[] {
   let low = 0
   let high = after === undefined ? 0 : sorted.length
   while (low < high) {

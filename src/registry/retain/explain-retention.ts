@@ -5,7 +5,7 @@ import type { Digest } from '../../oci/digest.ts'
 import { Pieces } from '../pacing/pieces.ts'
 import { spanText } from '../time/age-text.ts'
 import { judge } from './judge.ts'
-import { judgeTags, lastUseOf, type TagToJudge, type Verdict } from './judge-tags.ts'
+import { judgeTags, lastUseOf, type TagToJudge, type RetentionVerdict } from './judge-tags.ts'
 import { JUDGED_MAX, type ReadDeps, readRepository } from './read-repository.ts'
 import { type KeepLine, policyFor, type RetentionRules } from './rules.ts'
 import { subjectOfTag } from './signature-tag.ts'
@@ -24,7 +24,7 @@ export interface Retained {
   readonly digest: Digest
 }
 
-export interface Outlook extends Verdict {
+export interface Outlook extends RetentionVerdict {
   /** When it goes unless it is pushed or pulled again; absent where age alone ends nothing. */
   readonly untilMs?: number
 }

@@ -22,7 +22,7 @@ export interface TagToJudge {
   readonly held: string | undefined
 }
 
-export interface Verdict {
+export interface RetentionVerdict {
   readonly kind: 'keep' | 'go'
   /** For people: `keeptags[0].pushedwithin: pushed 3 days ago`. */
   readonly reason: string
@@ -40,7 +40,7 @@ export async function judgeTags(
   lines: readonly KeepLine[],
   tags: readonly TagToJudge[],
   by: TagsJudgedBy,
-): Promise<ReadonlyMap<Tag, Verdict>> {
+): Promise<ReadonlyMap<Tag, RetentionVerdict>> {
   const { pieces } = by
   const kept = new Map<Tag, string>()
   const named = new Map<Tag, NamedLine[]>()
@@ -58,7 +58,7 @@ export async function judgeTags(
       if (!kept.has(tag)) kept.set(tag, `keeptags[${index}].${condition}`)
     }).tell(line)
   }
-  const verdicts = new Map<Tag, Verdict>()
+  const verdicts = new Map<Tag, RetentionVerdict>()
   await pieces.each(tags, each => {
     const reason = lines.length === 0 ? 'no line says which tags go' : kept.get(each.tag)
     verdicts.set(

@@ -5,7 +5,7 @@
 import type { Digest } from '../../oci/digest.ts'
 import type { Tag } from '../../oci/reference.ts'
 import { Pieces } from '../pacing/pieces.ts'
-import { judgeTags, lastUseOf, type TagToJudge, type Verdict } from './judge-tags.ts'
+import { judgeTags, lastUseOf, type TagToJudge, type RetentionVerdict } from './judge-tags.ts'
 import type { RetentionPolicy } from './rules.ts'
 import { subjectOfTag } from './signature-tag.ts'
 import type { TimeRun } from '../time/time-run.ts'
@@ -30,8 +30,8 @@ export interface RepositoryToJudge {
 }
 
 export interface Judgement {
-  readonly tags: ReadonlyMap<Tag, Verdict>
-  readonly manifests: ReadonlyMap<Digest, Verdict>
+  readonly tags: ReadonlyMap<Tag, RetentionVerdict>
+  readonly manifests: ReadonlyMap<Digest, RetentionVerdict>
 }
 
 export interface JudgeBy {
@@ -57,7 +57,7 @@ class RepositoryJudge {
   /** By what they are about, whether that is here or not. */
   readonly #signatures = new Map<Digest, TagToJudge[]>()
   readonly #referrers = new Map<Digest, ManifestToJudge[]>()
-  readonly #tagVerdicts = new Map<Tag, Verdict>()
+  readonly #tagVerdicts = new Map<Tag, RetentionVerdict>()
   readonly #kept = new Map<Digest, string>()
 
   constructor(by: JudgeBy, repository: RepositoryToJudge) {
@@ -165,7 +165,7 @@ class RepositoryJudge {
   }
 
   /** Signatures by tag, now that all is judged that they are about. */
-  async #withFollowing(): Promise<ReadonlyMap<Tag, Verdict>> {
+  async #withFollowing(): Promise<ReadonlyMap<Tag, RetentionVerdict>> {
     await this.#pieces.each(this.#signatureTags, ({ tag, subject }) => {
       if (this.#tagVerdicts.has(tag)) return
       const stays = this.#kept.has(subject)
@@ -177,8 +177,8 @@ class RepositoryJudge {
     return this.#tagVerdicts
   }
 
-  async #manifestVerdicts(): Promise<ReadonlyMap<Digest, Verdict>> {
-    const verdicts = new Map<Digest, Verdict>()
+  async #manifestVerdicts(): Promise<ReadonlyMap<Digest, RetentionVerdict>> {
+    const verdicts = new Map<Digest, RetentionVerdict>()
     await this.#pieces.each(this.#manifests.values(), ({ digest, subject }) => {
       const kept = this.#kept.get(digest)
       const goes =

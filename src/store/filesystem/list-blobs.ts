@@ -19,43 +19,43 @@ import {
 /** Looked at together: keeps the thread pool busy without filling it. */
 const LOOKS_AT_ONCE = 32
 
-export interface Listed extends Pick<Disk, 'layout' | 'unreadable'> {
+export interface ListBlobsDeps extends Pick<Disk, 'layout' | 'unreadable'> {
   /** Told of what cannot be looked at, as `unreadable` is: one bad file hides no others. */
   readonly passedOver: PassedOver
 }
 
 /** Every regular file under a digest's name. @throws StoreError */
-export async function* listBlobs(listed: Listed): AsyncGenerator<StoredBlob> {
+export async function* listBlobs(deps: ListBlobsDeps): AsyncGenerator<StoredBlob> {
   try {
-    yield* listAll(listed)
+    yield* listAll(deps)
   } catch (error) {
-    throw diskError(error, { doing: 'list the blobs', root: listed.layout.root })
+    throw diskError(error, { doing: 'list the blobs', root: deps.layout.root })
   }
 }
 
-async function* listAll(listed: Listed): AsyncGenerator<StoredBlob> {
+async function* listAll(deps: ListBlobsDeps): AsyncGenerator<StoredBlob> {
   for (const algorithm of ALGORITHMS) {
-    const present = new Set(await namesIn(listed, algorithmDirectory(listed.layout, algorithm)))
+    const present = new Set(await namesIn(deps, algorithmDirectory(deps.layout, algorithm)))
     for (const prefix of prefixNames())
-      if (present.has(prefix)) yield* listPrefix(listed, algorithm, prefix)
+      if (present.has(prefix)) yield* listPrefix(deps, algorithm, prefix)
   }
 }
 
 async function* listPrefix(
-  listed: Listed,
+  deps: ListBlobsDeps,
   algorithm: DigestAlgorithm,
   prefix: string,
 ): AsyncGenerator<StoredBlob> {
-  const names = await namesIn(listed, join(algorithmDirectory(listed.layout, algorithm), prefix))
+  const names = await namesIn(deps, join(algorithmDirectory(deps.layout, algorithm), prefix))
   const digests = names
     .map(name => digestOfBlobName(algorithm, prefix, name))
     .filter(digest => digest !== undefined)
   for (let at = 0; at < digests.length; at += LOOKS_AT_ONCE)
-    yield* await lookAt(listed, digests.slice(at, at + LOOKS_AT_ONCE))
+    yield* await lookAt(deps, digests.slice(at, at + LOOKS_AT_ONCE))
 }
 
 async function namesIn(
-  { unreadable, passedOver }: Listed,
+  { unreadable, passedOver }: ListBlobsDeps,
   directory: string,
 ): Promise<readonly string[]> {
   try {
@@ -73,7 +73,7 @@ async function namesIn(
 }
 
 async function lookAt(
-  { layout, unreadable, passedOver }: Listed,
+  { layout, unreadable, passedOver }: ListBlobsDeps,
   digests: readonly Digest[],
 ): Promise<StoredBlob[]> {
   const look = (digest: Digest) =>

@@ -16,7 +16,7 @@ const PAGES_MAX = 100
 /** One page. Registries that do not page send everything at once: 8 MiB is some 100,000 tags. */
 const PAGE_BYTES_MAX = 8 * 1024 * 1024
 
-export interface Page {
+export interface PageResponse {
   readonly response: RegistryResponse
   readonly document: Record<string, unknown>
 }
@@ -37,7 +37,7 @@ export async function* readPages(
     /** Of all pages together. Default: as many pages as there may be. */
     maxBytes?: number
   },
-): AsyncGenerator<Page, void> {
+): AsyncGenerator<PageResponse, void> {
   const seen = new Set([request.url.href])
   let response = first
   let leftBytes = parts.maxBytes ?? PAGES_MAX * PAGE_BYTES_MAX

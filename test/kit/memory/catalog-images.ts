@@ -25,7 +25,7 @@ import type {
 } from '../../../src/registry/ports/catalog-images.ts'
 import type { Leaves } from '../../../src/registry/ports/catalog-space.ts'
 import type { CountedUses } from '../../../src/registry/ports/catalog-uses.ts'
-import type { Page } from '../../../src/registry/ports/catalog-tags.ts'
+import type { PageRequest } from '../../../src/registry/ports/catalog-tags.ts'
 import type { MemoryHolds } from './catalog-holds.ts'
 import { blocksOf, type MemoryRepositories, type RepositoryState } from './catalog-repositories.ts'
 import type { MemorySpace } from './catalog-space.ts'
@@ -135,7 +135,7 @@ export class MemoryImages {
       .slice(0, limit)
   }
 
-  listTagUsage(repository: Repository, { after = '', limit }: Page): TagUsage[] {
+  listTagUsage(repository: Repository, { after = '', limit }: PageRequest): TagUsage[] {
     const { tags, tagUsage } = this.#all.find(repository) ?? {
       tags: new Map(),
       tagUsage: new Map(),
@@ -261,7 +261,7 @@ export class MemoryImages {
     return footprint
   }
 
-  listRepositoryBytes({ after = '', limit }: Page): RepositoryBytes[] {
+  listRepositoryBytes({ after = '', limit }: PageRequest): RepositoryBytes[] {
     return this.#all
       .all()
       .filter(([key]) => key > after)

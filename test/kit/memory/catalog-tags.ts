@@ -2,7 +2,11 @@
 // promises are made in catalog.ts.
 import type { Digest } from '../../../src/oci/digest.ts'
 import type { Tag } from '../../../src/oci/reference.ts'
-import type { Page, TagCheck, RecordedTag } from '../../../src/registry/ports/catalog-tags.ts'
+import type {
+  PageRequest,
+  TagCheck,
+  RecordedTag,
+} from '../../../src/registry/ports/catalog-tags.ts'
 import type { SaidHold } from '../../../src/registry/ports/holds.ts'
 import type { Order } from '../../../src/registry/ports/order.ts'
 import type { RepositoryState } from './catalog-repositories.ts'
@@ -10,7 +14,7 @@ import type { RepositoryState } from './catalog-repositories.ts'
 /** In the order of the port. */
 export function listTags(
   state: Pick<RepositoryState, 'tags'> | undefined,
-  { after = '', limit }: Page,
+  { after = '', limit }: PageRequest,
 ): RecordedTag[] {
   return [...(state?.tags.values() ?? [])]
     .filter(({ tag }) => tag > after)

@@ -2,27 +2,27 @@
 // test writes as a function.
 import { createMemoryCatalog } from '../memory/catalog.ts'
 import { Outbox, type Destination } from '../../../src/delivery/outbox.ts'
-import type { Attempt, Outcome } from '../../../src/delivery/carrier.ts'
+import type { Attempt, DeliveryOutcome } from '../../../src/delivery/carrier.ts'
 import type { Catalog } from '../../../src/registry/ports/catalog.ts'
 import type { Delivery } from '../../../src/registry/ports/outbox.ts'
 import type { EngineEvent } from '../../../src/registry/ports/events.ts'
 import { createManualClock } from '../manual-clock.ts'
 
 export interface BenchOptions {
-  readonly carry?: (entry: Delivery, attempt: Attempt) => Promise<Outcome>
+  readonly carry?: (entry: Delivery, attempt: Attempt) => Promise<DeliveryOutcome>
   readonly destinationOf?: (entry: Delivery) => Destination
   readonly random?: () => number
   /** Put between the outbox and its catalog. */
   readonly catalog?: (catalog: Catalog) => Catalog
 }
 
-export const DELIVERED: Outcome = { kind: 'delivered', settled: undefined }
-export const FAILED: Extract<Outcome, { kind: 'retry' }> = {
+export const DELIVERED: DeliveryOutcome = { kind: 'delivered', settled: undefined }
+export const FAILED: Extract<DeliveryOutcome, { kind: 'retry' }> = {
   kind: 'retry',
   reason: 'it failed',
   hint: undefined,
 }
-export const PARKED: Outcome = { kind: 'park', reason: 'never', hint: 'drop it' }
+export const PARKED: DeliveryOutcome = { kind: 'park', reason: 'never', hint: 'drop it' }
 
 export function createBench(options: BenchOptions = {}) {
   const clock = createManualClock()
@@ -69,6 +69,6 @@ export function createBench(options: BenchOptions = {}) {
 
 /** An outcome that comes when a test says so. */
 export function held() {
-  const { promise, resolve } = Promise.withResolvers<Outcome>()
+  const { promise, resolve } = Promise.withResolvers<DeliveryOutcome>()
   return { carry: () => promise, end: resolve }
 }

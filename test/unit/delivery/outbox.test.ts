@@ -2,7 +2,7 @@
 // keys, and what cannot be delivered holds up no more than it must. Method: the runner over a
 // catalog in memory, a carrier that the test writes, and a clock moved by hand.
 import t from 'tap'
-import type { Outcome } from '../../../src/delivery/carrier.ts'
+import type { DeliveryOutcome } from '../../../src/delivery/carrier.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import { createBench, DELIVERED, FAILED, held, PARKED } from '../../kit/worlds/outbox-bench.ts'
 
@@ -175,7 +175,7 @@ t.test(
 )
 
 t.test('what is refused is parked after six hours without a break', async t => {
-  const refused: Outcome = { ...FAILED, patienceMs: 6 * HOUR_MS }
+  const refused: DeliveryOutcome = { ...FAILED, patienceMs: 6 * HOUR_MS }
   const bench = createBench({ carry: async () => refused })
   await bench.queue(1)
   bench.start()
@@ -205,7 +205,7 @@ t.test('where nothing may be tried, entries wait without attempts, and say why',
 })
 
 t.test('as soon as one is delivered, those that found nobody there are tried as well', async t => {
-  const silent: Outcome = { ...FAILED, isUnreachable: true }
+  const silent: DeliveryOutcome = { ...FAILED, isUnreachable: true }
   const bench = createBench({
     carry: async () => silent,
     destinationOf: () => ({ name: 'destination', closed: undefined }),

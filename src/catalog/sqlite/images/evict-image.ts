@@ -8,7 +8,7 @@ import type { RepositoryKey } from '../../../oci/reference.ts'
 import type { Evicted, Eviction, RepositoryBytes } from '../../../registry/ports/catalog-images.ts'
 import type { ContentClass } from '../../../registry/ports/blob-store-content.ts'
 import type { Leaves } from '../../../registry/ports/catalog-space.ts'
-import type { Page } from '../../../registry/ports/catalog-tags.ts'
+import type { PageRequest } from '../../../registry/ports/catalog-tags.ts'
 import { CLASS_CODES, digestBytes, EDGE_CODES } from '../encoding.ts'
 import type { GhostWrites } from './ghosts.ts'
 import { FOR_OTHERS } from '../holds.ts'
@@ -68,7 +68,7 @@ export function imageReads(database: Database) {
   return {
     listsAny: (manifest: Digest, digests: readonly Digest[]) =>
       digests.some(each => listsThis.get(digestBytes(each), digestBytes(manifest)) !== undefined),
-    listRepositoryBytes: ({ after = '', limit }: Page): RepositoryBytes[] =>
+    listRepositoryBytes: ({ after = '', limit }: PageRequest): RepositoryBytes[] =>
       (listBytes.all(after, limit) as { repository: RepositoryKey; blocks: number }[]).map(
         ({ repository, blocks }) => ({ repository, bytes: blocks * BLOCK_BYTES }),
       ),

@@ -5,7 +5,7 @@ import type { Database } from 'better-sqlite3'
 import type { Digest } from '../../../oci/digest.ts'
 import { type Repository, repositoryKey, type Tag } from '../../../oci/reference.ts'
 import type { Image, ImageUsage, TagUsage } from '../../../registry/ports/catalog-images.ts'
-import type { Page } from '../../../registry/ports/catalog-tags.ts'
+import type { PageRequest } from '../../../registry/ports/catalog-tags.ts'
 import type { CountedUses } from '../../../registry/ports/catalog-uses.ts'
 import { COOLED_MS, usedAgain, warmestMs } from '../../warmth.ts'
 import { digestBytes, digestFromBytes, EDGE_CODES } from '../encoding.ts'
@@ -99,7 +99,7 @@ export function usageReads(database: Database) {
       const warmthMs = Math.max(row.warmth, warmest?.warmth ?? row.warmth)
       return { usedAtMs: Math.max(row.used_at, usedAt), pulls: row.pulls, warmthMs }
     },
-    listTagUsage: (repository: Repository, { after = '', limit }: Page): TagUsage[] =>
+    listTagUsage: (repository: Repository, { after = '', limit }: PageRequest): TagUsage[] =>
       (listTags.all(repositoryKey(repository), after, limit) as TagUsageRow[]).map(tagUsageFrom),
     tagUsageOf(repository: Repository, tag: Tag): TagUsage | undefined {
       const row = findTag.get(repositoryKey(repository), tag) as TagUsageRow | undefined

@@ -7,18 +7,18 @@ import { faultOf, isOperationFault } from '../faults.ts'
 import { type Operation, prepareOperations } from '../operations.ts'
 
 /** What became of one operation: without a fault it is durable, and has that result. */
-export type Outcome =
+export type OperationOutcome =
   | { readonly fault: StoreErrorValue }
   | { readonly fault?: undefined; readonly result: unknown }
 
 /** Of each operation, in order. */
-export type Outcomes = readonly Outcome[]
+export type Outcomes = readonly OperationOutcome[]
 
 /** Returns what commits a batch on `database`. It does not throw. */
 export function prepareBatches(database: Database): (operations: readonly Operation[]) => Outcomes {
   const apply = prepareOperations(database)
   const commit = database.transaction((operations: readonly Operation[]) =>
-    operations.map((operation): Outcome => ({ result: apply(operation) })),
+    operations.map((operation): OperationOutcome => ({ result: apply(operation) })),
   )
 
   return operations => {

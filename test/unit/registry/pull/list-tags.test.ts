@@ -3,7 +3,7 @@
 // how many tags were read from it.
 import t, { type Test } from 'tap'
 import { parseTag, type Repository, type Tag } from '../../../../src/oci/reference.ts'
-import type { Page, RecordedTag } from '../../../../src/registry/ports/catalog-tags.ts'
+import type { PageRequest, RecordedTag } from '../../../../src/registry/ports/catalog-tags.ts'
 import type { Catalog } from '../../../../src/registry/ports/catalog.ts'
 import { type Upstream, UpstreamError } from '../../../../src/registry/ports/upstream.ts'
 import { pushOf } from '../../../contract/catalog-samples.ts'
@@ -32,7 +32,7 @@ async function openEngine(
     new Proxy(catalog, {
       get(target, key: keyof Catalog) {
         if (key === 'listTags' || key === 'listLocalTags')
-          return (of: Repository, page: Page) => counting(target[key](of, page))
+          return (of: Repository, page: PageRequest) => counting(target[key](of, page))
         const value: unknown = target[key]
         return typeof value === 'function' ? (value.bind(target) as unknown) : value
       },

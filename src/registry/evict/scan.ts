@@ -5,7 +5,7 @@ import type { Catalog } from '../ports/catalog.ts'
 import type { ColdPlace } from '../ports/catalog-images.ts'
 import type { LooseContent } from '../ports/catalog-space.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { Candidate, Stage, Verdict } from './candidate.ts'
+import type { Candidate, Stage, Evictability } from './candidate.ts'
 
 /** Leaves in one commit: some milliseconds of the thread that writes the catalog. */
 const LOOSE_PAGE = 256
@@ -29,11 +29,11 @@ export interface ScanPlace {
   readonly sinceMs: number
 }
 
-export interface OrderDeps {
+export interface ScanDeps {
   readonly catalog: Pick<Catalog, 'listLoose' | 'listColdest'>
   readonly clock: Pick<Clock, 'monotonicMs'>
   readonly stages: readonly Stage[]
-  readonly judge: (candidate: Candidate, stage: Stage) => Promise<Verdict>
+  readonly judge: (candidate: Candidate, stage: Stage) => Promise<Evictability>
   /** Is there anything for this stage? Asked before each page. */
   readonly isWanted: (stage: Stage) => boolean
   /** Lets others run, where it is time. Awaited after each page. */
@@ -41,20 +41,20 @@ export interface OrderDeps {
 }
 
 /** Candidates of one kind, which may leave in this stage. */
-export interface Page {
+export interface CandidatePage {
   readonly stage: Stage
   readonly candidates: readonly Candidate[]
 }
 
-export class Order {
-  readonly #deps: OrderDeps
+export class EvictionScan {
+  readonly #deps: ScanDeps
   #place: ScanPlace
   /** What was passed over before it began is to be looked at once more in the end. */
   #isResumed: boolean
   #isExhausted = false
 
   /** `from`: where the run before stood. */
-  constructor(deps: OrderDeps, from?: ScanPlace) {
+  constructor(deps: ScanDeps, from?: ScanPlace) {
     this.#deps = deps
     const nowMs = deps.clock.monotonicMs()
     this.#isResumed = from !== undefined && nowMs - from.sinceMs < RESUMED_FOR_MS
@@ -72,7 +72,7 @@ export class Order {
   }
 
   /** Undefined when there is nothing any more, or nothing is wanted. @throws StoreError */
-  async next(): Promise<Page | undefined> {
+  async next(): Promise<CandidatePage | undefined> {
     const { stages, judge, isWanted, pause } = this.#deps
     for (;;) {
       const stage = stages[this.#place.stage]
