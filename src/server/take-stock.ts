@@ -41,6 +41,13 @@ const STAYING = {
     'one of these files may be of what facts tell of, and none leaves before those are compared with the catalog: that is tried again',
 } as const
 
+type Found = keyof typeof STAYING
+
+interface Reached {
+  readonly found: Found
+  readonly isAdopted: boolean
+}
+
 export class StockTaking implements Stock {
   readonly #deps: StockDeps
   readonly #stopping = new AbortController()
@@ -113,35 +120,46 @@ export class StockTaking implements Stock {
     })
   }
 
+  /** Until all is done, or this edge stops. */
   async #take(work: Work): Promise<void> {
-    const { signal } = this.#stopping
     let pauseMs = FIRST_PAUSE_MS
-    let found: keyof typeof STAYING = this.#isCompared ? 'all found' : 'unfinished'
-    let isAdopted = this.#isAdopted
-    while (!signal.aborted) {
-      if (this.#isAnew) found = 'unfinished'
-      this.#isAnew = false
-      if (found === 'unfinished') {
-        found = await this.#compare(work)
-        // What was adopted before that was known stays, until that is said of it.
-        if (found === 'all found') isAdopted = false
-      }
-      // Also where facts could not be compared: as long as a file has no row, all that is pulled
-      // may be that file, and does not leave. What is adopted then stays.
-      isAdopted ||= await this.#adopt(work, found)
-      this.#isAdopted ||= isAdopted
-      // A change that failed meanwhile is looked for like those before.
-      if (found === 'all found' && !this.isAllFound) found = 'unfinished'
+    let reached: Reached = {
+      found: this.#isCompared ? 'all found' : 'unfinished',
+      isAdopted: this.#isAdopted,
+    }
+    while (!this.#stopping.signal.aborted) {
+      reached = await this.#goOn(work, reached)
       if (this.#isAnew) continue
-      if (found !== 'unfinished' && isAdopted) return
-      this.#wake = new AbortController()
-      const woken = AbortSignal.any([signal, this.#wake.signal])
-      await this.#deps.clock.sleep(pauseMs, woken).catch(() => {})
+      if (reached.found !== 'unfinished' && reached.isAdopted) return
+      await this.#pause(pauseMs)
       pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)
     }
   }
 
-  async #compare(work: Work): Promise<keyof typeof STAYING> {
+  /** Compares what is not compared, and then adopts what is not adopted. */
+  async #goOn(work: Work, before: Reached): Promise<Reached> {
+    const mustCompare = before.found === 'unfinished' || this.#isAnew
+    this.#isAnew = false
+    const found = mustCompare ? await this.#compare(work) : before.found
+    // Also where facts could not be compared: as long as a file has no row, all that is pulled may
+    // be that file, and does not leave. What is adopted then stays, until all is found: so it is
+    // adopted once more by then, which says that it may leave.
+    const mustAdopt = !before.isAdopted || (mustCompare && found === 'all found')
+    const isAdopted = !mustAdopt || (await this.#adopt(work, found))
+    this.#isAdopted ||= isAdopted
+    // A change that failed meanwhile is looked for like those before.
+    const hasFailedSince = found === 'all found' && !this.isAllFound
+    return { found: hasFailedSince ? 'unfinished' : found, isAdopted }
+  }
+
+  /** Ends early when somebody wants it to look again, or this edge stops. */
+  async #pause(ms: number): Promise<void> {
+    this.#wake = new AbortController()
+    const woken = AbortSignal.any([this.#stopping.signal, this.#wake.signal])
+    await this.#deps.clock.sleep(ms, woken).catch(() => {})
+  }
+
+  async #compare(work: Work): Promise<Found> {
     const { facts } = this.#deps
     const { failures } = facts
     try {
@@ -166,7 +184,7 @@ export class StockTaking implements Stock {
     }
   }
 
-  async #adopt(work: Work, found: keyof typeof STAYING): Promise<boolean> {
+  async #adopt(work: Work, found: Found): Promise<boolean> {
     const { logger } = this.#deps
     const { signal } = this.#stopping
     try {
