@@ -19,13 +19,14 @@ import {
   type EvictionOutcome,
 } from './eviction-run.ts'
 import { forgetGhosts } from './forget-ghosts.ts'
-import type { Evict, Told } from './gone.ts'
+import type { Evict } from './gone.ts'
 import { LookedFor } from './looked.ts'
 import type { ScanPlace } from './scan.ts'
 import type { Quota } from '../space/quota.ts'
 import { QuotaStandings } from './quotas.ts'
 import { Stuck, type StuckDeps } from './stuck.ts'
 import { BatchTeller } from './tell-batch.ts'
+import { WaitingForRoom } from './waiting-for-room.ts'
 
 /**
  * That nothing more could leave holds for so long: who asks meanwhile is not made to wait for
@@ -58,19 +59,11 @@ interface Trim extends Evict {
   readonly leanBytes?: number
 }
 
-interface Waiting extends Evict {
-  readonly fromBytes: number
-  readonly untilBytes: number
-  readonly done: PromiseWithResolvers<number>
-}
-
 export class Evictor implements RoomByEviction {
   underWay: Promise<void> | undefined
   readonly #deps: EvictorDeps
   readonly #turns = new Turns()
-  readonly #waiting = new Set<Waiting>()
-  /** Since the start. */
-  #freedBytes = 0
+  readonly #waiting: WaitingForRoom
   #isRunning = false
   #place: ScanPlace | undefined
   readonly #looked: LookedFor
@@ -81,6 +74,7 @@ export class Evictor implements RoomByEviction {
 
   constructor(deps: EvictorDeps) {
     this.#deps = deps
+    this.#waiting = new WaitingForRoom(() => deps.quotas())
     this.#looked = new LookedFor(deps.clock, STUCK_FOR_MS)
     this.#teller = new BatchTeller(deps)
     this.#stuck = new Stuck(deps, STUCK_FOR_MS)
@@ -91,20 +85,11 @@ export class Evictor implements RoomByEviction {
   }
 
   /** As `makeRoom`. */
-  async evict(bytes: number, how: Evict): Promise<number> {
-    if (bytes <= 0 || how.signal.aborted || this.#isStopping) return 0
-    const fromBytes = this.#freedBytes
-    const done = Promise.withResolvers<number>()
-    const mine = { ...how, fromBytes, untilBytes: fromBytes + bytes, done }
-    this.#waiting.add(mine)
-    const leave = () => this.#end(mine)
-    how.signal.addEventListener('abort', leave, { once: true })
+  evict(bytes: number, how: Evict): Promise<number> {
+    if (bytes <= 0 || how.signal.aborted || this.#isStopping) return Promise.resolve(0)
+    const freed = this.#waiting.join(bytes, how)
     if (!this.#isRunning) this.#running = this.#run()
-    try {
-      return await done.promise
-    } finally {
-      how.signal.removeEventListener('abort', leave)
-    }
+    return freed
   }
 
   makeFiles({ count, bytesEach }: FilesWanted, signal: AbortSignal): Promise<number> {
@@ -167,7 +152,7 @@ export class Evictor implements RoomByEviction {
       const freed: Freed = (freedBytes, files) => {
         wanted -= how.leanBytes === undefined ? freedBytes : files
         bytes += freedBytes
-        this.#noteFreed(freedBytes)
+        this.#waiting.noteFreed(freedBytes)
       }
       let outcome: EvictionOutcome
       do {
@@ -193,7 +178,7 @@ export class Evictor implements RoomByEviction {
    */
   async stop(): Promise<void> {
     this.#stopping.abort(NOT_NEEDED)
-    for (const each of this.#waiting) this.#end(each)
+    this.#waiting.endAll()
     const last = async (): Promise<void> => {}
     await Promise.all([
       this.#running,
@@ -223,7 +208,7 @@ export class Evictor implements RoomByEviction {
     try {
       let isOver = false
       // Nothing is awaited between the last look and the end: whoever comes then begins a run.
-      while (this.#waiting.size > 0 && !isOver)
+      while (this.#waiting.isAny && !isOver)
         isOver = await this.#turns.take('run', () => this.#runOnce())
     } catch (error) {
       // Whoever waits does without; the next run tries again.
@@ -231,7 +216,7 @@ export class Evictor implements RoomByEviction {
       await this.#stuck.noteUnwritten(error)
     }
     this.#isRunning = false
-    for (const each of this.#waiting) this.#end(each)
+    this.#waiting.endAll()
   }
 
   /** Resolves to whether another one would be of no use. */
@@ -240,21 +225,16 @@ export class Evictor implements RoomByEviction {
       standings: await this.#standings(),
       stages: STAGES,
       from: this.#place,
-      wanted: () => this.#wantedBytes,
-      isOwn: quota => this.#isOwn(quota),
-      told: this.#allTold(),
+      wanted: () => this.#waiting.wantedBytes,
+      isOwn: quota => this.#waiting.isOwn(quota),
+      told: this.#waiting.toldOfNow(),
     })
-    const outcome = await this.#carryOut(run, { freed: each => this.#noteFreed(each), why: 'room' })
+    const freed: Freed = bytes => this.#waiting.noteFreed(bytes)
+    const outcome = await this.#carryOut(run, { freed, why: 'room' })
     // What was passed over by what does not hold any more is to be looked at once more.
     this.#place = outcome === 'outdated' ? undefined : run.place
     if (outcome === 'exhausted') await this.#stuck.note(0)
     return outcome === 'exhausted' || outcome === 'in vain'
-  }
-
-  /** Of those that wait as it begins. */
-  #allTold(): Told | undefined {
-    const all = [...this.#waiting].flatMap(({ told }) => told ?? [])
-    return all.length === 0 ? undefined : gone => all.forEach(told => told(gone))
   }
 
   async #carryOut(
@@ -278,27 +258,5 @@ export class Evictor implements RoomByEviction {
     await within(clock, USES_WAIT_MS, usesWritten())
     const maxBytes = this.#deps.quotas().list().length === 0 ? 0 : await this.#deps.maxBytes()
     return await QuotaStandings.look(this.#deps.quotas(), { catalog, maxBytes })
-  }
-
-  #isOwn(quota: Quota): boolean {
-    return [...this.#waiting].some(
-      ({ of }) => of !== undefined && this.#deps.quotas().of(of).includes(quota),
-    )
-  }
-
-  /** Of the one who waits for most; 0 when nobody waits. */
-  get #wantedBytes(): number {
-    return Math.max(0, ...[...this.#waiting].map(each => each.untilBytes - this.#freedBytes))
-  }
-
-  #noteFreed(bytes: number): void {
-    this.#freedBytes += bytes
-    const waiting = [...this.#waiting].filter(each => each.untilBytes <= this.#freedBytes)
-    // Pages that leave at once may be told of together: who needed less has waited for more.
-    for (const each of waiting.toSorted((a, b) => a.untilBytes - b.untilBytes)) this.#end(each)
-  }
-
-  #end(waiting: Waiting): void {
-    if (this.#waiting.delete(waiting)) waiting.done.resolve(this.#freedBytes - waiting.fromBytes)
   }
 }
