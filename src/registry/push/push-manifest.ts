@@ -2,12 +2,11 @@
 // the operator's rules say, whether the bytes are what they are called, whether they are a
 // manifest, whether what it lists is there. Then, one push of a repository at a time: bytes,
 // upstream, facts, catalog; and only then the answer.
-import { type Digest, digestAlgorithm, digestOf } from '../../oci/digest.ts'
+import type { Digest } from '../../oci/digest.ts'
 import { staleData } from '../../oci/embedded-data.ts'
-import { RegistryError } from '../../oci/errors.ts'
-import { type Manifest, parseManifest, referrerDescriptor } from '../../oci/manifest.ts'
+import { type Manifest, referrerDescriptor } from '../../oci/manifest.ts'
 import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
-import { type ManifestPush, type ManifestPushed, PUSH_TAGS_MAX } from '../answers.ts'
+import type { ManifestPush, ManifestPushed } from '../answers.ts'
 import {
   assertFewMissing,
   type CheckDeps,
@@ -26,6 +25,7 @@ import { learnTags, pointsTo } from './learn-tags.ts'
 import { announceTags, type OvertakeDeliveriesDeps, takeTags } from './overtake-deliveries.ts'
 import { type PushRules, type PushWay, requirePush } from '../refusals/push-refusal.ts'
 import { newDelivery } from './queue-delivery.ts'
+import { assertTags, readManifestPush, tagsOf } from './read-manifest-push.ts'
 import { requireMovable } from './require-movable.ts'
 import type { Leases } from '../content/leases.ts'
 import { leaseListed } from './lease-listed.ts'
@@ -70,8 +70,7 @@ export async function pushManifest(
 ): Promise<ManifestPushed> {
   assertTags(push)
   const way = requirePush(deps, repository)
-  const digest = digestOfPush(push)
-  const manifest = parsePushed(push)
+  const { digest, manifest } = readManifestPush(push)
   const warnings = staleData(manifest)
   const listed = listedBy(manifest)
   if (way.mode !== 'forward') {
@@ -94,40 +93,6 @@ export async function pushManifest(
   deps.note({ kind: 'pushed', repository, what: 'manifest', mode: way.mode, sizeBytes })
   if (way.mode === 'queue') deps.queued()
   return { digest, subject, tags: [...new Set(push.tags)], warnings }
-}
-
-function assertTags({ reference, tags }: ManifestPush): void {
-  if (tags.length > PUSH_TAGS_MAX) {
-    throw new RegistryError(
-      'TAG_INVALID',
-      `a manifest can be given ${PUSH_TAGS_MAX} tags at once, not ${tags.length}`,
-      { status: 414 },
-    )
-  }
-  if (reference.kind === 'digest' || tags.length === 0) return
-  throw new RegistryError('TAG_INVALID', 'tags can be given only with a digest in the path')
-}
-
-/** @throws RegistryError DIGEST_INVALID */
-function digestOfPush({ reference, bytes }: ManifestPush): Digest {
-  if (reference.kind === 'tag') return digestOf(bytes)
-  const digest = digestOf(bytes, digestAlgorithm(reference.digest))
-  if (digest === reference.digest) return digest
-  throw new RegistryError(
-    'DIGEST_INVALID',
-    `the ${bytes.length} bytes that came do not hash to ${reference.digest}`,
-  )
-}
-
-/** @throws RegistryError MANIFEST_INVALID */
-function parsePushed({ bytes, mediaType }: ManifestPush): Manifest {
-  try {
-    return parseManifest(bytes, mediaType)
-  } catch (error) {
-    // For who pulls, schema 1 is not there; for who pushes, it is nothing that can be kept (R41).
-    if (!(error instanceof RegistryError) || error.code !== 'MANIFEST_UNKNOWN') throw error
-    throw new RegistryError('MANIFEST_INVALID', error.message, { cause: error })
-  }
 }
 
 /**
@@ -291,9 +256,4 @@ function recordOf(
   tags: readonly Tag[],
 ) {
   return { repository, manifest: asRecorded(manifest, digest, bytes.length), tags, confirmed }
-}
-
-/** All that point to it from now on. */
-function tagsOf({ reference, tags }: ManifestPush): readonly Tag[] {
-  return reference.kind === 'tag' ? [reference.tag] : [...new Set(tags)]
 }
