@@ -538,6 +538,7 @@ const BOUNDS: readonly Row[] = [
   [331, 'P0', 'what is downloaded leaves a reserve to what is pushed'],
   [333, 'P0', 'what counts against the limit is what all of the data directory takes'],
   [334, 'P0', 'files that no row tells of count, may leave, and give nobody a right'],
+  [776, 'P2', 'many who follow such a download ask its upstream as often as one does'],
   [370, 'P0', 'a full cache goes on caching, within its limit'],
   [371, 'P0', 'for want of room leaves what nothing needs, then the coldest images as wholes'],
   [372, 'P1', 'what nobody could fetch again, and what was just pulled, leaves last'],

@@ -59,6 +59,7 @@ export class Fill {
   #isQueued = false
   #isWatched = false
   #endReason: EndReason | undefined
+  #isReadBeside = false
 
   constructor(deps: FillDeps, task: FillTask) {
     this.#deps = deps
@@ -102,6 +103,16 @@ export class Fill {
    */
   hold(): OpenFile | undefined {
     return this.#handle?.hold() ? this.#handle : undefined
+  }
+
+  /**
+   * May a reader for whom the disk cannot read the file go to the upstream by itself? One may, who
+   * need not wait for the end then; a crowd would fetch the blob once for each.
+   */
+  takeBeside(): boolean {
+    const isFirst = !this.#isReadBeside
+    this.#isReadBeside = true
+    return isFirst
   }
 
   /** Ends the download and leaves the part on disk for a later process. */

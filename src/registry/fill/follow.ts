@@ -6,7 +6,6 @@ import type { Sendable } from '../answers.ts'
 import type { FillProgress, Followed } from './fill-progress.ts'
 import { passOn } from './pass-on.ts'
 import type { Clock } from '../ports/clock.ts'
-import { StoreError } from '../ports/store-error.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 import type { BufferPool, PositionalReader } from './buffer-pool.ts'
 
@@ -111,14 +110,7 @@ export async function* follow(
     const coming = await nextBytes(position, range, { ...context, mayAskAhead })
     if (coming.kind === 'file' && handle !== undefined) {
       const lengthBytes = Math.min(buffers.chunkBytes, coming.end - position)
-      let chunk: Uint8Array
-      try {
-        chunk = await readChunk(handle, buffers, { position, lengthBytes })
-      } catch (error) {
-        if (!(error instanceof StoreError) || error.failure !== 'io') throw error
-        yield* insteadOf(error, passOn(range, { ...context, position }))
-        return
-      }
+      const chunk = await readChunk(handle, buffers, { position, lengthBytes })
       position += chunk.length
       yield chunk
     } else if (coming.kind === 'memory') {
@@ -142,22 +134,6 @@ export async function* follow(
         mayAskAhead = false
       }
     }
-  }
-}
-
-/** What the disk cannot give is had elsewhere; where it is not, it is the disk that failed. */
-async function* insteadOf(
-  failed: StoreError,
-  elsewhere: AsyncIterable<Uint8Array>,
-): AsyncGenerator<Uint8Array> {
-  let isHad = false
-  try {
-    for await (const chunk of elsewhere) {
-      isHad = true
-      yield chunk
-    }
-  } catch (error) {
-    throw isHad ? error : failed
   }
 }
 

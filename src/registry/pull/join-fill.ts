@@ -1,7 +1,7 @@
 // A blob that is on its way, or has to be fetched: joins the fill that runs or starts one, and
 // answers with what comes by it. Whether it is here is decided in pull-blob.ts.
+import { unlessAborted } from '../../async/aborting.ts'
 import type { Digest } from '../../oci/digest.ts'
-import type { ByteRange } from '../../oci/range.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { BlobAnswer, BlobFile, BlobHead, Source } from '../answers.ts'
 import { asking, confirm, type PullBlobDeps } from './blob-upstream.ts'
@@ -9,10 +9,11 @@ import { queuedAnswer, sizeInTime } from '../fill/queued-fill.ts'
 import type { Fill } from '../fill/fill.ts'
 import type { Followed } from '../fill/fill-progress.ts'
 import { follow, sendableUntil } from '../fill/follow.ts'
-import { withoutFile } from '../fill/pass-on.ts'
+import { passOn, withoutFile } from '../fill/pass-on.ts'
 import type { Namespace } from '../routing/namespaces.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 import { openBlob } from './open-blob.ts'
+import { goingOn } from '../reading/going-on.ts'
 import { blobFile, type OpenFile } from '../reading/open-file.ts'
 import { mayGive, shareWith } from '../routing/sharing.ts'
 import { withClientErrors, eachWithClientErrors } from '../refusals/upstream-failure.ts'
@@ -32,6 +33,11 @@ export interface WantedBlob {
   readonly lookedAt: number | undefined
   /** The client has its answer's head, and waits for as long as it takes. */
   readonly isHeadOut: boolean
+  /**
+   * The blob once more, when the fill is over whose file the disk could not read. Undefined: who
+   * meets that goes to the upstream by itself, as where there is no disk.
+   */
+  readonly again: (() => Promise<BlobAnswer>) | undefined
 }
 
 /** What is known of the blob so far. */
@@ -56,7 +62,7 @@ export async function joinFill(
         known = { ...known, lookedAt: deps.fills.moment }
         const isOurs = await mayGive(deps, repository, { digest, isHeld: known.mayJoin })
         const here = isOurs
-          ? await openBlob(deps, repository, { digest, source: 'hit' })
+          ? await openBlob(deps, repository, { digest, source: 'hit', instead: known.again })
           : undefined
         if (here !== undefined) return here.lastAnswer()
         break
@@ -106,7 +112,7 @@ async function joinOrStart(
   repository: Repository,
   known: Known,
 ): Promise<BlobAnswer | undefined> {
-  const { digest, namespace, isHeadOut } = known
+  const { digest, namespace, isHeadOut, again } = known
   const declaredBytes = known.declared?.bytes
   const { fill, joined } = deps.fills.start({ repository, digest, namespace, declaredBytes })
   if (fill.isGivenUp) {
@@ -118,7 +124,7 @@ async function joinOrStart(
     const head = { digest, sizeBytes: declaredBytes, source } as const
     return queued(deps, repository, { head, wanted: known })
   }
-  const answer = await follower(deps, repository, { fill, source, isHeadOut })
+  const answer = await follower(deps, repository, { fill, source, isHeadOut, again })
   if (answer !== undefined) return answer
   // Its file was closed already.
   await fill.over
@@ -148,11 +154,16 @@ function queued(
   return queuedAnswer({ ...deps, repository, head, coming })
 }
 
+interface Joining extends Pick<WantedBlob, 'isHeadOut' | 'again'> {
+  readonly fill: Fill
+  readonly source: Source
+}
+
 /** Undefined when the fill failed before its length was known, or is over. */
 async function follower(
   deps: PullBlobDeps,
   repository: Repository,
-  { fill, source, isHeadOut }: { fill: Fill; source: Source; isHeadOut: boolean },
+  { fill, source, isHeadOut, again }: Joining,
 ): Promise<BlobAnswer | undefined> {
   const sizeBytes = isHeadOut
     ? await fill.progress.whenSized.catch(() => undefined)
@@ -161,7 +172,26 @@ async function follower(
   const { digest } = fill.task
   const open = fill.hold()
   if (open === undefined && fill.progress.state !== 'uncached') return undefined
-  return following(deps, repository, { head: { digest, sizeBytes, source }, followed: fill, open })
+  const head = { digest, sizeBytes, source }
+  const afterwards = (signal: AbortSignal) => readAfterwards(fill, again, signal)
+  return following(deps, repository, { head, followed: fill, open, afterwards })
+}
+
+/**
+ * For who meets a place of the file that the disk cannot read: what the fill has made of it, as the
+ * next comer is given it, so that all fetch it together. Undefined: by itself.
+ * @throws what the fill failed with; the signal's reason
+ */
+async function readAfterwards(
+  fill: Fill,
+  again: WantedBlob['again'],
+  signal: AbortSignal,
+): Promise<BlobAnswer | undefined> {
+  const state = () => fill.progress.state
+  if (again === undefined || state() === 'uncached' || fill.takeBeside()) return undefined
+  await unlessAborted(fill.over, signal)
+  if (state() === 'failed') throw fill.progress.error
+  return state() === 'uncached' ? undefined : again()
 }
 
 /**
@@ -183,10 +213,18 @@ async function passedOn(
   return following(deps, repository, { head: answer, followed, open: undefined })
 }
 
+interface Following {
+  readonly head: BlobHead
+  readonly followed: Followed
+  readonly open: OpenFile | undefined
+  /** As readAfterwards. Default: there is nothing. */
+  readonly afterwards?: (signal: AbortSignal) => Promise<BlobAnswer | undefined>
+}
+
 function following(
   deps: PullBlobDeps,
   repository: Repository,
-  { head, followed, open }: { head: BlobHead; followed: Followed; open: OpenFile | undefined },
+  { head, followed, open, afterwards }: Following,
 ): BlobAnswer {
   const { buffers, clock } = deps
   const context = { fill: followed, handle: open, buffers, clock }
@@ -195,11 +233,21 @@ function following(
       sendableUntil(position, last, { ...context, signal }),
     )
   const how = { readyBytes: followed.progress.readableBytes, isProven: () => true, until }
+  const byItself: Pick<BlobAnswer, 'read' | 'close'> = {
+    read: (range, signal, position = range.first) =>
+      passOn(range, { ...context, signal, position }),
+    close: async () => {},
+  }
+  const read: BlobAnswer['read'] = (range, signal, from) => {
+    const bytes = follow(range, { ...context, signal, from })
+    const instead = async () => (await afterwards?.(signal)) ?? byItself
+    const whole = goingOn(bytes, { range, signal, from, instead })
+    return eachWithClientErrors(repository, 'BLOB_UNKNOWN', whole)
+  }
   return {
     ...head,
     file: open === undefined ? undefined : blobFile(open, how),
-    read: (range: ByteRange, signal: AbortSignal, from?: number) =>
-      eachWithClientErrors(repository, 'BLOB_UNKNOWN', follow(range, { ...context, signal, from })),
+    read,
     giveBack: chunk => buffers.giveBack(chunk),
     close: async () => open?.release(),
   }

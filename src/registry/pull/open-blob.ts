@@ -1,8 +1,8 @@
 // A blob that lies here whole, opened; and what is written down about its use.
 import type { Digest } from '../../oci/digest.ts'
-import type { ByteRange } from '../../oci/range.ts'
 import type { Repository } from '../../oci/reference.ts'
 import type { BlobAnswer, Source } from '../answers.ts'
+import { goingOn } from '../reading/going-on.ts'
 import { OpenFile, WholeBlob } from '../reading/open-file.ts'
 import { bestEffort } from '../best-effort.ts'
 import type { BlobsInUse } from '../reading/blobs-in-use.ts'
@@ -13,7 +13,6 @@ import type { BlobStore } from '../ports/blob-store.ts'
 import type { StoredBlob } from '../ports/blob-store-content.ts'
 import { type RecordedContent, verified } from '../ports/catalog-content.ts'
 import type { Catalog } from '../ports/catalog.ts'
-import { StoreError } from '../ports/store-error.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import { noteMissingUnlessBack } from '../content/missing-content.ts'
@@ -37,7 +36,7 @@ export interface WantedFile {
    * Where else its bytes are to be had, once the disk cannot give them. Default: whoever reads it
    * meets the StoreError.
    */
-  readonly instead?: () => Promise<BlobAnswer>
+  readonly instead?: (() => Promise<BlobAnswer>) | undefined
 }
 
 /** Undefined when the disk has it not. @throws StoreError */
@@ -74,41 +73,6 @@ export async function openBlob(
     },
     counted: () => inUse.read(digest),
   })
-}
-
-interface GoingOn {
-  readonly range: ByteRange
-  readonly signal: AbortSignal
-  readonly from: number | undefined
-  readonly instead: () => Promise<BlobAnswer>
-}
-
-/** The file's bytes, and from the one that the disk cannot give those that are had elsewhere. */
-async function* goingOn(
-  bytes: AsyncIterable<Uint8Array>,
-  { range, signal, from = range.first, instead }: GoingOn,
-): AsyncGenerator<Uint8Array> {
-  let position = from
-  let failed: unknown
-  try {
-    for await (const chunk of bytes) {
-      position += chunk.length
-      yield chunk
-    }
-    return
-  } catch (error) {
-    if (!(error instanceof StoreError) || error.failure !== 'io') throw error
-    failed = error
-  }
-  // Where nobody else gives it, it is the disk that failed.
-  const other = await instead().catch(() => {
-    throw failed
-  })
-  try {
-    yield* other.read(range, signal, position)
-  } finally {
-    await other.close()
-  }
 }
 
 /**

@@ -10,6 +10,7 @@ import { runsForAnother, joinFill } from './join-fill.ts'
 import { noteMissingUnlessBack } from '../content/missing-content.ts'
 import { noteUse, openBlob } from './open-blob.ts'
 import { readAs } from './prefetch.ts'
+import { StoreError } from '../ports/store-error.ts'
 import { isShared, mayGive, shareWith } from '../routing/sharing.ts'
 import { withClientErrors } from '../refusals/upstream-failure.ts'
 
@@ -48,7 +49,7 @@ async function pull(
       const here = await openBlob(deps, repository, {
         digest,
         source: namespace === undefined ? 'local' : 'hit',
-        instead: () => fetchInstead(deps, repository, digest),
+        instead: () => readAgain(deps, repository, digest),
       })
       if (here !== undefined) return deps.openBlobs.share(stamped, here)
     }
@@ -64,28 +65,49 @@ async function pull(
         mayJoin: (isOurs && !isComing) || confirmed,
         lookedAt: isComing || confirmed ? undefined : lookedAt,
         isHeadOut: false,
+        again: () => readAgain(deps, repository, digest),
       })
     })
   })
 }
 
 /**
- * Of what this repository has, when the disk could not read it: it is forgotten, and fetched as if
- * it were not here. What was pushed is told as missing.
+ * Of what this repository has, for who met a place of its file that the disk could not read: others
+ * may have met it before and brought the blob anew, or it is read by now. What was pushed is told
+ * as missing where it is not.
  */
-function fetchInstead(
+async function readAgain(
+  deps: PullBlobDeps,
+  repository: Repository,
+  digest: Digest,
+): Promise<BlobAnswer> {
+  const instead = async () => {
+    await noteMissingUnlessBack(deps, digest)
+    return fetchAnew(deps, repository, digest)
+  }
+  deps.openBlobs.close(digest)
+  try {
+    const here = await openBlob(deps, repository, { digest, source: 'hit', instead })
+    if (here !== undefined) return here.lastAnswer()
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error
+  }
+  return fetchAnew(deps, repository, digest)
+}
+
+/** The same by a fill, as if it were not here: where the file could not be moved it still is. */
+function fetchAnew(
   deps: PullBlobDeps,
   repository: Repository,
   digest: Digest,
 ): Promise<BlobAnswer> {
   return withClientErrors(repository, 'BLOB_UNKNOWN', async () => {
-    deps.openBlobs.close(digest)
-    await noteMissingUnlessBack(deps, digest)
-    // Where the file could not be moved it would be found again.
     const lookedAt = deps.fills.moment
     const namespace = requireUpstream(repository, deps.namespaces.find(repository.registry))
-    const wanted = { digest, namespace, mayJoin: true, lookedAt, isHeadOut: false }
-    return asking(deps, repository, { digest }, () => joinFill(deps, repository, wanted))
+    const how = { mayJoin: true, lookedAt, isHeadOut: false, again: undefined }
+    return asking(deps, repository, { digest }, () =>
+      joinFill(deps, repository, { digest, namespace, ...how }),
+    )
   })
 }
 

@@ -2,7 +2,9 @@
 // holds of it so far: from there on it comes from the upstream. Method: the engine over the
 // in-memory store, whose handle of the growing file fails at one place, as the port says.
 import t from 'tap'
+import { unlessAborted } from '../../../../src/async/aborting.ts'
 import { digestOf } from '../../../../src/oci/digest.ts'
+import type { BlobAnswer } from '../../../../src/registry/answers.ts'
 import type { BlobStore } from '../../../../src/registry/ports/blob-store.ts'
 import { StoreError } from '../../../../src/registry/ports/store-error.ts'
 import { UpstreamError } from '../../../../src/registry/ports/upstream.ts'
@@ -15,15 +17,42 @@ const BAD_AT = 3 * MiB + 5
 const bytes = Buffer.from(Array.from({ length: 6 * MiB }, (_, n) => (n * 7) % 251))
 const digest = digestOf(bytes)
 
-/** A read of a growing file that gets past BAD_AT fails, and each one after that if `isDead`. */
+interface BadDisk {
+  /** Each read fails once one has. */
+  readonly isDead?: boolean
+  /** So many of the growing files are bad; default: all. */
+  readonly files?: number
+  /** The file is bad still when the blob has its name, and is moved away once that is found. */
+  readonly staysBad?: boolean
+}
+
+/** A read of a growing file that gets past BAD_AT fails. */
 const badDisk =
-  (isDead: boolean) =>
+  ({ isDead = false, files = Number.POSITIVE_INFINITY, staysBad = false }: BadDisk) =>
   (store: BlobStore): BlobStore => {
     let hasFailed = false
+    let isBlobBad = staysBad
+    let opened = 0
     const openFill = store.openFill.bind(store)
+    const openRead = store.openRead.bind(store)
+    const bad = () => new StoreError('io', 'cannot read it: EIO')
     return Object.assign(store, {
+      openRead: async (...wanted: Parameters<BlobStore['openRead']>) => {
+        const found = await openRead(...wanted)
+        if (found === undefined || !isBlobBad) return found
+        const { handle } = found
+        const read: typeof handle.read = async (buffer, position) => {
+          if (position + buffer.length <= BAD_AT) return handle.read(buffer, position)
+          if (isBlobBad) await store.remove(digest)
+          isBlobBad = false
+          throw bad()
+        }
+        return { ...found, handle: { ...handle, read } }
+      },
       openFill: async (...wanted: Parameters<BlobStore['openFill']>) => {
         const fill = await openFill(...wanted)
+        opened += 1
+        if (opened > files) return fill
         const openRead = fill.openRead.bind(fill)
         return Object.assign(fill, {
           openRead: async () => {
@@ -32,7 +61,7 @@ const badDisk =
               const isBad = position + buffer.length > BAD_AT || (isDead && hasFailed)
               if (!isBad) return handle.read(buffer, position)
               hasFailed = true
-              throw new StoreError('io', 'cannot read it: EIO')
+              throw bad()
             }
             return { ...handle, read }
           },
@@ -41,15 +70,28 @@ const badDisk =
     })
   }
 
-function engineWith({ asks = Number.POSITIVE_INFINITY, isDead = false } = {}) {
+interface World extends BadDisk {
+  /** The upstream answers so often; default: always. */
+  readonly asks?: number
+  /** The last of its bytes come after that; default: at once. */
+  readonly last?: Promise<void>
+  /** Then it takes the question, and says nothing. Default: never. */
+  readonly hangsAfter?: number
+}
+
+const NEVER = Number.POSITIVE_INFINITY
+
+function engineWith({ asks = NEVER, hangsAfter = NEVER, last, ...disk }: World = {}) {
   const offsets: number[] = []
   const engine = createEngine({
-    store: badDisk(isDead),
+    store: badDisk(disk),
     upstream: {
-      getBlob: async (_name, _digest, { offset }) => {
+      getBlob: async (_name, _digest, { offset }, { signal } = {}) => {
         if (offsets.length >= asks) throw new UpstreamError('unavailable', 'not again')
         offsets.push(offset)
-        return blobAnswer([bytes.subarray(offset)], { totalBytes: bytes.length, offset })
+        if (offsets.length > hangsAfter) await unlessAborted(new Promise<never>(() => {}), signal)
+        const pieces = [bytes.subarray(offset, -1), bytes.subarray(-1)]
+        return blobAnswer(pieces, { totalBytes: bytes.length, offset }, async () => last)
       },
     },
   })
@@ -82,6 +124,62 @@ t.test('R805: a range of it, too', async t => {
   t.ok(Buffer.concat(chunks).equals(bytes.subarray(range.first, range.last + 1)))
   await answer.close()
 })
+
+const CROWD = 8
+
+/** Reads all of it, until its client leaves. */
+function begin(answer: BlobAnswer) {
+  const client = new AbortController()
+  const read = async () => {
+    const range = { first: 0, last: answer.sizeBytes - 1 }
+    for await (const chunk of answer.read(range, client.signal)) chunk.at(0)
+  }
+  const ended = read().finally(() => answer.close())
+  ended.catch(() => {})
+  return { client, ended }
+}
+
+for (const staysBad of [false, true])
+  t.test(`R776: a crowd asks the upstream no more than one does (${staysBad})`, async t => {
+    const end = Promise.withResolvers<void>()
+    const { registry, offsets, store } = engineWith({ files: 1, staysBad, last: end.promise })
+    const all = Array.from({ length: CROWD }, async () => {
+      const got = await readAll(await registry.pullBlob(app, digest))
+      return got.equals(bytes)
+    })
+    await settle()
+    t.equal(offsets.length, 2, 'the fill, and one that need not wait for its end')
+    end.resolve()
+    t.ok((await Promise.all(all)).every(Boolean))
+    t.same(offsets.slice(2), staysBad ? [0] : [], 'the others have what the next comer has')
+    t.ok(await store.find(digest))
+  })
+
+t.test('R776: where the next file is bad as well it is as if there were no disk', async t => {
+  const { registry, offsets } = engineWith({ files: 2, staysBad: true })
+  const all = Array.from({ length: CROWD }, async () =>
+    readAll(await registry.pullBlob(app, digest)),
+  )
+  for (const got of await Promise.all(all)) t.ok(got.equals(bytes))
+  t.ok(offsets.length <= 2 + CROWD, `${offsets.length}`)
+})
+
+for (const waitsFor of ['the upstream', 'the fill'])
+  t.test(`R776: who leaves while it waits for ${waitsFor} is not told of the disk`, async t => {
+    const end = Promise.withResolvers<void>()
+    const { registry, offsets } = engineWith({ last: end.promise, hangsAfter: 1 })
+    const first = begin(await registry.pullBlob(app, digest))
+    const second = begin(await registry.pullBlob(app, digest))
+    await settle()
+    t.equal(offsets.length, 2)
+    const [leaver, other] = waitsFor === 'the fill' ? [second, first] : [first, second]
+    const left = new Error('the client has left')
+    leaver.client.abort(left)
+    await t.rejects(leaver.ended, left)
+    other.client.abort(left)
+    await t.rejects(other.ended, left)
+    end.resolve()
+  })
 
 t.test('R805: where nobody gives it again, the answer ends with what the disk said', async t => {
   const { registry } = engineWith({ asks: 1 })
