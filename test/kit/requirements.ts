@@ -522,6 +522,12 @@ const BOUNDS: readonly Row[] = [
   [801, 'P1', 'a sidecar that the disk cannot read is none: it costs its part or upload alone'],
   [802, 'P2', 'a part that the disk cannot read is put aside, and its blob fetched anew'],
   [803, 'P2', 'a part or upload that the disk does not let go counts, and as no room that is free'],
+  [
+    777,
+    'P1',
+    'an upload goes on by what it brings, 64 KiB an hour at least, and not by being asked for',
+  ],
+  [778, 'P2', 'what is sent again of an upload that was cut back is growth'],
   [805, 'P2', 'who follows a download that the disk cannot read is given the rest by its upstream'],
   [804, 'P2', 'a directory that an earlier process made counts once its parent was synced'],
   [272, 'P0', 'one bogus answer in the middle of a download is a failed attempt'],

@@ -34,6 +34,7 @@ export class KnownUploads {
     this.#closedBytes -= upload.closedBytes
     upload.closedBytes = 0
     upload.file = file
+    upload.noteReopened()
     this.used(upload)
   }
 

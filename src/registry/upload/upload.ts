@@ -9,6 +9,7 @@ import type { BlobStream } from './forward-blob.ts'
 import type { LeftUpload, UploadFile } from '../ports/blob-store-uploads.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { SpaceLedger } from '../space/ledger.ts'
+import { IDLE_AFTER_MS, UploadGrowth } from './upload-growth.ts'
 import type { UploadNote } from './upload-note.ts'
 
 /** When it changed last is for what this process did not see of it. */
@@ -16,13 +17,6 @@ export type LeftAlone = Pick<LeftUpload, 'id' | 'changedAtMs'>
 
 /** One for all: each upload has a writer, and few are ended by the next. */
 const SUPERSEDED = new Error('a newer request goes on with this upload')
-
-/**
- * A client that goes on with what it has sent does so within minutes, and one that waits for a
- * line, or for a person, mostly within this time. It is measured by this process alone: no clock
- * that is set makes one older than it is here, and after a start every client has as long again.
- */
-export const IDLE_AFTER_MS = 60 * 60_000
 
 /** Nothing has its room, since nothing comes. */
 export const NONE = (): number => 0
@@ -60,7 +54,7 @@ export class Upload {
   #giveBack: (() => void) | undefined
   #before: Promise<unknown> = Promise.resolve()
   #turns = 0
-  readonly #growth = new Growth()
+  readonly #growth = new UploadGrowth()
   #writer: AbortController | undefined
 
   constructor(id: string, note: UploadNote | undefined, closedBytes: number) {
@@ -112,7 +106,12 @@ export class Upload {
 
   /** Somebody asks how much there is. */
   noteAsked(nowMs: number): void {
-    this.#growth.noteAsked(this.sizeBytes, nowMs)
+    this.#growth.noteAsked(nowMs)
+  }
+
+  /** Its file is open again, and may be shorter than it was. */
+  noteReopened(): void {
+    this.#growth.noteCut(this.sizeBytes)
   }
 
   get sizeBytes(): number {
@@ -197,35 +196,5 @@ export class Upload {
   interrupt(reason: RegistryError): void {
     this.#writer?.abort(reason)
     this.stream?.cancel(reason)
-  }
-}
-
-/**
- * Less than this part of what there is, and nobody goes on with it: else whoever has filled the
- * room keeps it by a byte in an hour. Who brings so much soon has no room left to hold it by, and
- * 10 GB go on by 45 KB a second.
- */
-const GROWTH_SHARE = 1 / 64
-
-/** When an upload was last seen to grow. All times are monotonic. */
-class Growth {
-  sinceMs: number | undefined
-  #bytes = 0
-  #isAsked = false
-
-  note(sizeBytes: number, nowMs: number): void {
-    const isMore = sizeBytes > this.#bytes && sizeBytes >= this.#bytes * (1 + GROWTH_SHARE)
-    if (this.sinceMs !== undefined && !isMore) return
-    this.sinceMs = nowMs
-    this.#bytes = sizeBytes
-    this.#isAsked = false
-  }
-
-  /** Once: a client that comes back asks before it goes on, and brings something then. */
-  noteAsked(sizeBytes: number, nowMs: number): void {
-    if (this.#isAsked) return
-    this.note(sizeBytes, nowMs)
-    this.sinceMs = nowMs
-    this.#isAsked = true
   }
 }

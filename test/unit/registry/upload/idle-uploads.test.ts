@@ -4,7 +4,8 @@
 import t from 'tap'
 import { digestOf } from '../../../../src/oci/digest.ts'
 import { StoreError } from '../../../../src/registry/ports/store-error.ts'
-import { IDLE_AFTER_MS } from '../../../../src/registry/upload/upload.ts'
+import { UPLOADS_OPEN_MAX } from '../../../../src/registry/upload/upload-crowd.ts'
+import { IDLE_AFTER_MS } from '../../../../src/registry/upload/upload-growth.ts'
 import {
   blobAnswer,
   createEngine,
@@ -133,6 +134,39 @@ t.test('R820: who has filled the room does not keep it by asking, or by a byte',
     await push(world)
     t.match(purgedFor(world), [{ why: 'room', sessions: 1 }], keep)
   }
+})
+
+t.test('R777: who asks has a minute to go on, and no more', async t => {
+  for (const waits of [59_999, 60_000]) {
+    const world = createWorld()
+    const { registry, clock } = world
+    const held = await brokenOff(world, 16 * MiB)
+    await clock.advance(IDLE_AFTER_MS)
+    await registry.uploadState(app, held)
+    await clock.advance(waits / 2)
+    await registry.uploadState(app, held)
+    await clock.advance(waits / 2)
+    if (waits < 60_000) await t.rejects(push(world), FULL, 'it is about to go on')
+    else await push(world)
+    t.equal(world.disk.uploads.has(held), waits < 60_000)
+  }
+})
+
+t.test('R778: what is sent again, after it was cut back, is growth', async t => {
+  const world = createWorld()
+  const { registry, clock, disk } = world
+  const held = await brokenOff(world, 16 * MiB)
+  // Its file is closed for others, and what of it was not durable is lost.
+  for (let n = 0; n < UPLOADS_OPEN_MAX; n += 1) await registry.startUpload(other, sha256)
+  const left = disk.uploads.get(held)
+  if (left === undefined) throw new Error('it was left')
+  left.bytes = left.bytes.subarray(0, 8 * MiB)
+  await clock.advance(IDLE_AFTER_MS - 1)
+  const more = chunkOf(Buffer.alloc(7.5 * MiB))
+  t.equal((await registry.appendUpload(app, held, more)).sizeBytes, 15.5 * MiB)
+  await clock.advance(IDLE_AFTER_MS - 1)
+  await t.rejects(push(world), FULL, 'its client is sending')
+  t.ok(disk.uploads.has(held))
 })
 
 t.test('R820: nor by a request that brings next to nothing, which is told so', async t => {

@@ -12,11 +12,13 @@ import {
   UPLOADS_OPEN_MAX,
   VAIN_AFTER_MS,
 } from '../../../../src/registry/upload/upload-crowd.ts'
-import { IDLE_AFTER_MS } from '../../../../src/registry/upload/upload.ts'
+import { IDLE_AFTER_MS } from '../../../../src/registry/upload/upload-growth.ts'
 import { createEngine, localOf, readAll } from '../../../kit/engine.ts'
 import { chunkOf, heldBody, nothing, pushWhole } from '../../../kit/clients/upload-chunks.ts'
 
 const app = localOf('team/app')
+/** What an upload has to bring in an hour. */
+const GROWTH_BYTES = 64 * 1024
 const sha256 = { algorithm: 'sha256' } as const
 const FULL = { code: 'UNAVAILABLE', status: 507, message: /^no space left on device: .*full/ }
 const PASSING = { code: 'UNAVAILABLE', status: 503, retryAfterSeconds: 5, message: /others/ }
@@ -347,6 +349,27 @@ t.test(
   },
 )
 
+t.test('R777: a place costs who holds it more than a byte an hour', async t => {
+  const { registry, clock } = createEngine()
+  const crowd = { ...sha256, client: 'account ci' }
+  const ids: string[] = []
+  for (let n = 0; n < UPLOADS_CLIENT_MAX; n += 1)
+    ids.push((await registry.startUpload(app, crowd)).id)
+  const bringAll = async (bytes: number, some = ids) => {
+    for (const id of some) await registry.appendUpload(app, id, chunkOf(Buffer.alloc(bytes)))
+  }
+  for (let hours = 0; hours < 2; hours += 1) {
+    await bringAll(10)
+    for (const id of ids) await registry.uploadState(app, id)
+    await clock.advance(IDLE_AFTER_MS / 2)
+  }
+  const [kept = '', ...others] = ids
+  await bringAll(GROWTH_BYTES, [kept])
+  for (const _ of others) await registry.startUpload(app, crowd)
+  t.equal((await registry.uploadState(app, kept)).sizeBytes, GROWTH_BYTES + 20)
+  await t.rejects(registry.startUpload(app, crowd), { code: 'TOOMANYREQUESTS' })
+})
+
 t.test('R821: uploads with bytes that were left alone keep nobody from pushing', async t => {
   const before = createEngine()
   const crowd = { ...sha256, client: 'account ci' }
@@ -360,13 +383,14 @@ t.test('R821: uploads with bytes that were left alone keep nobody from pushing',
   const used = await registry.startUpload(app, crowd)
   await registry.appendUpload(app, used.id, chunkOf('new'))
   await clock.advance(IDLE_AFTER_MS - 1)
-  await registry.appendUpload(app, used.id, chunkOf('er'))
+  await registry.appendUpload(app, used.id, chunkOf(Buffer.alloc(GROWTH_BYTES)))
   const more = () => registry.startUpload(app, crowd)
   await t.rejects(more(), { code: 'TOOMANYREQUESTS' }, 'they may come back, also after a start')
   await clock.advance(1)
   for (let n = 1; n < UPLOADS_CLIENT_MAX; n += 1) await more()
   await t.rejects(more(), { code: 'TOOMANYREQUESTS' }, 'all are new')
-  t.equal((await registry.uploadState(app, used.id)).sizeBytes, 5, 'what goes on stays')
+  const { sizeBytes } = await registry.uploadState(app, used.id)
+  t.equal(sizeBytes, 3 + GROWTH_BYTES, 'what goes on stays')
   const purged = events.filter(({ kind }) => kind === 'uploads purged')
   t.equal(purged.length, UPLOADS_CLIENT_MAX - 1)
   t.match(purged[0], { why: 'places', sessions: 1, bytes: 1 })
@@ -396,7 +420,7 @@ t.test('R110: a purge leaves what is in use, and believes no clock that jumps', 
   const slow = await registry.startUpload(app, sha256)
   const body = heldBody()
   const coming = registry.appendUpload(app, slow.id, body.chunk)
-  await body.bring('x')
+  await body.bring(Buffer.alloc(GROWTH_BYTES))
   const idle = await registry.startUpload(app, sha256)
   const week = { olderThanMs: WEEK_MS, dryRun: false }
   clock.jump(10 * WEEK_MS)
@@ -405,7 +429,7 @@ t.test('R110: a purge leaves what is in use, and believes no clock that jumps', 
   t.same(await registry.purgeUploads(week), { sessions: 1, bytes: 0 }, 'the idle one')
   await t.rejects(registry.uploadState(app, idle.id), { code: 'BLOB_UPLOAD_UNKNOWN' })
   body.end()
-  t.equal((await coming).sizeBytes, 1)
+  t.equal((await coming).sizeBytes, GROWTH_BYTES)
   t.same(await registry.purgeUploads(week), { sessions: 0, bytes: 0 }, 'it has only just ended')
 })
 
