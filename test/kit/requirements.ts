@@ -536,6 +536,7 @@ const BOUNDS: readonly Row[] = [
   [275, 'P1', 'the limit that is told can be reached'],
   [276, 'P1', 'who is slow or many holds no place and no room for ever'],
   [330, 'P0', 'room is made before the bytes of a download are written, in bounded time'],
+  [779, 'P2', 'uploads that cannot be removed hide none that can'],
   [
     386,
     'P0',

@@ -48,8 +48,8 @@ export class UploadsLeftAlone implements IdleUploads {
   async remove(bytes: number): Promise<number> {
     const { uploads, note } = this.#deps
     let [sessions, freedBytes] = [0, 0]
-    for (const upload of this.#oldestFirst().slice(0, UPLOADS_A_STEP)) {
-      if (freedBytes >= bytes) break
+    for (const upload of this.#oldestFirst()) {
+      if (freedBytes >= bytes || sessions === UPLOADS_A_STEP) break
       const { id, sizeBytes } = upload
       try {
         // Whoever has come back to it meanwhile keeps it.
@@ -57,7 +57,8 @@ export class UploadsLeftAlone implements IdleUploads {
         sessions += 1
         freedBytes += sizeBytes
       } catch (error) {
-        // No room can be had by it: others go, now and in the next step, and content.
+        // No room can be had by it: others go, now and in the next step, and content. It costs no
+        // place in this one, else so many of them would hide the others; it is tried but once.
         this.#stuck.add(id)
         noteStorage(note, error)
       }

@@ -218,6 +218,30 @@ t.test('R750: one that the disk does not let go keeps no other, nor a push', asy
   t.ok(world.disk.uploads.has(stuck))
 })
 
+t.test('R779: however many the disk does not let go, the others go', async t => {
+  const before = createWorld()
+  const stuck = new Set<string>()
+  for (let n = 0; n < 300; n += 1) stuck.add(await brokenOff(before, 1_024))
+  await before.clock.advance(1_000)
+  for (let n = 0; n < 3; n += 1) await brokenOff(before, 6 * MiB)
+  await before.registry.stop()
+  const world = createWorld(before)
+  const remove = world.store.removeUpload.bind(world.store)
+  let tries = 0
+  Object.assign(world.store, {
+    removeUpload: async (id: string) => {
+      if (!stuck.has(id)) return remove(id)
+      tries += 1
+      throw new StoreError('io', 'cannot remove it: EPERM')
+    },
+  })
+  await world.clock.advance(IDLE_AFTER_MS)
+  await push(world)
+  await push(world)
+  t.equal(tries, stuck.size, 'each is tried once')
+  t.match(purgedFor(world)[0], { why: 'room', sessions: 1, bytes: 6 * MiB })
+})
+
 t.test('R803: those that the disk does not let go free no room for a push', async t => {
   const world = createWorld()
   const create = world.store.createUpload.bind(world.store)
