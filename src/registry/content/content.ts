@@ -252,9 +252,9 @@ export class StoredContent {
   }
 
   /**
-   * Forgets a row whose file is gone; no effect on kept content that some repository holds. `no`
-   * when there is no such row, or the file is here. Of what is unknown no row is forgotten: a disk
-   * that fails for a moment would take all that somebody asks for meanwhile.
+   * Forgets a row whose file is `gone`, unless it is kept and some repository holds it, or is of a
+   * manifest that needs what is here. `no`: there is no such row, or the file is here. Of what is
+   * unknown none is forgotten: a disk that fails for a moment would take all that is asked for.
    * @throws StoreError
    */
   forgetMissing(digest: Digest): Promise<'no' | 'gone' | typeof UNKNOWN> {

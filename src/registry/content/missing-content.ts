@@ -16,18 +16,19 @@ interface MissedDeps {
 
 /**
  * The catalog says that the bytes are here, and the disk says no: the disk is right, unless they
- * have come since. Tells of what was pushed; what can be fetched again is forgotten. Of what the
- * disk cannot say anything of (`unknown`), nothing is.
+ * have come since. Tells of what was pushed, which is `lost`; what can be fetched again is `gone`,
+ * and mostly its row with it. Of what the disk cannot say anything of (`unknown`), nothing is
+ * forgotten.
  * @throws StoreError
  */
 export async function noteMissing(
   { content, catalog, note }: MissedDeps,
   digest: Digest,
-): Promise<'here' | 'unknown' | 'forgotten' | 'lost'> {
+): Promise<'here' | 'unknown' | 'gone' | 'lost'> {
   const missing = await content.forgetMissing(digest)
   if (missing === 'no') return 'here'
   const isKept = (await catalog.findContent(digest))?.contentClass === 'kept'
-  if (!isKept) return missing === 'gone' ? 'forgotten' : 'unknown'
+  if (!isKept) return missing
   note({
     kind: 'storage failed',
     failure: 'corrupt',

@@ -25,8 +25,8 @@ export interface RecoveryReport {
   /** Rows that were compared with the disk. */
   readonly rows: number
   /**
-   * Of these, content whose file was gone or of another length: unless it is kept the row was
-   * forgotten; edges and memberships stay.
+   * Of these, content whose file was gone or of another length: the row was forgotten, unless it is
+   * kept, or a manifest that needs what is here; edges and memberships stay.
    */
   readonly missing: number
   /** Of the missing, what was pushed here and some repository holds: told, and left. */
@@ -110,6 +110,6 @@ async function checkRow(
 const COUNTED = {
   here: [],
   unknown: ['unreadable'],
-  forgotten: ['missing'],
+  gone: ['missing'],
   lost: ['missing', 'lost'],
 } as const
