@@ -17,6 +17,9 @@ import { digestBy, type StoreDirectory, storeDirectory } from '../kit/disk/store
 /** Room for a catalog with its log, and a few blobs. */
 const DISK_MIB = 96
 const HOUR_MS = 3_600_000
+const MINUTE_MS = 60_000
+/** As many parts or blobs are put aside in a minute. */
+const MOVED_MAX = 8
 
 async function mount(t: Test): Promise<SmallDisk> {
   const disk = await mountSmallDisk(DISK_MIB, 'ext4')
@@ -130,6 +133,31 @@ t.test('R802: a part that cannot be read is put aside, and its blob is cached', 
   t.match(await filesIn(edge, 'quarantine'), [blob.digest.slice('sha256:'.length)])
   const told = edge.lines().filter(({ msg }) => msg === 'storage failed')
   t.match(told, [{ failure: 'io', reason: /part of sha256:.* cannot be read/ }])
+})
+
+t.test('R780: where many cannot be read it is the disk, and they stay', async t => {
+  const disk = await mount(t)
+  const directory = storeDirectory(t, join(disk.path, 'data'))
+  const before = await directory.open()
+  const digests = Array.from({ length: MOVED_MAX + 2 }, (_, n) => digestBy('sha256', `abc${n}`))
+  for (const digest of digests) {
+    const fill = await before.openFill(digest)
+    await fill.append(Buffer.from('ab'))
+    await fill.expect({ sizeBytes: 4, validator: undefined })
+    await fill.park()
+  }
+  await disk.spoil(filesOf(directory, 'fills', 'file'), 'bytes')
+  const store = await directory.open()
+  const [ninth, ...others] = digests.slice(MOVED_MAX)
+  if (ninth === undefined) throw new Error('it was left')
+  for (const digest of digests.slice(0, MOVED_MAX)) await (await store.openFill(digest)).discard()
+  for (const digest of [ninth, ...others])
+    await t.rejects(store.openFill(digest), { failure: 'io', message: /EUCLEAN|EIO/ })
+  t.equal(readdirSync(directory.path('quarantine')).length, MOVED_MAX)
+  t.equal(filesOf(directory, 'fills', 'file').length, 2)
+  await directory.clock.advance(MINUTE_MS)
+  await (await store.openFill(ninth)).discard()
+  t.equal(filesOf(directory, 'fills', 'file').length, 1)
 })
 
 t.test('R803: a part that the disk does not let go counts with other files', async t => {

@@ -521,6 +521,7 @@ const BOUNDS: readonly Row[] = [
   [762, 'P2', 'what was lost and is here by a push that failed keeps nothing else from leaving'],
   [801, 'P1', 'a sidecar that the disk cannot read is none: it costs its part or upload alone'],
   [802, 'P2', 'a part that the disk cannot read is put aside, and its blob fetched anew'],
+  [780, 'P2', 'where many parts cannot be read it is the disk: no more are put aside than blobs'],
   [803, 'P2', 'a part or upload that the disk does not let go counts, and as no room that is free'],
   [
     777,

@@ -123,6 +123,15 @@ export class BadPlaces {
   }
 
   /**
+   * As Quarantine.takePart. @throws the error that was met where it cannot be moved, or where so
+   * much was moved that it is the disk: then the part stays for when that can be read again
+   */
+  async takePart(digest: Digest, error: unknown): Promise<void> {
+    if (!this.#mayMoveNow()) throw error
+    await this.#quarantine.takePart(digest, error)
+  }
+
+  /**
    * Counted here, before anything is awaited: of reads that fail together no more than that many
    * may move their files. One that is then left where it is has been counted, too.
    */

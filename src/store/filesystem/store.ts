@@ -205,7 +205,7 @@ class FilesystemStore implements BlobStore {
     await this.#left.settled(digest)
     await this.#left.makePlace()
     try {
-      const how = { isLeft: this.#left.has(digest), quarantine: this.#quarantine }
+      const how = { isLeft: this.#left.has(digest), bad: this.#bad }
       const part = await openPart(this.#disk, digest, how)
       const ended = (leftBytes: number | undefined) => {
         this.#fills.delete(digest)

@@ -1,11 +1,11 @@
 // Opens the part of a digest for writing: a new one, or what an earlier fill left.
 import type { FileHandle } from 'node:fs/promises'
 import { type Digest, digestAlgorithm, startDigest } from '../../../oci/digest.ts'
+import type { BadPlaces } from '../bad-places.ts'
 import { type Disk, orStoreError, removeFile } from '../disk.ts'
 import { errnoOf, isUnreadable } from '../disk-error.ts'
 import type { OpenedPart } from './fill-file.ts'
 import { partPath, sidecarPath } from '../layout.ts'
-import type { Quarantine } from '../quarantine.ts'
 import { createGrowingFile, cutAndHash, reopenFile } from './reopen-file.ts'
 import { readSidecar, usableBytes } from './sidecar.ts'
 
@@ -16,14 +16,14 @@ export interface OpeningPart {
    */
   readonly isLeft: boolean
   /** For what the disk cannot read. */
-  readonly quarantine: Pick<Quarantine, 'takePart'>
+  readonly bad: Pick<BadPlaces, 'takePart'>
 }
 
 /** @throws StoreError full, io. The caller sees to it that there is one at a time per digest. */
 export async function openPart(
   disk: Disk,
   digest: Digest,
-  { isLeft, quarantine }: OpeningPart,
+  { isLeft, bad }: OpeningPart,
 ): Promise<OpenedPart> {
   return await orStoreError(disk, `open the part of ${digest}`, async () => {
     const path = partPath(disk.layout, digest)
@@ -31,7 +31,7 @@ export async function openPart(
     if (created !== undefined) return emptyPart(digest, created)
     const left = await resume(disk, digest).catch(async (error: unknown) => {
       if (!isUnreadable(error)) throw error
-      await quarantine.takePart(digest, error)
+      await bad.takePart(digest, error)
       return undefined
     })
     if (left !== undefined) return left
