@@ -160,6 +160,38 @@ t.test('R780: where many cannot be read it is the disk, and they stay', async t 
   t.equal(filesOf(directory, 'fills', 'file').length, 1)
 })
 
+t.test('R781: an upload that cannot be read is over, and its client begins anew', async t => {
+  const disk = await mount(t)
+  const options = { upstreams: NO_UPSTREAM, directory: disk.path }
+  const first = await startTestEdge(t, options)
+  const left = await Promise.all([1, 2].map(() => beginUpload(first, 'localhost/app')))
+  for (const location of left)
+    await first.send('PATCH', location, { body: Buffer.alloc(50_000, location) })
+  await first.stop()
+  const uploads = join(first.dataDirectory, 'uploads')
+  const files = readdirSync(uploads).filter(name => !name.endsWith('.json'))
+  await disk.spoil(
+    files.map(name => join(uploads, name)),
+    'bytes',
+  )
+  const edge = await startTestEdge(t, options)
+  const [asked = '', sent = ''] = left.map(location => location.replace(first.url, edge.url))
+  const unknown = { status: 404, body: /BLOB_UPLOAD_UNKNOWN.*begin a new one/ }
+  const told = ({ status, body }: { status: number; body: Buffer }) => ({
+    status,
+    body: body.toString(),
+  })
+  for (let times = 0; times < 2; times += 1) {
+    t.match(told(await edge.send('GET', asked)), unknown)
+    t.match(told(await edge.send('PATCH', sent, { body: Buffer.from('more') })), unknown)
+  }
+  t.same(readdirSync(uploads), [], 'nothing of them takes room')
+  // A line a minute at most.
+  const failed = edge.lines().find(({ msg }) => msg === 'storage failed')
+  t.match(failed, { reason: /uploads\/.* cannot be read \(E/ })
+  t.equal((await pushBlob(edge, 'localhost/app', Buffer.from('x'))).status, 201)
+})
+
 t.test('R803: a part that the disk does not let go counts with other files', async t => {
   const disk = await mount(t)
   const directory = storeDirectory(t, join(disk.path, 'data'))

@@ -364,3 +364,17 @@ function isTold({ msg, failure, reason }: LogLine, digests: readonly string[]): 
   const isUnread = msg === 'storage failed' && failure === 'io'
   return isUnread && digests.some(digest => String(reason).startsWith(`${digest} cannot be read`))
 }
+
+t.test('R783: a cached manifest that cannot be read is 503 while its upstream is away', async t => {
+  const image = makeImage({ seed: 'bad', layers: [700] })
+  const { edge, stub } = await pulledAndSpoilt(t, image, { digests: [image.manifest.digest] })
+  stub.fault({}, { dropConnection: true })
+  for (const reference of ['v1', image.manifest.digest]) {
+    const answer = await edge.settle(edge.get(`${MANIFESTS}/${reference}`))
+    t.match(answer, { status: 503, headers: { 'retry-after': /^\d+$/ } })
+    t.match(answer.body.toString(), /UNAVAILABLE.*cannot be reached/)
+  }
+  stub.clearFaults()
+  await edge.pass(120_000)
+  t.equal((await edge.settle(edge.get(`${MANIFESTS}/v1`))).status, 200)
+})

@@ -68,7 +68,7 @@ export interface UploadFiles {
   createUpload(id: string, note: string, algorithm: DigestAlgorithm): Promise<UploadFile>
   /**
    * An upload that was parked, or left by an earlier process: hashed again up to what is durable.
-   * Undefined when there is none, or its beginning can't be read.
+   * Undefined when there is none, or the disk can't read it.
    * @throws StoreError busy while it is open; full, io
    */
   openUpload(id: string): Promise<UploadFile | undefined>

@@ -226,7 +226,8 @@ export class Uploads {
       await this.#makeRoom()
       const file = await open()
       if (file === undefined) {
-        // Of one whose beginning cannot be read there may be a file.
+        // Of one that the disk cannot read there may be a file. Its client begins anew: it was not
+        // told that anything of it is kept.
         await this.end(upload)
         throw unknownUpload()
       }

@@ -4,7 +4,7 @@ import { type DigestAlgorithm, startDigest } from '../../../oci/digest.ts'
 import { StoreError } from '../../../registry/ports/store-error.ts'
 import type { UploadId } from '../../upload-id.ts'
 import { type Disk, orStoreError, removeFile } from '../disk.ts'
-import { errnoOf } from '../disk-error.ts'
+import { errnoOf, isUnreadable } from '../disk-error.ts'
 import { GrowthRecord } from './growth-record.ts'
 import { uploadPath, uploadSidecarPath } from '../layout.ts'
 import { createGrowingFile, cutAndHash, reopenFile } from './reopen-file.ts'
@@ -51,30 +51,68 @@ export async function createUploadFiles(
 }
 
 /**
- * Undefined when there is none.
+ * Undefined when there is none, or the disk cannot read it, which is told: its client begins anew.
  * @throws StoreError full, io. The caller sees to it that each is opened once at a time.
  */
 export async function openLeftUpload(disk: Disk, id: UploadId): Promise<OpenedUpload | undefined> {
   return await orStoreError(disk, `open ${AN_UPLOAD}`, async () => {
     const sidecar = await readUploadSidecar(disk, id)
     if (sidecar === undefined) return undefined
-    const file = await reopenFile(uploadPath(disk.layout, id))
-    if (file === undefined) return undefined
+    const left = await readTwice(disk, id, sidecar)
+    if (left === undefined) return undefined
+    const { note, algorithm } = sidecar
+    const { file, lengthBytes } = left
+    const syncedBytes = Math.min(sidecar.syncedBytes, lengthBytes)
+    const record = recordOf(disk, id, { note, algorithm, syncedBytes })
     try {
-      const { note, algorithm } = sidecar
-      const lengthBytes = believedBytes(disk, sidecar, (await file.stat()).size)
-      const hash = await cutAndHash(file, lengthBytes, algorithm)
-      const syncedBytes = Math.min(sidecar.syncedBytes, lengthBytes)
-      const record = recordOf(disk, id, { note, algorithm, syncedBytes })
       // From now on it is this boot that writes, and what it writes survives its process. Synced,
       // because it takes the place of one that was.
       if (sidecar.bootId !== disk.bootId) await record.write(true)
-      return { id, note, algorithm, file, hash, lengthBytes, record }
     } catch (error) {
       await file.close()
       throw error
     }
+    return { id, note, algorithm, record, ...left }
   })
+}
+
+type Left = Pick<OpenedUpload, 'file' | 'hash' | 'lengthBytes'>
+
+/** A disk may fail for a moment alone. @throws the system's error */
+async function readTwice(
+  disk: Disk,
+  id: UploadId,
+  sidecar: UploadSidecar,
+): Promise<Left | undefined> {
+  try {
+    return await readLeft(disk, id, sidecar)
+  } catch (error) {
+    if (!isUnreadable(error)) throw error
+  }
+  try {
+    return await readLeft(disk, id, sidecar)
+  } catch (error) {
+    if (!isUnreadable(error)) throw error
+    disk.unreadable.tell(uploadPath(disk.layout, id), error)
+    return undefined
+  }
+}
+
+async function readLeft(
+  disk: Disk,
+  id: UploadId,
+  sidecar: UploadSidecar,
+): Promise<Left | undefined> {
+  const file = await reopenFile(uploadPath(disk.layout, id))
+  if (file === undefined) return undefined
+  try {
+    const lengthBytes = believedBytes(disk, sidecar, (await file.stat()).size)
+    const hash = await cutAndHash(file, lengthBytes, sidecar.algorithm)
+    return { file, hash, lengthBytes }
+  } catch (error) {
+    await file.close()
+    throw error
+  }
 }
 
 function recordOf(
