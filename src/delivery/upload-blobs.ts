@@ -7,7 +7,7 @@ import { StoreError } from '../registry/ports/store-error.ts'
 import { createReadBuffer } from '../registry/ports/chunk-memory.ts'
 import { UpstreamError, type UpstreamFailure } from '../registry/ports/upstream.ts'
 import { mayGive } from '../registry/routing/sharing.ts'
-import { type DeliveryContext, isThere, Undeliverable } from './delivery-context.ts'
+import { type DeliveryContext, isThere, requireGone, Undeliverable } from './delivery-context.ts'
 
 /**
  * The next one's questions are asked while a large one is under way; more would only share the same
@@ -87,7 +87,10 @@ async function mount(context: DeliveryContext, digest: Digest): Promise<boolean>
 async function send(context: DeliveryContext, digest: Digest): Promise<boolean> {
   const { store, upstream, repository, signal } = context
   const opened = await store.openRead(digest)
-  if (opened === undefined) return skip(context, digest)
+  if (opened === undefined) {
+    await requireGone(context, digest)
+    return skip(context, digest)
+  }
   const { blob, handle } = opened
   try {
     const source = { ...blob, read: () => freshBytes(handle, blob.sizeBytes) }

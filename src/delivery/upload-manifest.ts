@@ -7,7 +7,7 @@ import { type Manifest, parseManifest } from '../oci/manifest.ts'
 import { manifestKind, parseMediaType } from '../oci/media-type.ts'
 import { INDEX_DEPTH_MAX } from '../registry/content/edges.ts'
 import { uploadBlobs, missing } from './upload-blobs.ts'
-import { type DeliveryContext, isThere, Undeliverable } from './delivery-context.ts'
+import { type DeliveryContext, isThere, requireGone, Undeliverable } from './delivery-context.ts'
 
 type Parted = Descriptor & { readonly digest: Digest }
 
@@ -25,7 +25,7 @@ export async function uploadManifest(
   context: DeliveryContext,
   manifest: ManifestToUpload,
 ): Promise<Uint8Array> {
-  const bytes = await context.store.readVerified(manifest.digest)
+  const bytes = await readHere(context, manifest.digest)
   if (bytes === undefined) throw missing(context, `the manifest ${manifest.digest}`)
   if (!(await hasManifest(context, manifest.digest)))
     await uploadMissing(context, manifest, { bytes, depth: 0 })
@@ -87,11 +87,19 @@ async function uploadChild(
  * Listing is no right to the bytes (R179): undefined as well for what is not in this repository.
  */
 async function readChild(
-  { catalog, store, repository }: DeliveryContext,
+  context: DeliveryContext,
   { digest }: ManifestToUpload,
 ): Promise<Uint8Array | undefined> {
+  const { catalog, repository } = context
   const isGiven = (await catalog.findMember(repository, digest))?.delivered === true
-  return isGiven ? store.readVerified(digest) : undefined
+  return isGiven ? readHere(context, digest) : undefined
+}
+
+/** Undefined when it is gone. @throws StoreError */
+async function readHere(context: DeliveryContext, digest: Digest): Promise<Uint8Array | undefined> {
+  const bytes = await context.store.readVerified(digest)
+  if (bytes === undefined) await requireGone(context, digest)
+  return bytes
 }
 
 /**
@@ -111,14 +119,17 @@ function hasDigest(each: Descriptor): each is Parted {
  * What was sent here for a manifest that is not understood has no other home, and goes along.
  */
 async function namedHere(
-  { catalog, store, repository }: DeliveryContext,
+  context: DeliveryContext,
   { named }: Manifest,
 ): Promise<readonly Parted[]> {
+  const { catalog, store, repository } = context
   const here: Parted[] = []
   for (const each of [...named.manifests, ...named.blobs]) {
     if (!hasDigest(each)) continue
     const isGiven = (await catalog.findMember(repository, each.digest))?.delivered === true
-    if (isGiven && (await store.find(each.digest)) !== undefined) here.push(each)
+    if (!isGiven) continue
+    if ((await store.find(each.digest)) !== undefined) here.push(each)
+    else await requireGone(context, each.digest)
   }
   return here
 }

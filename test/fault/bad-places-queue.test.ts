@@ -29,7 +29,11 @@ async function push(edge: TestEdge): Promise<number[]> {
 }
 
 /** An edge with a queued push, of which this cannot be read. */
-async function queuedAndSpoilt(t: Test, spoilt: { readonly digest: string }) {
+async function queuedAndSpoilt(
+  t: Test,
+  spoilt: { readonly digest: string },
+  how: 'bytes' | 'file',
+) {
   const disk = await mountSmallDisk(DISK_MIB, 'ext4')
   t.teardown(() => disk.unmount())
   const stub = await startStub(t)
@@ -43,16 +47,21 @@ async function queuedAndSpoilt(t: Test, spoilt: { readonly digest: string }) {
   t.same(await push(first), [201, 201, 201])
   await first.settle(first.untilLogged('delivery failed and is tried again'))
   await first.stop()
-  await disk.spoil([blobPath(first.dataDirectory, spoilt.digest)], 'bytes')
+  await disk.spoil([blobPath(first.dataDirectory, spoilt.digest)], how)
   stub.clearFaults()
   const edge = await startTestEdge(t, options)
   const run = async (...argv: string[]) => (await runCli([...argv, '--socket', edge.socket])).stdout
-  return { stub, edge, run }
+  const heal = async () => {
+    await edge.stop()
+    await disk.heal()
+    return startTestEdge(t, options)
+  }
+  return { stub, edge, run, heal }
 }
 
 for (const [what, spoilt] of Object.entries({ layer, manifest: image.manifest }))
   t.test(`R774: a queued push whose ${what} cannot be read waits, and a push mends it`, async t => {
-    const { stub, edge, run } = await queuedAndSpoilt(t, spoilt)
+    const { stub, edge, run } = await queuedAndSpoilt(t, spoilt, 'bytes')
     await run('queue', 'retry', '--all')
     const failed = edge.untilLogged('delivery failed and is tried again')
     const reason = `the disk here failed: cannot read ${spoilt.digest}: EIO`
@@ -67,4 +76,20 @@ for (const [what, spoilt] of Object.entries({ layer, manifest: image.manifest })
     t.equal(stub.manifest('team/app', 'v1')?.digest, image.manifest.digest)
     t.ok(stub.blob('team/app', layer.digest))
     t.notMatch(await run('queue', 'ls'), /the disk here failed/)
+  })
+
+for (const [what, spoilt] of Object.entries({ layer, manifest: image.manifest }))
+  t.test(`R782: nor is one given up whose ${what} the disk cannot look at`, async t => {
+    const { stub, edge, run, heal } = await queuedAndSpoilt(t, spoilt, 'file')
+    await run('queue', 'retry', '--all')
+    const failed = edge.untilLogged('delivery failed and is tried again')
+    const reason = `the disk here failed: cannot look for ${spoilt.digest}`
+    t.match(await edge.settle(failed, SETTLED_MS), { reason, hint: /dmesg.*push the image again/ })
+    const status = await run('status')
+    t.match(status, /^queue +1 waiting, /m)
+    t.match(status, `not delivered: ${reason}`)
+    t.equal(stub.manifest('team/app', 'v1'), undefined)
+    const healed = await heal()
+    await healed.settle(healed.untilLogged('push delivered'), SETTLED_MS)
+    t.equal(stub.manifest('team/app', 'v1')?.digest, image.manifest.digest)
   })

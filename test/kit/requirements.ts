@@ -521,6 +521,7 @@ const BOUNDS: readonly Row[] = [
     'P1',
     'a queued push that the disk cannot read is told as that, waits, and is mended by a push',
   ],
+  [782, 'P2', 'nor is a queued push given up of which the disk cannot say whether it is here'],
   [775, 'P2', 'who lists an image in another repository makes it leave no sooner here'],
   [771, 'P1', 'a push that finds no room takes none that is kept for what takes content away'],
   [762, 'P2', 'what was lost and is here by a push that failed keeps nothing else from leaving'],
