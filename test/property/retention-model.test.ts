@@ -45,6 +45,7 @@ function lineOf(random: Random): KeepLine {
 
 function byOf(random: Random): JudgeBy {
   const policy = {
+    place: 0,
     repositories: ['**'],
     deleteUntagged: !random.oneIn(4),
     deleteReferrers: random.oneIn(2),

@@ -7,7 +7,7 @@ import { spanText } from '../time/age-text.ts'
 import { judge } from './judge.ts'
 import { judgeTags, lastUseOf, type TagToJudge, type RetentionVerdict } from './judge-tags.ts'
 import { JUDGED_MAX, type ReadDeps, readRepository } from './read-repository.ts'
-import { type KeepLine, policyFor, type RetentionRules } from './rules.ts'
+import { type DecidingPolicy, policyFor, type RetentionRules } from './rules.ts'
 import { subjectOfTag } from './signature-tag.ts'
 import type { TimeRun } from '../time/time-run.ts'
 
@@ -48,13 +48,13 @@ export async function outlookOf(
   const verdicts = await judge({ policy, delayMs: rules.delayMs, nowMs, timeRun }, read)
   if (tag === undefined) return verdicts.manifests.get(digest)
   const verdict = verdicts.tags.get(tag)
-  const untilMs = await endOf(policy.keepTags, read.tags, { tag, nowMs, timeRun })
+  const untilMs = await endOf(policy, read.tags, { tag, nowMs, timeRun })
   return verdict?.kind !== 'keep' || untilMs === undefined ? verdict : { ...verdict, untilMs }
 }
 
 /** When the last line lets go of a tag that only age lets go of. */
 async function endOf(
-  lines: readonly KeepLine[],
+  policy: DecidingPolicy,
   all: readonly TagToJudge[],
   { tag, nowMs, timeRun }: { tag: Tag; nowMs: number; timeRun: TimeRun },
 ): Promise<number | undefined> {
@@ -66,7 +66,7 @@ async function endOf(
   const judged = tags.find(each => each.tag === tag)
   if (judged === undefined) return undefined
   const never = Number.POSITIVE_INFINITY
-  const ends = lines
+  const ends = policy.keepTags
     .flatMap(({ pushedWithinMs = never, pulledWithinMs = never }) => [
       nowMs + pushedWithinMs - timeRun.agoMs(judged.pushedAtMs, nowMs),
       nowMs + pulledWithinMs - timeRun.usedAgoMs(lastUseOf(judged), nowMs),
@@ -74,7 +74,7 @@ async function endOf(
     .filter(atMs => atMs > nowMs && atMs < never)
     .sort((a, b) => a - b)
   for (const atMs of ends)
-    if ((await judgeTags(lines, tags, { nowMs: atMs, timeRun, pieces })).get(tag)?.kind === 'go')
+    if ((await judgeTags(policy, tags, { nowMs: atMs, timeRun, pieces })).get(tag)?.kind === 'go')
       return atMs
   return undefined
 }

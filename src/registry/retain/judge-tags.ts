@@ -7,7 +7,7 @@ import type { Tag } from '../../oci/reference.ts'
 import type { Pieces } from '../pacing/pieces.ts'
 import { spanText } from '../time/age-text.ts'
 import { firstOf } from './first-of.ts'
-import { CONDITIONS, type KeepLine } from './rules.ts'
+import { CONDITIONS, type DecidingPolicy, type KeepLine } from './rules.ts'
 import { compareVersions, type Version, versionOf } from './semver.ts'
 import type { TimeRun } from '../time/time-run.ts'
 import { type NamedLine, whyNotHeld } from './why-not-held.ts'
@@ -24,7 +24,7 @@ export interface TagToJudge {
 
 export interface RetentionVerdict {
   readonly kind: 'keep' | 'go'
-  /** For people: `keeptags[0].pushedwithin: pushed 3 days ago`. */
+  /** For people: `policies[0].keeptags[0].pushedwithin: pushed 3 days ago`. */
   readonly reason: string
 }
 
@@ -37,10 +37,11 @@ export interface TagsJudgedBy {
 
 /** A verdict for each tag. Where there are no lines, all stay. */
 export async function judgeTags(
-  lines: readonly KeepLine[],
+  policy: Pick<DecidingPolicy, 'keepTags' | 'place'>,
   tags: readonly TagToJudge[],
   by: TagsJudgedBy,
 ): Promise<ReadonlyMap<Tag, RetentionVerdict>> {
+  const { keepTags: lines, place } = policy
   const { pieces } = by
   const kept = new Map<Tag, string>()
   const named = new Map<Tag, NamedLine[]>()
@@ -48,14 +49,15 @@ export async function judgeTags(
     if (held !== undefined) kept.set(tag, held)
   })
   for (const [index, line] of lines.entries()) {
+    const called = `policies[${place}].keeptags[${index}]`
     const ofLine = await namedBy(line, tags, pieces)
     await pieces.each(ofLine, ({ tag }) => {
       const already = named.get(tag)
-      if (already === undefined) named.set(tag, [{ line, index }])
-      else already.push({ line, index })
+      if (already === undefined) named.set(tag, [{ line, called }])
+      else already.push({ line, called })
     })
     await new HeldBy(ofLine, by, (tag, condition) => {
-      if (!kept.has(tag)) kept.set(tag, `keeptags[${index}].${condition}`)
+      if (!kept.has(tag)) kept.set(tag, `${called}.${condition}`)
     }).tell(line)
   }
   const verdicts = new Map<Tag, RetentionVerdict>()

@@ -6,7 +6,7 @@ import type { Digest } from '../../oci/digest.ts'
 import type { Tag } from '../../oci/reference.ts'
 import { Pieces } from '../pacing/pieces.ts'
 import { judgeTags, lastUseOf, type TagToJudge, type RetentionVerdict } from './judge-tags.ts'
-import type { RetentionPolicy } from './rules.ts'
+import type { DecidingPolicy } from './rules.ts'
 import { subjectOfTag } from './signature-tag.ts'
 import type { TimeRun } from '../time/time-run.ts'
 
@@ -35,7 +35,7 @@ export interface Judgement {
 }
 
 export interface JudgeBy {
-  readonly policy: RetentionPolicy
+  readonly policy: DecidingPolicy
   /** How long what no tag leads to stays after its last push or pull. */
   readonly delayMs: number
   readonly nowMs: number
@@ -69,7 +69,7 @@ class RepositoryJudge {
     const { policy, nowMs, timeRun } = this.#by
     const pieces = this.#pieces
     await this.#index()
-    const own = await judgeTags(policy.keepTags, this.#ownTags, { nowMs, timeRun, pieces })
+    const own = await judgeTags(policy, this.#ownTags, { nowMs, timeRun, pieces })
     await pieces.each(own, ([tag, verdict]) => this.#tagVerdicts.set(tag, verdict))
     for (const { tag, digest } of this.#ownTags) {
       await pieces.done(1)

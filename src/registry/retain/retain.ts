@@ -23,7 +23,7 @@ import { type Going, inOrder } from './in-order.ts'
 import { judge } from './judge.ts'
 import { JUDGED_MAX, readRepository } from './read-repository.ts'
 import { StillGoes } from './still-goes.ts'
-import { policyFor, type RetentionPolicy, type RetentionRules } from './rules.ts'
+import { type DecidingPolicy, policyFor, type RetentionRules } from './rules.ts'
 import { rowsOf } from '../pacing/pages.ts'
 
 /** While these go no push of the repository has its turn: a fact and a transaction each. */
@@ -108,7 +108,7 @@ export async function retain(
 
 /** What one repository is judged by. */
 interface JudgedBy {
-  readonly policy: RetentionPolicy
+  readonly policy: DecidingPolicy
   readonly delayMs: number
 }
 

@@ -37,6 +37,12 @@ export interface RetentionPolicy {
   readonly keepTags: readonly KeepLine[]
 }
 
+/** The one that decides of a repository. */
+export interface DecidingPolicy extends RetentionPolicy {
+  /** Among the policies. */
+  readonly place: number
+}
+
 export interface RetentionRules {
   /** How long what no tag leads to stays after its last push or pull. */
   readonly delayMs: number
@@ -47,11 +53,13 @@ export interface RetentionRules {
 export function policyFor(
   { policies }: RetentionRules,
   repository: Repository,
-): RetentionPolicy | undefined {
+): DecidingPolicy | undefined {
   const key = repositoryKey(repository)
-  return policies.find(({ repositories }) =>
+  const place = policies.findIndex(({ repositories }) =>
     repositories.some(glob =>
       compileSelector({ kind: 'repositories', repositories: glob }).isAbout(key),
     ),
   )
+  const policy = policies[place]
+  return policy && { ...policy, place }
 }

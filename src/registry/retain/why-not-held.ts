@@ -8,8 +8,8 @@ import { versionOf } from './semver.ts'
 
 export interface NamedLine {
   readonly line: KeepLine
-  /** Its place in `keeptags`. */
-  readonly index: number
+  /** As the configuration has it. */
+  readonly called: string
 }
 
 interface TagWithAges {
@@ -26,8 +26,8 @@ interface Times {
 /** `lines`: those that are about it, none of which holds it. For people. */
 export function whyNotHeld(tag: TagWithAges, lines: readonly NamedLine[], by: Times): string {
   if (lines.length === 0) return 'no line of keeptags names it'
-  const conditions = lines.flatMap(({ line, index }) =>
-    askedBy(line).map(word => `keeptags[${index}].${word}`),
+  const conditions = lines.flatMap(({ line, called }) =>
+    askedBy(line).map(word => `${called}.${word}`),
   )
   const asksForVersions = lines.some(({ line }) => line.highestSemverCount !== undefined)
   const noVersion =

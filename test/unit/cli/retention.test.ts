@@ -36,7 +36,7 @@ t.test('R342: jobs run retain tells with --dry-run what the run then does', asyn
   const lines = dry.stdout.split('\n')
   t.match(
     lines[1],
-    /^localhost\/app:old +0 B +keeptags\[0\]\.pushedwithin does not hold it: pushed 31 days ago/,
+    /^localhost\/app:old +0 B +policies\[0\]\.keeptags\[0\]\.pushedwithin does not hold it: pushed 31 days ago/,
   )
   t.match(
     lines[2],
@@ -64,6 +64,7 @@ t.test(
   'R345: why tells which line of a policy holds a tag and how long, or why it goes',
   async t => {
     const policies = [
+      { repositories: ['localhost/other/**'], keeptags: [{ patterns: ['kept'] }] },
       {
         repositories: ['localhost/app'],
         keeptags: [{ patterns: ['kept'] }, { pushedwithin: '30d' }, { pulledwithin: '40d' }],
@@ -78,8 +79,12 @@ t.test(
     await push(edge, image, 'kept')
     await edge.pass(20 * DAY_MS)
     const app = 'localhost/app'
-    t.match(await why(`${app}:kept`), 'storage.retention keeps it: keeptags[0].patterns: kept\n')
-    const keeps = 'storage.retention keeps it: keeptags[1].pushedwithin: pushed 20 days ago'
+    t.match(
+      await why(`${app}:kept`),
+      'storage.retention keeps it: policies[1].keeptags[0].patterns: kept\n',
+    )
+    const keeps =
+      'storage.retention keeps it: policies[1].keeptags[1].pushedwithin: pushed 20 days ago'
     t.match(
       await why(`${app}:v1`),
       `${keeps}; unless it is pushed or pulled again it goes in 20 days`,
@@ -98,7 +103,7 @@ t.test(
     t.match(await why(`${app}:v1`), goes)
     t.match(
       await why(`${app}:v1`),
-      'resume retain": none of keeptags[1].pushedwithin, keeptags[2].pulledwithin holds it',
+      'resume retain": none of policies[1].keeptags[1].pushedwithin, policies[1].keeptags[2].pulledwithin holds it',
     )
     await run('jobs', 'resume', 'retain')
     await run('retain')

@@ -88,7 +88,8 @@ t.test('what is older than 30 days goes, with its image and its facts', async t 
     gone: [
       {
         what: 'localhost/team/app:old',
-        reason: 'keeptags[0].pushedwithin does not hold it: pushed 31 days ago, pulled never',
+        reason:
+          'policies[0].keeptags[0].pushedwithin does not hold it: pushed 31 days ago, pulled never',
         bytes: 0,
       },
       {

@@ -41,7 +41,7 @@ async function told(
   lines: readonly KeepLine[],
   tags: readonly TagToJudge[],
 ): Promise<Record<string, string>> {
-  const verdicts = await judgeTags(lines, tags, {
+  const verdicts = await judgeTags({ keepTags: lines, place: 0 }, tags, {
     nowMs: NOW_MS,
     timeRun: ALWAYS,
     pieces: new Pieces(),
@@ -70,17 +70,17 @@ t.test('each verdict says which condition of which line made it', async t => {
     tagOf('ci-4', 40),
   ]
   t.same(await told(lines, tags), {
-    main: 'keep: keeptags[0].patterns: main',
-    'v1.10.0': 'keep: keeptags[1].highestsemvercount: 1 of 1',
-    'v1.9.1': 'keep: keeptags[1].mostrecentlypushedcount: 1 of 1',
-    'v1.2.0': 'keep: keeptags[2].mostrecentlypulledcount: 1 of 1',
+    main: 'keep: policies[0].keeptags[0].patterns: main',
+    'v1.10.0': 'keep: policies[0].keeptags[1].highestsemvercount: 1 of 1',
+    'v1.9.1': 'keep: policies[0].keeptags[1].mostrecentlypushedcount: 1 of 1',
+    'v1.2.0': 'keep: policies[0].keeptags[2].mostrecentlypulledcount: 1 of 1',
     'v1.1.0':
-      'go: none of keeptags[1].mostrecentlypushedcount, keeptags[1].highestsemvercount, keeptags[2].mostrecentlypulledcount holds it: pushed 99 days ago, pulled 40 days ago',
-    'ci-1': 'keep: keeptags[3].pushedwithin: pushed 3 days ago',
-    'ci-2': 'keep: keeptags[3].pulledwithin: pulled 29 days ago',
-    'ci-3': 'keep: keeptags[3].pulledwithin: pushed 20 days ago',
+      'go: none of policies[0].keeptags[1].mostrecentlypushedcount, policies[0].keeptags[1].highestsemvercount, policies[0].keeptags[2].mostrecentlypulledcount holds it: pushed 99 days ago, pulled 40 days ago',
+    'ci-1': 'keep: policies[0].keeptags[3].pushedwithin: pushed 3 days ago',
+    'ci-2': 'keep: policies[0].keeptags[3].pulledwithin: pulled 29 days ago',
+    'ci-3': 'keep: policies[0].keeptags[3].pulledwithin: pushed 20 days ago',
     'ci-4':
-      'go: none of keeptags[2].mostrecentlypulledcount, keeptags[3].pushedwithin, keeptags[3].pulledwithin holds it: pushed 40 days ago, pulled never',
+      'go: none of policies[0].keeptags[2].mostrecentlypulledcount, policies[0].keeptags[3].pushedwithin, policies[0].keeptags[3].pulledwithin holds it: pushed 40 days ago, pulled never',
   })
 })
 
@@ -91,11 +91,11 @@ t.test('R789: of a tag that goes each condition is told that did not hold it', a
   ]
   const tags = [tagOf('v3.0.0', 1), tagOf('v2.0.0', 1), tagOf('v1.0.0', 9), tagOf('x', 5, 3)]
   t.same(await told(lines, tags), {
-    'v3.0.0': 'keep: keeptags[0].highestsemvercount: 1 of 2',
-    'v2.0.0': 'keep: keeptags[0].highestsemvercount: 2 of 2',
+    'v3.0.0': 'keep: policies[0].keeptags[0].highestsemvercount: 1 of 2',
+    'v2.0.0': 'keep: policies[0].keeptags[0].highestsemvercount: 2 of 2',
     'v1.0.0':
-      'go: keeptags[0].highestsemvercount does not hold it: pushed 9 days ago, pulled never',
-    x: 'go: none of keeptags[0].highestsemvercount, keeptags[1].pushedwithin holds it: pushed 5 days ago, pulled 3 days ago, its name is no version',
+      'go: policies[0].keeptags[0].highestsemvercount does not hold it: pushed 9 days ago, pulled never',
+    x: 'go: none of policies[0].keeptags[0].highestsemvercount, policies[0].keeptags[1].pushedwithin holds it: pushed 5 days ago, pulled 3 days ago, its name is no version',
   })
 })
 
@@ -114,7 +114,7 @@ t.test('a line about certain tags counts among those alone', async t => {
     line({ patterns: ['env19-*'], mostRecentlyPushedCount: 1 }),
   ]
   const tags = [tagOf('env18-a', 32), tagOf('env19-a', 1)]
-  const verdicts = await judgeTags(lines, tags, {
+  const verdicts = await judgeTags({ keepTags: lines, place: 0 }, tags, {
     nowMs: NOW_MS,
     timeRun: ALWAYS,
     pieces: new Pieces(),
@@ -173,10 +173,7 @@ t.test('the first policy of which a pattern matches decides', async t => {
     keepTags: [],
   })
   const policies = [policy('localhost/a/*', 'localhost/b'), policy('localhost/a/**')]
-  const found = (key: string) => {
-    const matching = policyFor({ delayMs: 0, policies }, parseRepositoryKey(key))
-    return matching === undefined ? undefined : policies.indexOf(matching)
-  }
+  const found = (key: string) => policyFor({ delayMs: 0, policies }, parseRepositoryKey(key))?.place
   t.same(
     ['localhost/a/x', 'localhost/b', 'localhost/a/x/y', 'localhost/c', 'docker.io/a/x'].map(found),
     [0, 0, 1, undefined, undefined],
@@ -194,7 +191,8 @@ t.test('what signs an image goes with it, however young, unless something holds 
     held: undefined,
   })
   const name = `${digest.replace(':', '-')}.sig`
-  const policy = { repositories: ['**'], deleteUntagged: true, deleteReferrers: true, keepTags: [] }
+  const goes = { deleteUntagged: true, deleteReferrers: true, keepTags: [] }
+  const policy = { repositories: ['**'], ...goes, place: 0 }
   const judged = (held: string | undefined) =>
     judge(
       { policy, delayMs: 7 * DAY_MS, nowMs: NOW_MS, timeRun: ALWAYS },
@@ -226,7 +224,8 @@ t.test('others have their turn while very much is judged, however much a line co
   }))
   const counts = { mostRecentlyPushedCount: 10_000, highestSemverCount: 3 }
   const keepTags = [line({ patterns: ['v*'], ...counts })]
-  const policy = { repositories: ['**'], deleteUntagged: true, deleteReferrers: false, keepTags }
+  const goes = { deleteUntagged: true, deleteReferrers: false, keepTags }
+  const policy = { repositories: ['**'], ...goes, place: 0 }
   const read = { tags, manifests }
   const turns = await turnsDuring(async () => {
     const judged = await judge({ policy, delayMs: 0, nowMs: NOW_MS, timeRun: ALWAYS }, read)

@@ -31,7 +31,7 @@ async function judged(
     ...ANY_TAG,
     ...condition,
   }
-  const verdicts = await judgeTags([line], tags, {
+  const verdicts = await judgeTags({ keepTags: [line], place: 0 }, tags, {
     nowMs: NOW_MS,
     timeRun,
     pieces: new Pieces(),
@@ -45,14 +45,14 @@ t.test('R423: pulls from before they were counted may have been a moment before'
   const tags = [tagOf('old', 45), tagOf('used', 45, 2), tagOf('idle', 45, 31)]
   const pulledWithinMs = 30 * DAY_MS
   t.same(await judged({ pulledWithinMs }, tags, new TimeRun(daysAgo(5), [])), {
-    old: 'keep: keeptags[0].pulledwithin: pulls have been counted for 5 days only',
-    used: 'keep: keeptags[0].pulledwithin: pulled 2 days ago',
-    idle: 'keep: keeptags[0].pulledwithin: pulls have been counted for 5 days only',
+    old: 'keep: policies[0].keeptags[0].pulledwithin: pulls have been counted for 5 days only',
+    used: 'keep: policies[0].keeptags[0].pulledwithin: pulled 2 days ago',
+    idle: 'keep: policies[0].keeptags[0].pulledwithin: pulls have been counted for 5 days only',
   })
   t.same(await judged({ pulledWithinMs }, tags, new TimeRun(daysAgo(40), [])), {
-    old: 'go: keeptags[0].pulledwithin does not hold it: pushed 45 days ago, pulled never in 40 days in which it was counted',
-    used: 'keep: keeptags[0].pulledwithin: pulled 2 days ago',
-    idle: 'go: keeptags[0].pulledwithin does not hold it: pushed 45 days ago, pulled 31 days ago',
+    old: 'go: policies[0].keeptags[0].pulledwithin does not hold it: pushed 45 days ago, pulled never in 40 days in which it was counted',
+    used: 'keep: policies[0].keeptags[0].pulledwithin: pulled 2 days ago',
+    idle: 'go: policies[0].keeptags[0].pulledwithin does not hold it: pushed 45 days ago, pulled 31 days ago',
   })
 })
 
@@ -73,11 +73,12 @@ t.test('R423: time in which it did not run makes nothing old', async t => {
   const tags = [tagOf('pushed', 40), tagOf('pulled', 90, 40), tagOf('before', 66)]
   const [pushed, pulled] = ['pushedWithinMs', 'pulledWithinMs'].map(key => ({ [key]: 30 * DAY_MS }))
   t.same(await judged(pushed ?? {}, tags, away), {
-    pushed: 'keep: keeptags[0].pushedwithin: pushed 40 days ago (this edge ran for 5 days of that)',
+    pushed:
+      'keep: policies[0].keeptags[0].pushedwithin: pushed 40 days ago (this edge ran for 5 days of that)',
     pulled:
-      'go: keeptags[0].pushedwithin does not hold it: pushed 90 days ago (this edge ran for 55 days of that), pulled 40 days ago (this edge ran for 5 days of that)',
+      'go: policies[0].keeptags[0].pushedwithin does not hold it: pushed 90 days ago (this edge ran for 55 days of that), pulled 40 days ago (this edge ran for 5 days of that)',
     before:
-      'go: keeptags[0].pushedwithin does not hold it: pushed 66 days ago (this edge ran for 31 days of that), pulled never',
+      'go: policies[0].keeptags[0].pushedwithin does not hold it: pushed 66 days ago (this edge ran for 31 days of that), pulled never',
   })
   t.match(await judged(pulled ?? {}, tags, away), {
     pushed: /^keep/,
@@ -96,6 +97,7 @@ t.test('R423: nor is anything without a tag beyond the delay', async t => {
     held: undefined,
   }
   const policy = {
+    place: 0,
     repositories: ['**'],
     deleteUntagged: true,
     deleteReferrers: false,
@@ -121,8 +123,9 @@ t.test('R424: what is pushed after a clock was ahead has its place among the lat
   const line = { mostRecentlyPushedCount: 1 }
   const tags = [tagOf('to-come', -300), tagOf('new', 0), tagOf('old', 2)]
   t.match(await judged(line, tags, new TimeRun(0, [])), {
-    'to-come': 'keep: keeptags[0].mostrecentlypushedcount: its time is of a clock that was ahead',
-    new: 'keep: keeptags[0].mostrecentlypushedcount: 1 of 1',
+    'to-come':
+      'keep: policies[0].keeptags[0].mostrecentlypushedcount: its time is of a clock that was ahead',
+    new: 'keep: policies[0].keeptags[0].mostrecentlypushedcount: 1 of 1',
     old: /^go/,
   })
 })
@@ -131,8 +134,9 @@ t.test('R424: and so has what is pulled', async t => {
   const line = { mostRecentlyPulledCount: 1 }
   const tags = [tagOf('to-come', 9, -300), tagOf('new', 9, 0), tagOf('old', 9, 2)]
   t.match(await judged(line, tags, new TimeRun(0, [])), {
-    'to-come': 'keep: keeptags[0].mostrecentlypulledcount: its time is of a clock that was ahead',
-    new: 'keep: keeptags[0].mostrecentlypulledcount: 1 of 1',
+    'to-come':
+      'keep: policies[0].keeptags[0].mostrecentlypulledcount: its time is of a clock that was ahead',
+    new: 'keep: policies[0].keeptags[0].mostrecentlypulledcount: 1 of 1',
     old: /^go/,
   })
 })
