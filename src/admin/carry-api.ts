@@ -29,8 +29,8 @@ export function registerCarry(api: FastifyInstance, carry: Carry, logger: Logger
   api.post('/exports/sign', async request =>
     exports.sign(required(request, 'id'), required(request, 'sha256')),
   )
-  api.get('/exports/image', async request =>
-    exports.imageOf(required(request, 'id'), required(request, 'digest')),
+  api.post('/exports/rotten', async request =>
+    exports.lookAgain(required(request, 'id'), required(request, 'digest')),
   )
   api.get('/exports/bundle', async (request, reply) => {
     const from = Number(parameter(request, 'from') ?? 0)

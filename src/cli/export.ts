@@ -4,14 +4,14 @@ import { RottenBlob } from '../bundle/checked-bundle.ts'
 import type { SignedSums } from '../bundle/sums.ts'
 import { BundleFault } from '../bundle/tar-pieces.ts'
 import { parseSize } from '../config/formats/units.ts'
-import type { PlannedExport } from '../registry/carry/exports.ts'
+import type { LookedAgain, PlannedExport } from '../registry/carry/exports.ts'
 import { askAdmin, readAdmin } from './admin-client.ts'
 import { BundleFile } from './bundle-file.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
 import { ExportSession } from './export-session.ts'
 import { readImageList } from './image-list.ts'
 import { COMMON_HELP, readCommon } from './options.ts'
-import { describeBytes, describeCount } from './output.ts'
+import { describeBytes, describeCount, type Failure } from './output.ts'
 import { lastOf, takeOwnOptions } from './own-options.ts'
 import { platformsFrom } from './platforms.ts'
 
@@ -104,7 +104,8 @@ async function exportInto(path: string, exporting: Exporting): Promise<ExitCode>
     await bundle.close()
     const rest =
       path === '-' ? '' : '; what was right stays, and the same command goes on from there'
-    throw new CliError(EXIT_CODES.failed, `${await whyCut(session, error)}${rest}`)
+    const { exitCode, message } = await whyCut(session, error)
+    throw new CliError(exitCode, `${message}${rest}`)
   }
   await bundle.finish()
   session.tell({ kind: 'written', file: path, ...planned }, `${path} is written\n`)
@@ -132,18 +133,27 @@ function describePlan({ images, manifests, blobs, leftOut, sizeBytes }: PlannedE
   return `${describeCount(images, 'image')}: ${describeCount(manifests, 'manifest')} and ${describeCount(blobs, 'blob')}, ${describeBytes(sizeBytes)}${left}\n`
 }
 
-/** For people. @throws what is nobody's fault but ours */
-async function whyCut(session: ExportSession, error: unknown): Promise<string> {
-  if (error instanceof RottenBlob) return describeRotten(session, error)
-  if (error instanceof BundleFault) return `what the server sent is no bundle: ${error.message}`
+/** @throws what is nobody's fault but ours */
+async function whyCut(session: ExportSession, error: unknown): Promise<Failure> {
+  const { failed: exitCode } = EXIT_CODES
+  if (error instanceof RottenBlob)
+    return { exitCode, message: await describeRotten(session, error) }
+  if (error instanceof BundleFault)
+    return { exitCode, message: `what the server sent is no bundle: ${error.message}` }
   if (!(error instanceof CliError)) throw error
-  if (error.exitCode !== EXIT_CODES.unreachable) return error.message
-  return (await session.brokenBy()) ?? error.message
+  const brokenBy = error.exitCode === EXIT_CODES.unreachable ? await session.brokenBy() : undefined
+  return brokenBy === undefined ? error : { exitCode, message: brokenBy }
 }
 
+/** The server is asked to look at it again, and moves away what it finds wrong. */
 async function describeRotten({ server, id }: ExportSession, { digest }: RottenBlob) {
-  const query = { id, digest }
-  const found = await askAdmin<{ image?: string }>({ server, path: '/exports/image', query })
-  const image = found.image ?? 'IMAGE'
-  return `${digest} of ${image} has rotted on the disk of this edge: purge each image that has it ("entrepot purge ${image}"), and export again, which pulls it anew; where it was pushed here, purge with --kept and push it again`
+  const asked = { server, method: 'POST', path: '/exports/rotten', query: { id, digest } } as const
+  const { image, isRotten, isKept } = await askAdmin<LookedAgain>(asked)
+  const what = `${digest} of ${image}`
+  if (!isRotten)
+    return `${what} came with other bytes than its digest says, and is right on the disk of this edge now: its memory or its disk may be failing`
+  const rest = isKept
+    ? 'it was pushed here: push it again, then export again'
+    : 'it is in quarantine by now, and the same command pulls it anew'
+  return `${what} has rotted on the disk of this edge; ${rest}`
 }

@@ -5,6 +5,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { INDEX_NAME, INVENTORY_NAME } from '../../src/bundle/layout.ts'
+import { digestHex } from '../../src/oci/digest.ts'
 import { PROJECT, startEdge } from '../kit/worlds/edge-process.ts'
 import { get } from '../kit/clients/raw-client.ts'
 import { daemonConfig } from './clients/containerd.ts'
@@ -127,4 +129,35 @@ await t.test('the signature of the inventory is right for openssl', async t => {
   const verify = ['pkeyutl', '-verify', '-pubin', '-inkey', file('pem'), '-rawin']
   const what = ['-in', file('statement'), '-sigfile', file('signature')]
   t.match(await runCommand('openssl', [...verify, ...what]), /Verified Successfully/i)
+})
+
+await t.test('R837: signatures by cosign, of both forms, are in it', async t => {
+  const home = freshDirectory('cs')
+  const env = { COSIGN_PASSWORD: '' }
+  const cosign = (...args: string[]) => runCommand(goTool('cosign'), args, { env, cwd: home })
+  await cosign('generate-key-pair')
+  const place = new URL(upstream.url()).host
+  const image = layeredImage({ seed: 'signed', layerBytes: [10_000] })
+  await push(upstream.url(), image, { name: 'library/signed', tag: 'v1' })
+  for (const form of [[], ['--new-bundle-format=false']]) {
+    const how = ['--yes', '--allow-http-registry', '--tlog-upload=false', ...form]
+    const key = ['--key', 'cosign.key', '--use-signing-config=false']
+    await cosign('sign', ...how, ...key, `${place}/library/signed@${image.manifest.digest}`)
+  }
+  const file = join(directory, 'signed.tar')
+  await entrepot('export', 'docker.io/library/signed:v1', '-o', file)
+  const { manifests } = JSON.parse(await runCommand('tar', ['xOf', file, INDEX_NAME])) as {
+    manifests: readonly { annotations: Record<string, string> }[]
+  }
+  const hex = digestHex(image.manifest.digest)
+  const tagged = `docker.io/library/signed:sha256-${hex}.sig`
+  const found = manifests.map(({ annotations }) => annotations)
+  t.ok(
+    found.some(each => each['io.containerd.image.name'] === tagged),
+    'by a tag',
+  )
+  const about = found.map(each => each['io.containerd.manifest.subject'])
+  t.ok(about.includes(image.manifest.digest), 'by its subject')
+  const inventory = await runCommand('tar', ['xOf', file, INVENTORY_NAME])
+  t.match(inventory, `"image":"${tagged}"`)
 })

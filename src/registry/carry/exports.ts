@@ -3,10 +3,11 @@
 import { randomBytes } from 'node:crypto'
 import { type BundleSigner, statementOf } from '../../bundle/bundle-key.ts'
 import type { SignedSums } from '../../bundle/sums.ts'
-import { digestFrom } from '../../oci/digest.ts'
+import { type Digest, parseDigest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import type { OperatorDeps } from '../operator/operator-deps.ts'
 import { namesMatching } from '../operator/list-images.ts'
+import { StoreError } from '../ports/store-error.ts'
 import { BundleBytes } from './bundle-bytes.ts'
 import { type GatherDeps, type GatherEvent, gatherImage, type Gathering } from './gather.ts'
 import type { Held } from './held.ts'
@@ -48,6 +49,15 @@ export interface PlannedExport {
   readonly sizeBytes: number
   /** SHA-256 of its inventory: another one is another bundle. */
   readonly inventory: string
+}
+
+export interface LookedAgain {
+  /** The first that needs it. */
+  readonly image: string
+  /** It was pushed here, and no upstream has it, or not yet. */
+  readonly isKept: boolean
+  /** False: its bytes are right now. */
+  readonly isRotten: boolean
 }
 
 interface Export {
@@ -163,11 +173,27 @@ export class Exports {
     return { key: signer.key, signature }
   }
 
-  /** The first image that needs it, for people. @throws RegistryError */
-  async imageOf(id: string, digestText: string): Promise<{ readonly image: string | undefined }> {
+  /**
+   * Whoever read the bundle says that the bytes of this blob were others: it is read once more, and
+   * where the disk has it wrong it is moved out of the way, so that it is fetched anew.
+   * @throws RegistryError
+   */
+  async lookAgain(id: string, digestText: string): Promise<LookedAgain> {
     const { plan } = this.#find(id)
-    const digest = digestFrom(digestText)
-    return { image: digest && plan.imageWith(digest) }
+    const planned = plan.find(parseDigest(digestText))
+    if (planned === undefined) throw new RegistryError('BLOB_UNKNOWN', 'it is not exported')
+    const { digest, image, isKept = false } = planned
+    return { image, isKept, isRotten: await this.#isRotten(digest) }
+  }
+
+  async #isRotten(digest: Digest): Promise<boolean> {
+    try {
+      return (await this.#deps.store.readVerified(digest)) === undefined
+    } catch (error) {
+      // What is right, and too large to be had whole, is none.
+      if (error instanceof StoreError) return false
+      throw error
+    }
   }
 
   #find(id: string): Export {

@@ -69,9 +69,9 @@ export class ExportPlan {
     this.#contents.set(digest, { ...content, repositories: new Set([repository]) })
   }
 
-  /** The first image that needs it. */
-  imageWith(digest: Digest): string | undefined {
-    return this.#contents.get(digest)?.image
+  /** Undefined for what is not planned. */
+  find(digest: Digest): PlannedContent | undefined {
+    return this.#contents.get(digest)
   }
 
   /** An index lists it, and nobody asked for it. */

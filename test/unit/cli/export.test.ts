@@ -30,6 +30,7 @@ import { digestHex, digestOf } from '../../../src/oci/digest.ts'
 import { inPieces } from '../../kit/bundle.ts'
 import { runCli, typed } from '../../kit/cli.ts'
 import { startTestEdge, type TestEdge } from '../../kit/edge.ts'
+import { pushBlob } from '../../kit/worlds/edge-push.ts'
 import { type Image, makeImage, makeIndex } from '../../kit/image.ts'
 import { startStub } from '../../kit/stubs/stub-registry.ts'
 
@@ -189,24 +190,50 @@ t.test('R834: all that cannot be had is named, and nothing is written', async t 
   t.match(none, { exitCode: 1, stderr: /quay\.io\/\*: no image here has such a name/ })
 })
 
-t.test('R832: a rotten blob ends it with its name and what to do, and no file', async t => {
+/** Another file in its place: nobody writes into a blob. */
+function rot(edge: TestEdge, { digest }: Pick<Image['manifest'], 'digest'>): void {
+  const file = fileOf(edge, digest)
+  const bytes = readFileSync(file)
+  const at = bytes.length >> 1
+  bytes[at] = (bytes[at] ?? 0) ^ 1
+  unlinkSync(file)
+  writeFileSync(file, bytes)
+}
+
+t.test('R832: a rotten blob ends it with its name, and is pulled anew by the next', async t => {
   const { edge, run, path } = await start(t)
   t.match(await run('pull', 'docker.io/library/plain:v1'), { exitCode: 0 })
-  const { digest } = plain.layers[0] as Image['layers'][0]
-  const bytes = readFileSync(fileOf(edge, digest))
-  bytes[150_000] = (bytes[150_000] ?? 0) ^ 1
-  await rm(fileOf(edge, digest))
-  writeFileSync(fileOf(edge, digest), bytes)
-  const result = await run('export', 'docker.io/library/plain:v1', '-o', path('rotten'))
-  t.match(result, { exitCode: 1 })
-  t.match(result.stderr, `${digest} of docker.io/library/plain:v1 has rotted`)
-  t.match(result.stderr, /"entrepot purge docker\.io\/library\/plain:v1"/)
+  const layer = plain.layers[0] as Image['layers'][0]
+  rot(edge, layer)
+  const args = ['export', 'docker.io/library/plain:v1', '-o']
+  const piped = await run(...args, '-')
+  t.match(piped, {
+    exitCode: 1,
+    stderr: `${layer.digest} of docker.io/library/plain:v1 has rotted`,
+  })
+  t.notOk(Buffer.from(piped.stdout, 'latin1').includes(layer.bytes().subarray(-100)), 'held back')
+  t.match(await run(...args, path('healed')), { exitCode: 0 }, 'as it was told')
+  rot(edge, layer)
+  const result = await run(...args, path('rotten'))
+  t.match(result, { exitCode: 1, stderr: /the same command pulls it anew; what was right stays/ })
   t.notOk(existsSync(path('rotten')))
-  t.match(await run('purge', 'docker.io/library/plain:v1'), { exitCode: 0 })
-  const again = await run('export', 'docker.io/library/plain:v1', '-o', path('rotten'))
-  t.match(again, { exitCode: 0, stderr: '' }, 'as it was told')
+  t.match(await run(...args, path('rotten')), { exitCode: 0 })
   t.notOk(existsSync(path('rotten.part')))
-  t.same((await membersOf(path('rotten'))).get(blobName(digest)), plain.layers[0]?.bytes())
+  t.ok(readFileSync(path('rotten')).equals(readFileSync(path('healed'))))
+})
+
+t.test('R832: where what has rotted was pushed here, it is told to push it again', async t => {
+  const { edge, run, path } = await start(t)
+  for (const blob of [plain.config, ...plain.layers])
+    t.equal((await pushBlob(edge, 'localhost/app', blob.bytes())).status, 201)
+  const put = { body: plain.manifest.bytes, headers: { 'content-type': plain.manifest.mediaType } }
+  t.equal((await edge.send('PUT', '/v2/localhost/app/manifests/v1', put)).status, 201)
+  const layer = plain.layers[0] as Image['layers'][0]
+  rot(edge, layer)
+  const args = ['export', 'localhost/app:v1', '-o', path('x')]
+  t.match(await run(...args), { exitCode: 1, stderr: /was pushed here: push it again/ })
+  t.equal((await pushBlob(edge, 'localhost/app', layer.bytes())).status, 201)
+  t.match(await run(...args), { exitCode: 0 })
 })
 
 t.test('R836: an export that was cut goes on, whatever stands at its end', async t => {
