@@ -1,18 +1,18 @@
 // What the file system that holds the blobs has free: bytes, and files where it counts them; and
 // since when nothing can be written there. Found by looking alone: an idle edge writes nothing.
-import { constants } from 'node:fs'
-import { access, statfs } from 'node:fs/promises'
+import { statfs } from 'node:fs/promises'
 import type { Space, Unwritable } from '../../registry/ports/blob-store.ts'
 import { type Disk, orStoreError } from './disk.ts'
-import { errnoOf } from './disk-error.ts'
+import { lookIfReadOnly } from './read-only.ts'
 
 /** What is given looks anew at each call. @throws StoreError io, when called */
 export function lookAtSpace(disk: Disk): () => Promise<Space> {
   const { blobs } = disk.layout
+  const isReadOnlyNow = lookIfReadOnly(blobs, disk.clock)
   let unwritable: Unwritable | undefined
   return async () => {
     const [found, isReadOnly] = await orStoreError(disk, 'ask for free space', () =>
-      Promise.all([statfs(blobs), isMountedReadOnly(blobs)]),
+      Promise.all([statfs(blobs), isReadOnlyNow()]),
     )
     const { bavail, blocks, bsize, ffree, files } = found
     // Some count none, as btrfs.
@@ -26,15 +26,5 @@ export function lookAtSpace(disk: Disk): () => Promise<Space> {
       ...(files === 0 ? {} : { files: { free: ffree, total: files } }),
       ...(unwritable === undefined ? {} : { unwritable }),
     }
-  }
-}
-
-/** Also as root, who may write everywhere else. */
-async function isMountedReadOnly(directory: string): Promise<boolean> {
-  try {
-    await access(directory, constants.W_OK)
-    return false
-  } catch (error) {
-    return errnoOf(error) === 'EROFS'
   }
 }
