@@ -523,7 +523,7 @@ const BOUNDS: readonly Row[] = [
     'a queued push that the disk cannot read is told as that, waits, and is mended by a push',
   ],
   [782, 'P2', 'nor is a queued push given up of which the disk cannot say whether it is here'],
-  [775, 'P2', 'who lists an image in another repository makes it leave no sooner here'],
+  [775, 'P2', 'up to 2,000 who list an image in other repositories make it leave no sooner here'],
   [771, 'P1', 'a push that finds no room takes none that is kept for what takes content away'],
   [762, 'P2', 'what was lost and is here by a push that failed keeps nothing else from leaving'],
   [801, 'P1', 'a sidecar that the disk cannot read is none: it costs its part or upload alone'],
