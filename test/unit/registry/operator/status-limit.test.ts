@@ -3,12 +3,9 @@
 import t from 'tap'
 import { createOperator } from '../../../../src/registry/operator/operator.ts'
 import { digestOf } from '../../../../src/oci/digest.ts'
-import { parseSelector } from '../../../../src/config/selectors.ts'
-import { Pins } from '../../../../src/registry/pins/pins.ts'
-import { Jobs } from '../../../../src/upkeep/jobs.ts'
-import { LastRuns } from '../../../../src/upkeep/last-runs.ts'
 import { createEngine, repositoryOf } from '../../../kit/engine.ts'
 import { limitsOf } from '../../../kit/storage-limits.ts'
+import { operatorDepsOf } from '../../../kit/worlds/operator-deps.ts'
 
 const MiB = 1024 * 1024
 
@@ -21,34 +18,8 @@ async function roomOf({ capacityBytes, maxBytes }: { capacityBytes: number; maxB
   const repository = repositoryOf('library/app')
   const blob = { digest, sizeBytes: bytes.length, hold: 'nothing', atMs: 1 } as const
   await engine.catalog.recordBlob({ repository, ...blob })
-  const operator = createOperator({
-    ...engine,
-    namespaces: { find: () => engine.namespace, list: () => [engine.namespace], allShare: true },
-    policies: { find: each => engine.registry.policyOf(each) },
-    storageLimits: () => limitsOf(maxBytes),
-    pins: new Pins(engine),
-    stock: { lost: 0 },
-    pinnedBytes: { read: async () => 0 },
-    parseSelector,
-    jobs: new Jobs([], {
-      clock: engine.clock,
-      note: () => {},
-      lastRuns: new LastRuns(engine.catalog),
-    }),
-    retention: () => ({ delayMs: 0, policies: [], dryRun: false }),
-    version: '0',
-    pid: 1,
-    needsRestart: () => [],
-    refusedReload: () => undefined,
-    sending: { sending: 'sendfile' },
-    threads: () => ({ configured: 1, listening: 1, deaths: 0 }),
-    nudgeDeliveries: () => {},
-    ownNameIn: () => undefined,
-    certificates: () => undefined,
-    accounts: () => undefined,
-    departures: async () => ({ left: [], evictedImages: { room: 0, quota: 0 } }),
-    traffic: async () => ({ sentBytes: 0, upstreamBytes: 0, savedBytes: 0, hits: 0, requests: 0 }),
-  })
+  const storageLimits = () => limitsOf(maxBytes)
+  const operator = createOperator(operatorDepsOf(engine, { storageLimits }))
   return (await operator.status()).storage
 }
 

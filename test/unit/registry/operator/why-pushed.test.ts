@@ -5,14 +5,10 @@ import { repositoryKey } from '../../../../src/oci/reference.ts'
 import { GRACE_MS } from '../../../../src/registry/collect/collect.ts'
 import { explainImage } from '../../../../src/registry/operator/why-image.ts'
 import type { PushMode } from '../../../../src/registry/ports/push-modes.ts'
-import { parseSelector } from '../../../../src/config/selectors.ts'
-import { Pins } from '../../../../src/registry/pins/pins.ts'
-import { Jobs } from '../../../../src/upkeep/jobs.ts'
-import { LastRuns } from '../../../../src/upkeep/last-runs.ts'
 import { createEngine, repositoryOf } from '../../../kit/engine.ts'
 import { makeImage } from '../../../kit/image.ts'
 import { pushImage, tagged } from '../../../kit/clients/push-image.ts'
-import { limitsOf } from '../../../kit/storage-limits.ts'
+import { operatorDepsOf } from '../../../kit/worlds/operator-deps.ts'
 
 const app = repositoryOf('team/app')
 const NAME = 'docker.io/team/app:v1'
@@ -21,42 +17,7 @@ async function pushed(push: PushMode) {
   const engine = createEngine({ policies: [{ match: 'docker.io/**', push }] })
   await pushImage(engine.registry, app, makeImage({ seed: 'why', layers: [10] }), 'v1')
   await engine.clock.advance(3_600_000)
-  const why = () =>
-    explainImage(
-      {
-        ...engine,
-        namespaces: {
-          find: () => engine.namespace,
-          list: () => [engine.namespace],
-          allShare: true,
-        },
-        policies: { find: repository => engine.registry.policyOf(repository) },
-        storageLimits: () => limitsOf(),
-        pins: new Pins(engine),
-        stock: { lost: 0 },
-        pinnedBytes: { read: async () => 0 },
-        parseSelector,
-        jobs: new Jobs([], {
-          clock: engine.clock,
-          note: () => {},
-          lastRuns: new LastRuns(engine.catalog),
-        }),
-        version: '0',
-        pid: 1,
-        needsRestart: () => [],
-        refusedReload: () => undefined,
-        sending: { sending: 'sendfile' },
-        threads: () => ({ configured: 1, listening: 1, deaths: 0 }),
-        ownNameIn: () => undefined,
-        nudgeDeliveries: () => {},
-        retention: () => ({ delayMs: 0, policies: [], dryRun: false }),
-        certificates: () => undefined,
-        accounts: () => undefined,
-        departures: () => Promise.reject(new Error('nobody asks')),
-        traffic: () => Promise.reject(new Error('nobody asks')),
-      },
-      NAME,
-    )
+  const why = () => explainImage(operatorDepsOf(engine), NAME)
   return { ...engine, why }
 }
 
