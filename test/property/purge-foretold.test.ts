@@ -20,6 +20,7 @@ import { digested, pushImage, tagged } from '../kit/clients/push-image.ts'
 import { createRandom, type Random, seedOf } from '../kit/seeded.ts'
 import { sharingImage } from '../kit/sharing-image.ts'
 import { pushWhole } from '../kit/clients/upload-chunks.ts'
+import { quietRun } from '../kit/quiet-run.ts'
 
 const EDGES = 8
 const KiB = 1024
@@ -141,12 +142,7 @@ t.test(
       for (let at = 0; at < 4; at += 1) {
         const selector = selectorFrom(random, images)
         const kept = random.oneIn(2)
-        const how = {
-          kept,
-          signal: new AbortController().signal,
-          progress: () => {},
-          pause: async () => {},
-        }
+        const how = { ...quietRun(), kept }
         const what = `edge ${edge}, ${JSON.stringify(selector)}${kept ? ' --kept' : ''}`
         const before = (await engine.catalog.totals()).contentBlocks
         const foretold = await engine.registry.purge(selector, { ...how, dryRun: true })

@@ -5,6 +5,7 @@ import type { BlobStore } from '../../../src/registry/ports/blob-store.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import type { Catalog } from '../../../src/registry/ports/catalog.ts'
 import type { FactStore } from '../../../src/registry/ports/facts.ts'
+import { everyCall } from '../around.ts'
 
 /**
  * - `refused`: the call has no effect and throws; what comes after goes on
@@ -71,16 +72,11 @@ export function createBreaking(): Breaking {
   }
 
   function wrap<Port extends object>(port: Port, names: readonly string[]): Port {
-    return new Proxy(port, {
-      get: (target, name) => {
-        const value: unknown = Reflect.get(target, name, target)
-        if (typeof value !== 'function') return value
-        const call = (...args: unknown[]): unknown => Reflect.apply(value, target, args)
-        if (!names.includes(String(name))) return call
-        return (...args: unknown[]) =>
-          step(call as (...args: readonly unknown[]) => Promise<unknown>, args)
-      },
-    })
+    return everyCall(port, (call, args, name) =>
+      names.includes(name)
+        ? step(call as (...args: readonly unknown[]) => Promise<unknown>, args)
+        : call(...args),
+    )
   }
 
   return {

@@ -11,6 +11,7 @@ import { Leaving } from '../../../src/registry/leave/leaving.ts'
 import type { BlobStore } from '../../../src/registry/ports/blob-store.ts'
 import type { Catalog } from '../../../src/registry/ports/catalog.ts'
 import type { EngineEvent } from '../../../src/registry/ports/events.ts'
+import { everyCall } from '../around.ts'
 import { localOf } from '../engine.ts'
 import { makeImage } from '../image.ts'
 import { createManualClock } from '../manual-clock.ts'
@@ -52,15 +53,9 @@ export function memoryPorts(): Ports {
 export function makeLeavingWorld(ports: Ports = memoryPorts(), turns?: TurnsOfDigests) {
   const held = new Map<Step, Promise<void>>()
   const hold = <Port extends object>(port: Port): Port =>
-    new Proxy(port, {
-      get: (target, name) => {
-        const value: unknown = Reflect.get(target, name, target)
-        if (typeof value !== 'function') return value
-        return async (...args: unknown[]) => {
-          await held.get(name as Step)
-          return Reflect.apply(value, target, args) as unknown
-        }
-      },
+    everyCall(port, async (call, args, name) => {
+      await held.get(name as Step)
+      return call(...args)
     })
   const events: EngineEvent[] = []
   const note = (event: EngineEvent) => void events.push(event)

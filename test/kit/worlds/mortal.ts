@@ -1,6 +1,7 @@
 // A process that can be killed at any await: what is called through a mortal port has no effect and
 // never answers once its life is over. So whatever code was doing stops where it was, as it does
 // when a process is killed, while what lies behind the ports goes on.
+import { everyCall } from '../around.ts'
 
 export interface Life {
   readonly isOver: boolean
@@ -39,14 +40,9 @@ export function startLife(): Life {
 
 /** `port`, all of whose methods are asynchronous, for as long as `life` lasts. */
 export function mortal<Port extends object>(port: Port, life: Life): Port {
-  return new Proxy(port, {
-    get: (target, name) => {
-      const value: unknown = Reflect.get(target, name, target)
-      if (typeof value !== 'function') return value
-      return (...args: unknown[]): unknown =>
-        life.isOver ? never() : whileAlive(Reflect.apply(value, target, args), life)
-    },
-  })
+  return everyCall(port, (call, args) =>
+    life.isOver ? never() : whileAlive(call(...args) as Promise<unknown>, life),
+  )
 }
 
 function whileAlive(answer: Promise<unknown>, life: Life): Promise<unknown> {

@@ -4,6 +4,7 @@
 import t from 'tap'
 import type { DeliveryOutcome } from '../../../src/delivery/carrier.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
+import { around } from '../../kit/around.ts'
 import { createBench, DELIVERED, FAILED, held, PARKED } from '../../kit/worlds/outbox-bench.ts'
 
 const SECOND_MS = 1_000
@@ -265,16 +266,14 @@ t.test('what was seen before the end of its last attempt is not tried again for 
   let looks = 0
   const bench = createBench({
     carry: attempt.carry,
-    catalog: catalog => {
-      const listDue = catalog.listDue.bind(catalog)
-      return Object.assign(catalog, {
-        listDue: async (page: Parameters<typeof listDue>[0]) => {
+    catalog: catalog =>
+      around(catalog, {
+        listDue: listDue => async page => {
           const found = await listDue(page)
           if (++looks === 2) await slow.promise
           return found
         },
-      })
-    },
+      }),
   })
   await bench.queue(1)
   const outbox = bench.start()
@@ -309,15 +308,13 @@ t.test(
   async t => {
     let fails = true
     const bench = createBench({
-      catalog: catalog => {
-        const removeDelivery = catalog.removeDelivery.bind(catalog)
-        return Object.assign(catalog, {
-          removeDelivery: async (id: number) => {
+      catalog: catalog =>
+        around(catalog, {
+          removeDelivery: removeDelivery => async id => {
             if (fails) throw new StoreError('full', 'no space')
             return removeDelivery(id)
           },
-        })
-      },
+        }),
     })
     await bench.queue(1)
     const outbox = bench.start()
@@ -336,15 +333,13 @@ t.test(
 t.test('a catalog that cannot be read is asked again after a pause', async t => {
   let fails = true
   const bench = createBench({
-    catalog: catalog => {
-      const listDue = catalog.listDue.bind(catalog)
-      return Object.assign(catalog, {
-        listDue: async (page: Parameters<typeof listDue>[0]) => {
+    catalog: catalog =>
+      around(catalog, {
+        listDue: listDue => async page => {
           if (fails) throw new StoreError('io', 'the disk failed')
           return listDue(page)
         },
-      })
-    },
+      }),
   })
   await bench.queue(1)
   bench.start()

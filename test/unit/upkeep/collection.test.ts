@@ -9,6 +9,7 @@ import { LastRuns } from '../../../src/upkeep/last-runs.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 import { createEngine, type Engine, type LeftBehind, localOf } from '../../kit/engine.ts'
 import { pushWhole } from '../../kit/clients/upload-chunks.ts'
+import { quietRun } from '../../kit/quiet-run.ts'
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 60 * MINUTE_MS
@@ -113,9 +114,7 @@ t.test('R311: however often it is changed, nothing goes too soon, nor stays for 
 
 t.test('R471: a run that finds nothing tells of what waits, and for how long', async t => {
   const world = createWorld(t, HOUR_MS)
-  const run = { progress: () => {}, pause: async () => {} }
-  const noteOf = async (dryRun: boolean) =>
-    (await world.gc.run({ ...run, signal: new AbortController().signal, dryRun })).note
+  const noteOf = async (dryRun: boolean) => (await world.gc.run(quietRun({ dryRun }))).note
   t.equal(await noteOf(true), undefined)
   await world.deleted('by mistake or not')
   await world.clock.advance(12.5 * MINUTE_MS)
@@ -131,9 +130,8 @@ t.test('R622: what a pass says itself stands before what waits', async t => {
     graceLeftMs: async () => 12 * MINUTE_MS,
     rescheduled: () => {},
   })
-  const { signal } = new AbortController()
   for (const dryRun of [true, false]) {
-    const { note } = await gc.run({ signal, dryRun, progress: () => {}, pause: async () => {} })
+    const { note } = await gc.run(quietRun({ dryRun }))
     t.match(note, /^one could not be taken; what was deleted stays .* within 12 min$/)
   }
 })
@@ -176,8 +174,7 @@ t.test(
     t.notOk(isHere(), 'its grace is over')
     await world.clock.advance(30_000)
     t.ok(world.isHere(second), 'a pass was a moment ago')
-    const run = { progress: () => {}, pause: async () => {}, signal: new AbortController().signal }
-    const { note } = await world.gc.run({ ...run, dryRun: true })
+    const { note } = await world.gc.run(quietRun({ dryRun: true }))
     t.equal(note, undefined, 'what a dry run names among what would go waits for nothing')
     await world.clock.advance(MINUTE_MS)
     t.notOk(world.isHere(second))

@@ -7,6 +7,7 @@ import { createEngine, localOf } from '../../kit/engine.ts'
 import { makeImage } from '../../kit/image.ts'
 import { pushImage } from '../../kit/clients/push-image.ts'
 import { ANY_TAG } from '../../kit/keep-line.ts'
+import { quietRun } from '../../kit/quiet-run.ts'
 
 const DAY_MS = 86_400_000
 /** Both are judged; this one first. */
@@ -51,8 +52,7 @@ async function reloaded(next: (before: RetentionSettings) => RetentionSettings) 
     atReload = now
     settings = next(settings)
   }
-  const { signal } = new AbortController()
-  await job.workOf({}).run({ signal, dryRun: false, progress: () => {}, pause })
+  await job.workOf({}).run(quietRun({ pause }))
   return { atReload, atEnd: await tags(), ofLater: await tags(later) }
 }
 

@@ -8,6 +8,7 @@ import { LastRuns } from '../../../src/upkeep/last-runs.ts'
 import { createRetention, type RetentionSettings } from '../../../src/upkeep/retention.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 import { createMemoryCatalog } from '../../kit/memory/catalog.ts'
+import { quietRun } from '../../kit/quiet-run.ts'
 
 const HOUR_MS = 3_600_000
 const policy = {
@@ -38,8 +39,7 @@ t.test('it runs by itself as soon as there is a policy, and by those of now', as
   t.match(job.schedule(), { everyMs: HOUR_MS, firstAfterMs: HOUR_MS / 12, dryRun: true })
   settings = { ...settings, dryRun: false, intervalMs: 60_000 }
   t.match(job.schedule(), { everyMs: 60_000, firstAfterMs: 60_000, dryRun: false })
-  const { signal } = new AbortController()
-  await job.workOf({}).run({ signal, dryRun: false, progress: () => {}, pause: async () => {} })
+  await job.workOf({}).run(quietRun())
   t.same(given, [settings])
 })
 
@@ -49,10 +49,10 @@ t.test('R622: who runs it without a policy is told so', async t => {
     settings: () => ({ delayMs: 1, intervalMs: HOUR_MS, dryRun: false, policies: [] }),
     retain: async () => ({ gone: [], count: 0, freedBytes: 0 }),
   })
-  const { signal } = new AbortController()
-  const run = { signal, progress: () => {}, pause: async () => {} }
-  for (const dryRun of [true, false])
-    t.match(await job.workOf({}).run({ ...run, dryRun }), { note: /there is no policy/ })
+  for (const dryRun of [true, false]) {
+    const { note } = await job.workOf({}).run(quietRun({ dryRun }))
+    t.match(note, /there is no policy/)
+  }
 })
 
 t.test('R470: what a reload lets go goes no sooner than a dry run can tell of it', async t => {

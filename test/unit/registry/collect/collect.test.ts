@@ -19,6 +19,7 @@ import { createRandom, seedOf } from '../../../kit/seeded.ts'
 import { openCatalog } from '../../../kit/open-catalog.ts'
 import { turnsDuring } from '../../../kit/threads/turns-during.ts'
 import { pushWhole } from '../../../kit/clients/upload-chunks.ts'
+import { quietRun } from '../../../kit/quiet-run.ts'
 
 const app = localOf('team/app')
 const DAY_MS = 24 * GRACE_MS
@@ -26,8 +27,7 @@ const YEAR_MS = 365 * DAY_MS
 
 /** One run, a moment after what was done before. */
 async function collected({ registry }: Engine, dryRun = false): Promise<JobResult> {
-  const { signal } = new AbortController()
-  return registry.collect({ signal, dryRun, progress: () => {}, pause: async () => {} })
+  return registry.collect(quietRun({ dryRun }))
 }
 
 /** Digests, also of what is named with its repository. */
@@ -115,12 +115,7 @@ t.test('many that were deleted leave a few at a time, and others have their turn
   let pauses = 0
   const pause = async () => void pauses++
   const { signal } = new AbortController()
-  const result = await engine.registry.collect({
-    signal,
-    dryRun: false,
-    progress: () => {},
-    pause,
-  })
+  const result = await engine.registry.collect(quietRun({ signal, pause }))
   t.equal(result.count, 30 * 42)
   t.strictSame(taken, [7, 7, 7, 7, 2], 'of 42 parts each')
   t.ok(pauses > 10, String(pauses))
@@ -171,8 +166,8 @@ t.test('a run that is ended takes no further page', async t => {
   await pushImage(engine.registry, app, image)
   await engine.registry.deleteManifest(app, digested(image.manifest.digest).reference)
   await engine.clock.advance(GRACE_MS + 1)
-  const run = { dryRun: false, progress: () => {}, pause: async () => {} }
-  t.match(await engine.registry.collect({ ...run, signal: AbortSignal.abort() }), { count: 0 })
+  const run = quietRun({ signal: AbortSignal.abort() })
+  t.match(await engine.registry.collect(run), { count: 0 })
   t.match(await collected(engine), { count: 3 })
 })
 

@@ -13,6 +13,7 @@ import { createEngine, type Engine, localOf } from '../../../kit/engine.ts'
 import { type Image, makeImage, makeIndex } from '../../../kit/image.ts'
 import { digested, pushImage } from '../../../kit/clients/push-image.ts'
 import { ANY_TAG } from '../../../kit/keep-line.ts'
+import { quietRun } from '../../../kit/quiet-run.ts'
 
 const DAY_MS = 86_400_000
 const [one, two] = ['team/one', 'team/two'].map(localOf) as [Repository, Repository]
@@ -29,18 +30,12 @@ const policies = [
   },
 ]
 
-const runOf = (dryRun: boolean) => ({
-  dryRun,
-  signal: new AbortController().signal,
-  progress: () => {},
-  pause: async () => {},
-})
 const collected = ({ registry }: Engine, dryRun = false): Promise<JobResult> =>
-  registry.collect(runOf(dryRun))
+  registry.collect(quietRun({ dryRun }))
 const retained = ({ registry }: Engine, dryRun: boolean): Promise<JobResult> =>
-  registry.retain(() => ({ delayMs: DAY_MS, policies }), runOf(dryRun))
+  registry.retain(() => ({ delayMs: DAY_MS, policies }), quietRun({ dryRun }))
 const purged = ({ registry }: Engine, selector: Selector, dryRun: boolean) =>
-  registry.purge(selector, { ...runOf(dryRun), kept: true })
+  registry.purge(selector, { ...quietRun({ dryRun }), kept: true })
 const bytesOf = (parts: readonly { readonly sizeBytes: number }[]) =>
   parts.reduce((sum, { sizeBytes }) => sum + onDiskBytes(sizeBytes), 0)
 const bytesOn = ({ disk }: Engine) =>

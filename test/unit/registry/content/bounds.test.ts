@@ -4,6 +4,7 @@ import t from 'tap'
 import { type Digest, digestFrom, digestOf } from '../../../../src/oci/digest.ts'
 import { isComplete } from '../../../../src/registry/content/completeness.ts'
 import type { Edge, RecordedManifest } from '../../../../src/registry/ports/catalog-content.ts'
+import { around } from '../../../kit/around.ts'
 import { createEngine, repositoryOf } from '../../../kit/engine.ts'
 import { makeArtifact, makeImage } from '../../../kit/image.ts'
 
@@ -14,18 +15,16 @@ t.test('the referrers that are here are read a few at a time', async t => {
   let most = 0
   const { registry, store, catalog } = createEngine({
     policy: { offline: true },
-    store: store => {
-      const readVerified = store.readVerified.bind(store)
-      return Object.assign(store, {
-        readVerified: async (digest: Digest) => {
+    store: store =>
+      around(store, {
+        readVerified: readVerified => async digest => {
           open += 1
           most = Math.max(most, open)
           await new Promise(setImmediate)
           open -= 1
           return readVerified(digest)
         },
-      })
-    },
+      }),
   })
   const { manifest: document, descriptor: subject } = makeImage({ seed: 'subject', layers: [10] })
   const count = 200

@@ -6,6 +6,7 @@ import { StoredContent } from '../../../../src/registry/content/content.ts'
 import type { Catalog } from '../../../../src/registry/ports/catalog.ts'
 import { StoreError } from '../../../../src/registry/ports/store-error.ts'
 import { UpstreamError } from '../../../../src/registry/ports/upstream.ts'
+import { around } from '../../../kit/around.ts'
 import { createEngine, localOf, repositoryOf } from '../../../kit/engine.ts'
 import { makeImage } from '../../../kit/image.ts'
 import { createMemoryCatalog } from '../../../kit/memory/catalog.ts'
@@ -124,16 +125,13 @@ t.test('a write that fails takes away no file that was here before, row or not',
   const { disk, store, catalog, content, verified } = makeContent()
   await content.publish(await verified(), keptBlob)
   const unnamed = new StoreError('io', 'the directory cannot be synced', { isNamed: true })
-  const failing = async () => {
-    const file = await verified()
-    const commit = file.commit.bind(file)
-    return Object.assign(file, {
-      commit: async (...args: Parameters<typeof commit>) => {
-        await commit(...args)
+  const failing = async () =>
+    around(await verified(), {
+      commit: commit => async contentClass => {
+        await commit(contentClass)
         throw unnamed
       },
     })
-  }
   // As while a lost catalog is built anew.
   const anew = new StoredContent({ store, catalog: createMemoryCatalog() })
   await t.rejects(anew.publish(await failing(), blob), unnamed)

@@ -8,6 +8,7 @@ import { GRACE_MS } from '../../../../src/registry/collect/collect.ts'
 import type { Catalog } from '../../../../src/registry/ports/catalog.ts'
 import { UpstreamError } from '../../../../src/registry/ports/upstream.ts'
 import type { RunningRegistry } from '../../../../src/registry/running-registry.ts'
+import { everyCall } from '../../../kit/around.ts'
 import {
   blobAnswer,
   createEngine,
@@ -82,21 +83,14 @@ function makeEngine({ push }: Scene, { areLeased = true } = {}) {
   let squeeze = async () => {}
   let isBusy = false
   const counted = <Port extends object>(port: Port): Port =>
-    new Proxy(port, {
-      get: (target, name) => {
-        const value: unknown = Reflect.get(target, name, target)
-        if (typeof value !== 'function' || name === 'sequence') return value
-        const call = (...args: unknown[]): unknown => Reflect.apply(value, target, args)
-        if (['noteUses', 'mayResume', 'list'].includes(String(name))) return call
-        return async (...args: unknown[]) => {
-          if (!isBusy && calls.count++ === calls.at) {
-            isBusy = true
-            await squeeze()
-            isBusy = false
-          }
-          return call(...args)
-        }
-      },
+    everyCall(port, (call, args, name) => {
+      if (['sequence', 'noteUses', 'mayResume', 'list'].includes(name)) return call(...args)
+      if (isBusy || calls.count++ !== calls.at) return call(...args)
+      isBusy = true
+      return squeeze().then(() => {
+        isBusy = false
+        return call(...args)
+      })
     })
   let bare: Catalog | undefined
   const engine = createEngine({

@@ -5,6 +5,7 @@ import t from 'tap'
 import { digestOf } from '../../../../src/oci/digest.ts'
 import type { BlobStore } from '../../../../src/registry/ports/blob-store.ts'
 import { UpstreamError } from '../../../../src/registry/ports/upstream.ts'
+import { aroundFills } from '../../../kit/around.ts'
 import { blobAnswer, createEngine, localOf, repositoryOf } from '../../../kit/engine.ts'
 import { makeImage } from '../../../kit/image.ts'
 import { digested, pushImage, tagged } from '../../../kit/clients/push-image.ts'
@@ -83,19 +84,13 @@ t.test('pushed content that an upstream gives back is as durable as it was', asy
   const bytes = Buffer.from('pushed here, and there upstream')
   const digest = digestOf(bytes)
   const classes: string[] = []
-  const watched = (store: BlobStore): BlobStore => {
-    const openFill = store.openFill.bind(store)
-    store.openFill = async (...args) => {
-      const file = await openFill(...args)
-      const commit = file.commit.bind(file)
-      file.commit = contentClass => {
+  const watched = (store: BlobStore): BlobStore =>
+    aroundFills(store, {
+      commit: commit => contentClass => {
         classes.push(contentClass)
         return commit(contentClass)
-      }
-      return file
-    }
-    return store
-  }
+      },
+    })
   const { registry, disk, catalog, store } = createEngine({
     store: watched,
     upstream: { getBlob: async () => blobAnswer([bytes]) },

@@ -3,6 +3,7 @@
 import t from 'tap'
 import { digestOf } from '../../../../src/oci/digest.ts'
 import { repositoryKey } from '../../../../src/oci/reference.ts'
+import { around } from '../../../kit/around.ts'
 import { BREAKS, createBreaking } from '../../../kit/worlds/breaking-ports.ts'
 import { createEngine, localOf, repositoryOf } from '../../../kit/engine.ts'
 import { makeImage } from '../../../kit/image.ts'
@@ -45,24 +46,24 @@ t.test('R119: under a proxied name nothing is deleted unless the rules say so', 
 t.test('R118: the tombstone is durable before the row goes', async t => {
   const steps: string[] = []
   const { registry } = createEngine({
-    facts: facts => {
-      const write = facts.write.bind(facts)
-      return Object.assign(facts, {
-        write: async (...args: Parameters<typeof write>) => {
-          await write(...args)
-          steps.push(`fact ${args[0][0]?.kind}`)
-        },
-      })
-    },
-    catalog: catalog => {
-      const removeMember = catalog.removeMember.bind(catalog)
-      return Object.assign(catalog, {
-        removeMember: (...args: Parameters<typeof removeMember>) => {
-          steps.push('row')
-          return removeMember(...args)
-        },
-      })
-    },
+    facts: facts =>
+      around(facts, {
+        write:
+          write =>
+          async (...args) => {
+            await write(...args)
+            steps.push(`fact ${args[0][0]?.kind}`)
+          },
+      }),
+    catalog: catalog =>
+      around(catalog, {
+        removeMember:
+          removeMember =>
+          (...args) => {
+            steps.push('row')
+            return removeMember(...args)
+          },
+      }),
   })
   await registry.deleteBlob(app, await pushWhole(registry, app, 'hello'))
   t.same(steps, ['fact deleted', 'row'])

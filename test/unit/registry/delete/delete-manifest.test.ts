@@ -6,6 +6,7 @@ import { repositoryKey } from '../../../../src/oci/reference.ts'
 import { parseDelivery } from '../../../../src/registry/deliveries/delivery-payload.ts'
 import type { Catalog } from '../../../../src/registry/ports/catalog.ts'
 import { StoreError } from '../../../../src/registry/ports/store-error.ts'
+import { everyCall } from '../../../kit/around.ts'
 import { createEngine, localOf, repositoryOf } from '../../../kit/engine.ts'
 import { factsOf } from '../../../kit/judges/facts-of.ts'
 import { makeImage, makeIndex } from '../../../kit/image.ts'
@@ -56,16 +57,10 @@ t.test(
 t.test('a delete reads no more of the tags than lead to its manifest', async t => {
   let read = 0
   const counted = (catalog: Catalog): Catalog =>
-    new Proxy(catalog, {
-      get(target, key: keyof Catalog) {
-        const value: unknown = target[key]
-        if (typeof value !== 'function') return value
-        return async (...args: unknown[]) => {
-          const found: unknown = await value.apply(target, args)
-          if (key.startsWith('listTags')) read += (found as readonly unknown[]).length
-          return found
-        }
-      },
+    everyCall(catalog, async (call, args, name) => {
+      const found = await call(...args)
+      if (name.startsWith('listTags')) read += (found as readonly unknown[]).length
+      return found
     })
   const { registry } = createEngine({ catalog: counted })
   const others = makeImage({ seed: 'others', layers: [10] })

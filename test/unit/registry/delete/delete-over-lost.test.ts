@@ -4,6 +4,7 @@
 import t from 'tap'
 import { parseTag, repositoryKey } from '../../../../src/oci/reference.ts'
 import type { FactStore } from '../../../../src/registry/ports/facts.ts'
+import { around } from '../../../kit/around.ts'
 import { createEngine, repositoryOf } from '../../../kit/engine.ts'
 import { makeImage } from '../../../kit/image.ts'
 import { createMemoryCatalog } from '../../../kit/memory/catalog.ts'
@@ -37,11 +38,10 @@ async function lose(push: 'store' | 'queue') {
   const upstream = { getManifest: async () => answer }
   let looks = 0
   const facts = (under: FactStore) =>
-    new Proxy(under, {
-      get: (target, name) => {
-        if (name === 'list') looks += 1
-        const value: unknown = Reflect.get(target, name, target)
-        return typeof value === 'function' ? value.bind(target) : value
+    around(under, {
+      list: list => unread => {
+        looks += 1
+        return list(unread)
       },
     })
   const after = { disk, clock, catalog }

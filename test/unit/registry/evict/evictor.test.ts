@@ -4,8 +4,8 @@
 import t from 'tap'
 import { type Digest, digestOf } from '../../../../src/oci/digest.ts'
 import { parseRepositoryKey } from '../../../../src/oci/reference.ts'
-import type { Eviction } from '../../../../src/registry/ports/catalog-images.ts'
 import { StoreError } from '../../../../src/registry/ports/store-error.ts'
+import { around } from '../../../kit/around.ts'
 import { beforeCall } from '../../../kit/worlds/before-call.ts'
 import {
   type EvictionWorld,
@@ -300,25 +300,21 @@ t.test('R374: all who wait share a run, and each goes on when it has what it nee
 t.test('R374: images are let go while files of those before go, of one page at most', async t => {
   const steps: ('written' | 'removed')[] = []
   const world = await openEvictionWorld(t, {
-    catalog: catalog => {
-      const evictImage = catalog.evictImage.bind(catalog)
-      return Object.assign(catalog, {
-        evictImage: async (eviction: Eviction) => {
+    catalog: catalog =>
+      around(catalog, {
+        evictImage: evictImage => async eviction => {
           steps.push('written')
           return evictImage(eviction)
         },
-      })
-    },
-    store: store => {
-      const remove = store.remove.bind(store)
-      return Object.assign(store, {
-        remove: async (digest: Digest) => {
+      }),
+    store: store =>
+      around(store, {
+        remove: remove => async digest => {
           await settle()
           await remove(digest)
           steps.push('removed')
         },
-      })
-    },
+      }),
   })
   for (let at = 0; at < 80; at += 1) await world.pulled(APP, imageOf(`${at}`, 4))
   const { gone } = await world.evict(100_000 * KiB)
@@ -335,19 +331,19 @@ t.test('R374: images are let go while files of those before go, of one page at m
 t.test('R374: others have their turn while images are chosen', async t => {
   let [elapsedMs, inARow, most] = [0, 0, 0]
   const world = await openEvictionWorld(t, {
-    catalog: catalog => {
-      const footprint = catalog.footprint.bind(catalog)
-      return Object.assign(catalog, {
-        footprint: async (...args: Parameters<typeof footprint>) => {
-          inARow += 1
-          most = Math.max(most, inARow)
-          setImmediate(() => (inARow = 0))
-          // As one of a hundred layers takes.
-          elapsedMs += 1
-          return await footprint(...args)
-        },
-      })
-    },
+    catalog: catalog =>
+      around(catalog, {
+        footprint:
+          footprint =>
+          async (...args) => {
+            inARow += 1
+            most = Math.max(most, inARow)
+            setImmediate(() => (inARow = 0))
+            // As one of a hundred layers takes.
+            elapsedMs += 1
+            return await footprint(...args)
+          },
+      }),
   })
   Object.assign(world.clock, { monotonicMs: () => elapsedMs })
   for (let at = 0; at < 32; at += 1) await world.pulled(APP, imageOf(`${at}`, 4))
@@ -381,16 +377,11 @@ t.test('R375: what is passed over is not looked at again and again', async t => 
       changes: 0,
     },
     catalog: catalog =>
-      new Proxy(catalog, {
-        get: (target, name) => {
-          const value: unknown = Reflect.get(target, name, target)
-          if (name !== 'listColdest')
-            return typeof value === 'function' ? value.bind(target) : value
-          return async (page: Parameters<typeof target.listColdest>[0]) => {
-            const found = await target.listColdest(page)
-            listed += found.images.length
-            return found
-          }
+      around(catalog, {
+        listColdest: listColdest => async page => {
+          const found = await listColdest(page)
+          listed += found.images.length
+          return found
         },
       }),
   })
@@ -413,17 +404,15 @@ t.test('R375: a look that nobody waits for to its end is gone on with by the nex
       digests: () => new Set(),
       changes: 0,
     },
-    catalog: catalog => {
-      const list = catalog.listColdest.bind(catalog)
-      return Object.assign(catalog, {
-        listColdest: async (page: Parameters<typeof list>[0]) => {
-          const found = await list(page)
+    catalog: catalog =>
+      around(catalog, {
+        listColdest: listColdest => async page => {
+          const found = await listColdest(page)
           if (found.images.every(({ repository }) => repository.name === 'library/pinned'))
             gaveUp.abort()
           return found
         },
-      })
-    },
+      }),
   })
   for (let at = 0; at < 160; at += 1)
     await world.pulled('docker.io/library/pinned', imageOf(`${at}`, 1), { agoMs: 9 * DAY_MS })
@@ -467,15 +456,11 @@ t.test('what has left is told of and counts, also when what was to follow fails'
   let evicted = 0
   const world = await openEvictionWorld(t, {
     catalog: catalog =>
-      new Proxy(catalog, {
-        get: (target, name) => {
-          const value: unknown = Reflect.get(target, name, target)
-          if (name !== 'evictImage') return typeof value === 'function' ? value.bind(target) : value
-          return async (image: Parameters<typeof target.evictImage>[0]) => {
-            evicted += 1
-            if (evicted > 8) throw new StoreError('io', 'the catalog is worn out')
-            return target.evictImage(image)
-          }
+      around(catalog, {
+        evictImage: evictImage => async image => {
+          evicted += 1
+          if (evicted > 8) throw new StoreError('io', 'the catalog is worn out')
+          return evictImage(image)
         },
       }),
   })
@@ -505,15 +490,11 @@ t.test('a stop ends a run behind what is leaving, and all of that is told of by 
   const [began, mayGoOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
   const world = await openEvictionWorld(t, {
     catalog: catalog =>
-      new Proxy(catalog, {
-        get: (target, name) => {
-          const value: unknown = Reflect.get(target, name, target)
-          if (name !== 'evictImage') return typeof value === 'function' ? value.bind(target) : value
-          return async (image: Parameters<typeof target.evictImage>[0]) => {
-            began.resolve()
-            await mayGoOn.promise
-            return target.evictImage(image)
-          }
+      around(catalog, {
+        evictImage: evictImage => async image => {
+          began.resolve()
+          await mayGoOn.promise
+          return evictImage(image)
         },
       }),
   })

@@ -6,6 +6,7 @@ import t from 'tap'
 import type { Catalog } from '../../../../src/registry/ports/catalog.ts'
 import type { FactStore } from '../../../../src/registry/ports/facts.ts'
 import { StoreError } from '../../../../src/registry/ports/store-error.ts'
+import { around } from '../../../kit/around.ts'
 import { createEngine, localOf } from '../../../kit/engine.ts'
 import { factsOf } from '../../../kit/judges/facts-of.ts'
 import { makeImage } from '../../../kit/image.ts'
@@ -15,19 +16,6 @@ const app = localOf('team/app')
 const [older, newer] = ['older', 'newer'].map(seed => makeImage({ seed, layers: [10] }))
 const full = () => new StoreError('full', 'there is no room')
 
-/** `port`, of which one method is another. */
-function withMethod<Port extends object, Name extends keyof Port>(
-  port: Port,
-  name: Name,
-  method: Port[Name],
-): Port {
-  const get = (target: Port, asked: string | symbol) => {
-    const value: unknown = asked === name ? method : Reflect.get(target, asked, target)
-    return typeof value === 'function' ? value.bind(target) : value
-  }
-  return new Proxy(port, { get })
-}
-
 function createFullDisk() {
   let isFull = false
   let spared = 0
@@ -36,15 +24,19 @@ function createFullDisk() {
     /** Writes with the room that is kept. */
     spared: () => spared,
     fills: (catalog: Catalog) =>
-      withMethod(catalog, 'recordPush', async () => {
-        isFull = true
-        throw full()
+      around(catalog, {
+        recordPush: () => async () => {
+          isFull = true
+          throw full()
+        },
       }),
     facts: (facts: FactStore) =>
-      withMethod(facts, 'write', async (written, options) => {
-        if (isFull && options?.takesAway !== true) throw full()
-        if (isFull) spared += 1
-        await facts.write(written, options)
+      around(facts, {
+        write: write => async (written, options) => {
+          if (isFull && options?.takesAway !== true) throw full()
+          if (isFull) spared += 1
+          await write(written, options)
+        },
       }),
   }
 }

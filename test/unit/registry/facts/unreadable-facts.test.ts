@@ -7,6 +7,7 @@ import type { Digest } from '../../../../src/oci/digest.ts'
 import { type Repository, repositoryKey } from '../../../../src/oci/reference.ts'
 import type { Catalog } from '../../../../src/registry/ports/catalog.ts'
 import type { Fact, FactStore, ListedFact } from '../../../../src/registry/ports/facts.ts'
+import { around } from '../../../kit/around.ts'
 import {
   begin,
   MODES,
@@ -197,16 +198,12 @@ t.test('R770: each look at facts counts those that it could not read itself', as
   spoil(lost.disk, ['tag'])
   // Somebody else looks at all of them beside each look.
   const besideOthers = (under: FactStore) =>
-    new Proxy(under, {
-      get(target, name) {
-        if (name === 'list') return list
-        const value: unknown = Reflect.get(target, name, target)
-        return typeof value === 'function' ? value.bind(target) : value
-        async function* list(unread?: () => void): AsyncGenerator<ListedFact> {
-          await factsOf(target, 'tag')
-          yield* target.list(unread)
-        }
-      },
+    around(under, {
+      list: list =>
+        async function* (unread?: () => void): AsyncGenerator<ListedFact> {
+          await factsOf(under, 'tag')
+          yield* list(unread)
+        },
     })
   const { registry } = createEngine({ after: lost, facts: besideOthers })
   t.match(await registry.compareFacts(ongoing), { unreadable: 1 })

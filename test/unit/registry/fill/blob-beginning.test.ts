@@ -7,9 +7,9 @@ import { digestOf } from '../../../../src/oci/digest.ts'
 import type { BlobAnswer } from '../../../../src/registry/answers.ts'
 import type { BlobStore } from '../../../../src/registry/ports/blob-store.ts'
 import type { ReadHandle } from '../../../../src/registry/ports/blob-store-content.ts'
-import type { FillFile } from '../../../../src/registry/ports/blob-store-fills.ts'
 import { StoreError } from '../../../../src/registry/ports/store-error.ts'
 import type { BlobRequest } from '../../../../src/registry/ports/upstream-content.ts'
+import { aroundFills } from '../../../kit/around.ts'
 import { blobAnswer, createEngine, readAll, rejection, repositoryOf } from '../../../kit/engine.ts'
 
 const app = repositoryOf('library/app')
@@ -27,22 +27,14 @@ const { signal } = new AbortController()
  * that goes.
  */
 function writingBy(write: () => Promise<void>, handle: Partial<ReadHandle>) {
-  return (store: BlobStore): BlobStore => {
-    const openFill = store.openFill.bind(store)
-    return Object.assign(store, {
-      openFill: async (...asked: Parameters<BlobStore['openFill']>) => {
-        const fill = await openFill(...asked)
-        const [append, openRead] = [fill.append.bind(fill), fill.openRead.bind(fill)]
-        return Object.assign(fill, {
-          append: async (chunk: Uint8Array) => {
-            await write()
-            await append(chunk)
-          },
-          openRead: async () => ({ ...(await openRead()), descriptor: 7, ...handle }),
-        }) as FillFile
+  return (store: BlobStore): BlobStore =>
+    aroundFills(store, {
+      append: append => async chunk => {
+        await write()
+        await append(chunk)
       },
+      openRead: openRead => async () => ({ ...(await openRead()), descriptor: 7, ...handle }),
     })
-  }
 }
 
 function withBlob(

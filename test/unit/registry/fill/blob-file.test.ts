@@ -6,9 +6,9 @@ import { digestOf } from '../../../../src/oci/digest.ts'
 import type { BlobFile } from '../../../../src/registry/answers.ts'
 import type { BlobStore } from '../../../../src/registry/ports/blob-store.ts'
 import type { ReadHandle } from '../../../../src/registry/ports/blob-store-content.ts'
-import type { FillFile } from '../../../../src/registry/ports/blob-store-fills.ts'
 import type { BlobRequest } from '../../../../src/registry/ports/upstream-content.ts'
 import { UpstreamError } from '../../../../src/registry/ports/upstream.ts'
+import { around } from '../../../kit/around.ts'
 import { blobAnswer, createEngine, rejection, repositoryOf } from '../../../kit/engine.ts'
 import { settled } from '../../../kit/clients/push-source.ts'
 
@@ -26,18 +26,17 @@ const { signal } = new AbortController()
 /** What the in-memory store opens has no descriptor; this gives it one. */
 function withDescriptors(store: BlobStore): BlobStore {
   const named = (handle: ReadHandle): ReadHandle => ({ ...handle, descriptor: DESCRIPTOR })
-  const openRead = store.openRead.bind(store)
-  const openFill = store.openFill.bind(store)
-  return Object.assign(store, {
-    openRead: async (wanted: typeof digest) => {
+  return around(store, {
+    openRead: openRead => async wanted => {
       const opened = await openRead(wanted)
       return opened && { ...opened, handle: named(opened.handle) }
     },
-    openFill: async (...args: Parameters<BlobStore['openFill']>) => {
-      const fill = await openFill(...args)
-      const open = fill.openRead.bind(fill)
-      return Object.assign(fill, { openRead: async () => named(await open()) }) as FillFile
-    },
+    openFill:
+      openFill =>
+      async (...args) =>
+        around(await openFill(...args), {
+          openRead: openRead => async () => named(await openRead()),
+        }),
   })
 }
 

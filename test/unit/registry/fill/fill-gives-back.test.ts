@@ -2,8 +2,9 @@
 // upstream, its room on the disk. Method: the engine over in-memory twins, with a store that fails
 // in the moment that matters.
 import t from 'tap'
+import { around } from '../../../kit/around.ts'
 import { createMemoryCatalog } from '../../../kit/memory/catalog.ts'
-import { type Digest, digestOf } from '../../../../src/oci/digest.ts'
+import { digestOf } from '../../../../src/oci/digest.ts'
 import { BlobsInUse } from '../../../../src/registry/reading/blobs-in-use.ts'
 import { StoredContent } from '../../../../src/registry/content/content.ts'
 import { Fills } from '../../../../src/registry/fill/fills.ts'
@@ -26,10 +27,9 @@ async function manyTurns(): Promise<'still waiting'> {
 }
 
 t.test('a fill whose file cannot be read gives its line back', async t => {
-  const unreadable = (store: BlobStore) => {
-    const openFill = store.openFill.bind(store)
-    return Object.assign(store, {
-      openFill: async (digest: Digest, grown?: () => void) => {
+  const unreadable = (store: BlobStore) =>
+    around(store, {
+      openFill: openFill => async (digest, grown) => {
         const file = await openFill(digest, grown)
         if (digest !== digestOf(FIRST)) return file
         return Object.assign(file, {
@@ -39,7 +39,6 @@ t.test('a fill whose file cannot be read gives its line back', async t => {
         })
       },
     })
-  }
   for (const answers of ['before', 'after'] as const) {
     const goOn = Promise.withResolvers<void>()
     if (answers === 'before') goOn.resolve()

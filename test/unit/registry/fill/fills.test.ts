@@ -4,6 +4,7 @@ import t from 'tap'
 import { type Digest, digestOf } from '../../../../src/oci/digest.ts'
 import { parseRepositoryKey } from '../../../../src/oci/reference.ts'
 import { type Upstream, UpstreamError } from '../../../../src/registry/ports/upstream.ts'
+import { around } from '../../../kit/around.ts'
 import { blobAnswer, createEngine, readAll, repositoryOf, upstreamOf } from '../../../kit/engine.ts'
 import { settle } from '../../../kit/settle.ts'
 
@@ -24,15 +25,13 @@ t.test('R236: a stop ends the fills that wait for their turn without beginning t
   const opened: Digest[] = []
   const { registry } = createEngine({
     fillsAtOnce: 1,
-    store: store => {
-      const openFill = store.openFill.bind(store)
-      return Object.assign(store, {
-        openFill: (digest: Digest, grown?: () => void) => {
+    store: store =>
+      around(store, {
+        openFill: openFill => (digest, grown) => {
           opened.push(digest)
           return openFill(digest, grown)
         },
-      })
-    },
+      }),
     upstream: {
       getBlob: (_name, _digest, _request, { signal } = {}) =>
         new Promise((_, reject) => {
@@ -80,21 +79,16 @@ t.test(
     const durable = Promise.withResolvers<void>()
     const { registry, disk } = createEngine({
       fillsAtOnce: 1,
-      store: store => {
-        const openFill = store.openFill.bind(store)
-        return Object.assign(store, {
-          openFill: async (digest: Digest, grown?: () => void) => {
-            const file = await openFill(digest, grown)
-            const commit = file.commit.bind(file)
-            return Object.assign(file, {
-              commit: async (contentClass: 'kept' | 'cached') => {
+      store: store =>
+        around(store, {
+          openFill: openFill => async (digest, grown) =>
+            around(await openFill(digest, grown), {
+              commit: commit => async contentClass => {
                 if (digest === first.digest) await durable.promise
                 return commit(contentClass)
               },
-            })
-          },
-        })
-      },
+            }),
+        }),
       upstream: {
         getBlob: async (_name, digest) =>
           blobAnswer([digest === first.digest ? first.bytes : second.bytes]),
@@ -116,20 +110,17 @@ t.test('a crowd that joins a fill of its own repository does not look at the dis
   const goOn = Promise.withResolvers<void>()
   let looks = 0
   const { registry, events } = createEngine({
-    store: store => {
-      const find = store.find.bind(store)
-      const openRead = store.openRead.bind(store)
-      return Object.assign(store, {
-        find: (digest: Digest) => {
+    store: store =>
+      around(store, {
+        find: find => digest => {
           looks += 1
           return find(digest)
         },
-        openRead: (digest: Digest) => {
+        openRead: openRead => digest => {
           looks += 1
           return openRead(digest)
         },
-      })
-    },
+      }),
     catalog: catalog =>
       Object.assign(catalog, {
         findMember: async () => ({ delivered: true, mediaType: undefined }),
@@ -191,15 +182,13 @@ t.test('a blob counts against maxsize until it is recorded, not until it is writ
   const recorded = Promise.withResolvers<void>()
   const { registry, events } = createEngine({
     maxStorageBytes: 1_000,
-    catalog: catalog => {
-      const recordBlob = catalog.recordBlob.bind(catalog)
-      return Object.assign(catalog, {
-        recordBlob: async (record: Parameters<typeof recordBlob>[0]) => {
+    catalog: catalog =>
+      around(catalog, {
+        recordBlob: recordBlob => async record => {
           await recorded.promise
           return recordBlob(record)
         },
-      })
-    },
+      }),
     upstream: {
       getBlob: async (_name, digest) =>
         blobAnswer([digest === first.digest ? first.bytes : second.bytes]),

@@ -9,6 +9,7 @@ import { StoreError } from '../../../../src/registry/ports/store-error.ts'
 import type { BlobRequest } from '../../../../src/registry/ports/upstream-content.ts'
 import { type Upstream, UpstreamError } from '../../../../src/registry/ports/upstream.ts'
 import { HOLD_BACK_BYTES } from '../../../../src/registry/fill/fill-progress.ts'
+import { around } from '../../../kit/around.ts'
 import { blobAnswer, createEngine, readAll, rejection, repositoryOf } from '../../../kit/engine.ts'
 
 const app = repositoryOf('library/app')
@@ -85,27 +86,16 @@ function failingAfter(mostBytes: number, file: FillFile): FillFile {
   const later = async (): Promise<never> => {
     throw failed
   }
-  return new Proxy(file, {
-    get: (target, name) => {
-      const value: unknown = Reflect.get(target, name, target)
-      if (typeof value !== 'function') return value
-      if (name === 'append')
-        return async (chunk: Uint8Array) =>
-          target.appendedBytes + chunk.length > mostBytes ? later() : target.append(chunk)
-      if (name === 'park' || (name === 'flush' && mostBytes < bytes.length)) return later
-      return (...args: unknown[]): unknown => Reflect.apply(value, target, args)
-    },
+  return around(file, {
+    append: append => async chunk =>
+      file.appendedBytes + chunk.length > mostBytes ? later() : append(chunk),
+    park: () => later,
+    flush: flush => (mostBytes < bytes.length ? later : flush),
   })
 }
 
 function storeWith(same: BlobStore, openFill: BlobStore['openFill']): BlobStore {
-  return new Proxy(same, {
-    get: (target, name) => {
-      if (name === 'openFill') return openFill
-      const value: unknown = Reflect.get(target, name, target)
-      return typeof value === 'function' ? value.bind(target) : value
-    },
-  })
+  return around(same, { openFill: () => openFill })
 }
 
 t.test('R752: a disk that takes nothing more costs the caching, not the answer', async t => {

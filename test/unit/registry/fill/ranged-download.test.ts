@@ -5,11 +5,11 @@ import t, { type Test } from 'tap'
 import { digestOf } from '../../../../src/oci/digest.ts'
 import type { BlobAnswer } from '../../../../src/registry/answers.ts'
 import type { BlobStore } from '../../../../src/registry/ports/blob-store.ts'
-import type { FillFile } from '../../../../src/registry/ports/blob-store-fills.ts'
 import { StoreError } from '../../../../src/registry/ports/store-error.ts'
 import type { Clock } from '../../../../src/registry/ports/clock.ts'
 import type { UpstreamBlob } from '../../../../src/registry/ports/upstream-content.ts'
 import { UpstreamError } from '../../../../src/registry/ports/upstream.ts'
+import { aroundFills } from '../../../kit/around.ts'
 import {
   blobAnswer,
   createEngine,
@@ -378,12 +378,12 @@ t.test('R752: a disk that refuses what a range given up had brought costs the ca
   const pulled = await pull({
     engine: {
       store: store =>
-        withFills(store, ({ writeAhead }) => ({
-          writeAhead: async (position, chunks) => {
+        aroundFills(store, {
+          writeAhead: writeAhead => async (position, chunks) => {
             if (position === hangsFrom) throw new StoreError('io', 'the disk is broken')
             await writeAhead(position, chunks)
           },
-        })),
+        }),
     },
     answer: ({ index, first, signal }, normal, body) => {
       // The gap before it stays.
@@ -613,24 +613,10 @@ function standingStill(
     const nowMs = clock().monotonicMs()
     if (nowMs >= fromMs) await clock().sleep(toMs - nowMs)
   }
-  return withFills(store, ({ append, writeAhead }) => ({
-    append: chunk => still().then(() => append(chunk)),
-    writeAhead: (position, chunks) => still().then(() => writeAhead(position, chunks)),
-  }))
-}
-
-type Writes = Pick<FillFile, 'append' | 'writeAhead'>
-
-/** The same store; what writes into its fills is what `change` makes of it. */
-function withFills(store: BlobStore, change: (writes: Writes) => Partial<Writes>): BlobStore {
-  const openFill = store.openFill.bind(store)
-  store.openFill = async (...args) => {
-    const file = await openFill(...args)
-    const append = file.append.bind(file)
-    const writeAhead = file.writeAhead.bind(file)
-    return Object.assign(file, change({ append, writeAhead }))
-  }
-  return store
+  return aroundFills(store, {
+    append: append => chunk => still().then(() => append(chunk)),
+    writeAhead: writeAhead => (at, chunks) => still().then(() => writeAhead(at, chunks)),
+  })
 }
 
 /** Nothing more comes, and the connection stays open. */

@@ -14,6 +14,7 @@ import type { Fact, FactStore } from '../../../../src/registry/ports/facts.ts'
 import { StoreError } from '../../../../src/registry/ports/store-error.ts'
 import { Jobs } from '../../../../src/upkeep/jobs.ts'
 import { LastRuns } from '../../../../src/upkeep/last-runs.ts'
+import { around, everyCall } from '../../../kit/around.ts'
 import { beforeCall } from '../../../kit/worlds/before-call.ts'
 import {
   createEngine,
@@ -27,6 +28,7 @@ import { digested, pushDocument, pushImage } from '../../../kit/clients/push-ima
 import { everywhere, rebuilt } from '../../../kit/worlds/rebuilt.ts'
 import { createRandom, seedOf } from '../../../kit/seeded.ts'
 import { ANY_TAG } from '../../../kit/keep-line.ts'
+import { quietRun } from '../../../kit/quiet-run.ts'
 
 const app = localOf('team/app')
 const [one, two, three] = ['one', 'two', 'three'].map(seed =>
@@ -35,11 +37,10 @@ const [one, two, three] = ['one', 'two', 'three'].map(seed =>
 const index = makeIndex([one, two])
 const nested = makeIndex([index, three])
 
-const { signal } = new AbortController()
 const remove = ({ registry }: Pick<Engine, 'registry'>, { manifest }: Image, repository = app) =>
   registry.deleteManifest(repository, digested(manifest.digest).reference)
 const collected = ({ registry }: Pick<Engine, 'registry'>, dryRun = false): Promise<JobResult> =>
-  registry.collect({ signal, dryRun, progress: () => {}, pause: async () => {} })
+  registry.collect(quietRun({ dryRun }))
 const onDisk = ({ disk }: Pick<Engine, 'disk'>) => [...disk.blobs.keys()].sort()
 const partsOf = ({ manifest, config, layers, children }: Image): Digest[] =>
   children.length > 0
@@ -184,7 +185,7 @@ t.test('R612: so has what a policy deleted elsewhere, and not what an operator p
     await pushImage(engine.registry, beside, one, 'v1')
     await remove(engine, index)
     await engine.clock.advance(GRACE_MS)
-    const run = { signal, dryRun: false, progress: () => {}, pause: async () => {} }
+    const run = quietRun()
     if (by === 'a policy') await engine.registry.retain(() => NOTHING_STAYS, run)
     else await engine.registry.purge(IN_BESIDE, { ...run, kept: true })
     await engine.clock.advance(1)
@@ -503,15 +504,9 @@ function meeting(at: number, options: EngineOptions = {}) {
   const state = { calls: -1, begun: undefined as Promise<unknown> | undefined }
   let meanwhile: (() => Promise<unknown>) | undefined
   const catalog = (under: Catalog) =>
-    new Proxy(under, {
-      get(target, name) {
-        const value: unknown = Reflect.get(target, name, target)
-        if (typeof value !== 'function') return value
-        return (...args: unknown[]) => {
-          if (meanwhile !== undefined && ++state.calls === at) state.begun = meanwhile()
-          return (value as (...args: unknown[]) => unknown).apply(target, args)
-        }
-      },
+    everyCall(under, (call, args) => {
+      if (meanwhile !== undefined && ++state.calls === at) state.begun = meanwhile()
+      return call(...args)
     })
   const engine = createEngine({ ...options, catalog })
   const arm = (work: () => Promise<unknown>) => {
@@ -626,10 +621,10 @@ t.test(
     for (const isLost of [false, true]) {
       let read = 0
       const counted = (facts: FactStore) =>
-        new Proxy(facts, {
-          get: (target, called) => {
-            if (called === 'list') read += 1
-            return Reflect.get(target, called, target) as unknown
+        around(facts, {
+          list: list => unread => {
+            read += 1
+            return list(unread)
           },
         })
       const engine = createEngine({ facts: counted })

@@ -8,6 +8,7 @@ import { createEngine, localOf } from '../../../kit/engine.ts'
 import { makeImage } from '../../../kit/image.ts'
 import { digested, pushImage } from '../../../kit/clients/push-image.ts'
 import { ANY_TAG } from '../../../kit/keep-line.ts'
+import { quietRun } from '../../../kit/quiet-run.ts'
 
 const repository = localOf('team/app')
 const [older, newer] = ['older', 'newer'].map(seed => makeImage({ seed, layers: [10] })) as [
@@ -15,8 +16,7 @@ const [older, newer] = ['older', 'newer'].map(seed => makeImage({ seed, layers: 
   ReturnType<typeof makeImage>,
 ]
 const DAY_MS = 25 * 60 * 60_000
-const { signal } = new AbortController()
-const run = { dryRun: false, signal, progress: () => {}, pause: async () => {}, kept: true }
+const run = { ...quietRun(), kept: true }
 const keepTags = [{ ...ANY_TAG, mostRecentlyPushedCount: 1 }]
 const policy = { repositories: ['**'], deleteUntagged: true, deleteReferrers: true, keepTags }
 
@@ -54,7 +54,7 @@ for (const { name, work } of WORKS)
         if (!breaking.isBroken) break
         const next = createEngine({ after: engine }).registry
         await next.leaving.finish()
-        await next.adoptFiles({ isAllFound: true, signal })
+        await next.adoptFiles({ isAllFound: true, signal: run.signal })
         const rows = await catalog.listContent({ limit: 100 })
         const digests = rows.map(row => row.digest).sort()
         t.same([...disk.blobs.keys()].sort(), digests, `files are rows, broken at ${at}`)

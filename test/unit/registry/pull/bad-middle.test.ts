@@ -7,6 +7,7 @@ import { digestOf } from '../../../../src/oci/digest.ts'
 import type { Repository } from '../../../../src/oci/reference.ts'
 import type { BlobStore } from '../../../../src/registry/ports/blob-store.ts'
 import { StoreError } from '../../../../src/registry/ports/store-error.ts'
+import { around } from '../../../kit/around.ts'
 import { blobAnswer, createEngine, localOf, readAll, repositoryOf } from '../../../kit/engine.ts'
 
 const app = repositoryOf('library/app')
@@ -17,21 +18,22 @@ const digest = digestOf(bytes)
 
 /** No read gets past BAD_AT of the file that is opened first. */
 function badDisk(store: BlobStore): BlobStore {
-  const openRead = store.openRead.bind(store)
   let isBad = true
-  return Object.assign(store, {
-    openRead: async (...wanted: Parameters<BlobStore['openRead']>) => {
-      const opened = await openRead(...wanted)
-      if (opened === undefined || !isBad) return opened
-      const { handle } = opened
-      const read: typeof handle.read = async (buffer, position) => {
-        if (position + buffer.length <= BAD_AT) return handle.read(buffer, position)
-        if (isBad) await store.remove(digest)
-        isBad = false
-        throw new StoreError('io', 'cannot read it: EIO')
-      }
-      return { ...opened, handle: { ...handle, read } }
-    },
+  return around(store, {
+    openRead:
+      openRead =>
+      async (...wanted) => {
+        const opened = await openRead(...wanted)
+        if (opened === undefined || !isBad) return opened
+        const { handle } = opened
+        const read: typeof handle.read = async (buffer, position) => {
+          if (position + buffer.length <= BAD_AT) return handle.read(buffer, position)
+          if (isBad) await store.remove(digest)
+          isBad = false
+          throw new StoreError('io', 'cannot read it: EIO')
+        }
+        return { ...opened, handle: { ...handle, read } }
+      },
   })
 }
 

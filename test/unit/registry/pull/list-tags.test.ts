@@ -3,10 +3,11 @@
 // how many tags were read from it.
 import t, { type Test } from 'tap'
 import { parseTag, type Repository, type Tag } from '../../../../src/oci/reference.ts'
-import type { PageRequest, RecordedTag } from '../../../../src/registry/ports/catalog-tags.ts'
+import type { RecordedTag } from '../../../../src/registry/ports/catalog-tags.ts'
 import type { Catalog } from '../../../../src/registry/ports/catalog.ts'
 import { type Upstream, UpstreamError } from '../../../../src/registry/ports/upstream.ts'
 import { pushOf } from '../../../contract/catalog-samples.ts'
+import { around } from '../../../kit/around.ts'
 import { createEngine, localOf, repositoryOf } from '../../../kit/engine.ts'
 
 const TAGS = 2_500
@@ -29,13 +30,9 @@ async function openEngine(
     return facts
   }
   const counted = (catalog: Catalog): Catalog =>
-    new Proxy(catalog, {
-      get(target, key: keyof Catalog) {
-        if (key === 'listTags' || key === 'listLocalTags')
-          return (of: Repository, page: PageRequest) => counting(target[key](of, page))
-        const value: unknown = target[key]
-        return typeof value === 'function' ? (value.bind(target) as unknown) : value
-      },
+    around(catalog, {
+      listTags: listTags => (of, page) => counting(listTags(of, page)),
+      listLocalTags: listLocalTags => (of, page) => counting(listLocalTags(of, page)),
     })
   const engine = createEngine({ ...options, catalog: counted })
   if (pushed.length > 0)

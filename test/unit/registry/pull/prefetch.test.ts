@@ -3,8 +3,6 @@
 // nothing to spare. Method: the engine over in-memory twins, a manual clock, and an upstream that
 // gives a blob when the test says so.
 import t from 'tap'
-import type { BlobStore } from '../../../../src/registry/ports/blob-store.ts'
-import type { FillFile } from '../../../../src/registry/ports/blob-store-fills.ts'
 import type { Digest } from '../../../../src/oci/digest.ts'
 import { formatReference } from '../../../../src/oci/reference.ts'
 import {
@@ -12,6 +10,7 @@ import {
   UpstreamError,
   type UpstreamHealth,
 } from '../../../../src/registry/ports/upstream.ts'
+import { around, aroundFills } from '../../../kit/around.ts'
 import {
   blobAnswer,
   createEngine,
@@ -24,6 +23,7 @@ import {
 import { type Content, patternBlob } from '../../../kit/content.ts'
 import { type Image, makeArtifact, makeImage, makeIndex } from '../../../kit/image.ts'
 import { settle } from '../../../kit/settle.ts'
+import { quietRun } from '../../../kit/quiet-run.ts'
 
 const app = repositoryOf('library/app')
 const MiB = 1024 * 1024
@@ -401,15 +401,13 @@ t.test('prefetch: the disk is not looked at while there is no place', async t =>
     images: [image],
     atOnce: false,
     fillsAtOnce: 2,
-    store: store => {
-      const find = store.find.bind(store)
-      return Object.assign(store, {
-        find: async (digest: Digest) => {
+    store: store =>
+      around(store, {
+        find: find => async digest => {
           looks += 1
           return find(digest)
         },
-      })
-    },
+      }),
   })
   await manifest(image)
   await settle()
@@ -429,21 +427,13 @@ t.test('prefetch: the next blob does not wait until the disk has the one before'
   const { manifest, asked } = createScene({
     images: [image],
     fillsAtOnce: 1,
-    store: store => {
-      const openFill = store.openFill.bind(store)
-      return Object.assign(store, {
-        openFill: async (...wanted: Parameters<BlobStore['openFill']>) => {
-          const fill = await openFill(...wanted)
-          const commit = fill.commit.bind(fill)
-          return Object.assign(fill, {
-            commit: async (...how: Parameters<FillFile['commit']>) => {
-              await synced.promise
-              return await commit(...how)
-            },
-          })
+    store: store =>
+      aroundFills(store, {
+        commit: commit => async contentClass => {
+          await synced.promise
+          return await commit(contentClass)
         },
-      })
-    },
+      }),
   })
   await manifest(image)
   for (let n = 0; n < 5; n += 1) await settle()
@@ -461,10 +451,9 @@ t.test('prefetch: what came while the disk was looked at is not fetched again', 
   const { registry, manifest, asked } = createScene({
     images: [image],
     store: store => {
-      const find = store.find.bind(store)
       let looks = 0
-      return Object.assign(store, {
-        find: async (digest: Digest) => {
+      return around(store, {
+        find: find => async digest => {
           const found = await find(digest)
           if (digest === layer.digest && looks++ === 0) await answered.promise
           return found
@@ -519,20 +508,21 @@ t.test(
     let looks = 0
     const scene = createScene({
       images: [image],
-      catalog: catalog => {
-        const findMember = catalog.findMember.bind(catalog)
-        const findManifest = catalog.findManifest.bind(catalog)
-        return Object.assign(catalog, {
-          findMember: (...asked: Parameters<typeof findMember>) => {
-            looks += 1
-            return findMember(...asked)
-          },
-          findManifest: (...asked: Parameters<typeof findManifest>) => {
-            looks += 1
-            return findManifest(...asked)
-          },
-        })
-      },
+      catalog: catalog =>
+        around(catalog, {
+          findMember:
+            findMember =>
+            (...asked) => {
+              looks += 1
+              return findMember(...asked)
+            },
+          findManifest:
+            findManifest =>
+            (...asked) => {
+              looks += 1
+              return findManifest(...asked)
+            },
+        }),
     })
     const { registry, store, clock, asked } = scene
     const again = async () => {
@@ -548,12 +538,8 @@ t.test(
     looks = 0
     for (let n = 0; n < 100; n += 1) await again()
     t.equal(looks, 0, 'what is known to be here is not looked for')
-    const { signal } = new AbortController()
     const purge = (repositories: string) =>
-      registry.purge(
-        { kind: 'repositories', repositories },
-        { kept: false, dryRun: false, signal, progress: () => {}, pause: async () => {} },
-      )
+      registry.purge({ kind: 'repositories', repositories }, { ...quietRun(), kept: false })
     await purge('docker.io/library/other')
     looks = 0
     await again()

@@ -5,6 +5,7 @@ import t from 'tap'
 import { digestOf } from '../../../../src/oci/digest.ts'
 import { StoreError } from '../../../../src/registry/ports/store-error.ts'
 import { UpstreamError } from '../../../../src/registry/ports/upstream.ts'
+import { around } from '../../../kit/around.ts'
 import { blobAnswer, createEngine, readAll, rejection, repositoryOf } from '../../../kit/engine.ts'
 
 const bytes = Buffer.from('the content of a blob')
@@ -86,18 +87,18 @@ t.test(
           throw new UpstreamError('denied', 'not for you')
         },
       },
-      catalog: catalog => {
-        const sizeOf = catalog.sizeOf.bind(catalog)
-        return Object.assign(catalog, {
-          sizeOf: async (...asked: Parameters<typeof sizeOf>) => {
-            if (isSlow) {
-              slowly += 1
-              await known.promise
-            }
-            return sizeOf(...asked)
-          },
-        })
-      },
+      catalog: catalog =>
+        around(catalog, {
+          sizeOf:
+            sizeOf =>
+            async (...asked) => {
+              if (isSlow) {
+                slowly += 1
+                await known.promise
+              }
+              return sizeOf(...asked)
+            },
+        }),
     })
     registry.pullBlob(owner, digestOf(Buffer.from('other'))).catch(() => {})
     await turns()
@@ -133,18 +134,16 @@ t.test('R82: a fill that begins and ends while the disk is looked at is not repe
           return blobAnswer([bytes])
         },
       },
-      store: store => {
-        const openRead = store.openRead.bind(store)
-        return Object.assign(store, {
-          openRead: async (wanted: typeof digest) => {
+      store: store =>
+        around(store, {
+          openRead: openRead => async wanted => {
             looks += 1
             const isSlow = looks === slow
             const opened = await openRead(wanted)
             if (isSlow) await answered.promise
             return opened
           },
-        })
-      },
+        }),
     })
     await catalog.recordMember(owner, digest, 1)
     const first = registry.pullBlob(owner, digest)
@@ -181,10 +180,9 @@ t.test('R253: a length that is written down wrongly is mended by who reads the b
 t.test('a blob that was opened is closed when its use cannot be written down', async t => {
   let open = 0
   const { registry, store, catalog } = createEngine({
-    store: store => {
-      const openRead = store.openRead.bind(store)
-      return Object.assign(store, {
-        openRead: async (wanted: typeof digest) => {
+    store: store =>
+      around(store, {
+        openRead: openRead => async wanted => {
           const opened = await openRead(wanted)
           if (opened === undefined) return undefined
           open += 1
@@ -193,8 +191,7 @@ t.test('a blob that was opened is closed when its use cannot be written down', a
           }
           return { ...opened, handle: { ...opened.handle, close } }
         },
-      })
-    },
+      }),
   })
   await store.put(digest, bytes, 'cached')
   const record = { sizeBytes: bytes.length, hold: 'nothing', atMs: 1 } as const

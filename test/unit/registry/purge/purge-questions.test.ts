@@ -8,6 +8,7 @@ import type { Registry } from '../../../../src/registry/use-cases.ts'
 import { createEngine, rejection, repositoryOf } from '../../../kit/engine.ts'
 import { makeArtifact, makeImage } from '../../../kit/image.ts'
 import { digested, tagged } from '../../../kit/clients/push-image.ts'
+import { quietRun } from '../../../kit/quiet-run.ts'
 
 const app = repositoryOf('team/app')
 const [older, newer] = ['older', 'newer'].map(seed => makeImage({ seed, layers: [9] })) as [
@@ -18,11 +19,8 @@ const signature = makeArtifact({ seed: 'signature', subject: older.descriptor })
 const layer = older.layers[0] as (typeof older.layers)[0]
 const SELECTOR = { kind: 'repositories', repositories: 'docker.io/team/**' } as const
 const HOW = {
+  ...quietRun(),
   kept: false,
-  dryRun: false,
-  signal: new AbortController().signal,
-  progress: () => {},
-  pause: async () => {},
 }
 
 /** What an upstream says first, and from then on; as what a client sees of it. */

@@ -12,6 +12,7 @@ import { createEngine, type Engine, localOf, repositoryOf } from '../../../kit/e
 import { document, makeImage, makeIndex } from '../../../kit/image.ts'
 import { digested, pushDocument, pushImage } from '../../../kit/clients/push-image.ts'
 import { pushWhole } from '../../../kit/clients/upload-chunks.ts'
+import { quietRun } from '../../../kit/quiet-run.ts'
 
 const app = repositoryOf('team/app')
 const elsewhere = repositoryOf('team/other')
@@ -21,8 +22,7 @@ const digest = digestOf(Buffer.from(bytes))
 const layers = [{ mediaType: 'application/octet-stream', digest, size: bytes.length }]
 
 function how(dryRun = false) {
-  const { signal } = new AbortController()
-  return { kept: false, dryRun, signal, progress: () => {}, pause: async () => {} }
+  return { ...quietRun({ dryRun }), kept: false }
 }
 
 /** A blob that was pulled: `work` is done before it is taken out, or before it is looked at. */

@@ -5,6 +5,7 @@ import t from 'tap'
 import type { Digest } from '../../../../src/oci/digest.ts'
 import { type Repository, repositoryKey } from '../../../../src/oci/reference.ts'
 import { type Upstream, UpstreamError } from '../../../../src/registry/ports/upstream.ts'
+import { around } from '../../../kit/around.ts'
 import { BREAKS, createBreaking } from '../../../kit/worlds/breaking-ports.ts'
 import {
   createEngine,
@@ -152,17 +153,17 @@ for (const [push, repository] of [
     let looks = 0
     const engine = createEngine({
       policies: everywhere({ push }),
-      store: store => {
-        const find = store.find.bind(store)
-        return Object.assign(store, {
-          find: async (...args: Parameters<typeof find>) => {
-            const stored = await find(...args)
-            // Before its turn the push looks for what it lists, and once more in it.
-            if (args[0] === lost && ++looks === 2) engine.disk.blobs.delete(lost)
-            return stored
-          },
-        })
-      },
+      store: store =>
+        around(store, {
+          find:
+            find =>
+            async (...args) => {
+              const stored = await find(...args)
+              // Before its turn the push looks for what it lists, and once more in it.
+              if (args[0] === lost && ++looks === 2) engine.disk.blobs.delete(lost)
+              return stored
+            },
+        }),
     })
     await pushParts(engine.registry, repository, child)
     const image = { document: child.manifest, reference: 'v1' }

@@ -4,6 +4,7 @@ import t from 'tap'
 import type { Digest } from '../../../../src/oci/digest.ts'
 import { type Repository, repositoryKey } from '../../../../src/oci/reference.ts'
 import type { Catalog } from '../../../../src/registry/ports/catalog.ts'
+import { around } from '../../../kit/around.ts'
 import { createEngine, localOf, repositoryOf } from '../../../kit/engine.ts'
 import { makeImage, makeIndex } from '../../../kit/image.ts'
 import { pushDocument, pushImage, pushParts } from '../../../kit/clients/push-image.ts'
@@ -16,14 +17,10 @@ const blobs = [image.config, ...image.layers]
 /** A catalog that has `act` done before it records a push to `local`. */
 function beforePush(local: Repository, act: () => Promise<void>) {
   return (port: Catalog) =>
-    new Proxy(port, {
-      get: (target, name) => {
-        const value: unknown = Reflect.get(target, name, target)
-        if (name !== 'recordPush') return value
-        return async (...args: Parameters<typeof target.recordPush>) => {
-          if (repositoryKey(args[0].repository) === repositoryKey(local)) await act()
-          await target.recordPush(...args)
-        }
+    around(port, {
+      recordPush: recordPush => async push => {
+        if (repositoryKey(push.repository) === repositoryKey(local)) await act()
+        await recordPush(push)
       },
     })
 }

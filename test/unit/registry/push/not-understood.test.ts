@@ -14,11 +14,11 @@ import { document, makeImage } from '../../../kit/image.ts'
 import { digested, pushDocument, pushImage, tagged } from '../../../kit/clients/push-image.ts'
 import { everywhere, rebuilt } from '../../../kit/worlds/rebuilt.ts'
 import { pushWhole } from '../../../kit/clients/upload-chunks.ts'
+import { quietRun } from '../../../kit/quiet-run.ts'
 
 const TYPE = 'application/vnd.cncf.oras.artifact.manifest.v1+json'
 const app = localOf('app')
-const { signal } = new AbortController()
-const run = { signal, dryRun: false, progress: () => {}, pause: async () => {} }
+const run = quietRun()
 
 const SBOM = 'a bill of materials'
 const sbom = digestOf(Buffer.from(SBOM))
@@ -32,7 +32,7 @@ const artifact = document(TYPE, {
 /** All that was promised is over, and what nothing needs is gone. */
 async function passDays({ registry, clock }: Engine): Promise<void> {
   await clock.advance(PUSH_MAX_MS + 1)
-  await registry.expirePendingBlobs(signal)
+  await registry.expirePendingBlobs(run.signal)
   await registry.collect(run)
   await clock.advance(GRACE_MS + 1)
   await registry.collect(run)

@@ -13,6 +13,7 @@ import {
 } from '../../../kit/engine.ts'
 import { makeImage } from '../../../kit/image.ts'
 import { pushDocument } from '../../../kit/clients/push-image.ts'
+import { quietRun } from '../../../kit/quiet-run.ts'
 
 const repository = repositoryOf('team/app')
 const image = makeImage({ seed: 'promised', layers: [10] })
@@ -90,9 +91,7 @@ t.test('what a push under way was told is here is not purged', async t => {
   const { registry, catalog } = await createWorld(async () => {})
   const digest = image.config.digest as Digest
   await registry.headBlob(repository, digest, { mayPush: true })
-  const { signal } = new AbortController()
-  const pause = async () => {}
-  const options = { kept: false, dryRun: false, signal, progress: () => {}, pause }
+  const options = { ...quietRun(), kept: false }
   const { held } = await registry.purge({ kind: 'content', digest }, options)
   t.match(held, [{ reason: /push under way/ }])
   t.ok(await catalog.findMember(repository, digest))

@@ -8,6 +8,7 @@ import { LOCALHOST, type Repository, repositoryKey } from '../../../../src/oci/r
 import { isComplete } from '../../../../src/registry/content/completeness.ts'
 import { SPARSE_MISSING_MAX } from '../../../../src/registry/push/check-references.ts'
 import { FOREIGN_NAMED_MAX } from '../../../../src/registry/ports/facts.ts'
+import { around } from '../../../kit/around.ts'
 import { createEngine, type Engine, localOf, repositoryOf } from '../../../kit/engine.ts'
 import { factsOf } from '../../../kit/judges/facts-of.ts'
 import { type Document, document, makeImage, makeIndex } from '../../../kit/image.ts'
@@ -286,18 +287,18 @@ t.test('R179: a blob that comes while a manifest that lists it is pushed stays',
   const begun = Promise.withResolvers<void>()
   const engine = createEngine({
     policies: rules,
-    facts: facts => {
-      const write = facts.write.bind(facts)
-      return Object.assign(facts, {
-        write: async (...args: Parameters<typeof write>) => {
-          begun.resolve()
-          // Long enough for the blobs to come, were they not to wait.
-          for (let turns = 50; turns > 0; turns--)
-            await new Promise(resolve => setImmediate(resolve))
-          await write(...args)
-        },
-      })
-    },
+    facts: facts =>
+      around(facts, {
+        write:
+          write =>
+          async (...args) => {
+            begun.resolve()
+            // Long enough for the blobs to come, were they not to wait.
+            for (let turns = 50; turns > 0; turns--)
+              await new Promise(resolve => setImmediate(resolve))
+            await write(...args)
+          },
+      }),
   })
   const push = pushDocument(engine.registry, sparse, { document: manifest })
   await begun.promise

@@ -7,6 +7,7 @@ import { MANIFEST_LIMIT_BYTES } from '../../../../src/oci/manifest.ts'
 import { DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from '../../../../src/oci/media-type.ts'
 import { parseReference } from '../../../../src/oci/reference.ts'
 import { PUSH_TAGS_MAX } from '../../../../src/registry/answers.ts'
+import { around } from '../../../kit/around.ts'
 import { createEngine, localOf, repositoryOf } from '../../../kit/engine.ts'
 import { type Document, document, makeArtifact, makeImage, makeIndex } from '../../../kit/image.ts'
 import { factsOf } from '../../../kit/judges/facts-of.ts'
@@ -278,16 +279,16 @@ t.test('R115: of racing pushes of one tag the last answered is what everybody se
   let waits = 8
   const { registry, catalog, facts } = createEngine({
     // The first writes take longest: what is in order afterwards was kept in order.
-    facts: facts => {
-      const write = facts.write.bind(facts)
-      return Object.assign(facts, {
-        write: async (...args: Parameters<typeof write>) => {
-          for (let turns = waits--; turns > 0; turns--)
-            await new Promise(resolve => setImmediate(resolve))
-          await write(...args)
-        },
-      })
-    },
+    facts: facts =>
+      around(facts, {
+        write:
+          write =>
+          async (...args) => {
+            for (let turns = waits--; turns > 0; turns--)
+              await new Promise(resolve => setImmediate(resolve))
+            await write(...args)
+          },
+      }),
   })
   const images = Array.from({ length: 8 }, (_, n) => makeImage({ seed: `race ${n}`, layers: [4] }))
   for (const each of images) await pushParts(registry, app, each)

@@ -14,6 +14,7 @@ import type { NewDelivery } from '../../../../src/registry/ports/outbox.ts'
 import { type Upstream, UpstreamError } from '../../../../src/registry/ports/upstream.ts'
 import { PUSH_TAGS_MAX } from '../../../../src/registry/answers.ts'
 import { OUTBOX_MAX, OUTBOX_REPOSITORY_MAX } from '../../../../src/registry/push/queue-delivery.ts'
+import { around } from '../../../kit/around.ts'
 import { createEngine, type EngineOptions, repositoryOf } from '../../../kit/engine.ts'
 import { factsOf } from '../../../kit/judges/facts-of.ts'
 import { document, makeArtifact, makeImage } from '../../../kit/image.ts'
@@ -220,15 +221,13 @@ t.test('R113: content that was only cached is kept once a pushed manifest lists 
   const config = { mediaType: 'application/x', digest: digestOf(bytes), size: bytes.length }
   const kept: Digest[] = []
   const { registry, store, catalog, facts } = queueing(DOWN, {
-    store: store => {
-      const keep = store.keep.bind(store)
-      return Object.assign(store, {
-        keep: (digest: Digest) => {
+    store: store =>
+      around(store, {
+        keep: keep => digest => {
           kept.push(digest)
           return keep(digest)
         },
-      })
-    },
+      }),
   })
   await store.put(config.digest, bytes, 'cached')
   const record = { repository: app, hold: 'nothing', atMs: 1 } as const

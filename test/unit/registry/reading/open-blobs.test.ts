@@ -12,6 +12,7 @@ import {
 import { OpenFile, WholeBlob } from '../../../../src/registry/reading/open-file.ts'
 import { readAs } from '../../../../src/registry/pull/prefetch.ts'
 import { digestNamed } from '../../../contract/catalog-samples.ts'
+import { around } from '../../../kit/around.ts'
 import { patternBlob } from '../../../kit/content.ts'
 import { overThreads } from '../../../kit/worlds/borrowed-registry.ts'
 import { createEngine, localOf, readAll } from '../../../kit/engine.ts'
@@ -26,19 +27,18 @@ const large = patternBlob('kept open', OPEN_LEAST_BYTES).bytes()
 function openEngine(whileOpening: () => Promise<void> = async () => {}) {
   const seen = { asked: 0, opened: 0, closed: 0 }
   const engine = createEngine({
-    catalog: catalog => {
-      const findMember = catalog.findMember.bind(catalog)
-      return Object.assign(catalog, {
-        findMember: (...asked: Parameters<typeof findMember>) => {
-          seen.asked += 1
-          return findMember(...asked)
-        },
-      })
-    },
-    store: store => {
-      const openRead = store.openRead.bind(store)
-      return Object.assign(store, {
-        openRead: async (digest: Parameters<typeof openRead>[0]) => {
+    catalog: catalog =>
+      around(catalog, {
+        findMember:
+          findMember =>
+          (...asked) => {
+            seen.asked += 1
+            return findMember(...asked)
+          },
+      }),
+    store: store =>
+      around(store, {
+        openRead: openRead => async digest => {
           const opened = await openRead(digest)
           await whileOpening()
           if (opened === undefined) return undefined
@@ -52,8 +52,7 @@ function openEngine(whileOpening: () => Promise<void> = async () => {}) {
           const descriptor = 7
           return { ...opened, handle: { descriptor, read: handle.read.bind(handle), close } }
         },
-      })
-    },
+      }),
   })
   return { ...engine, seen }
 }

@@ -7,6 +7,7 @@ import { UNUSED_MS } from '../../../../src/registry/collect/collect.ts'
 import { adoptFiles } from '../../../../src/registry/rebuild/adopt-files.ts'
 import { createEngine, repositoryOf } from '../../../kit/engine.ts'
 import { settle } from '../../../kit/settle.ts'
+import { quietRun } from '../../../kit/quiet-run.ts'
 
 const repository = repositoryOf('library/app')
 const nothing = { files: 0, bytes: 0, passedOver: 0 }
@@ -103,8 +104,8 @@ t.test(
   async t => {
     const engine = createEngine({ maxStorageBytes: 4096 })
     const { registry, catalog, disk, clock } = engine
-    const { signal } = new AbortController()
-    const run = { signal, dryRun: false, progress: () => {}, pause: async () => {} }
+    const run = quietRun()
+    const { signal } = run
     const bytes = Buffer.from('perhaps of a manifest that is lost')
     const digest = digestOf(bytes)
     disk.blobs.set(digest, bytes)

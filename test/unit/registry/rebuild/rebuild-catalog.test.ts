@@ -2,6 +2,7 @@
 // was deleted comes back. Method: the engine over in-memory twins, whose catalog is thrown away and
 // built again from its facts.
 import t from 'tap'
+import { everyCall } from '../../../kit/around.ts'
 import { createMemoryCatalog } from '../../../kit/memory/catalog.ts'
 import type { Digest } from '../../../../src/oci/digest.ts'
 import { repositoryKey } from '../../../../src/oci/reference.ts'
@@ -280,16 +281,10 @@ t.test('a rebuild that was cut off begins again', async t => {
   for (let at = 0; isCut; at++) {
     const catalog = createMemoryCatalog()
     let left = at
-    const cut = new Proxy(catalog, {
-      get: (target, name) => {
-        const value: unknown = Reflect.get(target, name, target)
-        if (typeof value !== 'function') return value
-        const isWrite = /^(record|remove|change|raise|mark)/.test(String(name))
-        return (...args: unknown[]): unknown => {
-          if (isWrite && left-- <= 0) return Promise.reject(new StoreError('io', 'cut off'))
-          return Reflect.apply(value, target, args)
-        }
-      },
+    const cut = everyCall(catalog, (call, args, name) => {
+      const isWrite = /^(record|remove|change|raise|mark)/.test(name)
+      if (isWrite && left-- <= 0) return Promise.reject(new StoreError('io', 'cut off'))
+      return call(...args)
     })
     isCut = await rebuilt(engine, rules, cut).then(
       () => false,

@@ -7,11 +7,13 @@ import type { Digest } from '../../../../src/oci/digest.ts'
 import type { Catalog } from '../../../../src/registry/ports/catalog.ts'
 import type { RecordedTag } from '../../../../src/registry/ports/catalog-tags.ts'
 import type { RetentionPolicy } from '../../../../src/registry/retain/rules.ts'
+import { around, everyCall } from '../../../kit/around.ts'
 import { beforeCall } from '../../../kit/worlds/before-call.ts'
 import { createEngine, type Engine, localOf } from '../../../kit/engine.ts'
 import { type Image, makeArtifact, makeImage, makeIndex } from '../../../kit/image.ts'
 import { digested, pushDocument, pushImage, tagged } from '../../../kit/clients/push-image.ts'
 import { createRandom, seedOf } from '../../../kit/seeded.ts'
+import { quietRun } from '../../../kit/quiet-run.ts'
 
 const DAY_MS = 86_400_000
 /** Longer than uses wait until they are written down. */
@@ -44,13 +46,7 @@ async function retain({ registry }: Pick<Engine, 'registry'>, between: () => Pro
     steps += 1
     if (steps > 1) await between()
   }
-  const run = {
-    signal: new AbortController().signal,
-    dryRun: false,
-    progress: () => {},
-    pause,
-  }
-  return await registry.retain(() => ({ delayMs: DAY_MS, policies: [policy] }), run)
+  return await registry.retain(() => ({ delayMs: DAY_MS, policies: [policy] }), quietRun({ pause }))
 }
 
 /** Once only. */
@@ -207,13 +203,7 @@ for (let fillers = 44; fillers <= 50; fillers += 1)
 /** `asked` is told of each call, and may answer instead of the catalog. */
 function watched(asked: (key: string, args: readonly unknown[]) => Promise<unknown> | undefined) {
   return (catalog: Catalog): Catalog =>
-    new Proxy(catalog, {
-      get(target, key: keyof Catalog) {
-        const value: unknown = target[key]
-        if (typeof value !== 'function') return value
-        return (...args: unknown[]) => asked(key, args) ?? (value.apply(target, args) as unknown)
-      },
-    })
+    everyCall(catalog, (call, args, name) => asked(name, args) ?? call(...args))
 }
 
 /** What a run over so many images asks the catalog. */
@@ -371,16 +361,15 @@ t.test('R313: what a client is told of while others of its step go stays', async
   let deed: ((digest: Digest) => Promise<unknown>) | undefined
   const engine = createEngine({
     catalog: under =>
-      new Proxy(under, {
-        get(target, name) {
-          if (name !== 'removeMember') return Reflect.get(target, name, target)
-          return async (...args: Parameters<Catalog['removeMember']>) => {
+      around(under, {
+        removeMember:
+          removeMember =>
+          async (...args) => {
             const [now, of] = [deed, args[1]]
             deed = undefined
             await now?.(of)
-            return target.removeMember(...args)
-          }
-        },
+            return removeMember(...args)
+          },
       }),
   })
   const { registry, clock } = engine

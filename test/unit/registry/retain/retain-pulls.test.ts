@@ -8,6 +8,7 @@ import { createEngine, type Engine, localOf } from '../../../kit/engine.ts'
 import { makeImage, makeIndex } from '../../../kit/image.ts'
 import { digested, pushImage, tagged } from '../../../kit/clients/push-image.ts'
 import { ANY_TAG } from '../../../kit/keep-line.ts'
+import { quietRun } from '../../../kit/quiet-run.ts'
 
 const DAY_MS = 86_400_000
 const app = localOf('team/app')
@@ -27,9 +28,8 @@ function retain(
   line: Partial<KeepLine>,
   pause = async () => {},
 ): Promise<JobResult> {
-  const { signal } = new AbortController()
-  const run = { signal, dryRun: false, progress: () => {}, pause }
-  return registry.retain(() => ({ delayMs: DAY_MS, policies: [policyOf(line)] }), run)
+  const rules = { delayMs: DAY_MS, policies: [policyOf(line)] }
+  return registry.retain(() => rules, quietRun({ pause }))
 }
 
 const child = makeImage({ seed: 'child', layers: [9] })

@@ -16,6 +16,7 @@ import { createEngine, type Engine, localOf } from '../../../kit/engine.ts'
 import { type Document, makeImage, makeIndex } from '../../../kit/image.ts'
 import { createManualClock } from '../../../kit/manual-clock.ts'
 import { pushImage } from '../../../kit/clients/push-image.ts'
+import { quietRun } from '../../../kit/quiet-run.ts'
 
 const DAY_MS = 86_400_000
 const [app, other] = [localOf('team/app'), localOf('team/other')]
@@ -29,9 +30,7 @@ const policy: RetentionPolicy = {
 }
 
 function retain({ registry }: Engine, policies = [policy]) {
-  const { signal } = new AbortController()
-  const run = { signal, dryRun: false, progress: () => {}, pause: async () => {} }
-  return registry.retain(() => ({ delayMs: DAY_MS, policies }), run)
+  return registry.retain(() => ({ delayMs: DAY_MS, policies }), quietRun())
 }
 
 async function withUntagged(): Promise<Engine> {

@@ -5,7 +5,7 @@ import t from 'tap'
 import type { Digest } from '../../../../src/oci/digest.ts'
 import { parseTag, type Repository } from '../../../../src/oci/reference.ts'
 import { onDiskBytes } from '../../../../src/registry/ports/blob-store.ts'
-import type { JobResult } from '../../../../src/registry/job.ts'
+import type { JobResult, JobRun } from '../../../../src/registry/job.ts'
 import type { KeepLine, RetentionPolicy } from '../../../../src/registry/retain/rules.ts'
 import { BREAKS, createBreaking } from '../../../kit/worlds/breaking-ports.ts'
 import { createEngine, type Engine, localOf, repositoryOf } from '../../../kit/engine.ts'
@@ -15,6 +15,7 @@ import { digested, pushDocument, pushImage, tagged } from '../../../kit/clients/
 import { createRandom, seedOf } from '../../../kit/seeded.ts'
 import { turnsDuring } from '../../../kit/threads/turns-during.ts'
 import { ANY_TAG } from '../../../kit/keep-line.ts'
+import { quietRun } from '../../../kit/quiet-run.ts'
 
 const DAY_MS = 86_400_000
 const app = localOf('team/app')
@@ -31,17 +32,13 @@ function policyOf(...lines: readonly Partial<KeepLine>[]): RetentionPolicy {
   return { repositories: ['localhost/**'], deleteUntagged: true, deleteReferrers: false, keepTags }
 }
 
-interface Options {
-  readonly dryRun?: boolean
+interface Options extends Partial<JobRun> {
   readonly policies: readonly RetentionPolicy[]
-  readonly signal?: AbortSignal
-  readonly pause?: () => Promise<void>
 }
 
 function retain({ registry }: Pick<Engine, 'registry'>, options: Options): Promise<JobResult> {
-  const { policies, dryRun = false, signal = new AbortController().signal } = options
-  const run = { signal, dryRun, progress: () => {}, pause: options.pause ?? (async () => {}) }
-  return registry.retain(() => ({ delayMs: DAY_MS, policies }), run)
+  const { policies, ...run } = options
+  return registry.retain(() => ({ delayMs: DAY_MS, policies }), quietRun(run))
 }
 
 async function tagsOf({ registry }: Pick<Engine, 'registry'>, repository: Repository) {

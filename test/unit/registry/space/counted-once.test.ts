@@ -8,6 +8,7 @@ import { BLOCK_BYTES } from '../../../../src/registry/ports/blob-store.ts'
 import type { Catalog } from '../../../../src/registry/ports/catalog.ts'
 import { UpstreamError } from '../../../../src/registry/ports/upstream.ts'
 import { SpaceLedger } from '../../../../src/registry/space/ledger.ts'
+import { around } from '../../../kit/around.ts'
 import { blobAnswer, createEngine, localOf, readAll, repositoryOf } from '../../../kit/engine.ts'
 import { createManualClock } from '../../../kit/manual-clock.ts'
 import { limitsOf } from '../../../kit/storage-limits.ts'
@@ -20,18 +21,16 @@ const digest = digestOf(bytes)
 /** Rows are written once they may be, and whoever wrote them is told once he may be. */
 function heldRows() {
   const [came, mayWrite, written, mayTell] = [gate(), gate(), gate(), gate()]
-  const catalog = (same: Catalog) => {
-    const recordBlob = same.recordBlob.bind(same)
-    return Object.assign(same, {
-      recordBlob: async (...args: Parameters<Catalog['recordBlob']>) => {
+  const catalog = (same: Catalog) =>
+    around(same, {
+      recordBlob: recordBlob => async blob => {
         came.resolve()
         await mayWrite.promise
-        await recordBlob(...args)
+        await recordBlob(blob)
         written.resolve()
         await mayTell.promise
       },
     })
-  }
   return { catalog, came, mayWrite, written, mayTell }
 }
 

@@ -6,6 +6,7 @@ import { digestOf } from '../../../../src/oci/digest.ts'
 import { OCI_INDEX } from '../../../../src/oci/media-type.ts'
 import type { Pin } from '../../../../src/registry/pins/pins.ts'
 import { type Upstream, UpstreamError } from '../../../../src/registry/ports/upstream.ts'
+import { around } from '../../../kit/around.ts'
 import {
   blobAnswer,
   createEngine,
@@ -160,15 +161,13 @@ t.test('R452: very many small manifests stay within the limit as well', async t 
 t.test('R452: small manifests are not asked about one by one', async t => {
   let looks = 0
   const world = createWorld({
-    store: store => {
-      const space = store.space.bind(store)
-      return Object.assign(store, {
-        space: () => {
+    store: store =>
+      around(store, {
+        space: space => () => {
           looks += 1
           return space()
         },
-      })
-    },
+      }),
   })
   for (const [at, each] of indexes(100, 2 * KiB).entries()) await push(world, each, `v${at}`)
   t.equal(looks, 0)

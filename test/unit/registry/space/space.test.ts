@@ -2,12 +2,13 @@
 // is large takes it from nobody. Method: the engine over in-memory twins with parts that failed
 // downloads left, before docker.io and a registry that does not share.
 import t from 'tap'
-import { type Digest, digestOf } from '../../../../src/oci/digest.ts'
+import { digestOf } from '../../../../src/oci/digest.ts'
 import { parseRepositoryKey, type RegistryHost } from '../../../../src/oci/reference.ts'
 import type { Pin } from '../../../../src/registry/pins/pins.ts'
 import type { BlobStore } from '../../../../src/registry/ports/blob-store.ts'
 import { type Upstream, UpstreamError } from '../../../../src/registry/ports/upstream.ts'
 import { SpaceLedger } from '../../../../src/registry/space/ledger.ts'
+import { around } from '../../../kit/around.ts'
 import {
   blobAnswer,
   createEngine,
@@ -128,17 +129,16 @@ t.test('R276: a part that cannot be removed is asked for once', async t => {
 
 t.test('R456: whoever needs the room of very many parts waits no longer than others', async t => {
   let removed = 0
-  const world = createWorld(same => {
-    const removePart = same.removePart.bind(same)
-    return Object.assign(same, {
-      removePart: async (digest: Digest) => {
+  const world: Engine = createWorld(store =>
+    around(store, {
+      removePart: removePart => async digest => {
         removed += 1
         // A disk that takes its time over each.
         await world.clock.advance(20)
         return await removePart(digest)
       },
-    })
-  })
+    }),
+  )
   for (let at = 0; at < 700; at += 1) {
     const { digest } = blobOf(10, `bits ${at} `)
     const part = await world.store.openFill(digest)
@@ -153,17 +153,16 @@ t.test('R456: whoever needs the room of very many parts waits no longer than oth
 // Less was left than before, and that counted.
 t.test('R276: what another download leaves while room is made is no reason to stop', async t => {
   let isFirst = true
-  const world: Engine = createWorld(same => {
-    const removePart = same.removePart.bind(same)
-    return Object.assign(same, {
-      removePart: async (digest: Digest) => {
+  const world: Engine = createWorld(store =>
+    around(store, {
+      removePart: removePart => async digest => {
         const isRemoved = await removePart(digest)
         if (isFirst) await leave(world, 350)
         isFirst = false
         return isRemoved
       },
-    })
-  })
+    }),
+  )
   await leave(world, 301)
   await leave(world, 502)
   t.same(await pull(world, small), small.bytes)
@@ -254,9 +253,8 @@ t.test('R276: what is announced takes no room from others before it is judged', 
   const asked = Promise.withResolvers<void>()
   let isHeld = false
   const world = createWorld(store => {
-    const space = store.space.bind(store)
-    return Object.assign(store, {
-      space: async () => {
+    return around(store, {
+      space: space => async () => {
         const seen = await space()
         if (!isHeld) return seen
         isHeld = false
@@ -284,9 +282,8 @@ t.test('R276: a blob that comes to its end while the disk is looked at still cou
   const asked = Promise.withResolvers<void>()
   let isHeld = false
   const world: Engine = createWorld(store => {
-    const space = store.space.bind(store)
-    return Object.assign(store, {
-      space: async () => {
+    return around(store, {
+      space: space => async () => {
         if (isHeld) {
           isHeld = false
           asked.resolve()

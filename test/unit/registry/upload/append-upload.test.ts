@@ -2,10 +2,10 @@
 // arrived counts and is told. Method: the engine over in-memory twins, and bodies that come when
 // the test says so.
 import t from 'tap'
-import type { BlobStore } from '../../../../src/registry/ports/blob-store.ts'
 import { StoreError } from '../../../../src/registry/ports/store-error.ts'
 import { digestOf } from '../../../../src/oci/digest.ts'
 import { UploadOrderError } from '../../../../src/registry/answers.ts'
+import { around } from '../../../kit/around.ts'
 import { createEngine, localOf, readAll, rejection } from '../../../kit/engine.ts'
 import { chunkOf, heldBody, nothing } from '../../../kit/clients/upload-chunks.ts'
 
@@ -228,24 +228,21 @@ t.test('R99: an upload survives the process: the next one goes on where it was',
 t.test('R110: what a client is told to be here is in the file, whole piece or not', async t => {
   let buffered = 0
   const { registry } = createEngine({
-    store: store => {
-      const createUpload = store.createUpload.bind(store)
-      return Object.assign(store, {
-        createUpload: async (...args: Parameters<typeof createUpload>) => {
-          const file = await createUpload(...args)
-          const append = file.append.bind(file)
-          return Object.assign(file, {
-            append: async (chunk: Uint8Array) => {
-              buffered += chunk.length
-              await append(chunk)
-            },
-            flush: async () => {
-              buffered = 0
-            },
-          })
-        },
-      })
-    },
+    store: store =>
+      around(store, {
+        createUpload:
+          createUpload =>
+          async (...args) =>
+            around(await createUpload(...args), {
+              append: append => async chunk => {
+                buffered += chunk.length
+                await append(chunk)
+              },
+              flush: () => async () => {
+                buffered = 0
+              },
+            }),
+      }),
   })
   const { id } = await registry.startUpload(app, sha256)
   await registry.appendUpload(app, id, chunkOf('0123'))
@@ -280,14 +277,15 @@ t.test('R415: an upload begins once room was made on a disk without a free byte'
   for (const failures of [1, 2]) {
     let left = failures
     const { registry } = createEngine({
-      store: store => {
-        const create = store.createUpload.bind(store)
-        const createUpload: BlobStore['createUpload'] = async (...args) => {
-          if (left-- > 0) throw new StoreError('full', 'cannot begin an upload: ENOSPC')
-          return create(...args)
-        }
-        return Object.assign(store, { createUpload })
-      },
+      store: store =>
+        around(store, {
+          createUpload:
+            createUpload =>
+            async (...args) => {
+              if (left-- > 0) throw new StoreError('full', 'cannot begin an upload: ENOSPC')
+              return createUpload(...args)
+            },
+        }),
     })
     const begun = registry.startUpload(localOf('app'), { algorithm: 'sha256' })
     if (failures === 1) t.match(await begun, { sizeBytes: 0 })

@@ -6,6 +6,7 @@ import { digestOf, type Digest } from '../../../../src/oci/digest.ts'
 import type { ContentClass } from '../../../../src/registry/ports/blob-store-content.ts'
 import { StoreError } from '../../../../src/registry/ports/store-error.ts'
 import { ENDED_FOR_MS } from '../../../../src/registry/upload/ended-uploads.ts'
+import { around } from '../../../kit/around.ts'
 import { createEngine, localOf, readAll, repositoryOf } from '../../../kit/engine.ts'
 import { chunkOf, heldBody, nothing, pushWhole } from '../../../kit/clients/upload-chunks.ts'
 import { isMemberOf } from '../../../kit/judges/membership.ts'
@@ -133,15 +134,13 @@ t.test(
 t.test('an answer waits for the row: what is not recorded is not acknowledged', async t => {
   let fails = true
   const { registry, disk } = createEngine({
-    catalog: catalog => {
-      const recordBlob = catalog.recordBlob.bind(catalog)
-      return Object.assign(catalog, {
-        recordBlob: async (record: Parameters<typeof recordBlob>[0]) => {
+    catalog: catalog =>
+      around(catalog, {
+        recordBlob: recordBlob => async record => {
           if (fails) throw new StoreError('io', 'the disk failed')
           return recordBlob(record)
         },
-      })
-    },
+      }),
   })
   await t.rejects(pushWhole(registry, app, 'hello'), StoreError)
   t.equal(disk.uploads.size, 0)
@@ -176,21 +175,18 @@ for (const [failure, told] of [
 t.test('kept bytes are committed as such', async t => {
   const classes: ContentClass[] = []
   const { registry } = createEngine({
-    store: store => {
-      const createUpload = store.createUpload.bind(store)
-      return Object.assign(store, {
-        createUpload: async (...args: Parameters<typeof createUpload>) => {
-          const file = await createUpload(...args)
-          const commit = file.commit.bind(file)
-          return Object.assign(file, {
-            commit: (contentClass: ContentClass) => {
-              classes.push(contentClass)
-              return commit(contentClass)
-            },
-          })
-        },
-      })
-    },
+    store: store =>
+      around(store, {
+        createUpload:
+          createUpload =>
+          async (...args) =>
+            around(await createUpload(...args), {
+              commit: commit => contentClass => {
+                classes.push(contentClass)
+                return commit(contentClass)
+              },
+            }),
+      }),
   })
   await pushWhole(registry, app, 'hello')
   t.same(classes, ['kept'])

@@ -11,6 +11,7 @@ import {
   type UpstreamErrorOptions,
   type UpstreamFailure,
 } from '../../../../src/registry/ports/upstream.ts'
+import { around } from '../../../kit/around.ts'
 import {
   behindMirror,
   createEngine,
@@ -416,20 +417,20 @@ t.test('R126: what the upstream took is pushed, whatever the disk does with its 
   const { registry, events } = createEngine({
     policies,
     upstream,
-    store: store => {
-      const createUpload = store.createUpload.bind(store)
-      return Object.assign(store, {
-        createUpload: async (...args: Parameters<typeof createUpload>) => {
-          const file = await createUpload(...args)
-          return Object.assign(file, {
-            commit: async () => {
-              await file.discard()
-              throw new StoreError('full', 'no room')
-            },
-          })
-        },
-      })
-    },
+    store: store =>
+      around(store, {
+        createUpload:
+          createUpload =>
+          async (...args) => {
+            const file = await createUpload(...args)
+            return Object.assign(file, {
+              commit: async () => {
+                await file.discard()
+                throw new StoreError('full', 'no room')
+              },
+            })
+          },
+      }),
   })
   const digest = digestOf(Buffer.from('hello'))
   await t.rejects(registry.headBlob(app, digest), { code: 'BLOB_UNKNOWN' })

@@ -15,6 +15,7 @@ import {
   repositoryOf,
 } from '../../../kit/engine.ts'
 import { chunkOf, heldBody } from '../../../kit/clients/upload-chunks.ts'
+import { quietRun } from '../../../kit/quiet-run.ts'
 
 const MiB = 1024 * 1024
 const LIMIT = 20 * MiB
@@ -25,11 +26,7 @@ const other = localOf('team/other')
 const pulled = repositoryOf('library/app')
 const sha256 = { algorithm: 'sha256' } as const
 const FULL = { code: 'UNAVAILABLE', status: 507 }
-const run = {
-  signal: new AbortController().signal,
-  progress: () => {},
-  pause: async () => {},
-}
+const run = quietRun()
 const cached = Buffer.alloc(3 * MiB, 'cached')
 const wanted = Buffer.alloc(5 * MiB, 'wanted')
 const large = Buffer.alloc(10.75 * MiB, 'large')

@@ -4,8 +4,8 @@
 import t from 'tap'
 import { digestOf } from '../../../../src/oci/digest.ts'
 import { type Repository, repositoryKey } from '../../../../src/oci/reference.ts'
-import type { BlobStore } from '../../../../src/registry/ports/blob-store.ts'
 import { UpstreamError } from '../../../../src/registry/ports/upstream.ts'
+import { around } from '../../../kit/around.ts'
 import { createEngine, localOf, repositoryOf } from '../../../kit/engine.ts'
 import { pushWhole } from '../../../kit/clients/upload-chunks.ts'
 import { isMemberOf } from '../../../kit/judges/membership.ts'
@@ -76,15 +76,15 @@ t.test('R182: nothing is mounted from another registry', async t => {
 t.test('what was only cached is made durable before it is mounted', async t => {
   const kept: string[] = []
   const { registry, store, catalog } = createEngine({
-    store: store => {
-      const keep = store.keep.bind(store)
-      return Object.assign(store, {
-        keep: (...args: Parameters<BlobStore['keep']>) => {
-          kept.push(args[0])
-          return keep(...args)
-        },
-      })
-    },
+    store: store =>
+      around(store, {
+        keep:
+          keep =>
+          (...args) => {
+            kept.push(args[0])
+            return keep(...args)
+          },
+      }),
   })
   const bytes = Buffer.from('cached')
   const digest = digestOf(bytes)

@@ -7,12 +7,14 @@ import { OCI_MANIFEST } from '../../../../src/oci/media-type.ts'
 import { GRACE_MS } from '../../../../src/registry/collect/collect.ts'
 import { PUSH_MAX_MS } from '../../../../src/registry/ports/catalog-pushes.ts'
 import { EXPIRED_AT_ONCE } from '../../../../src/registry/upload/expire-pending-blobs.ts'
+import { around } from '../../../kit/around.ts'
 import { createEngine, type Engine, localOf } from '../../../kit/engine.ts'
 import { document, makeImage } from '../../../kit/image.ts'
 import { isMemberOf } from '../../../kit/judges/membership.ts'
 import { digested, pushDocument, pushImage, tagged } from '../../../kit/clients/push-image.ts'
 import { everywhere, rebuilt } from '../../../kit/worlds/rebuilt.ts'
 import { pushWhole } from '../../../kit/clients/upload-chunks.ts'
+import { quietRun } from '../../../kit/quiet-run.ts'
 
 const app = localOf('team/app')
 const base = localOf('team/base')
@@ -116,8 +118,7 @@ t.test('R296: an image that was sent twice is gone with its delete', async t => 
   await remove(engine, other.manifest.digest)
   t.same(await held(engine), [])
   await engine.clock.advance(GRACE_MS + 1)
-  const run = { dryRun: false, progress: () => {}, pause: async () => {}, signal: goesOn }
-  await engine.registry.collect(run)
+  await engine.registry.collect(quietRun())
   t.strictSame([...engine.disk.blobs.keys()], [])
 })
 
@@ -183,18 +184,18 @@ t.test('R296: many end by few commits, and no more begin once the edge stops', a
   let most = 0
   let ends = 0
   const engine = createEngine({
-    catalog: catalog => {
-      const expirePendingBlob = catalog.expirePendingBlob.bind(catalog)
-      return Object.assign(catalog, {
-        expirePendingBlob: async (...pending: Parameters<typeof expirePendingBlob>) => {
-          ends += 1
-          most = Math.max(most, ++inFlight)
-          await expirePendingBlob(...pending)
-          inFlight -= 1
-          if (ends === EXPIRED_AT_ONCE) stopping.abort()
-        },
-      })
-    },
+    catalog: catalog =>
+      around(catalog, {
+        expirePendingBlob:
+          expirePendingBlob =>
+          async (...pending) => {
+            ends += 1
+            most = Math.max(most, ++inFlight)
+            await expirePendingBlob(...pending)
+            inFlight -= 1
+            if (ends === EXPIRED_AT_ONCE) stopping.abort()
+          },
+      }),
   })
   const all = 2 * EXPIRED_AT_ONCE + 1
   for (let index = 0; index < all; index += 1) await pushWhole(engine.registry, app, `${index}`)
@@ -209,18 +210,18 @@ t.test('R296: many end by few commits, and no more begin once the edge stops', a
 t.test('R296: what is acknowledged while others end is none of them', async t => {
   let late: Digest | undefined
   const engine = createEngine({
-    catalog: catalog => {
-      const expirePendingBlob = catalog.expirePendingBlob.bind(catalog)
-      return Object.assign(catalog, {
-        expirePendingBlob: async (...pending: Parameters<typeof expirePendingBlob>) => {
-          await expirePendingBlob(...pending)
-          if (late !== undefined) return
-          late = shared
-          await engine.clock.advance(1)
-          await layer(engine)
-        },
-      })
-    },
+    catalog: catalog =>
+      around(catalog, {
+        expirePendingBlob:
+          expirePendingBlob =>
+          async (...pending) => {
+            await expirePendingBlob(...pending)
+            if (late !== undefined) return
+            late = shared
+            await engine.clock.advance(1)
+            await layer(engine)
+          },
+      }),
   })
   for (let index = 0; index < EXPIRED_AT_ONCE; index += 1)
     await pushWhole(engine.registry, base, `${index}`)
@@ -272,7 +273,6 @@ t.test('what a delete leaves for a push stays as long when the grace becomes sho
 t.test('R632: a clock that is put back ends no push, and holds none for long', async t => {
   const engine = createEngine()
   const { registry, clock } = engine
-  const run = { dryRun: false, progress: () => {}, pause: async () => {}, signal: goesOn }
   await otherImage(engine)
   clock.jump(10 * PUSH_MAX_MS)
   await layer(engine)
@@ -282,7 +282,7 @@ t.test('R632: a clock that is put back ends no push, and holds none for long', a
   t.same(await held(engine), ['shared'], 'its manifest may come any moment')
   // By then the clock is believed.
   await clock.advance(GRACE_MS)
-  await registry.collect(run)
+  await registry.collect(quietRun())
   await clock.advance(PUSH_MAX_MS - 1)
   await registry.expirePendingBlobs(goesOn)
   t.same(await held(engine), ['shared'])

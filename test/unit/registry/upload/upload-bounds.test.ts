@@ -13,6 +13,7 @@ import {
   VAIN_AFTER_MS,
 } from '../../../../src/registry/upload/upload-crowd.ts'
 import { IDLE_AFTER_MS } from '../../../../src/registry/upload/upload-growth.ts'
+import { around } from '../../../kit/around.ts'
 import { createEngine, localOf, readAll } from '../../../kit/engine.ts'
 import { chunkOf, heldBody, nothing, pushWhole } from '../../../kit/clients/upload-chunks.ts'
 
@@ -87,12 +88,13 @@ t.test(
 
 t.test('R126: who waits for an upload that a full disk ends is told so', async t => {
   const full = () => Promise.reject(new StoreError('full', 'no room'))
-  const store = (same: BlobStore) => {
-    const openUpload = async (...of: Parameters<BlobStore['createUpload']>) =>
-      Object.assign(await createUpload(...of), { flush: full })
-    const createUpload = same.createUpload.bind(same)
-    return Object.assign(same, { createUpload: openUpload })
-  }
+  const store = (same: BlobStore) =>
+    around(same, {
+      createUpload:
+        createUpload =>
+        async (...of) =>
+          around(await createUpload(...of), { flush: () => full }),
+    })
   const { registry } = createEngine({ store })
   const { id } = await registry.startUpload(app, sha256)
   const body = heldBody()
@@ -223,18 +225,17 @@ t.test(
       return file
     }
     const { registry } = createEngine({
-      store: store => {
-        const createUpload = store.createUpload.bind(store)
-        const openUpload = store.openUpload.bind(store)
-        return Object.assign(store, {
-          createUpload: async (...args: Parameters<BlobStore['createUpload']>) =>
-            watch(await createUpload(...args)),
-          openUpload: async (id: string) => {
+      store: store =>
+        around(store, {
+          createUpload:
+            createUpload =>
+            async (...args) =>
+              watch(await createUpload(...args)),
+          openUpload: openUpload => async id => {
             const file = await openUpload(id)
             return file === undefined ? undefined : watch(file)
           },
-        })
-      },
+        }),
     })
     const ids: string[] = []
     for (let n = 0; n < UPLOADS_OPEN_MAX + 40; n += 1) {
