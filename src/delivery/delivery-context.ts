@@ -4,7 +4,6 @@ import type { Digest } from '../oci/digest.ts'
 import type { Repository } from '../oci/reference.ts'
 import type { Namespaces } from '../registry/routing/namespaces.ts'
 import type { BlobStore } from '../registry/ports/blob-store.ts'
-import { UNKNOWN } from '../registry/ports/blob-store-content.ts'
 import type { Catalog } from '../registry/ports/catalog.ts'
 import { StoreError } from '../registry/ports/store-error.ts'
 import {
@@ -65,14 +64,14 @@ export class Undeliverable extends Error {
 }
 
 /**
- * Of what was not found here: what the disk cannot say anything of may be here, and is looked for
- * again. @throws StoreError
+ * Of what was not found here: what the disk cannot say anything of may be here, and so is what is
+ * there again. It is looked for once more, later. @throws StoreError
  */
 export async function requireGone(
   { store }: Pick<DeliveryContext, 'store'>,
   digest: Digest,
 ): Promise<void> {
-  if ((await store.look(digest)) !== UNKNOWN) return
+  if ((await store.look(digest)) === 'none') return
   throw new StoreError('io', `cannot look for ${digest}`, {
     hint: 'see the kernel log (dmesg) for the disk of this edge',
   })
