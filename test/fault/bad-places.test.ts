@@ -13,6 +13,7 @@ import type { LogLine } from '../kit/worlds/http-app.ts'
 import { type Image, makeImage } from '../kit/image.ts'
 import { manifestOver } from '../kit/clients/push-client.ts'
 import { mountSmallDisk, type SmallDisk } from '../kit/disk/small-disk.ts'
+import { startStub } from '../kit/stubs/stub-registry.ts'
 import { isSameFile, openRegularFile } from '../../src/store/filesystem/read-handle.ts'
 import { blobPath, digestBy, storeDirectory } from '../kit/disk/store-directory.ts'
 
@@ -73,7 +74,7 @@ t.test('R746: an edge starts though the disk cannot look at one of its files', a
   await disk.spoil([blobPath(first.dataDirectory, lost.digest)], 'file')
   const edge = await startTestEdge(t, { upstreams: NO_UPSTREAM, directory: disk.path })
   t.ok((await edge.get(`${APP}/${left.digest}`)).body.equals(left.bytes()))
-  t.equal((await edge.get(`${APP}/${lost.digest}`)).status, 404)
+  t.equal((await edge.get(`${APP}/${lost.digest}`)).status, 503, 'nobody says that it is gone')
   t.equal((await edge.send('HEAD', `${APP}/${lost.digest}`)).status, 404)
   const told = edge.lines().filter(({ msg }) => msg === 'storage failed')
   t.match(told, [{ reason: lost.digest, failure: 'io' }, { reason: lost.digest }])
@@ -359,6 +360,52 @@ t.test(
     t.ok((await edge.get(path)).body.equals(manifest.bytes))
   },
 )
+
+const UNLOOKED = makeImage({ seed: 'unlooked', layers: [SIZES.middling] })
+for (const [of, path] of Object.entries({
+  'this edge': 'localhost/app',
+  Hub: 'docker.io/team/app',
+}))
+  t.test(
+    `R766: what was pushed to ${of}, and cannot be looked at, is 503 to who pulls`,
+    async t => {
+      const disk = await mount(t)
+      const { config, layers, manifest } = UNLOOKED
+      const [layer] = layers as [Content]
+      // The upstream does not have it, and says so.
+      const stub = await startStub(t)
+      const upstreams = { 'docker.io': { url: stub.url } }
+      const stored = { repositories: [{ match: 'docker.io/**', push: 'store' }] }
+      const options = { upstreams, directory: disk.path, config: stored }
+      const first = await startTestEdge(t, options)
+      for (const blob of [config, layer]) await pushBlob(first, path, blob.bytes())
+      const headers = { 'content-type': manifest.mediaType }
+      const put = { headers, body: manifest.bytes }
+      t.equal((await first.send('PUT', `/v2/${path}/manifests/v1`, put)).status, 201)
+      await first.stop()
+      const bad = [manifest, layer].map(({ digest }) => blobPath(first.dataDirectory, digest))
+      await disk.spoil(bad, 'file')
+      const edge = await startTestEdge(t, options)
+      const all = ['manifests/v1', `manifests/${manifest.digest}`, `blobs/${layer.digest}`]
+      const statuses = async (method: string, asked = {}) => {
+        const found = []
+        for (const each of all)
+          found.push(
+            (await edge.settle(edge.send(method, `/v2/${path}/${each}`, { headers: asked })))
+              .status,
+          )
+        return found
+      }
+      t.same(await statuses('GET'), [503, 503, 503])
+      t.same(await statuses('GET', STRANGER), [503, 503, 503])
+      t.same(await statuses('HEAD'), [404, 404, 404], 'whoever may push it is to do so')
+      t.notOk((await statuses('HEAD', STRANGER)).includes(404), 'it is not gone')
+      const asManifest = `/v2/${path}/manifests/${layer.digest}`
+      t.equal((await edge.settle(edge.get(asManifest))).status, 404, 'it never was one')
+      const elsewhere = `/v2/${path}-2/blobs/${layer.digest}`
+      t.equal((await edge.settle(edge.get(elsewhere))).status, 404, 'it never was there')
+    },
+  )
 
 function isTold({ msg, failure, reason }: LogLine, digests: readonly string[]): boolean {
   const isUnread = msg === 'storage failed' && failure === 'io'

@@ -515,6 +515,7 @@ const BOUNDS: readonly Row[] = [
   [761, 'P0', 'a disk whose reads fail for a moment costs nothing that was pushed'],
   [770, 'P2', 'each look at facts counts those that it could not read itself'],
   [772, 'P1', 'HEAD of pushed content that the disk cannot read lets a push through'],
+  [766, 'P1', 'pushed content that the disk cannot even look at is 503 to who pulls, and no 404'],
   [773, 'P1', 'status and metrics say since when the disk cannot be written, and why'],
   [765, 'P2', 'also of a file system that the kernel stopped after an error, and left mounted'],
   [
@@ -522,6 +523,7 @@ const BOUNDS: readonly Row[] = [
     'P1',
     'a queued push that the disk cannot read is told as that, waits, and is mended by a push',
   ],
+  [767, 'P2', 'nor is anything left out of its delivery that was not found for a moment'],
   [782, 'P2', 'nor is a queued push given up of which the disk cannot say whether it is here'],
   [775, 'P2', 'up to 2,000 who list an image in other repositories make it leave no sooner here'],
   [771, 'P1', 'a push that finds no room takes none that is kept for what takes content away'],

@@ -18,6 +18,7 @@ import type { StoredBlob } from '../ports/blob-store-content.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 import { asking, confirm, type PullBlobDeps, requireUpstream } from './blob-upstream.ts'
 import { mayGive } from '../routing/sharing.ts'
+import { blobNotFound, unlessUnread } from './unread.ts'
 import { withClientErrors } from '../refusals/upstream-failure.ts'
 
 /** `mayPush` is explained at Registry. @throws RegistryError */
@@ -72,17 +73,28 @@ function find(
       : await headHere(deps, repository, { digest, caller, isLocal: namespace === undefined })
     const isEnough = !isForwarding(caller, repository) || namespace?.policy.offline === true
     if (here !== undefined && isEnough) return here
-    const upstream = requireUpstream(repository, namespace)
-    const listed = isPushing(caller, repository)
-      ? undefined
-      : await headListed(deps, repository, digest)
-    if (listed !== undefined) return listed
-    const missing = 'BLOB_UNKNOWN' as const
-    const state = { repository, namespace: upstream, missing, ...(here && { here }) }
-    return orAbsent(caller, state, () =>
-      headUpstream(deps, repository, { digest, namespace: upstream, caller }),
-    )
+    const elsewhere = () => headElsewhere(deps, repository, { digest, caller, here })
+    // Whoever may push it is to do so.
+    if (isPushing(caller, repository)) return elsewhere()
+    return unlessUnread(deps, blobNotFound(deps, repository, digest), elsewhere)
   })
+}
+
+async function headElsewhere(
+  deps: PullBlobDeps,
+  repository: Repository,
+  { digest, caller, here }: { digest: Digest; caller: HeadCaller; here: BlobHead | undefined },
+): Promise<BlobHead> {
+  const namespace = requireUpstream(repository, deps.namespaces.find(repository.registry))
+  const listed = isPushing(caller, repository)
+    ? undefined
+    : await headListed(deps, repository, digest)
+  if (listed !== undefined) return listed
+  const missing = 'BLOB_UNKNOWN' as const
+  const state = { repository, namespace, missing, ...(here && { here }) }
+  return orAbsent(caller, state, () =>
+    headUpstream(deps, repository, { digest, namespace, caller }),
+  )
 }
 
 async function headHere(

@@ -26,9 +26,12 @@ import { offline } from './manifest-content.ts'
 import { manifestKey } from '../negative-cache.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 import { isAccepted, pullLocal, pullTag } from './pull-manifest.ts'
+import { manifestNotFound, unlessUnread } from './unread.ts'
 import { withClientErrors } from '../refusals/upstream-failure.ts'
 import type { ResolvedTag } from './upstream-tags.ts'
 import { usedBy } from '../reading/uses.ts'
+
+type HeadContext = ManifestContext & { readonly caller: HeadCaller }
 
 /** @throws RegistryError */
 export async function headManifest(
@@ -100,11 +103,11 @@ function find(
     if (namespace === undefined) return headLocal(deps, repository, request)
     const { policies, clock, silent } = deps
     const caller = { policies, clock, silent, mayPush: request.mayPush }
-    const context = { ...deps, namespace, options: readOptions(caller, repository) }
+    const context = { ...deps, namespace, caller, options: readOptions(caller, repository) }
     const { reference } = request
     return reference.kind === 'digest'
-      ? headByDigest(context, repository, { digest: reference.digest, caller })
-      : headByTag(context, repository, { ...request, tag: reference.tag, caller })
+      ? headByDigest(context, repository, reference.digest)
+      : headByTag(context, repository, { ...request, tag: reference.tag })
   })
 }
 
@@ -127,10 +130,11 @@ async function headLocal(
 }
 
 async function headByDigest(
-  context: ManifestContext,
+  context: HeadContext,
   repository: Repository,
-  { digest, caller }: { digest: Digest; caller: HeadCaller },
+  digest: Digest,
 ): Promise<ManifestAnswer> {
+  const { caller } = context
   const isEnough = !isForwarding(caller, repository) || context.namespace.policy.offline
   const { namespace } = context
   const state = { repository, namespace, missing: 'MANIFEST_UNKNOWN' } as const
@@ -142,11 +146,12 @@ async function headByDigest(
 }
 
 async function headByTag(
-  context: ManifestContext,
+  context: HeadContext,
   repository: Repository,
-  request: ManifestRequest & { tag: Tag; caller: HeadCaller },
+  request: ManifestRequest & { tag: Tag },
 ): Promise<ManifestAnswer> {
-  const { tag, caller } = request
+  const { tag } = request
+  const { caller } = context
   // Who pushes what the tag is said to be here would not push it.
   const mustAsk = isPushing(caller, repository)
   const ask = () => headTag(context, repository, { ...request, mustAsk })
@@ -161,7 +166,7 @@ async function headByTag(
 
 /** As pullTag does it. */
 async function headTag(
-  context: ManifestContext,
+  context: HeadContext,
   repository: Repository,
   request: ManifestRequest & { tag: Tag; mustAsk: boolean },
 ): Promise<ManifestAnswer> {
@@ -186,7 +191,7 @@ async function headTag(
 }
 
 async function headResolved(
-  context: ManifestContext,
+  context: HeadContext,
   repository: Repository,
   resolved: ResolvedTag,
 ): Promise<ManifestAnswer> {
@@ -209,14 +214,18 @@ function headConfirmed(resolved: ResolvedTag): ManifestAnswer | undefined {
 }
 
 async function headDigest(
-  context: ManifestContext,
+  context: HeadContext,
   repository: Repository,
   { digest, failure }: { digest: Digest; failure?: UpstreamError | undefined },
 ): Promise<ManifestAnswer> {
   const here = await headHere(context, repository, { digest, failure })
   if (here !== undefined) return here
-  if (context.namespace.policy.offline) throw offline(repository, 'the manifest is not here')
-  return headUpstream(context, repository, digest)
+  const elsewhere = async () => {
+    if (context.namespace.policy.offline) throw offline(repository, 'the manifest is not here')
+    return headUpstream(context, repository, digest)
+  }
+  if (isPushing(context.caller, repository)) return elsewhere()
+  return unlessUnread(context, manifestNotFound(context.catalog, repository, digest), elsewhere)
 }
 
 async function headUpstream(

@@ -26,6 +26,7 @@ import {
   UpstreamError,
 } from '../ports/upstream.ts'
 import type { ManifestRoom } from '../space/manifest-room.ts'
+import { manifestNotFound, type NotFound, requireGone, unlessUnread } from './unread.ts'
 
 export interface ManifestContent {
   readonly recorded: RecordedManifest
@@ -69,34 +70,33 @@ export class ManifestContents {
     this.#flights.closeAll(isQuestionOf(isMeant))
   }
 
-  /** What is here and belongs to this repository; undefined when it must be fetched. */
+  /**
+   * What is here and belongs to this repository; undefined when it must be fetched.
+   * @throws StoreError
+   */
   async here(repository: Repository, digest: Digest): Promise<ManifestContent | undefined> {
-    const { catalog, store } = this.#deps
-    const recorded = await catalog.findManifest(repository, digest)
-    if (recorded === undefined) return undefined
-    const bytes = await store.readVerified(digest)
-    if (bytes === undefined) {
-      await noteMissingUnlessBack(this.#deps, digest)
-      return undefined
-    }
-    return { recorded, bytes, warnings: [] }
+    const content = await this.#find(repository, digest)
+    if (content === undefined) await requireGone(this.#deps, this.#notFound(repository, digest))
+    return content
   }
 
   /**
    * The manifest with this digest, fetched when it was not given to this repository, also where its
    * bytes are here through another one: it is small, and only what its upstream delivers says what
    * it is there (R96, R251).
-   * @throws UpstreamError; RegistryError where the upstream may not be asked
+   * @throws UpstreamError; RegistryError where the upstream may not be asked; StoreError
    */
   async get(
     repository: Repository,
     digest: Digest,
     from: ReadFrom,
   ): Promise<{ content: ManifestContent; source: Source }> {
-    const here = await this.here(repository, digest)
+    const here = await this.#find(repository, digest)
     if (here !== undefined) return { content: here, source: 'hit' }
-    if (from.namespace.policy.offline) throw offline(repository, 'the manifest is not here')
-    return this.#shared(repository, { kind: 'digest', digest }, from)
+    return unlessUnread(this.#deps, this.#notFound(repository, digest), () => {
+      if (from.namespace.policy.offline) throw offline(repository, 'the manifest is not here')
+      return this.#shared(repository, { kind: 'digest', digest }, from)
+    })
   }
 
   /**
@@ -110,6 +110,20 @@ export class ManifestContents {
     from: ReadFrom & { previous: PreviousDigest | undefined },
   ): Promise<{ content: ManifestContent; source: Source }> {
     return this.#shared(repository, { kind: 'tag', tag }, from)
+  }
+
+  async #find(repository: Repository, digest: Digest): Promise<ManifestContent | undefined> {
+    const { catalog, store } = this.#deps
+    const recorded = await catalog.findManifest(repository, digest)
+    if (recorded === undefined) return undefined
+    const bytes = await store.readVerified(digest)
+    if (bytes !== undefined) return { recorded, bytes, warnings: [] }
+    await noteMissingUnlessBack(this.#deps, digest)
+    return undefined
+  }
+
+  #notFound(repository: Repository, digest: Digest): NotFound {
+    return manifestNotFound(this.#deps.catalog, repository, digest)
   }
 
   /** One request for all who want the same of the same endpoints now. */

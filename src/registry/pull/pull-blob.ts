@@ -12,6 +12,7 @@ import { noteUse, openBlob } from './open-blob.ts'
 import { readAs } from './prefetch.ts'
 import { StoreError } from '../ports/store-error.ts'
 import { isShared, mayGive, shareWith } from '../routing/sharing.ts'
+import { blobNotFound, unlessUnread } from './unread.ts'
 import { withClientErrors } from '../refusals/upstream-failure.ts'
 
 /** @throws RegistryError */
@@ -53,19 +54,21 @@ async function pull(
       })
       if (here !== undefined) return deps.openBlobs.share(stamped, here)
     }
-    const upstream = requireUpstream(repository, namespace)
-    return asking(deps, repository, { digest }, async () => {
-      const confirmed = !isOurs && (await isSharedHere(deps, repository, digest))
-      if (confirmed) await confirm(deps, repository, { digest, namespace: upstream })
-      return joinFill(deps, repository, {
-        digest,
-        namespace: upstream,
-        // That it is coming says nothing about the repository once it has ended: the upstream may
-        // have refused.
-        mayJoin: (isOurs && !isComing) || confirmed,
-        lookedAt: isComing || confirmed ? undefined : lookedAt,
-        isHeadOut: false,
-        again: () => readAgain(deps, repository, digest),
+    return unlessUnread(deps, blobNotFound(deps, repository, digest), async () => {
+      const upstream = requireUpstream(repository, namespace)
+      return asking(deps, repository, { digest }, async () => {
+        const confirmed = !isOurs && (await isSharedHere(deps, repository, digest))
+        if (confirmed) await confirm(deps, repository, { digest, namespace: upstream })
+        return joinFill(deps, repository, {
+          digest,
+          namespace: upstream,
+          // That it is coming says nothing about the repository once it has ended: the upstream may
+          // have refused.
+          mayJoin: (isOurs && !isComing) || confirmed,
+          lookedAt: isComing || confirmed ? undefined : lookedAt,
+          isHeadOut: false,
+          again: () => readAgain(deps, repository, digest),
+        })
       })
     })
   })
