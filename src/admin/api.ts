@@ -7,7 +7,8 @@ import type { NoteAudit } from '../observe/audit.ts'
 import type { Logger } from '../observe/log.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { Carry } from '../registry/carry/carry.ts'
-import type { JobControl } from '../registry/job.ts'
+import type { ListedExports } from '../registry/carry/exports.ts'
+import type { JobControl, ListedJobs } from '../registry/job.ts'
 import type { Operator } from '../registry/operator/operator.ts'
 import { ENTRY_ID } from '../registry/ports/outbox.ts'
 import { type AskedBy, auditActions, noteDone } from './audit-actions.ts'
@@ -76,6 +77,14 @@ export interface LookedAtAccounts {
   readonly isThere: boolean
 }
 
+/** What operators call all exports together, beside the names of jobs. */
+const EXPORT = 'export'
+
+/** All that works beside clients. */
+export interface ListedWork extends ListedJobs {
+  readonly exports: ListedExports
+}
+
 export function registerApi(
   app: FastifyInstance,
   { operator, carry, accounts, logger, audit, askedBy = () => OPERATOR }: ApiDeps,
@@ -107,7 +116,7 @@ export function registerApi(
         }
         return sendEvents(reply, signal => operator.warm(wanted, signal))
       })
-      registerJobs(api, operator.jobs)
+      registerJobs(api, operator.jobs, carry)
       registerCarry(api, carry, logger)
       api.post('/purge', async (request, reply) => {
         const pattern = required(request, 'pattern')
@@ -133,16 +142,18 @@ export function registerApi(
   )
 }
 
-function registerJobs(api: FastifyInstance, jobs: JobControl): void {
-  api.get('/jobs', async () => jobs.list())
+function registerJobs(api: FastifyInstance, jobs: JobControl, { exports }: Carry): void {
+  api.get('/jobs', async (): Promise<ListedWork> => ({ ...jobs.list(), exports: exports.list() }))
   api.post('/jobs/run', async (request, reply) => {
     const name = required(request, 'name')
     const dryRun = parameter(request, 'dry-run') === 'true'
     return sendEvents(reply, signal => jobs.run(name, { dryRun, signal }))
   })
-  api.post('/jobs/pause', async request => jobs.pause(required(request, 'name')))
-  api.post('/jobs/resume', async request => jobs.resume(required(request, 'name')))
-  api.post('/jobs/cancel', async request => jobs.cancel(required(request, 'name')))
+  for (const control of ['pause', 'resume', 'cancel'] as const)
+    api.post(`/jobs/${control}`, async request => {
+      const name = required(request, 'name')
+      return name === EXPORT ? exports[control]() : jobs[control](name)
+    })
 }
 
 function registerRobots(api: FastifyInstance, robots: RobotsControl): void {

@@ -93,7 +93,7 @@ export class ExportSession {
         query,
       })
       for await (const event of events) {
-        if (event.kind === 'failed') missing.push(`${image}: ${event.message}`)
+        if (event.kind === 'failed') throw await this.#failed(`${image}: ${event.message}`)
         if (event.kind === 'missing') missing.push(`${event.image}: ${event.message}`)
         this.#show(event)
       }
@@ -112,6 +112,11 @@ export class ExportSession {
       path: '/exports/plan',
       query: { id: this.id },
     })
+  }
+
+  /** What ended all of it, or else this. */
+  async #failed(message: string): Promise<CliError> {
+    return new CliError(EXIT_CODES.failed, (await this.brokenBy()) ?? message)
   }
 
   /** An event with --json, else a line. */

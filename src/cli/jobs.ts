@@ -1,16 +1,25 @@
 // `jobs`: what the server does again and again by itself: how it stands, and one run now.
-import type { JobState, ListedJobs } from '../registry/job.ts'
+import type { ListedWork } from '../admin/api.ts'
+import type { ListedExport } from '../registry/carry/exports.ts'
+import type { JobState } from '../registry/job.ts'
 import { askAdmin } from './admin-client.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
 import { COMMON_HELP, readCommon } from './options.ts'
-import { describeAge, describeBytes, describeSpan, writeJson, writeTable } from './output.ts'
+import {
+  describeAge,
+  describeBytes,
+  describeCount,
+  describeSpan,
+  writeJson,
+  writeTable,
+} from './output.ts'
 import { DRY_RUN_HELP, runJob } from './run-job.ts'
 
 export const help = `entrepot jobs ls [--json]
 entrepot jobs run NAME [--dry-run] [--json]
 entrepot jobs pause|resume|cancel NAME [--json]
 
-What the server does again and again by itself, and takes things away by.
+What the server does again and again by itself, and takes things away by; and exports, while they run.
 
   ls      lists the jobs, what each does now, and how its last run ended
   run     runs one now, and tells what went. When it runs already, the next run begins behind that one; whoever
@@ -25,6 +34,7 @@ Jobs
   gc       what nothing needs any more (storage.gc)
   purge    what an operator purges: "entrepot purge PATTERN" runs it
   retain   what storage.retention lets go of what was pushed here
+  export   exports under way, all of them: to be paused, resumed and cancelled; "entrepot export" begins one
   uploads  uploads that nobody went on with (storage.maintenance.uploadpurging)
 
 ${DRY_RUN_HELP}
@@ -56,7 +66,7 @@ export async function run(args: readonly string[], context: CliContext): Promise
 async function list(args: readonly string[], context: CliContext): Promise<ExitCode> {
   const usage = 'entrepot jobs ls'
   const { server, json } = readCommon(args, context, { least: 0, most: 0, usage })
-  const listed = await askAdmin<ListedJobs>({ server, path: '/jobs' })
+  const listed = await askAdmin<ListedWork>({ server, path: '/jobs' })
   if (json) writeJson(context, listed)
   else writeList(context, listed)
   return EXIT_CODES.ok
@@ -79,9 +89,9 @@ async function control(
   const { server, json, positionals } = common
   const query = { name: positionals[0] }
   const path = `/jobs/${action}`
-  const state = await askAdmin<JobState>({ server, method: 'POST', path, query })
+  const state = await askAdmin<object>({ server, method: 'POST', path, query })
   if (json) writeJson(context, state)
-  else context.stdout.write(`${state.name} ${CONTROLLED[action]}\n`)
+  else context.stdout.write(`${positionals[0]} ${CONTROLLED[action]}\n`)
   return EXIT_CODES.ok
 }
 
@@ -91,7 +101,7 @@ const CONTROLLED = {
   cancel: 'ends the run under way, if there is one',
 } as const
 
-function writeList(context: CliContext, { jobs, nowMs }: ListedJobs): void {
+function writeList(context: CliContext, { jobs, exports, nowMs }: ListedWork): void {
   writeTable(context, [
     ['JOB', 'NOW', 'NEXT', 'LAST RUN'],
     ...jobs.map(job => [
@@ -100,7 +110,22 @@ function writeList(context: CliContext, { jobs, nowMs }: ListedJobs): void {
       nextRun(job, nowMs),
       lastRun(job, nowMs),
     ]),
+    ...exports.running.map(each => [
+      'export',
+      exports.isPaused ? `paused, ${describeExport(each, nowMs)}` : describeExport(each, nowMs),
+      '-',
+      '-',
+    ]),
   ])
+}
+
+function describeExport(
+  { sinceMs, images, doneBytes, sizeBytes }: ListedExport,
+  nowMs: number,
+): string {
+  const what = `runs since ${describeSpan(nowMs - sinceMs)}, ${describeCount(images, 'image')}`
+  if (sizeBytes === undefined) return `${what} so far`
+  return `${what}, ${describeBytes(doneBytes)} of ${describeBytes(sizeBytes)}`
 }
 
 function describeNow({ isPaused, running }: JobState, nowMs: number): string {

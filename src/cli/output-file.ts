@@ -46,6 +46,7 @@ export class OutputFile implements Output {
   #position = 0
   #batch: Uint8Array[] = []
   #batchBytes = 0
+  #writing: Promise<void> = Promise.resolve()
 
   /** Its handle is closed by one of `finish`, `close` and `discard`. */
   constructor(path: string, handle: FileHandle) {
@@ -66,7 +67,7 @@ export class OutputFile implements Output {
   async append(piece: Uint8Array): Promise<void> {
     this.#batch.push(piece)
     this.#batchBytes += piece.length
-    if (this.#batchBytes >= BATCH_BYTES) await this.#flush()
+    if (this.#batchBytes >= BATCH_BYTES) await this.#handOn()
   }
 
   async finish(): Promise<void> {
@@ -88,14 +89,28 @@ export class OutputFile implements Output {
 
   /** Its part goes as well. */
   async discard(): Promise<void> {
+    await this.#writing.catch(() => {})
     await this.#handle.close()
     await rm(partOf(this.#path), { force: true })
   }
 
-  async #flush(): Promise<void> {
+  /** One batch is written while the next one comes. */
+  async #handOn(): Promise<void> {
     const bytes = Buffer.concat(this.#batch)
     this.#batch = []
     this.#batchBytes = 0
+    await this.#writing
+    this.#writing = this.#write(bytes)
+    // Told by whoever waits for it.
+    this.#writing.catch(() => {})
+  }
+
+  async #flush(): Promise<void> {
+    await this.#handOn()
+    await this.#writing
+  }
+
+  async #write(bytes: Buffer): Promise<void> {
     await this.#told(async () => {
       for (let at = 0; at < bytes.length; ) {
         const rest = bytes.length - at

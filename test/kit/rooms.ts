@@ -190,7 +190,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   }),
   // What is carried out of this edge is gathered as operators pull it, and written as a bundle.
   'registry/carry': insideOf('registry', {
-    imports: ['bundle', 'oci'],
+    imports: ['async', 'bundle', 'oci'],
     never: ['fill', 'pull', 'upload', 'push', 'delete', 'rebuild'],
   }),
   // Rights do not depend on what exists, so nothing is here to look it up by.

@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { type BundleSigner, statementOf } from '../../bundle/bundle-key.ts'
 import type { SignedSums } from '../../bundle/sums.ts'
+import { Standstill } from '../../async/standstill.ts'
 import { type Digest, parseDigest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import type { OperatorDeps } from '../operator/operator-deps.ts'
@@ -60,8 +61,28 @@ export interface LookedAgain {
   readonly isRotten: boolean
 }
 
+/** Each as it stands. */
+export interface ListedExport {
+  readonly id: string
+  /** Wall clock. */
+  readonly sinceMs: number
+  readonly images: number
+  /** That were sent. */
+  readonly doneBytes: number
+  /** Of the bundle; absent while images are gathered. */
+  readonly sizeBytes?: number
+}
+
+export interface ListedExports {
+  /** They stand still. */
+  readonly isPaused: boolean
+  readonly running: readonly ListedExport[]
+}
+
 interface Export {
   readonly plan: ExportPlan
+  readonly sinceMs: number
+  doneBytes: number
   bundle?: BundleBytes
   readonly ended: AbortController
   broken(message: string): void
@@ -70,6 +91,7 @@ interface Export {
 export class Exports {
   readonly #deps: ExportsDeps
   readonly #running = new Map<string, Export>()
+  readonly #standstill = new Standstill()
 
   constructor(deps: ExportsDeps) {
     this.#deps = deps
@@ -85,7 +107,8 @@ export class Exports {
     const ended = new AbortController()
     const broken = Promise.withResolvers<string | undefined>()
     const plan = new ExportPlan(this.#deps.held)
-    this.#running.set(id, { plan, ended, broken: broken.resolve })
+    const sinceMs = this.#deps.clock.nowMs()
+    this.#running.set(id, { plan, ended, sinceMs, doneBytes: 0, broken: broken.resolve })
     const left = () => broken.resolve(undefined)
     signal.addEventListener('abort', left, { once: true })
     if (signal.aborted) left()
@@ -118,7 +141,10 @@ export class Exports {
     for await (const name of this.#namesOf(image)) {
       any = true
       try {
-        yield* gatherImage(this.#deps, plan, { ...how, image: name, signal })
+        for await (const event of gatherImage(this.#deps, plan, { ...how, image: name, signal })) {
+          await this.#standstill.pass(signal)
+          yield event
+        }
         yield { kind: 'added', image: name }
       } catch (error) {
         if (!(error instanceof RegistryError)) throw error
@@ -157,7 +183,9 @@ export class Exports {
     const running = this.#find(id)
     const { bundle } = running
     if (bundle === undefined) throw new RegistryError('UNSUPPORTED', 'plan this export first')
-    return { sizeBytes: bundle.sizeBytes - from, pieces: orBroken(running, bundle.read(from)) }
+    running.doneBytes = from
+    const pieces = orBroken(running, bundle.read(from), this.#standstill)
+    return { sizeBytes: bundle.sizeBytes - from, pieces }
   }
 
   /**
@@ -196,6 +224,32 @@ export class Exports {
     }
   }
 
+  list(): ListedExports {
+    const running = [...this.#running].map(([id, { plan, sinceMs, doneBytes, bundle }]) => {
+      const { images } = plan.counts
+      const size = bundle && { sizeBytes: bundle.sizeBytes }
+      return { id, sinceMs, images, doneBytes, ...size }
+    })
+    return { isPaused: this.#standstill.isOn, running }
+  }
+
+  /** All stand still at their next step, those that begin as well, until `resume`. */
+  pause(): ListedExports {
+    this.#standstill.begin()
+    return this.list()
+  }
+
+  resume(): ListedExports {
+    this.#standstill.end()
+    return this.list()
+  }
+
+  /** Ends all that are under way. */
+  cancel(): ListedExports {
+    for (const each of this.#running.values()) each.broken('an operator has cancelled this export')
+    return this.list()
+  }
+
   #find(id: string): Export {
     const running = this.#running.get(id)
     if (running !== undefined) return running
@@ -207,11 +261,14 @@ export class Exports {
 async function* orBroken(
   running: Export,
   pieces: AsyncIterable<Uint8Array>,
+  standstill: Standstill,
 ): AsyncGenerator<Uint8Array> {
   try {
     for await (const piece of pieces) {
+      await standstill.pass(running.ended.signal)
       running.ended.signal.throwIfAborted()
       yield piece
+      running.doneBytes += piece.length
     }
   } catch (error) {
     running.broken(error instanceof Error ? error.message : String(error))
