@@ -12,6 +12,7 @@ import { patternBlob } from '../kit/content.ts'
 import { type EdgeOptions, type EdgeProcess, startEdge } from '../kit/worlds/edge-process.ts'
 import { compileFailingReads } from '../kit/disk/failing-reads.ts'
 import { COMPARED } from '../kit/worlds/left-by-kill.ts'
+import { createBarrier } from '../kit/stubs/stub-faults.ts'
 import { startStub } from '../kit/stubs/stub-registry.ts'
 import { createPushClient, manifestOver } from '../kit/clients/push-client.ts'
 
@@ -60,8 +61,8 @@ async function startPushed(t: Test) {
 }
 
 /** With a disk that can be let fail. */
-async function start(t: Test, options: EdgeOptions) {
-  const reads = await compileFailingReads()
+async function start(t: Test, options: EdgeOptions, below: 'blobs' | 'fills' = 'blobs') {
+  const reads = await compileFailingReads(below)
   const directory = await mkdtemp(join(tmpdir(), 'entrepot-failing-reads-'))
   const edge = await startEdge({ directory, env: reads.env, ...options })
   t.teardown(async () => {
@@ -126,3 +127,30 @@ t.test('R774: what waits for its upstream is delivered once it can be read', asy
   await edge.untilLogged(({ msg }) => msg === 'push delivered')
   t.equal(stub.manifest('app', 'v1')?.digest, manifest.digest)
 })
+
+/** Sent by the kernel, in one request of its fill. */
+const FOLLOWED_BYTES = 6 * 1024 * 1024
+const CROWD = 12
+
+for (const threads of [1, 2])
+  t.test(`R776: a crowd behind a bad part asks its upstream twice (${threads})`, async t => {
+    const stub = await startStub(t)
+    const blob = patternBlob('followed', FOLLOWED_BYTES)
+    stub.addBlob('library/app', blob)
+    const barrier = createBarrier(FOLLOWED_BYTES - 1)
+    stub.fault({ kind: 'blob', method: 'GET' }, { barrier }, { times: 1 })
+    const upstreams = { 'docker.io': { url: stub.url, http: true } }
+    const { edge, reads } = await start(t, { upstreams, config: { http: { threads } } }, 'fills')
+    await reads.begin()
+    const all = Array.from({ length: CROWD }, () =>
+      edge.send('GET', `/v2/docker.io/library/app/blobs/${blob.digest}`),
+    )
+    await Promise.race(all)
+    t.equal(stub.count({ kind: 'blob', method: 'GET' }), 2, 'one need not wait for the end')
+    barrier.release()
+    for (const { status, body } of await Promise.all(all)) {
+      t.equal(status, 200)
+      t.ok(body.equals(blob.bytes()))
+    }
+    t.equal(stub.count({ kind: 'blob', method: 'GET' }), 2)
+  })

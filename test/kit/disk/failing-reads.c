@@ -1,6 +1,7 @@
-/* Lets a disk fail for a while: reads of files below /blobs/ fail with EIO as long as a file is
- * there. Preloaded.
- *   FAILING_WHILE  the file */
+/* Lets a disk fail for a while: reads of some files fail with EIO as long as a file is there.
+ * Preloaded.
+ *   FAILING_WHILE  the file
+ *   FAILING_BELOW  of which paths: those that this is a part of */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -14,14 +15,14 @@
 #include <unistd.h>
 
 static int fails(int fd) {
-  const char *file = getenv("FAILING_WHILE");
-  if (!file || access(file, F_OK)) return 0;
+  const char *file = getenv("FAILING_WHILE"), *below = getenv("FAILING_BELOW");
+  if (!file || !below || access(file, F_OK)) return 0;
   char link[64], path[PATH_MAX];
   snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
   ssize_t length = readlink(link, path, sizeof path - 1);
   if (length < 0) return 0;
   path[length] = 0;
-  if (!strstr(path, "/blobs/")) return 0;
+  if (!strstr(path, below)) return 0;
   errno = EIO;
   return 1;
 }

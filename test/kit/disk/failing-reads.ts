@@ -18,8 +18,13 @@ export interface FailingReads {
   remove(): Promise<void>
 }
 
-/** @throws with what is missing when it can't be compiled */
-export async function compileFailingReads(): Promise<FailingReads> {
+/**
+ * `below`: of which files, `blobs` or `fills`.
+ * @throws with what is missing when it can't be compiled
+ */
+export async function compileFailingReads(
+  below: 'blobs' | 'fills' = 'blobs',
+): Promise<FailingReads> {
   const own = await mkdtemp(join(tmpdir(), 'entrepot-reads-'))
   const library = join(own, 'reads.so')
   const failing = join(own, 'failing')
@@ -30,7 +35,12 @@ export async function compileFailingReads(): Promise<FailingReads> {
   )
   return {
     // What io_uring reads is read by no call.
-    env: { LD_PRELOAD: library, FAILING_WHILE: failing, UV_USE_IO_URING: '0' },
+    env: {
+      LD_PRELOAD: library,
+      FAILING_WHILE: failing,
+      FAILING_BELOW: `/${below}/`,
+      UV_USE_IO_URING: '0',
+    },
     begin: () => writeFile(failing, ''),
     end: () => rm(failing, { force: true }),
     remove: () => rm(own, { recursive: true, force: true }),
