@@ -1,7 +1,6 @@
 // Room from uploads whose clients broke off, of which most begin anew and never come back to what
 // they left: where there is none, those go long before they are so old that they go by themselves
 // (purge-uploads.ts), and before anything that is pulled.
-import { noteStorage } from '../best-effort.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import type { IdleUploads } from '../space/remove-parts.ts'
@@ -20,8 +19,6 @@ export interface IdleUploadsDeps {
 export class UploadsLeftAlone implements IdleUploads {
   readonly #deps: IdleUploadsDeps
   readonly #startMs: number
-  /** Could not be removed; a start tries again. */
-  readonly #stuck = new Set<string>()
 
   constructor(deps: IdleUploadsDeps) {
     this.#deps = deps
@@ -50,18 +47,12 @@ export class UploadsLeftAlone implements IdleUploads {
     let [sessions, freedBytes] = [0, 0]
     for (const upload of this.#oldestFirst()) {
       if (freedBytes >= bytes || sessions === UPLOADS_A_STEP) break
-      const { id, sizeBytes } = upload
-      try {
-        // Whoever has come back to it meanwhile keeps it.
-        if (!this.#isLeftAlone(upload) || !(await uploads.discard(upload))) continue
-        sessions += 1
-        freedBytes += sizeBytes
-      } catch (error) {
-        // No room can be had by it: others go, now and in the next step, and content. It costs no
-        // place in this one, else so many of them would hide the others; it is tried but once.
-        this.#stuck.add(id)
-        noteStorage(note, error)
-      }
+      const { sizeBytes } = upload
+      // Whoever has come back to it meanwhile keeps it. One that is stuck is tried but once, and
+      // costs no place in this step: so many of them would hide the others.
+      if (!this.#isLeftAlone(upload) || !(await uploads.discard(upload))) continue
+      sessions += 1
+      freedBytes += sizeBytes
     }
     if (sessions > 0)
       note({ kind: 'uploads purged', why: 'room', sessions, bytes: freedBytes, dryRun: false })
@@ -71,7 +62,7 @@ export class UploadsLeftAlone implements IdleUploads {
   /** Those that take any room. */
   #idle(): Upload[] {
     return [...this.#deps.uploads.all.values()].filter(
-      upload => upload.sizeBytes > 0 && !this.#stuck.has(upload.id) && this.#isLeftAlone(upload),
+      upload => upload.sizeBytes > 0 && !upload.isStuck && this.#isLeftAlone(upload),
     )
   }
 

@@ -27,7 +27,7 @@ export const VAIN_AFTER_MS = 600_000
 export interface AllUploads {
   /** Oldest first. */
   readonly all: ReadonlyMap<string, Upload>
-  /** @returns false: it is a blob by now. @throws StoreError */
+  /** @returns false: it is a blob by now, or stuck */
   discard(upload: Upload): Promise<boolean>
 }
 
@@ -41,7 +41,7 @@ export interface PlaceDeps {
 /**
  * Before another one begins. Where there are too many, the oldest goes of those that were begun in
  * vain, else of those that nobody goes on with. `client` as in the note.
- * @throws RegistryError TOOMANYREQUESTS where there is none; StoreError
+ * @throws RegistryError TOOMANYREQUESTS where there is none
  */
 export async function makePlace(
   from: AllUploads,
@@ -51,15 +51,20 @@ export async function makePlace(
   const crowd = crowdOf([...from.all.values()], client)
   if (crowd === undefined) return
   const { uploads, limit } = crowd
-  const nowMs = clock.monotonicMs()
-  const gone =
-    uploads.find(upload => isInVain(upload, clock)) ??
-    uploads.find(upload => upload.isLeftAlone(nowMs, startMs))
-  if (gone === undefined) throw tooManyBegun(limit)
-  const { sizeBytes: bytes } = gone
-  // Nobody has its turn, or who has it ends: none that begins meanwhile finds it.
-  if ((await from.discard(gone)) && bytes > 0)
-    note({ kind: 'uploads purged', why: 'places', sessions: 1, bytes, dryRun: false })
+  const isVain = (upload: Upload) => isInVain(upload, clock)
+  const isLeft = (upload: Upload) => upload.isLeftAlone(clock.monotonicMs(), startMs)
+  for (const isUseless of [isVain, isLeft]) {
+    // Each is judged when it comes to its turn: of two that begin at once none finds the same one.
+    for (const upload of uploads) {
+      if (upload.isStuck || !isUseless(upload)) continue
+      const { sizeBytes: bytes } = upload
+      const isGone = await from.discard(upload)
+      if (isGone && bytes > 0)
+        note({ kind: 'uploads purged', why: 'places', sessions: 1, bytes, dryRun: false })
+      if (!upload.isStuck) return
+    }
+  }
+  throw tooManyBegun(limit)
 }
 
 function isInVain(upload: Upload, clock: Clock): boolean {

@@ -50,6 +50,8 @@ export class Upload {
   readonly pace = new ClientPace()
   /** It is a blob now, or gone. */
   isOver = false
+  /** The disk did not let it go: nothing is to be had by it before a start tries again. */
+  isStuck = false
   /** What it counts by itself. */
   #giveBack: (() => void) | undefined
   #before: Promise<unknown> = Promise.resolve()

@@ -4,7 +4,7 @@
 import type { DigestAlgorithm } from '../../oci/digest.ts'
 import { type Repository, type RepositoryKey, repositoryKey } from '../../oci/reference.ts'
 import type { UploadState } from '../answers.ts'
-import { noteStorage } from '../best-effort.ts'
+import { bestEffort, noteStorage } from '../best-effort.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { UploadFile } from '../ports/blob-store-uploads.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -139,14 +139,14 @@ export class Uploads {
 
   /**
    * One that is left alone: a client that is waited for is told that it came too slowly.
-   * @returns false: it is a blob by now. @throws StoreError
+   * @returns false: it is a blob by now, or stuck, which is told
    */
   discard(upload: Upload): Promise<boolean> {
     if (!upload.isIdle) upload.interrupt(heldInVain())
     return upload.inTurn(async () => {
       if (!this.all.has(upload.id)) return false
-      await this.#remove(upload)
-      return true
+      upload.isStuck = !(await bestEffort(this.#deps.note, () => this.#remove(upload)))
+      return !upload.isStuck
     })
   }
 

@@ -371,6 +371,30 @@ t.test('R777: a place costs who holds it more than a byte an hour', async t => {
   await t.rejects(registry.startUpload(app, crowd), { code: 'TOOMANYREQUESTS' })
 })
 
+t.test('R779: those that the disk does not let go keep no place from being made', async t => {
+  const before = createEngine()
+  const crowd = { ...sha256, client: 'account ci' }
+  const { id } = await before.registry.startUpload(app, crowd)
+  await before.registry.stop()
+  const left = before.disk.uploads.get(id)
+  if (left === undefined) throw new Error('an upload was begun')
+  for (let n = 1; n < UPLOADS_CLIENT_MAX; n += 1) before.disk.uploads.set(`left-${n}`, left)
+  const { registry, store, clock, events } = createEngine({ after: before })
+  const remove = store.removeUpload.bind(store)
+  const stuck = new Set([id, 'left-1', 'left-2'])
+  Object.assign(store, {
+    removeUpload: async (upload: string) => {
+      if (stuck.has(upload)) throw new StoreError('io', 'cannot remove it: EPERM')
+      await remove(upload)
+    },
+  })
+  await clock.advance(VAIN_AFTER_MS)
+  for (let n = stuck.size; n < UPLOADS_CLIENT_MAX; n += 1) await registry.startUpload(app, crowd)
+  await t.rejects(registry.startUpload(app, crowd), { code: 'TOOMANYREQUESTS' })
+  t.match(events, Array(stuck.size).fill({ kind: 'storage failed', failure: 'io' }))
+  t.equal(events.length, stuck.size, 'each is tried once')
+})
+
 t.test('R821: uploads with bytes that were left alone keep nobody from pushing', async t => {
   const before = createEngine()
   const crowd = { ...sha256, client: 'account ci' }
