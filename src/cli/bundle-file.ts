@@ -7,7 +7,17 @@ import type { CliContext } from './context.ts'
 import { hasPart, openOutput, type Output } from './output-file.ts'
 import { Volumes, type VolumesOptions } from './volumes.ts'
 
-export class BundleFile {
+export interface BundleOutput {
+  /** `inventory`: of the bundle. Resolves to the byte from which on it is still to come. */
+  goOn(inventory: string): Promise<number>
+  /** @throws RottenBlob, BundleFault; CliError where it cannot be written */
+  take(pieces: AsyncIterable<Uint8Array>): Promise<void>
+  /** It is not whole. */
+  close(): Promise<void>
+  finish(): Promise<void>
+}
+
+export class BundleFile implements BundleOutput {
   readonly #output: Output
   readonly #hasLeft: boolean
   #check = new CheckedBundle()
@@ -31,7 +41,6 @@ export class BundleFile {
     return new BundleFile(await openOutput(path, { goOn: hasLeft }), hasLeft)
   }
 
-  /** `inventory`: of the bundle. Resolves to the byte from which on it is still to come. */
   async goOn(inventory: string): Promise<number> {
     if (this.#hasLeft) this.#check = (await checkLeft(this.#output, inventory)) ?? this.#check
     const { verifiedBytes } = this.#check
@@ -39,7 +48,6 @@ export class BundleFile {
     return verifiedBytes
   }
 
-  /** @throws RottenBlob, BundleFault; CliError where it cannot be written */
   async take(pieces: AsyncIterable<Uint8Array>): Promise<void> {
     for await (const piece of this.#check.pass(pieces)) await this.#output.append(piece)
     if (!this.#check.isWhole) throw new BundleFault('it ends before its end', { isCut: true })

@@ -1,11 +1,13 @@
 // `export`: writes images, with what is about them, into one file that every container tool reads.
 // The running server gathers and sends; what is written was checked here on its way.
+import { statSync } from 'node:fs'
 import { RottenBlob } from '../bundle/checked-bundle.ts'
 import type { SignedSums } from '../bundle/sums.ts'
 import { BundleFault } from '../bundle/tar-pieces.ts'
 import { parseSize } from '../config/formats/units.ts'
 import type { LookedAgain, PlannedExport } from '../registry/carry/exports.ts'
 import { askAdmin, readAdmin } from './admin-client.ts'
+import { BundleDirectory } from './bundle-directory.ts'
 import { BundleFile } from './bundle-file.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
 import { ExportSession } from './export-session.ts'
@@ -15,7 +17,7 @@ import { describeBytes, describeCount, type Failure } from './output.ts'
 import { lastOf, takeOwnOptions } from './own-options.ts'
 import { platformsFrom } from './platforms.ts'
 
-export const help = `entrepot export IMAGE|PATTERN… -o FILE|- [--platform OS/ARCH[/VARIANT]]… [--all-platforms] [--json]
+export const help = `entrepot export IMAGE|PATTERN… -o FILE|DIRECTORY/|- [--platform OS/ARCH[/VARIANT]]… [--all-platforms] [--json]
 
 Writes images into one file, to be carried to where no line leads: an OCI image layout in a tar, which skopeo, podman, ctr, crane and
 regctl read as it is, with a signed inventory in it. What is not here is pulled first. What is about an image goes along: signatures,
@@ -24,7 +26,7 @@ attestations and bills of materials. Every byte is checked before it is written;
   IMAGE              as for "entrepot pull"; a PATTERN, as for "entrepot ls", is over what is here
   --images FILE      also the images of this list: one on each line, or the "image:" lines of a rendered manifest or chart; - is
                      standard input. Names without a registry are Docker Hub's
-  -o, --output FILE  where it is written; - is standard output
+  -o, --output FILE  where it is written; - is standard output; a directory, or a name with a slash at its end, gets the layout unpacked
   --platform P       of an index, only this platform; may be given more than once; default linux/amd64
   --all-platforms    of an index, every platform
   --no-referrers     without what is about the images
@@ -94,8 +96,12 @@ async function exportInto(path: string, exporting: Exporting): Promise<ExitCode>
   session.tell({ kind: 'planned', ...planned }, describePlan(planned))
   const { server, id } = session
   const split = volumeBytes === undefined ? undefined : { volumeBytes, sign: signSums(session) }
-  const bundle = await BundleFile.open(path, { context, split })
+  const bundle = isDirectory(path)
+    ? new BundleDirectory(path)
+    : await BundleFile.open(path, { context, split })
   const from = await bundle.goOn(planned.inventory)
+  if (from > 0)
+    session.tell({ kind: 'goes on', from }, `${describeBytes(from)} are there, and right\n`)
   const query = { id, from: String(from) }
   const source = readAdmin({ server, path: '/exports/bundle', query })
   try {
@@ -103,7 +109,9 @@ async function exportInto(path: string, exporting: Exporting): Promise<ExitCode>
   } catch (error) {
     await bundle.close()
     const rest =
-      path === '-' ? '' : '; what was right stays, and the same command goes on from there'
+      path === '-' || isDirectory(path)
+        ? ''
+        : '; what was right stays, and the same command goes on from there'
     const { exitCode, message } = await whyCut(session, error)
     throw new CliError(exitCode, `${message}${rest}`)
   }
@@ -112,12 +120,18 @@ async function exportInto(path: string, exporting: Exporting): Promise<ExitCode>
   return EXIT_CODES.ok
 }
 
+/** One that is there, or is to be made. */
+function isDirectory(path: string): boolean {
+  return path.endsWith('/') || statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+}
+
 /** @throws CliError usage */
 function readVolumeBytes(text: string | undefined, path: string): number | undefined {
   if (text === undefined) return undefined
+  const isFile = path !== '-' && !isDirectory(path)
   const read = parseSize(text)
   if (read.kind === 'fault') throw new CliError(EXIT_CODES.usage, `--split: ${read.message}`)
-  if (read.value.kind === 'bytes' && read.value.bytes >= VOLUME_MIN_BYTES && path !== '-')
+  if (read.value.kind === 'bytes' && read.value.bytes >= VOLUME_MIN_BYTES && isFile)
     return read.value.bytes
   throw new CliError(EXIT_CODES.usage, '--split is a size of at least 64KiB, of a file')
 }

@@ -2,7 +2,7 @@
 // Method: a real registry with images, one of two platforms, the edge as a process before it, one
 // bundle of all of them; each tool copies an image out of that file to another registry or store,
 // and says its digest.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { INDEX_NAME, INVENTORY_NAME } from '../../src/bundle/layout.ts'
@@ -105,10 +105,9 @@ await t.test('R831: ctr imports all of it, by canonical names', async t => {
   }
 })
 
-await t.test('R831: crane pushes the unpacked layout', async t => {
+await t.test('R831: crane pushes a layout that was exported into a directory', async t => {
   const layout = join(directory, 'layout')
-  mkdirSync(layout)
-  await runCommand('tar', ['xf', bundle, '-C', layout])
+  await entrepot('export', names.app, names.tool, '--all-platforms', '-o', `${layout}/`)
   const target = `${new URL(other.url()).host}/crane/all:v1`
   await runCommand(goTool('crane'), ['push', '--insecure', '--index', layout, target])
   const { body } = await get(`${other.url()}/v2/crane/all/manifests/v1`, {

@@ -345,3 +345,19 @@ t.test('R839: volumes are the bundle, each verifiable alone, and the sums come l
   t.ok(joined().equals(whole), 'R836: it was gone on with')
   t.equal(readFileSync(path('cut.sums'), 'utf8'), sums)
 })
+
+t.test('a directory gets the layout unpacked, with the index last', async t => {
+  const { run, path, edge } = await start(t)
+  const args = ['export', 'docker.io/library/plain:v1', '-o']
+  t.match(await run(...args, path('file')), { exitCode: 0 })
+  t.match(await run(...args, `${path('layout')}/`), { exitCode: 0 })
+  const members = await membersOf(path('file'))
+  for (const [name, bytes] of members)
+    t.ok(readFileSync(join(path('layout'), name)).equals(bytes), name)
+  const files = readdirSync(path('layout'), { recursive: true, withFileTypes: true })
+  t.equal(files.filter(each => each.isFile()).length, members.size, 'and nothing else')
+  t.match(await run(...args, path('layout')), { exitCode: 0 }, 'one that is there')
+  rot(edge, plain.layers[0] as Image['layers'][0])
+  t.match(await run(...args, `${path('cut')}/`), { exitCode: 1, stderr: /has rotted/ })
+  t.notOk(existsSync(join(path('cut'), INDEX_NAME)))
+})
