@@ -516,6 +516,7 @@ const BOUNDS: readonly Row[] = [
   [770, 'P2', 'each look at facts counts those that it could not read itself'],
   [772, 'P1', 'HEAD of pushed content that the disk cannot read lets a push through'],
   [766, 'P1', 'pushed content that the disk cannot even look at is 503 to who pulls, and no 404'],
+  [768, 'P2', 'nor is HEAD 404 where it is the catalog that fails, once or always'],
   [773, 'P1', 'status and metrics say since when the disk cannot be written, and why'],
   [765, 'P2', 'also of a file system that the kernel stopped after an error, and left mounted'],
   [

@@ -115,18 +115,19 @@ function find(
 async function headLocal(
   deps: ManifestDeps,
   repository: Repository,
-  request: ManifestRequest,
+  { reference, mayPush }: ManifestRequest,
 ): Promise<ManifestAnswer> {
-  try {
-    return withoutBytes(await pullLocal(deps, repository, request))
-  } catch (error) {
-    if (!isPushing({ ...deps, mayPush: request.mayPush }, repository)) throw error
-    // Where the catalog fails, nothing is known of what is here: that is told by what it throws.
-    if (request.reference.kind === 'tag')
-      await deps.catalog.findTag(repository, request.reference.tag)
-    else await deps.catalog.findMember(repository, request.reference.digest)
-    throw absentUnread(error, 'MANIFEST_UNKNOWN')
+  if (!isPushing({ ...deps, mayPush }, repository))
+    return withoutBytes(await pullLocal(deps, repository, { reference }))
+  // Where the catalog fails, nothing is known of what is here: that is no word of the disk.
+  const find = async (digest: Digest) => {
+    const recorded = await deps.catalog.findManifest(repository, digest)
+    if (recorded === undefined) return undefined
+    return deps.contents.read(recorded).catch((error: unknown) => {
+      throw absentUnread(error, 'MANIFEST_UNKNOWN')
+    })
   }
+  return withoutBytes(await pullLocal(deps, repository, { reference, find }))
 }
 
 async function headByDigest(

@@ -81,6 +81,18 @@ export class ManifestContents {
   }
 
   /**
+   * The bytes of one, where they are here.
+   * @throws StoreError of the disk, and not of the catalog
+   */
+  async read(recorded: RecordedManifest): Promise<ManifestContent | undefined> {
+    const { digest } = recorded
+    const bytes = await this.#deps.store.readVerified(digest)
+    if (bytes !== undefined) return { recorded, bytes, warnings: [] }
+    await noteMissingUnlessBack(this.#deps, digest)
+    return undefined
+  }
+
+  /**
    * The manifest with this digest, fetched when it was not given to this repository, also where its
    * bytes are here through another one: it is small, and only what its upstream delivers says what
    * it is there (R96, R251).
@@ -113,13 +125,8 @@ export class ManifestContents {
   }
 
   async #find(repository: Repository, digest: Digest): Promise<ManifestContent | undefined> {
-    const { catalog, store } = this.#deps
-    const recorded = await catalog.findManifest(repository, digest)
-    if (recorded === undefined) return undefined
-    const bytes = await store.readVerified(digest)
-    if (bytes !== undefined) return { recorded, bytes, warnings: [] }
-    await noteMissingUnlessBack(this.#deps, digest)
-    return undefined
+    const recorded = await this.#deps.catalog.findManifest(repository, digest)
+    return recorded && this.read(recorded)
   }
 
   #notFound(repository: Repository, digest: Digest): NotFound {

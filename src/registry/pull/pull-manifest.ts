@@ -103,17 +103,24 @@ function noteServed(
   prefetch.served({ repository, namespace, client, manifest: content.recorded })
 }
 
-/** What is kept at this edge and comes from nowhere else. @throws RegistryError */
+interface LocalRequest extends Pick<ManifestRequest, 'reference'> {
+  readonly find?: (digest: Digest) => Promise<ManifestContent | undefined>
+}
+
+/**
+ * What is kept at this edge and comes from nowhere else. `find`: as ManifestContents.here, which is
+ * the default.
+ * @throws RegistryError, StoreError
+ */
 export async function pullLocal(
   deps: ManifestDeps,
   repository: Repository,
-  request: ManifestRequest,
+  { reference, find = digest => deps.contents.here(repository, digest) }: LocalRequest,
 ): Promise<ManifestAnswer> {
-  const { reference } = request
   const tag =
     reference.kind === 'tag' ? await deps.catalog.findTag(repository, reference.tag) : undefined
   const digest = reference.kind === 'digest' ? reference.digest : tag?.digest
-  const content = digest === undefined ? undefined : await deps.contents.here(repository, digest)
+  const content = digest === undefined ? undefined : await find(digest)
   if (content === undefined) throw notKeptHere(repository, formatReference(reference))
   return { ...answer(content, 'local'), repeatable: alwaysFrom() }
 }

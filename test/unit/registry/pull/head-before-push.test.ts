@@ -12,7 +12,7 @@ import {
 } from '../../../../src/registry/ports/upstream.ts'
 import { blobAnswer, createEngine, localOf, readAll, repositoryOf } from '../../../kit/engine.ts'
 import { makeImage } from '../../../kit/image.ts'
-import { digested, tagged } from '../../../kit/clients/push-image.ts'
+import { digested, pushImage, tagged } from '../../../kit/clients/push-image.ts'
 import { everywhere } from '../../../kit/worlds/rebuilt.ts'
 
 const app = repositoryOf('team/app')
@@ -211,4 +211,24 @@ t.test('R772: where the catalog fails nobody is told that a manifest is gone', a
   Object.assign(catalog, { findTag: () => Promise.reject(failed) })
   for (const mayPush of [true, false])
     await t.rejects(registry.headManifest(localOf('app'), { ...tagged('v1'), mayPush }), failed)
+})
+
+t.test('R768: nor where it fails once, or at the manifest alone', async t => {
+  const { registry, catalog } = createEngine({ policies: everywhere({ push: 'store' }) })
+  const image = makeImage({ seed: 'kept', layers: [] })
+  await pushImage(registry, localOf('app'), image, 'v1')
+  const failed = new StoreError('io', 'the catalog failed')
+  const { findManifest, findTag, findContent } = catalog
+  for (const [name, operation] of Object.entries({ findManifest, findTag, findContent }))
+    for (const times of [1, Number.POSITIVE_INFINITY])
+      for (const reference of [tagged('v1'), digested(image.manifest.digest)]) {
+        let calls = 0
+        const failing = (...args: never[]) =>
+          ++calls <= times ? Promise.reject(failed) : Reflect.apply(operation, catalog, args)
+        Object.assign(catalog, { [name]: failing })
+        const head = registry.headManifest(localOf('app'), { ...reference, mayPush: true })
+        const told = await head.catch((error: unknown) => error)
+        t.notMatch(told, { code: 'MANIFEST_UNKNOWN' }, `${name} ${times}`)
+        Object.assign(catalog, { findManifest, findTag, findContent })
+      }
 })
