@@ -597,6 +597,7 @@ const BOUNDS: readonly Row[] = [
   [790, 'P0', 'a cached manifest whose file is gone or wrong takes nothing of its image along'],
   [791, 'P0', 'what the disk could not read is not here for a push, whatever it is', 'push'],
   [792, 'P0', 'a disk that cannot say for a moment what is here costs nothing that is here'],
+  [769, 'P2', 'nor does it let go what it passed over, and what something lost may need'],
   [
     753,
     'P1',

@@ -194,7 +194,7 @@ export interface SpaceWrites {
    */
   adopt(files: readonly FoundFile[], atMs: number, isUnclear?: boolean): Promise<void>
   /**
-   * Every file has a row. `isAllFound`: and facts say no more than the catalog, so that nothing is
+   * Every file has a row, or facts say no more than the catalog (`isAllFound`), so that nothing is
    * unclear any more. MUST resolve to whether it is to be called again for the rest of it.
    */
   noteStock(isAllFound: boolean): Promise<boolean>

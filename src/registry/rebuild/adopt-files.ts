@@ -70,6 +70,8 @@ export async function adoptFiles(
   page = passed
   await adopt()
   if (isMore) found.passedOver += 1
-  while (await catalog.noteStock(isAllFound)) signal.throwIfAborted()
+  // What was passed over may be of what is lost, whoever else brings it meanwhile.
+  if (isAllFound || found.passedOver === 0)
+    while (await catalog.noteStock(isAllFound)) signal.throwIfAborted()
   return found
 }

@@ -135,6 +135,28 @@ t.test('R792: what the disk cannot look at is told, unless a row tells of it', a
   t.same(await adopt(), { ...nothing, files: 1, bytes: 4 })
 })
 
+t.test('R769: nor does what was passed over leave once somebody brings it', async t => {
+  const engine = createEngine({ maxStorageBytes: 4096 })
+  const { registry, catalog, disk, clock } = engine
+  const run = quietRun()
+  const { signal } = run
+  await catalog.markRebuilt(false)
+  const bytes = Buffer.from('perhaps of a manifest that is lost')
+  const digest = digestOf(bytes)
+  disk.blobs.set(digest, bytes)
+  disk.isUnreadable = true
+  t.match(await registry.adoptFiles({ isAllFound: false, signal }), { passedOver: 1 })
+  disk.isUnreadable = false
+  const at = { atMs: clock.nowMs(), hold: 'nothing' } as const
+  await catalog.recordBlob({ repository, digest, sizeBytes: bytes.length, ...at })
+  await registry.adoptFiles({ isAllFound: false, signal })
+  await clock.advance(2 * UNUSED_MS)
+  const take = async () => [...(await registry.evict(run)).gone].length
+  t.equal(await take(), 0)
+  await registry.adoptFiles({ isAllFound: true, signal })
+  t.equal(await take(), 1)
+})
+
 t.test('it ends when it is told to', async t => {
   const { leave, adopt } = createWorld()
   leave('something')
