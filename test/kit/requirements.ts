@@ -525,6 +525,7 @@ const BOUNDS: readonly Row[] = [
     'a queued push that the disk cannot read is told as that, waits, and is mended by a push',
   ],
   [767, 'P2', 'nor is anything left out of its delivery that was not found for a moment'],
+  [814, 'P2', 'why a push waits is told behind any number that are parked'],
   [782, 'P2', 'nor is a queued push given up of which the disk cannot say whether it is here'],
   [775, 'P2', 'up to 2,000 who list an image in other repositories make it leave no sooner here'],
   [771, 'P1', 'a push that finds no room takes none that is kept for what takes content away'],

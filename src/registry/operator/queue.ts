@@ -17,6 +17,9 @@ import { rowsOf } from '../pacing/pages.ts'
 /** More rows than a person reads, and as many as one repository can be asked for. */
 const LISTED_MAX = 10_000
 
+/** First ones of repositories: those behind wait for them. Those that are due next, of more. */
+const LOOKED_AT = 100
+
 export interface QueueDeps
   extends Pick<
     OperatorDeps,
@@ -195,4 +198,11 @@ function allDeliveries(catalog: Catalog): AsyncGenerator<Delivery> {
     page => catalog.listDeliveries(page),
     ({ id }) => id,
   )
+}
+
+/** Of the first push that was tried and is to be tried again. */
+export async function whyWaiting(catalog: Pick<Catalog, 'listDue'>): Promise<string | undefined> {
+  const first = await catalog.listDue({ carrier: 'queue', limit: LOOKED_AT })
+  const failed = first.filter(({ reason }) => reason !== undefined)
+  return failed.sort((a, b) => a.id - b.id)[0]?.reason
 }

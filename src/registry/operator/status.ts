@@ -5,6 +5,7 @@ import type { CatalogTotals } from '../ports/catalog-content.ts'
 import type { ReturnedImages } from '../ports/catalog-images.ts'
 import type { OutboxTotals } from '../ports/outbox.ts'
 import type { UpstreamHealth } from '../ports/upstream.ts'
+import { whyWaiting } from './queue.ts'
 import { bytesByUpstream, type RoomNow, roomNow } from '../space/room-now.ts'
 import type { Refused } from '../space/want-of-space.ts'
 import type {
@@ -88,6 +89,7 @@ export async function describeStatus(deps: OperatorDeps): Promise<Status> {
   // First: it looks, and the rest goes by what it has found.
   const room = await roomNow(deps)
   const deleted = await deletedNow(deps)
+  const reason = await whyWaiting(catalog)
   const [content, held, departures, returned, traffic, outbox, uploads, fullBecause, pinned] =
     await Promise.all([
       catalog.totals(),
@@ -125,7 +127,7 @@ export async function describeStatus(deps: OperatorDeps): Promise<Status> {
     ...(pinned === undefined ? {} : { pinnedBytes: pinned }),
     ...(lost === undefined ? {} : { lost }),
     traffic,
-    queue: { ...sumQueue(outbox), ...(await whyWaiting(catalog)) },
+    queue: { ...sumQueue(outbox), ...(reason === undefined ? {} : { reason }) },
     uploads: {
       sessions: uploads.length,
       bytes: uploads.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
@@ -147,17 +149,6 @@ async function deletedNow({
   if (leftMs === undefined) return {}
   const waiting = await registry.whatWaits()
   return waiting.bytes === 0 ? {} : { deleted: { ...waiting, nextAtMs: clock.nowMs() + leftMs } }
-}
-
-/** Of the queue, from its beginning: those behind them wait for these, or are as new. */
-const LOOKED_AT = 100
-
-async function whyWaiting(
-  catalog: OperatorDeps['catalog'],
-): Promise<Pick<Status['queue'], 'reason'>> {
-  const first = await catalog.listDeliveries({ limit: LOOKED_AT })
-  const failed = first.find(({ state, reason }) => state !== 'parked' && reason !== undefined)
-  return failed?.reason === undefined ? {} : { reason: failed.reason }
 }
 
 function sumQueue(outbox: readonly OutboxTotals[]): Status['queue'] {

@@ -3,6 +3,7 @@
 // catalog whose queue the test fills.
 import t from 'tap'
 import { parseRepositoryKey, type Tag } from '../../../../src/oci/reference.ts'
+import { whyWaiting } from '../../../../src/registry/operator/queue.ts'
 import { createQueueOperator, QUEUED_REPOSITORY } from '../../../kit/worlds/queue-operator.ts'
 
 const v1 = 'v1' as Tag
@@ -54,6 +55,23 @@ t.test('a queue of many pages is listed whole, up to its limit', async t => {
   t.match(some.entries[0], { digest: undefined, tags: [] }, 'one that cannot be read is listed')
   await add(8_801)
   t.match(await operator.queue(), { truncated: true, entries: { length: 10_000 } })
+})
+
+t.test('R814: why a push waits is told behind any number that are parked', async t => {
+  const { push, change, catalog } = createQueueOperator()
+  t.equal(await whyWaiting(catalog), undefined)
+  const named = (name: string) => parseRepositoryKey(`registry.example.com/${name}`)
+  for (let count = 0; count < 150; count += 1) {
+    const { id } = await push(`${count}`, [], named(`parked/${count % 2}`))
+    await change(id, { state: 'parked', reason: 'the tag moved' })
+  }
+  await push('new', [], named('team/new'))
+  t.equal(await whyWaiting(catalog), undefined)
+  const failed = await push('failed', [], named('team/failed'))
+  await change(failed.id, { nextAtMs: 90_000, attempts: 1, reason: 'no route' })
+  const later = await push('later', [], named('team/later'))
+  await change(later.id, { nextAtMs: 5_000, attempts: 1, reason: 'refused' })
+  t.equal(await whyWaiting(catalog), 'no route')
 })
 
 t.test('retry makes a parked entry wait for nothing, and tells who carries', async t => {
