@@ -68,6 +68,16 @@ t.test('R747: the rest comes from the upstream, from the byte that cannot be rea
   t.ok(await store.find(digest))
 })
 
+t.test('R776: who meets that later is given what the first has brought', async t => {
+  const { registry, offsets } = await engineWith(app, 'nothing')
+  const [first, ...later] = await Promise.all([1, 2, 3].map(() => registry.pullBlob(app, digest)))
+  if (first === undefined) throw new Error('there are three')
+  t.ok((await readAll(first)).equals(bytes))
+  await (await registry.pullBlob(app, digest)).close()
+  for (const answer of later) t.ok((await readAll(answer)).equals(bytes))
+  t.same(offsets, [0])
+})
+
 t.test('R748: what was pushed ends there, and is told as missing', async t => {
   const home = localOf('app')
   const { registry, catalog, events } = await engineWith(home, 'awaited')
