@@ -2,10 +2,8 @@
 // count, run by the runner of jobs on a manual clock.
 import t from 'tap'
 import { CLEANUP_EVERY_MS, createCleanup } from '../../../src/upkeep/cleanup.ts'
-import { Jobs } from '../../../src/upkeep/jobs.ts'
-import { LastRuns } from '../../../src/upkeep/last-runs.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
-import { createMemoryCatalog } from '../../kit/memory/catalog.ts'
+import { startJobs } from '../../kit/start-jobs.ts'
 
 t.test(
   'R276, R296: parts are swept and pending blobs expired every hour, also after one that failed',
@@ -32,8 +30,7 @@ t.test(
       noteTime: async () => {},
       recount: async () => {},
     })
-    const jobs = new Jobs([cleanup], { clock, note, lastRuns: new LastRuns(createMemoryCatalog()) })
-    jobs.start()
+    const jobs = startJobs(t, [cleanup], { clock, note })
     for (let count = 0; count < 3; count += 1) await clock.advance(CLEANUP_EVERY_MS)
     const week = 7 * 24 * 60 * 60 * 1000
     t.same(ages, [week, week, week])
@@ -62,9 +59,7 @@ t.test('R754: a process that ends before its first hour has cleaned up', async t
       noteTime: nothing,
       recount: nothing,
     })
-    const lastRuns = new LastRuns(createMemoryCatalog())
-    const jobs = new Jobs([cleanup], { clock, note: () => {}, lastRuns })
-    jobs.start()
+    const jobs = startJobs(t, [cleanup], { clock })
     await clock.advance(CLEANUP_EVERY_MS / 2)
     await jobs.stop()
     t.equal(cleared, start)
@@ -91,8 +86,7 @@ t.test('R296: a stop waits for no more than what is under way', async t => {
     noteTime: async () => {},
     recount: async () => {},
   })
-  const jobs = new Jobs([cleanup], { clock, note, lastRuns: new LastRuns(createMemoryCatalog()) })
-  jobs.start()
+  const jobs = startJobs(t, [cleanup], { clock, note })
   await clock.advance(CLEANUP_EVERY_MS)
   t.equal(swept, 1)
   await jobs.stop()

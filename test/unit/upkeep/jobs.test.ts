@@ -14,6 +14,7 @@ import { Jobs, type Schedule } from '../../../src/upkeep/jobs.ts'
 import { LastRuns, openLastRuns } from '../../../src/upkeep/last-runs.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 import { createMemoryCatalog } from '../../kit/memory/catalog.ts'
+import { startJobs } from '../../kit/start-jobs.ts'
 
 const HOUR_MS = 3_600_000
 const NEVER = new AbortController().signal
@@ -34,10 +35,7 @@ function createAsked(t: { teardown(fn: () => unknown): unknown }) {
       return { about: about.toLowerCase(), run }
     },
   }
-  const deps = { clock: createManualClock(), note: () => {} }
-  const jobs = new Jobs([job], { ...deps, lastRuns: new LastRuns(createMemoryCatalog()) })
-  jobs.start()
-  t.teardown(() => jobs.stop())
+  const jobs = startJobs(t, [job], { clock: createManualClock() })
   return { jobs, begun, end }
 }
 

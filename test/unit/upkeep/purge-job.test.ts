@@ -4,11 +4,9 @@
 import t from 'tap'
 import type { Selector } from '../../../src/registry/pins/selectors.ts'
 import type { PurgeOptions } from '../../../src/registry/purge/purge.ts'
-import { Jobs } from '../../../src/upkeep/jobs.ts'
-import { LastRuns } from '../../../src/upkeep/last-runs.ts'
 import { createPurgeJob } from '../../../src/upkeep/purge-job.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
-import { createMemoryCatalog } from '../../kit/memory/catalog.ts'
+import { startJobs } from '../../kit/start-jobs.ts'
 
 const TEAM: Selector = { kind: 'repositories', repositories: 'localhost/team/**' }
 const OTHERS: Selector = { kind: 'repositories', repositories: 'localhost/others/**' }
@@ -22,10 +20,7 @@ function createWorld(t: { teardown(fn: () => unknown): unknown }) {
     if (told.length === 1) await held
     return { gone: [], count: 0, freedBytes: 0, held: [] } as never
   })
-  const lastRuns = new LastRuns(createMemoryCatalog())
-  const jobs = new Jobs([job], { clock: createManualClock(), note: () => {}, lastRuns })
-  jobs.start()
-  t.teardown(() => jobs.stop())
+  const jobs = startJobs(t, [job], { clock: createManualClock() })
   const purge = async (args: object, dryRun = false) => {
     const { signal } = new AbortController()
     for await (const _ of jobs.run('purge', { dryRun, signal, args: { ...args } }));

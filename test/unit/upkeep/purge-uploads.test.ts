@@ -4,11 +4,9 @@
 import t from 'tap'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import type { EngineEvent } from '../../../src/registry/ports/events.ts'
-import { Jobs } from '../../../src/upkeep/jobs.ts'
-import { LastRuns } from '../../../src/upkeep/last-runs.ts'
 import { createUploadPurge, type UploadPurging } from '../../../src/upkeep/purge-uploads.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
-import { createMemoryCatalog } from '../../kit/memory/catalog.ts'
+import { startJobs } from '../../kit/start-jobs.ts'
 
 const HOUR_MS = 3_600_000
 const SETTINGS = { enabled: true, ageMs: 7 * HOUR_MS, intervalMs: 24 * HOUR_MS, dryRun: false }
@@ -30,13 +28,7 @@ function createJob(
       return { sessions: 1, bytes: 7 }
     },
   })
-  const jobs = new Jobs([uploads], {
-    clock,
-    note: event => events.push(event),
-    lastRuns: new LastRuns(createMemoryCatalog()),
-  })
-  jobs.start()
-  t.teardown(() => jobs.stop())
+  const jobs = startJobs(t, [uploads], { clock, note: event => events.push(event) })
   const replace = (next: UploadPurging) => {
     settings = next
     jobs.rescheduled()
@@ -111,12 +103,7 @@ t.test('a stop ends the waiting, and waits for a round that runs', async t => {
       return { sessions: 0, bytes: 0 }
     },
   })
-  const job = new Jobs([uploads], {
-    clock,
-    note: () => {},
-    lastRuns: new LastRuns(createMemoryCatalog()),
-  })
-  job.start()
+  const job = startJobs(t, [uploads], { clock })
   await clock.advance(60_000)
   const stopped = job.stop()
   running.resolve()

@@ -3,12 +3,10 @@
 import { once } from 'node:events'
 import t from 'tap'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
-import { Jobs } from '../../../src/upkeep/jobs.ts'
-import { LastRuns } from '../../../src/upkeep/last-runs.ts'
 import { createRetention, type RetentionSettings } from '../../../src/upkeep/retention.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
-import { createMemoryCatalog } from '../../kit/memory/catalog.ts'
 import { quietRun } from '../../kit/quiet-run.ts'
+import { jobsOf, startJobs } from '../../kit/start-jobs.ts'
 
 const HOUR_MS = 3_600_000
 const policy = {
@@ -67,10 +65,7 @@ t.test('R470: what a reload lets go goes no sooner than a dry run can tell of it
       return { gone: [], count: 0, freedBytes: 0 }
     },
   })
-  const deps = { clock, note: () => {}, lastRuns: new LastRuns(createMemoryCatalog()) }
-  const jobs = new Jobs([job], deps)
-  jobs.start()
-  t.teardown(() => jobs.stop())
+  const jobs = startJobs(t, [job], { clock })
   const startMs = clock.monotonicMs()
   const reload = (next: Partial<RetentionSettings>) => {
     settings = { ...settings, ...next }
@@ -118,10 +113,7 @@ for (const [what, change] of CHANGES)
         return { gone: [], count: 0, freedBytes: 0 }
       },
     })
-    const deps = { clock, note: () => {}, lastRuns: new LastRuns(createMemoryCatalog()) }
-    const jobs = new Jobs([job], deps)
-    jobs.start()
-    t.teardown(() => jobs.stop())
+    const jobs = startJobs(t, [job], { clock })
     const { signal } = new AbortController()
     const follow = async (dryRun: boolean) => {
       const events: unknown[] = []
@@ -165,10 +157,7 @@ t.test('R623: a round that a reload cuts off is made up for when its wait is ove
       return { gone: [], count: 0, freedBytes: 0 }
     },
   })
-  const deps = { clock, note: () => {}, lastRuns: new LastRuns(createMemoryCatalog()) }
-  const jobs = new Jobs([job], deps)
-  jobs.start()
-  t.teardown(() => jobs.stop())
+  const jobs = startJobs(t, [job], { clock })
   await clock.advance(HOUR_MS / 12)
   await begun.promise
   settings = { ...settings, policies: [policy, policy] }
@@ -207,10 +196,7 @@ t.test(
         return { gone: [], count: 0, freedBytes: 0 }
       },
     })
-    const deps = { clock, note: () => {}, lastRuns: new LastRuns(createMemoryCatalog()) }
-    const jobs = new Jobs([job], deps)
-    jobs.start()
-    t.teardown(() => jobs.stop())
+    startJobs(t, [job], { clock })
     const firstMs = clock.monotonicMs() + HOUR_MS / 12
     await clock.advance(HOUR_MS / 12)
     await clock.advance(HOUR_MS / 12)
@@ -254,10 +240,7 @@ for (const how of ['fails', 'is cancelled', 'ends well'])
         return { gone: [], count: 0, freedBytes: 0 }
       },
     })
-    const deps = { clock, note: () => {}, lastRuns: new LastRuns(createMemoryCatalog()) }
-    const jobs = new Jobs([job], deps)
-    jobs.start()
-    t.teardown(() => jobs.stop())
+    const jobs = startJobs(t, [job], { clock })
     await clock.advance(HOUR_MS / 12)
     await clock.advance(60_000)
     const follow = async () => {
@@ -306,8 +289,7 @@ for (const [what, { asked, now, told }] of Object.entries({
         return { gone: [], count: 0, freedBytes: 0 }
       },
     })
-    const deps = { clock, note: () => {}, lastRuns: new LastRuns(createMemoryCatalog()) }
-    const jobs = new Jobs([job], deps)
+    const jobs = jobsOf([job], { clock })
     const { signal } = new AbortController()
     let note: string | undefined
     for await (const event of jobs.run('retain', { dryRun: asked, signal }))
