@@ -7,20 +7,10 @@ import { makeImage } from '../kit/image.ts'
 import { get, sendRaw } from '../kit/clients/raw-client.ts'
 import { straceProcess } from '../kit/disk/strace-process.ts'
 import { startStub } from '../kit/stubs/stub-registry.ts'
+import { CLIMBS } from '../kit/climbs.ts'
 
 t.setTimeout(300_000)
 
-const CLIMBS = [
-  '../',
-  '..%2F',
-  '%2e%2e/',
-  '%2E%2E%2F',
-  '..%252F',
-  '..;/',
-  '..\\',
-  '..%5c',
-  '..%00/',
-]
 const OVERLONG = ['%c0%ae%c0%ae/', '%c0%ae%c0%ae%c0%af', '..%c1%9c', '%u002e%u002e/', '....//']
 const FILES = ['etc/passwd', 'etc%2Fpasswd', 'etc/passwd%00', 'proc/self/environ']
 const PLACES = [

@@ -10,6 +10,7 @@ import { makeImage } from '../../kit/image.ts'
 import { sendRaw } from '../../kit/clients/raw-client.ts'
 import { locationOf, withDigest } from '../../kit/clients/raw-push.ts'
 import { startStub } from '../../kit/stubs/stub-registry.ts'
+import { CLIMBS } from '../../kit/climbs.ts'
 
 /** By htpasswd of Apache 2.4, of s3cret. */
 const HASH = '$2y$04$WQst/BQbtX9zClTqouFhUuE.tjD805IYHk3wUPmyxQZcCFIjbTCs2'
@@ -136,20 +137,9 @@ t.test('Harbor, CVE-2020-29662: no spelling of the catalog goes around the login
 
 t.test('Nexus, CVE-2024-4956: no path leads to a file of the machine', async t => {
   const { edge } = await open(t)
-  const climbs = [
-    '../',
-    '..%2F',
-    '%2e%2e/',
-    '%2E%2E%2F',
-    '..%252F',
-    '..;/',
-    '..\\',
-    '..%5c',
-    '..%00/',
-  ]
   const starts = ['/', '//', '/%2F%2F%2F', '/v2/', '/v2/a/blobs/', '/v2/a/manifests/', '/v2/token/']
   for (const start of starts)
-    for (const climb of climbs)
+    for (const climb of CLIMBS)
       for (const file of ['etc/passwd', 'etc%2Fpasswd', 'data/tokens.json']) {
         const path = `${start}${climb.repeat(8)}${file}`
         const { authorization } = login('bob')

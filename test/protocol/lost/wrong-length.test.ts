@@ -13,7 +13,7 @@ import {
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { QUARANTINE_BYTES } from '../../../src/store/filesystem/quarantine.ts'
 import { CLEANUP_EVERY_MS } from '../../../src/upkeep/cleanup.ts'
@@ -196,10 +196,11 @@ t.test('R271: the last copy of what was pushed outlives the catalog', async t =>
     t.match(left, digest.replace(':', '-'), 'its last copy is there')
 })
 
-t.test('R301: so it does after a start that has found its file missing', async t => {
+/** An edge with an image, whose layer was cut, and was moved away when somebody asked for it. */
+async function harmed(t: Test, seed: string) {
   const directory = await mkdtemp(join(tmpdir(), 'entrepot-edge-'))
   t.teardown(() => rm(directory, { recursive: true, force: true }))
-  const image = makeImage({ seed: 'deleted and forgotten', layers: [SIZES.small] })
+  const image = makeImage({ seed, layers: [SIZES.small] })
   const [layer] = image.layers as [Content]
   const options = { upstreams: NO_UPSTREAM, directory }
   const first = await startTestEdge(t, options)
@@ -210,48 +211,36 @@ t.test('R301: so it does after a start that has found its file missing', async t
   t.equal((await first.send('PUT', manifest, { headers, body: bytes })).status, 201)
   harm(first, layer, DAMAGES['cut'] as Damage)
   t.equal((await first.send('HEAD', `/v2/localhost/app/blobs/${layer.digest}`)).status, 404)
+  /** Is what was moved away still there? */
+  const isThere = async (edge: TestEdge) =>
+    (await filesIn(edge, 'quarantine')).join(' ').includes(layer.digest.replace(':', '-'))
+  return { options, first, manifest, isThere }
+}
+
+/** With more than may be there, all of it newer. */
+function fillQuarantine({ dataDirectory }: TestEdge): void {
+  for (let count = 100; count < 200; count += 1) {
+    const name = `20990101T000000.${count}Z-sha256-${'0'.repeat(64)}`
+    appendFileSync(join(dataDirectory, 'quarantine', name), '')
+  }
+}
+
+t.test('R301: so it does after a start that has found its file missing', async t => {
+  const { options, first, manifest, isThere } = await harmed(t, 'deleted and forgotten')
   t.equal((await first.send('DELETE', manifest)).status, 202)
   await first.stop()
   const second = await startTestEdge(t, options)
-  const isThere = async (edge: TestEdge) =>
-    (await filesIn(edge, 'quarantine')).join(' ').includes(layer.digest.replace(':', '-'))
   t.equal(await isThere(second), true, 'there is room for it')
   // With so many of few files missing it looks at what is here first, and knows nothing before.
   await second.untilLogged('files without rows were adopted')
   await second.stop()
-  for (let count = 100; count < 200; count += 1)
-    appendFileSync(
-      join(
-        second.dataDirectory,
-        'quarantine',
-        `20990101T000000.${count}Z-sha256-${'0'.repeat(64)}`,
-      ),
-      '',
-    )
+  fillQuarantine(second)
   t.equal(await isThere(await startTestEdge(t, options)), false)
 })
 
 t.test('R301: the last copy of what was deleted makes way as any other', async t => {
-  const directory = await mkdtemp(join(tmpdir(), 'entrepot-edge-'))
-  t.teardown(() => rm(directory, { recursive: true, force: true }))
-  const image = makeImage({ seed: 'deleted', layers: [SIZES.small] })
-  const [layer] = image.layers as [Content]
-  const options = { upstreams: NO_UPSTREAM, directory }
-  const first = await startTestEdge(t, options)
-  for (const blob of [image.config, layer]) await pushBlob(first, 'localhost/app', blob.bytes())
-  const { digest, mediaType, bytes } = image.manifest
-  const manifest = `/v2/localhost/app/manifests/${digest}`
-  const headers = { 'content-type': mediaType }
-  t.equal((await first.send('PUT', manifest, { headers, body: bytes })).status, 201)
-  harm(first, layer, DAMAGES['cut'] as Damage)
-  t.equal((await first.send('HEAD', `/v2/localhost/app/blobs/${layer.digest}`)).status, 404)
-  for (let count = 100; count < 200; count += 1)
-    appendFileSync(
-      join(first.dataDirectory, 'quarantine', `20990101T000000.${count}Z-sha256-${'0'.repeat(64)}`),
-      '',
-    )
-  const isThere = async (edge: TestEdge) =>
-    (await filesIn(edge, 'quarantine')).join(' ').includes(layer.digest.replace(':', '-'))
+  const { options, first, manifest, isThere } = await harmed(t, 'deleted')
+  fillQuarantine(first)
   await first.stop()
   const second = await startTestEdge(t, options)
   t.equal(await isThere(second), true, 'its image may be mended')

@@ -2,31 +2,11 @@
 // reach nobody else (R140–R144, R155, R157, R161). Method: stub registries on loopback with token
 // services of each habit; requests are counted.
 import t from 'tap'
-import { makeImage } from '../../kit/image.ts'
-import {
-  failureOf,
-  LATEST,
-  NAME,
-  openUpstream,
-  type Teardown,
-  textsOf,
-} from '../../kit/open-upstream.ts'
+import { failureOf, LATEST, NAME, openUpstream, textsOf } from '../../kit/open-upstream.ts'
 import { GOOD_MANIFEST, startScript } from '../../kit/stubs/scripted-server.ts'
 import { unauthorized } from '../../kit/stubs/stub-faults.ts'
-import { startStub, type StubOptions } from '../../kit/stubs/stub-registry.ts'
-
-const PASSWORD = 'canary-password'
-const BASIC = { kind: 'basic', username: 'user', password: () => PASSWORD } as const
-const IMAGE = makeImage({ seed: 'auth', layers: [10] })
-
-async function startWithImages(t: Teardown, options: StubOptions) {
-  const stub = await startStub(t, options)
-  stub.addImage(NAME, 'latest', IMAGE)
-  stub.addImage('library/other', 'latest', IMAGE)
-  return stub
-}
-
-const BEARER = { scheme: 'bearer' } as const
+import type { StubOptions } from '../../kit/stubs/stub-registry.ts'
+import { BASIC, BEARER, PASSWORD, startWithImages } from '../../kit/stubs/guarded-stub.ts'
 
 t.test('R142: a challenge costs one token, and the token serves until it ends', async t => {
   const stub = await startWithImages(t, { auth: { ...BEARER, expiresInSeconds: 100 } })

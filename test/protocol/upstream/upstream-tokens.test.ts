@@ -1,23 +1,9 @@
 // Goal: the tokens of every token service are understood, and what it refuses is reported for what
 // it is (R142, R155, R161). Method: token services on loopback whose answers the test writes.
 import t from 'tap'
-import { makeImage } from '../../kit/image.ts'
 import { failureOf, LATEST, NAME, openUpstream, type Teardown } from '../../kit/open-upstream.ts'
 import { GOOD_MANIFEST, type Received, startScript } from '../../kit/stubs/scripted-server.ts'
-import { startStub, type StubOptions } from '../../kit/stubs/stub-registry.ts'
-
-const PASSWORD = 'canary-password'
-const BASIC = { kind: 'basic', username: 'user', password: () => PASSWORD } as const
-const IMAGE = makeImage({ seed: 'auth', layers: [10] })
-
-async function startWithImages(t: Teardown, options: StubOptions) {
-  const stub = await startStub(t, options)
-  stub.addImage(NAME, 'latest', IMAGE)
-  stub.addImage('library/other', 'latest', IMAGE)
-  return stub
-}
-
-const BEARER = { scheme: 'bearer' } as const
+import { BASIC, BEARER, startWithImages } from '../../kit/stubs/guarded-stub.ts'
 
 /** A token service whose answers a test writes, and a registry that takes the token `good`. */
 async function tokenServer(

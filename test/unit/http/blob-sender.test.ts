@@ -16,6 +16,20 @@ import type { BlobAnswer } from '../../../src/registry/answers.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 import { get } from '../../kit/clients/raw-client.ts'
 
+const READERS_NOT_WATCHED = { watch: () => () => {}, othersWait: () => {} }
+
+/** Of which the kernel sends all: it is in a file, and large enough. */
+function bodyOfFile() {
+  const sizeBytes = SENDFILE_MIN_BYTES
+  const blob = {
+    sizeBytes,
+    file: { descriptor: 0, readyBytes: sizeBytes },
+    close: async () => {},
+  } as unknown as BlobAnswer
+  const segments = [{ range: { first: 0, last: sizeBytes - 1 } }]
+  return { kind: 'blob', blob, segments, sizeBytes } as const
+}
+
 t.test('R269: nothing is sent before the answer has its connection', async t => {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -42,24 +56,16 @@ t.test('R269: nothing is sent before the answer has its connection', async t => 
   }
   const response = new ServerResponse(new IncomingMessage(socket))
   response.writeHead(200, { 'Content-Length': '0' })
-  const sizeBytes = SENDFILE_MIN_BYTES
-  const blob = {
-    sizeBytes,
-    file: { descriptor: 0, readyBytes: sizeBytes },
-    close: async () => {},
-  } as unknown as BlobAnswer
-  const segments = [{ range: { first: 0, last: sizeBytes - 1 } }]
-  const one = new BlobSender(
-    response,
-    { kind: 'blob', blob, segments, sizeBytes },
-    { sendfile: { open: () => sending }, readers: { watch: () => () => {}, othersWait: () => {} } },
-  )
+  const one = new BlobSender(response, bodyOfFile(), {
+    sendfile: { open: () => sending },
+    readers: READERS_NOT_WATCHED,
+  })
   void sendBlob(one, { writeHead: () => {}, clock: createManualClock() })
   await new Promise(resolve => setImmediate(resolve))
   t.same(orders, [], 'it waits for its turn')
   response.assignSocket(socket)
   await sent.promise
-  t.same(orders, [sizeBytes])
+  t.same(orders, [SENDFILE_MIN_BYTES])
 })
 
 t.test('R747: what the kernel cannot read of a file is asked of the blob', async t => {
@@ -133,17 +139,10 @@ t.test('who stands still costs little memory', async t => {
       close: () => {},
     }),
   }
-  const sizeBytes = SENDFILE_MIN_BYTES
-  const blob = {
-    sizeBytes,
-    file: { descriptor: 0, readyBytes: sizeBytes },
-    close: async () => {},
-  } as unknown as BlobAnswer
-  const segments = [{ range: { first: 0, last: sizeBytes - 1 } }]
-  const readers = { watch: () => () => {}, othersWait: () => {} }
+  const body = bodyOfFile()
+  const readers = READERS_NOT_WATCHED
   const clock = createManualClock()
   const send = (response: ServerResponse) => {
-    const body = { kind: 'blob', blob, segments, sizeBytes } as const
     void sendBlob(new BlobSender(response, body, { sendfile, readers }), {
       writeHead: () => {},
       clock,
@@ -158,8 +157,6 @@ t.test('who stands still costs little memory', async t => {
   t.equal(begun, 2 * READERS, 'the kernel sends to all of them')
   t.ok(eachBytes < STANDING_READER_BYTES, `${Math.round(eachBytes)} bytes each`)
 })
-
-const READERS_NOT_WATCHED = { watch: () => () => {}, othersWait: () => {} }
 
 /** Sends `sizeBytes` by an answer of which no head has gone out, and does not want to. */
 function sendInVain(blob: Partial<BlobAnswer> & { sizeBytes: number }, open?: () => never) {

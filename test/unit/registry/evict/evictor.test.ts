@@ -4,6 +4,7 @@
 import t from 'tap'
 import { type Digest, digestOf } from '../../../../src/oci/digest.ts'
 import { parseRepositoryKey } from '../../../../src/oci/reference.ts'
+import type { PinnedImages } from '../../../../src/registry/evict/judge.ts'
 import { StoreError } from '../../../../src/registry/ports/store-error.ts'
 import { around } from '../../../kit/around.ts'
 import { beforeCall } from '../../../kit/worlds/before-call.ts'
@@ -22,6 +23,14 @@ const KiB = 1024
 const DAY_MS = 24 * HOUR_MS
 const APP = 'docker.io/library/app'
 const OTHER = 'ghcr.io/team/other'
+
+/** Whatever is of `library/pinned`. */
+const ALL_OF_ONE: PinnedImages = {
+  find: async ({ name }) => (name === 'library/pinned' ? {} : undefined),
+  findContent: () => undefined,
+  digests: () => new Set(),
+  changes: 0,
+}
 
 const imageOf = (seed: string, kib: number, ...more: number[]): Image =>
   makeImage({ seed, layers: [kib * KiB, ...more.map(each => each * KiB)] })
@@ -370,12 +379,7 @@ t.test('R374, R624: a disk that removes nothing does not lose its cache', async 
 t.test('R375: what is passed over is not looked at again and again', async t => {
   let listed = 0
   const world = await openEvictionWorld(t, {
-    pinned: {
-      find: async ({ name }) => (name === 'library/pinned' ? {} : undefined),
-      findContent: () => undefined,
-      digests: () => new Set(),
-      changes: 0,
-    },
+    pinned: ALL_OF_ONE,
     catalog: catalog =>
       around(catalog, {
         listColdest: listColdest => async page => {
@@ -398,12 +402,7 @@ t.test('R375: what is passed over is not looked at again and again', async t => 
 t.test('R375: a look that nobody waits for to its end is gone on with by the next', async t => {
   let gaveUp = new AbortController()
   const world = await openEvictionWorld(t, {
-    pinned: {
-      find: async ({ name }) => (name === 'library/pinned' ? {} : undefined),
-      findContent: () => undefined,
-      digests: () => new Set(),
-      changes: 0,
-    },
+    pinned: ALL_OF_ONE,
     catalog: catalog =>
       around(catalog, {
         listColdest: listColdest => async page => {

@@ -1,7 +1,7 @@
 // Goal: a blob whose push was acknowledged is there when its manifest comes, whatever is deleted
 // meanwhile; and what no manifest comes for does not outlive its delete for long. Method: the
 // engine over in-memory twins; two images that share a layer, one of them deleted.
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { type Digest, digestOf } from '../../../../src/oci/digest.ts'
 import { OCI_MANIFEST } from '../../../../src/oci/media-type.ts'
 import { GRACE_MS } from '../../../../src/registry/collect/collect.ts'
@@ -233,14 +233,10 @@ t.test('R296: what is acknowledged while others end is none of them', async t =>
   t.same(await held(engine), ['shared'], 'its manifest may still come')
 })
 
-t.test('what a delete leaves for a push stays through a grace of days, and no longer', async t => {
-  const graceMs = 3 * PUSH_MAX_MS
-  const engine = createEngine({ graceMs: () => graceMs })
+/** It is here after each of these spans, and gone right after the last. */
+async function staysFor(t: Test, engine: Engine, spansMs: readonly number[]) {
   const { registry, clock } = engine
-  await otherImage(engine)
-  await registry.headBlob(app, shared, { mayPush: true })
-  await remove(engine, other.manifest.digest)
-  for (const ms of [0, graceMs - PUSH_MAX_MS, PUSH_MAX_MS]) {
+  for (const ms of spansMs) {
     await clock.advance(ms)
     await registry.expirePendingBlobs(goesOn)
     t.same(await held(engine), ['shared'], 'it was told to be here')
@@ -248,26 +244,29 @@ t.test('what a delete leaves for a push stays through a grace of days, and no lo
   await clock.advance(1)
   await registry.expirePendingBlobs(goesOn)
   t.same(await held(engine), [])
+}
+
+t.test('what a delete leaves for a push stays through a grace of days, and no longer', async t => {
+  const graceMs = 3 * PUSH_MAX_MS
+  const engine = createEngine({ graceMs: () => graceMs })
+  const { registry } = engine
+  await otherImage(engine)
+  await registry.headBlob(app, shared, { mayPush: true })
+  await remove(engine, other.manifest.digest)
+  await staysFor(t, engine, [0, graceMs - PUSH_MAX_MS, PUSH_MAX_MS])
 })
 
 t.test('what a delete leaves for a push stays as long when the grace becomes shorter', async t => {
   const longMs = 7 * PUSH_MAX_MS
   let graceMs = longMs
   const engine = createEngine({ graceMs: () => graceMs })
-  const { registry, clock } = engine
+  const { registry } = engine
   await registry.graceLeftMs()
   await otherImage(engine)
   await registry.headBlob(app, shared, { mayPush: true })
   await remove(engine, other.manifest.digest)
   graceMs = GRACE_MS
-  for (const ms of [0, longMs]) {
-    await clock.advance(ms)
-    await registry.expirePendingBlobs(goesOn)
-    t.same(await held(engine), ['shared'], 'it was told to be here')
-  }
-  await clock.advance(1)
-  await registry.expirePendingBlobs(goesOn)
-  t.same(await held(engine), [])
+  await staysFor(t, engine, [0, longMs])
 })
 
 t.test('R632: a clock that is put back ends no push, and holds none for long', async t => {
