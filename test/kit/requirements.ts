@@ -510,6 +510,7 @@ const BOUNDS: readonly Row[] = [
     'a cached manifest that cannot be read is 503 while its upstream is away, and no 404',
   ],
   [748, 'P1', 'pushed content that the disk could not read is not here, and a push brings it anew'],
+  [815, 'P2', 'what could not be published leaves no file open, and its digest free'],
   [749, 'P2', 'one such file hides no other from what adopts and counts'],
   [800, 'P1', 'a push that fails once its file has its name leaves no file that nobody counts'],
   [761, 'P0', 'a disk whose reads fail for a moment costs nothing that was pushed'],

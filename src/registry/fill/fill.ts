@@ -229,6 +229,8 @@ export class Fill {
       return 'stored'
     } catch (error) {
       noteStorage(this.#deps.note, error)
+      // One that was not even committed is open still, and keeps its digest busy.
+      await file.discard().catch((failed: unknown) => noteStorage(this.#deps.note, failed))
       return 'uncached'
     }
   }

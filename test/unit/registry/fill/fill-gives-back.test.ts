@@ -1,6 +1,7 @@
-// Goal: a fill that fails at its beginning gives back what it took for itself: its line to the
-// upstream, its room on the disk. Method: the engine over in-memory twins, with a store that fails
-// in the moment that matters.
+// Goal: a fill that fails gives back what it took for itself: at its beginning its line to the
+// upstream and its room on the disk, at its end its file. Method: the engine over in-memory twins
+// and the real store, that fail in the moment that matters.
+import { readdirSync, readlinkSync } from 'node:fs'
 import t from 'tap'
 import { around } from '../../../kit/around.ts'
 import { createMemoryCatalog } from '../../../kit/memory/catalog.ts'
@@ -9,12 +10,14 @@ import { BlobsInUse } from '../../../../src/registry/reading/blobs-in-use.ts'
 import { StoredContent } from '../../../../src/registry/content/content.ts'
 import { Fills } from '../../../../src/registry/fill/fills.ts'
 import type { BlobStore, Space } from '../../../../src/registry/ports/blob-store.ts'
+import type { EngineEvent } from '../../../../src/registry/ports/events.ts'
 import { StoreError } from '../../../../src/registry/ports/store-error.ts'
 import { SpaceLedger } from '../../../../src/registry/space/ledger.ts'
 import { createMemoryStore } from '../../../kit/memory/store.ts'
 import { blobAnswer, createEngine, readAll, rejection, repositoryOf } from '../../../kit/engine.ts'
 import { createManualClock } from '../../../kit/manual-clock.ts'
 import { settle } from '../../../kit/settle.ts'
+import { storeDirectory } from '../../../kit/disk/store-directory.ts'
 import { limitsOf } from '../../../kit/storage-limits.ts'
 
 const app = repositoryOf('library/app')
@@ -105,3 +108,56 @@ t.test('a fill that fails before the disk was looked at gives its room back', as
   await manyTurns()
   t.equal(await space.spareBytes(), 0.9e9)
 })
+
+t.test('R815: what could not be published leaves no file open, and its digest free', async t => {
+  const directory = storeDirectory(t)
+  const store = await directory.open()
+  const { clock } = directory
+  const content = new StoredContent({ store, catalog: createMemoryCatalog() })
+  const publish = content.publish.bind(content)
+  // Before the file is committed, and once alone.
+  content.publish = async () => {
+    content.publish = publish
+    throw new StoreError('io', 'the catalog failed')
+  }
+  const { namespace, namespaces } = createEngine({
+    upstream: { getBlob: async () => blobAnswer([FIRST]) },
+  })
+  const failed: string[] = []
+  const space = new SpaceLedger({
+    store,
+    clock,
+    limits: () => limitsOf(),
+    usedBytes: async () => 0,
+    isRecorded: async () => false,
+    bytesEach: async () => 4096,
+    isShared: () => true,
+  })
+  const note = (event: EngineEvent) => {
+    if (event.kind === 'storage failed') failed.push(event.reason ?? '')
+  }
+  const deps = { content, store, inUse: new BlobsInUse(), clock, note, space, namespaces }
+  const fills = new Fills(deps)
+  const task = { repository: app, digest: digestOf(FIRST), namespace, declaredBytes: FIRST.length }
+  const fillOnce = () => fills.start(task).fill.over
+  await fillOnce()
+  t.same(openUnder(directory.root), [])
+  t.equal(await store.find(digestOf(FIRST)), undefined)
+  await fillOnce()
+  t.match(await store.find(digestOf(FIRST)), { sizeBytes: FIRST.length })
+  t.same(openUnder(directory.root), [])
+  t.same(failed, ['the catalog failed'])
+})
+
+/** Files that this process has open there. */
+function openUnder(root: string): string[] {
+  const files = readdirSync('/proc/self/fd').map(fd => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`)
+    } catch {
+      // The listing's own.
+      return ''
+    }
+  })
+  return files.filter(file => file.startsWith(root))
+}
