@@ -1,7 +1,8 @@
 // The headers that registry clients send by themselves. The list is closed: what is not on it says
 // that somebody else had a hand in the request, who may be passing it on for a stranger. Recorded
 // from real clients (test/kit/clients/recorded-headers.json, which a test holds this list against).
-// Authorization is not on it: who shows it is whom it names, and has no rights by being here.
+// Authorization is not on it: who shows it is whom it names, and has no rights by being here. Only
+// a token of nobody's names nobody (locals.ts).
 
 export const SENT_BY_CLIENTS: ReadonlySet<string> = new Set([
   'accept',
@@ -34,8 +35,14 @@ export const SENT_WITH_PULLS: ReadonlySet<string> = new Set([
   'range',
 ])
 
-/** The same, of who may have logged in. */
-export const SENT_WITH_LOGINS: ReadonlySet<string> = new Set(['authorization', ...SENT_WITH_PULLS])
+/** What they send beside, writes too, who show a token. */
+export const SENT_WITH_TOKENS: ReadonlySet<string> = new Set(['authorization'])
+
+/** What they send beside with pulls who may have logged in. */
+export const SENT_WITH_LOGINS: ReadonlySet<string> = new Set([
+  ...SENT_WITH_TOKENS,
+  ...SENT_WITH_PULLS,
+])
 
 /** The first header that no client sends by itself, in lower case; not one `known` beside. */
 export function unusualHeader(

@@ -210,10 +210,14 @@ class LocalAccess implements Access {
 
   #findOut(principal: Principal, about: About): Promise<void> | undefined {
     const isAsked = this.#settings().accounts !== undefined && principal.login === undefined
-    const login = isAsked ? principal.findLogin() : undefined
-    const owner = this.#needsOwner(principal, about) ? principal.findOwner() : undefined
-    if (login === undefined && owner === undefined) return undefined
-    return Promise.all([login, owner]).then(() => {})
+    // Whose its credentials are says whether it may be a program of this machine.
+    if (!isAsked) return this.#findOwner(principal, about)
+    return principal.findLogin().then(() => this.#findOwner(principal, about))
+  }
+
+  #findOwner(principal: Principal, about: About): Promise<void> | undefined {
+    if (!this.#needsOwner(principal, about)) return undefined
+    return principal.findOwner().then(() => {})
   }
 
   #needsOwner(principal: Principal, about: About): boolean {

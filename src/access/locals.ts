@@ -1,7 +1,7 @@
 // Which callers are programs of this machine (local-program.ts), where those are told from others
 // at all (local-push.ts).
 import type { Action, Owner, Principal } from './access.ts'
-import { SENT_WITH_PULLS } from './client-headers.ts'
+import { SENT_WITH_LOGINS, SENT_WITH_PULLS, SENT_WITH_TOKENS } from './client-headers.ts'
 import { mayCallFromHere, whyNoLocalProgram, whyNotOwner } from './local-program.ts'
 import { LOCAL_PUSH_OFF } from './local-push.ts'
 
@@ -51,6 +51,10 @@ export class Locals {
     const { localPushOff } = this.#settings()
     if (localPushOff !== undefined) return LOCAL_PUSH_OFF[localPushOff]
     const isRead = action === 'pull' || action === 'list'
+    const { login } = principal
+    // Each client that is asked for a login fetches one. It names nobody, so it says nothing.
+    if (login?.kind === 'anonymous' && login.byToken === true)
+      return whyNoLocalProgram(principal, isRead ? SENT_WITH_LOGINS : SENT_WITH_TOKENS)
     return whyNoLocalProgram(principal, isRead ? SENT_WITH_PULLS : undefined)
   }
 

@@ -419,6 +419,7 @@ const SECURITY: readonly Row[] = [
     'where others are meant to come, nobody writes without an account unless told so',
     'push',
   ],
+  [797, 'P1', 'a token of nobody’s is judged as nothing that is shown, also from this machine'],
   [245, 'P0', 'without admin.api the operator’s API is on the Unix socket alone'],
   [740, 'P0', 'over the network the operator’s API is for whom a rule of now allows admin'],
   [741, 'P0', 'web pages, other names and wrong logins reach no operator’s API'],

@@ -328,7 +328,12 @@ async function createAskers(
       isKnown: false,
     }),
     asker('a network', ['*', 'anonymous', `net:${NETWORK}`], { from: NETWORK }),
+    asker('anonymous, by a token', ['*', 'anonymous'], await bearer({})),
     asker('local', ['*', 'anonymous', 'local'], local),
+    asker('local, by a token of nobody’s', ['*', 'anonymous', 'local'], {
+      ...local,
+      ...(await bearer({})),
+    }),
     asker('a wrong password', [], { headers: basic('alice', 'wrong') }),
     asker(THE_CHIEF, ['*', 'chief'], { headers: CHIEF }),
   ]
