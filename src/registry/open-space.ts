@@ -1,5 +1,6 @@
 // Room on the disk, what leaves to make some, and what takes files away, put together for
 // registry.ts.
+import { Haste } from '../async/haste.ts'
 import type { Digest } from '../oci/digest.ts'
 import { Evictor } from './evict/evictor.ts'
 import { NO_QUOTAS } from './evict/quotas.ts'
@@ -33,11 +34,17 @@ interface SpaceParts {
 
 export function openSpace(deps: RegistryDeps, { openBlobs, uses }: SpaceParts): OpenedSpace {
   const { store, catalog, clock, namespaces, inUse, storageLimits } = deps
-  const leaving = new Leaving({ ...deps, closeOpen: digest => closeOpen(openBlobs, deps, digest) })
+  const { haste = new Haste() } = deps
+  const leaving = new Leaving({
+    ...deps,
+    haste,
+    closeOpen: digest => closeOpen(openBlobs, deps, digest),
+  })
   const evictor = new Evictor({
     ...deps,
     uploadsBytes: () => idleUploads.takenBytes,
     leaving,
+    haste,
     quotas: deps.quotas ?? (() => NO_QUOTAS),
     usesWritten: () => uses.flush(),
     filling: registry => inUse.filling(from => shareNow(namespaces, from, registry)),
@@ -49,6 +56,7 @@ export function openSpace(deps: RegistryDeps, { openBlobs, uses }: SpaceParts): 
     clock,
     limits: storageLimits,
     eviction: evictor,
+    haste,
     bytesEach: () => bytesEach(catalog),
     isRecorded: async (digest: Digest) => (await catalog.findContent(digest)) !== undefined,
   }

@@ -6,6 +6,7 @@ import type { BlobsInUse } from './reading/blobs-in-use.ts'
 import type { StoredContent } from './content/content.ts'
 import type { Waiting } from './collect/collect.ts'
 import type { Grace } from './time/grace.ts'
+import type { Haste } from '../async/haste.ts'
 import type { Epochs } from './epochs.ts'
 import type { JobResult, JobRun } from './job.ts'
 import type { Quotas } from './evict/quotas.ts'
@@ -76,6 +77,8 @@ export interface RegistryDeps {
   readonly roomWanted?: () => void
   /** Bumped by every write to `catalog`. Absent: no blob stays open for who asks next. */
   readonly epochs?: Epochs | undefined
+  /** That `catalog` goes by. Default one of its own. */
+  readonly haste?: Haste | undefined
   /** Absent: this thread alone serves. */
   readonly elsewhere?: OtherThreads | undefined
   /** For blobs that are sent from here. Absent: every read is the thread pool's. */

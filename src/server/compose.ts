@@ -1,6 +1,7 @@
 // The second half of the composition root, with nearly all of the code behind it: builds each part
 // once, in order, over a catalog that is being opened meanwhile. It decides nothing but who gets
 // what.
+import type { Haste } from '../async/haste.ts'
 import type { AdminApp } from '../admin/app.ts'
 import { prepareSocket } from '../admin/socket.ts'
 import type { SqliteCatalog } from '../catalog/sqlite/catalog.ts'
@@ -39,6 +40,8 @@ export interface Base {
   readonly opening: Promise<SqliteCatalog>
   /** Those that it bumps. */
   readonly epochs: Epochs
+  /** That it looks at. */
+  readonly haste: Haste
 }
 
 /** @throws StoreError or a listen error, with a message for the operator */

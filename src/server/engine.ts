@@ -2,6 +2,7 @@
 // itself beside it. A part of the composition root: it says who gets what, and decides nothing.
 // Listeners, log and metrics are of compose.ts and start.ts.
 import { randomBytes } from 'node:crypto'
+import type { Haste } from '../async/haste.ts'
 import type { SqliteCatalog } from '../catalog/sqlite/catalog.ts'
 import type { Closing } from './closing.ts'
 import type { Config } from '../config/config.ts'
@@ -52,6 +53,8 @@ export interface EngineDeps {
   /** Of all threads. */
   readonly epochs: Epochs
   /** Of RegistryDeps. */
+  readonly haste: Haste
+  /** Of RegistryDeps. */
   readonly readCached: ReadCached | undefined
   /** Of RegistryDeps. */
   readonly elsewhere: OtherThreads | undefined
@@ -82,7 +85,8 @@ export interface Engine extends Content {
 
 /** @throws StoreError, with a message for the operator */
 export async function openEngine(config: Config, deps: EngineDeps): Promise<Engine> {
-  const { note, undo, epochs } = deps
+  const { note, undo, haste, epochs, readCached, elsewhere } = deps
+  const ofAllThreads = { epochs, readCached, elsewhere }
   const clock = await neverUnset(deps.clock, await deps.opening)
   let rules = createPolicies(config.repositories)
   const policies: RepositoryPolicies = { find: repository => rules.find(repository) }
@@ -101,9 +105,8 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
     inUse: new BlobsInUse(),
     route: (...asked) => upstreams.route(...asked),
     newUploadId: () => randomBytes(UPLOAD_ID_BYTES).toString('base64url'),
-    epochs,
-    readCached: deps.readCached,
-    elsewhere: deps.elsewhere,
+    ...ofAllThreads,
+    haste,
     queued: () => deliveries.nudge(),
     loosened: () => upkeep.loosened(),
     unsettledMs: key => deliveries.unsettledMs(key),

@@ -10,6 +10,7 @@ import { createLogger } from '../observe/log.ts'
 import { LogOutput } from '../observe/log-output.ts'
 import { createMetrics, type Metrics } from '../observe/metrics.ts'
 import { createNoteEvent } from '../observe/note-event.ts'
+import { Haste } from '../async/haste.ts'
 import { createEpochs } from '../registry/epochs.ts'
 import { StoreError } from '../registry/ports/store-error.ts'
 import type { RunningServer, Surroundings } from './surroundings.ts'
@@ -47,6 +48,7 @@ async function start(config: Config, surroundings: Surroundings): Promise<Runnin
   try {
     makeDataDirectory(config.storage.rootDirectory)
     const epochs = createEpochs()
+    const haste = new Haste()
     // First of all: a thread of its own checks and opens it, while this one loads everything else.
     const opening = openSqliteCatalog({
       directory: config.storage.rootDirectory,
@@ -54,6 +56,7 @@ async function start(config: Config, surroundings: Surroundings): Promise<Runnin
       clock,
       epochs,
       spareBytes: spareBytesOf(config),
+      isHurried: () => haste.isOn,
     })
     // What went wrong is told to the one who awaits it further down.
     const opened = opening.catch(() => undefined)
@@ -69,6 +72,7 @@ async function start(config: Config, surroundings: Surroundings): Promise<Runnin
       undo,
       opening,
       epochs,
+      haste,
     }
     const server = await compose(config, base)
     inOrder = true

@@ -567,6 +567,8 @@ const BOUNDS: readonly Row[] = [
   [373, 'P0', 'what is kept, pinned, read or fetched does not leave for want of room'],
   [374, 'P1', 'all who need room share what becomes free, and nobody waits without end'],
   [375, 'P1', 'what is passed over costs each run no look of its own'],
+  [763, 'P2', 'what leaves while nobody waits for it leaves clients the processor, bit by bit'],
+  [764, 'P1', 'whoever needs room, deletes or writes waits for no rest of what leaves'],
   [376, 'P1', 'a dry run of the eviction tells what the run then does, and what is free by it'],
   [377, 'P1', 'what is above the ceiling of a quota leaves first, and no pull fails for it'],
   [378, 'P1', 'what is within the floor of a quota stays when others need room'],

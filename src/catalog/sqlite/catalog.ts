@@ -24,6 +24,8 @@ export interface SqliteCatalogParts {
   readonly lock: { release(): void }
   readonly clock: Clock
   readonly epochs: ChangedAnswers
+  /** Does anybody wait for content to leave? */
+  readonly isHurried: () => boolean
 }
 
 /**
@@ -37,6 +39,16 @@ const TAKES_AWAY: ReadonlySet<Operation['name']> = new Set([
   'deleteTag',
   'removeMember',
   'reserveSequence',
+])
+
+/**
+ * At these the writer rests where nobody waits for them: they are the many writes of what leaves by
+ * itself.
+ */
+const IN_THE_BACKGROUND: ReadonlySet<Operation['name']> = new Set([
+  'evictImage',
+  'letGo',
+  'finishLeaving',
 ])
 
 /** After these there may be room again: files of what left are gone, or an hour has passed. */
@@ -180,9 +192,10 @@ class CatalogFile {
   }
 
   async #writeOrRelease(operation: Operation, rows: number): Promise<unknown> {
-    const { writer, spare } = this.#parts
+    const { writer, spare, isHurried } = this.#parts
     try {
-      return await writer.write(operation, rows)
+      const mayRest = IN_THE_BACKGROUND.has(operation.name) && !isHurried()
+      return await writer.write(operation, rows, mayRest)
     } catch (error) {
       const isFull = error instanceof StoreError && error.failure === 'full'
       if (!isFull || !TAKES_AWAY.has(operation.name) || !(await spare.release())) throw error

@@ -76,7 +76,8 @@ function leavingOf({ digest, size, reason, at }: LeavingRow): LeavingContent {
 
 type Leave = Omit<LetGo, 'digests'>
 
-export function leavingWrites(database: Database, ids: Ids) {
+/** `between` is called before each content: there may be very much of it in one write. */
+export function leavingWrites(database: Database, ids: Ids, between: () => void) {
   const sql = prepareLeaving(database)
 
   return { letGo, leaveImage, isSpared, finishLeaving }
@@ -113,6 +114,7 @@ export function leavingWrites(database: Database, ids: Ids) {
     const isEvicted = reason === 'evicted' ? 1 : 0
     const leaves: Leaves[] = []
     for (const [at, { id, listedBy }] of contents.entries()) {
+      between()
       if (isSpared(id, spared)) continue
       const intend = at === 0 ? intendFirst : sql.intend
       const size = intend.get(LEAVE_CODES[reason], atMs, id, isEvicted) as number | undefined
@@ -134,6 +136,7 @@ export function leavingWrites(database: Database, ids: Ids) {
 
   function finishLeaving(digests: readonly Digest[]): void {
     for (const digest of digests) {
+      between()
       const id = ids.knownContent(digest)
       if (id === undefined || sql.finish.run(id).changes === 0) continue
       const listed = sql.anyListed.all(id) as number[]

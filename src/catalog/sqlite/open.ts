@@ -26,6 +26,11 @@ export interface SqliteCatalogOptions {
   readonly epochs: ChangedAnswers
   /** Kept beside the file, for what takes content away from a full disk. Default 0: nothing. */
   readonly spareBytes?: number
+  /**
+   * Does anybody wait for content to leave? While nobody does, the thread that writes takes its
+   * time for that. Default always.
+   */
+  readonly isHurried?: () => boolean
 }
 
 /**
@@ -37,7 +42,7 @@ export interface SqliteCatalogOptions {
  * be used, or was written by a newer major version; full.
  */
 export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<SqliteCatalog> {
-  const { directory, note, clock, epochs, spareBytes = 0 } = options
+  const { directory, note, clock, epochs, spareBytes = 0, isHurried = () => true } = options
   const lock = orStoreError(() => {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     return lockDirectory(directory)
@@ -68,7 +73,15 @@ export async function openSqliteCatalog(options: SqliteCatalogOptions): Promise<
       })
     try {
       const reader = orStoreError(() => openReader(file, () => clock.nowMs()))
-      const catalog = createSqliteCatalog({ reader, writer, spare, lock, clock, epochs })
+      const catalog = createSqliteCatalog({
+        reader,
+        writer,
+        spare,
+        lock,
+        clock,
+        epochs,
+        isHurried,
+      })
       await catalog.reserveSequence()
       // Where it was needed the rest of the start may need some of it as well.
       if (!isTight) await spare.keep()

@@ -50,17 +50,20 @@ export type Operation = Port.Operation | FileOperation
 
 /**
  * Prepares every statement once; the function it returns carries out one operation, and returns
- * its result.
+ * its result. `between` is called between steps of what takes content away.
  */
-export function prepareOperations(database: Database): (operation: Operation) => unknown {
-  const writes = prepareWrites(database)
+export function prepareOperations(
+  database: Database,
+  between: () => void = () => {},
+): (operation: Operation) => unknown {
+  const writes = prepareWrites(database, between)
   return ({ name, args }) => {
     const write = writes[name] as (...args: readonly unknown[]) => unknown
     return write(...args)
   }
 }
 
-function prepareWrites(database: Database): PortWrites & FileWrites {
+function prepareWrites(database: Database, between: () => void): PortWrites & FileWrites {
   const ids = idsIn(database)
   const pending = pendingWrites(database)
   const content = contentWrites(database)
@@ -73,7 +76,7 @@ function prepareWrites(database: Database): PortWrites & FileWrites {
   const removal = memberRemoval(database, { ids, tags, pending, holds, followers })
   const outbox = outboxWrites(database)
   const loose = looseWrites(database, { ids, content })
-  const leaving = leavingWrites(database, ids)
+  const leaving = leavingWrites(database, ids, between)
   const ghosts = ghostWrites(database)
   return {
     ...content,

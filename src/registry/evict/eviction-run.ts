@@ -1,5 +1,6 @@
 // One run of the eviction: page by page, until as much is free as is wanted, or nothing more may
 // leave. A run that is only thought of takes the same steps, and lets nothing go.
+import type { Haste } from '../../async/haste.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { Tag } from '../../oci/reference.ts'
 import type { Leaving, LetGoHow } from '../leave/leaving.ts'
@@ -41,6 +42,7 @@ export interface EvictionRunDeps extends JudgeDeps {
     >
   readonly clock: Pick<Clock, 'nowMs' | 'monotonicMs'>
   readonly leaving: Pick<Leaving, 'letGo' | 'evict'>
+  readonly haste: Haste
   /** As they are now. */
   readonly quotas: () => Quotas
 }
@@ -100,11 +102,11 @@ export class EvictionRun {
   constructor(deps: EvictionRunDeps, options: EvictionRunOptions) {
     this.#deps = deps
     this.#options = options
-    const { catalog, clock, isInUse } = deps
+    const { catalog, clock, isInUse, haste } = deps
     const { standings, isOwn, stages, from } = options
     this.#spared = deps.pins?.digests() ?? new Set()
     this.#pinChanges = deps.pins?.changes
-    const pause = createPacer(clock)
+    const pause = createPacer(clock, () => haste.isOn)
     this.#chooser = { catalog, standings, isInUse, isOwn, spared: this.#spared, pause }
     const judge = new Judge(deps)
     this.#scan = new EvictionScan(

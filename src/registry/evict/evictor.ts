@@ -180,11 +180,8 @@ export class Evictor implements RoomByEviction {
     this.#stopping.abort(NOT_NEEDED)
     this.#waiting.endAll()
     const last = async (): Promise<void> => {}
-    await Promise.all([
-      this.#running,
-      this.#turns.take('run', last),
-      this.#turns.take('look', last),
-    ])
+    const ends = () => ['run', 'look'].map(each => this.#turns.take(each, last))
+    await this.#deps.haste.of(() => Promise.all([this.#running, ...ends()]))
   }
 
   get #isStopping(): boolean {

@@ -9,7 +9,7 @@ import type { Candidate, Stage, Evictability } from './candidate.ts'
 
 /** Leaves in one commit: some milliseconds of the thread that writes the catalog. */
 const LOOSE_PAGE = 256
-/** In two commits: files of the first go while the second is written. */
+/** In some commits: files of the first go while the next is written. */
 const IMAGE_PAGE = 32
 /**
  * What becomes colder than what was passed over waits for so long, once something was found that

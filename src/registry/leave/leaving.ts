@@ -4,6 +4,7 @@
 // begun. What cannot be removed stays an intent, and counts as taken.
 import { eachFew } from '../../async/few-at-once.ts'
 import { Gate } from '../../async/gate.ts'
+import type { Haste } from '../../async/haste.ts'
 import { NOT_NEEDED } from '../../async/aborting.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { noteStorage } from '../best-effort.ts'
@@ -17,12 +18,15 @@ import { StoreError } from '../ports/store-error.ts'
 import { pagesOf } from '../pacing/pages.ts'
 import { type Departed, type Departure, withStuck } from './departures.ts'
 import { type Left, Pass } from './pass.ts'
+import { inPortions, rowsAtOnce } from './portions.ts'
 
 export interface LeavingDeps {
   readonly content: StoredContent
   readonly catalog: Pick<Catalog, 'listLeaving' | 'whichLeave' | 'letGo' | 'evictImage'>
   readonly clock: Pick<Clock, 'nowMs'>
   readonly note: NoteEvent
+  /** While nobody waits, it goes bit by bit. */
+  readonly haste: Haste
   /** Nobody keeps the file open for who asks next: else its blocks stay taken. */
   readonly closeOpen: (digest: Digest) => void
   /** Not to be removed now: `finish` again when that is over. Default: none. */
@@ -40,21 +44,11 @@ export interface LetGoHow<Each> {
   readonly departed?: (departed: Departed<Each>) => void
 }
 
-/** Read at a time, and looked at between two pauses: some milliseconds. */
-const PAGE_ROWS = 512
+/** What goes for this is waited for; else only by those who need room, who say so by themselves. */
+const WAITED_FOR: ReadonlySet<LeaveReason> = new Set(['purged', 'deleted'])
 /**
- * In one commit, with what they list: the disk has work while more is written, and whoever else
- * writes waits for 10 or 20 ms and not for a page.
- */
-const IMAGES_AT_ONCE = 16
-/**
- * In one commit, which they share: fewer would each pay for one of their own. Whoever brings one of
- * them back meanwhile waits for all: some tenths of a second of a disk that is slow.
- */
-const AT_ONCE = 256
-/**
- * Of these. Half of the threads for the disk, which clients wait for as well. Each of them is done
- * in microseconds, as a rule, and is then idle until the event loop comes round.
+ * Of the files of a commit. Half of the threads for the disk, which clients wait for as well. Each
+ * is done in microseconds, as a rule, and is then idle until the event loop comes round.
  */
 const REMOVED_AT_ONCE = 8
 /** After so many a disk that removes nothing is left alone until the next time. */
@@ -90,7 +84,7 @@ export class Leaving {
     how: LetGoHow<Digest> = {},
   ): Promise<Departed<Digest>> {
     const { spared } = how
-    return this.#untilGone(how, (left, passes) =>
+    return this.#untilGone(reason, how, (left, passes) =>
       this.#write(digests, passes, async (some, atMs) => {
         const byEach = await this.#deps.catalog.letGo({ digests: some, reason, atMs, spared })
         for (const [at, what] of some.entries()) {
@@ -109,9 +103,8 @@ export class Leaving {
   ): Promise<Departed<Image>> {
     const { catalog } = this.#deps
     const { spared } = how
-    return this.#untilGone(how, async (left, passes) => {
-      for (let at = 0; at < images.length; at += IMAGES_AT_ONCE) {
-        const some = images.slice(at, at + IMAGES_AT_ONCE)
+    return this.#untilGone(reason, how, async (left, passes) => {
+      for (const some of inPortions(images, 'images', this.#deps.haste)) {
         // In one commit: all are begun before any is waited for.
         await this.#write(some, passes, (few, atMs) =>
           allOf(
@@ -130,7 +123,16 @@ export class Leaving {
   }
 
   /** What `write` has let go before it failed leaves as well, and is told of. */
-  async #untilGone<Each>(
+  #untilGone<Each>(
+    reason: LeaveReason,
+    how: LetGoHow<Each>,
+    write: (left: Departure<Each>[], passes: Set<Promise<Left>>) => Promise<void>,
+  ): Promise<Departed<Each>> {
+    const work = () => this.#letGoAll(how, write)
+    return WAITED_FOR.has(reason) ? this.#deps.haste.of(work) : work()
+  }
+
+  async #letGoAll<Each>(
     { written, departed }: LetGoHow<Each>,
     write: (left: Departure<Each>[], passes: Set<Promise<Left>>) => Promise<void>,
   ): Promise<Departed<Each>> {
@@ -231,7 +233,9 @@ export class Leaving {
             ({ atMs, digest }) => !this.#unannounced.has(atMs) && stuck.has(digest) === isStuck,
           )
           // One waits for its commit while the other waits for its files.
-          await eachFew(inBatches(ready), 2, each => this.#carryOut(each, pass))
+          await eachFew(inPortions(ready, 'files', this.#deps.haste), 2, each =>
+            this.#carryOut(each, pass),
+          )
           if (this.#isOver(pass)) break
         }
     } catch (error) {
@@ -244,7 +248,7 @@ export class Leaving {
     return pagesOf<LeavingContent, Digest>(
       page => this.#deps.catalog.listLeaving(page),
       ({ digest }) => digest,
-      PAGE_ROWS,
+      rowsAtOnce(this.#deps.haste),
     )
   }
 
@@ -291,8 +295,4 @@ export class Leaving {
 async function allOf(all: readonly Promise<void>[]): Promise<void> {
   for (const each of await Promise.allSettled(all))
     if (each.status === 'rejected') throw each.reason
-}
-
-function* inBatches(contents: readonly LeavingContent[]) {
-  for (let at = 0; at < contents.length; at += AT_ONCE) yield contents.slice(at, at + AT_ONCE)
 }

@@ -12,7 +12,8 @@ export interface RoomByEviction {
   /**
    * Lets so many bytes of the disk become free, or as many as can, and tells how many did: none of
    * them before their files are gone. MUST NOT reject. Once `signal` aborts it SHOULD end soon; its
-   * caller does not wait for that. May run several times at once. `of`: for whom.
+   * caller does not wait for that. May run several times at once. `of`: for whom. Where a client
+   * waits, its caller makes haste (async/haste.ts).
    */
   makeRoom(bytes: number, signal: AbortSignal, of?: Repository): Promise<number>
   /**

@@ -3,7 +3,6 @@
 // there is no room it is promised of what may leave, and made piece by piece as bytes come: who
 // only says a length makes nothing leave.
 import type { BlobStore, Space } from '../ports/blob-store.ts'
-import type { Clock } from '../ports/clock.ts'
 import { StoreError } from '../ports/store-error.ts'
 import {
   arrived,
@@ -18,7 +17,7 @@ import { Claims, type Rows } from './claims.ts'
 import { type RoomByEviction, NO_EVICTION } from './eviction.ts'
 import { bytesOf, bytesOfFilesLeft, fileRoomOf, filesAbove } from './file-room.ts'
 import { aboveLowWater, fencesOf, type Standing, type StorageLimits } from './limits.ts'
-import { EVICTION_WAIT_MS, type Found, type GiveUp, RoomMaker } from './make-room.ts'
+import { type Found, type GiveUp, type MakerDeps, RoomMaker } from './make-room.ts'
 import type { Parts } from './remove-parts.ts'
 import { type Room, shortageOf, wordsFor } from './shortage.ts'
 import { Unsaid } from './unsaid.ts'
@@ -46,8 +45,7 @@ const SURE_PIECES = 4
  */
 const VAIN_FOR_MS = 60_000
 
-export interface SpaceDeps extends Parts, Rows {
-  readonly clock: Pick<Clock, 'monotonicMs' | 'sleep'>
+export interface SpaceDeps extends Parts, Rows, Pick<MakerDeps, 'clock' | 'haste'> {
   readonly store: Parts['store'] & Pick<BlobStore, 'space' | 'quarantineBytes' | 'otherBytes'>
   readonly limits: () => StorageLimits
   /** What a file of content takes, on average. */
@@ -74,7 +72,7 @@ export class SpaceLedger {
     this.#deps = deps
     this.#eviction = deps.eviction ?? NO_EVICTION
     this.#claims = new Claims(deps)
-    this.#maker = new RoomMaker({ clock: deps.clock, parts: deps, eviction: this.#eviction })
+    this.#maker = new RoomMaker({ ...deps, parts: deps, eviction: this.#eviction })
   }
 
   /**
@@ -105,7 +103,7 @@ export class SpaceLedger {
    */
   async admit(more: SpaceClaim, count: (roomBytes: number) => void, seen?: Space): Promise<void> {
     let surelyMadeBytes = 0
-    const untilMs = this.#deps.clock.monotonicMs() + EVICTION_WAIT_MS
+    const untilMs = this.#maker.waitsUntilMs
     for (let lately = seen; ; lately = undefined) {
       const { underWay } = this.#eviction
       // Between looking and counting nobody else counts.
@@ -122,7 +120,7 @@ export class SpaceLedger {
       }
       const sureBytes = SURE_PIECES * this.#pieceBytes
       if (await this.#maker.couldMake(shortage, more, sureBytes)) surelyMadeBytes = shortage.bytes
-      else if (this.#deps.clock.monotonicMs() >= untilMs || !(await this.#maker.settle(underWay)))
+      else if (this.#deps.clock.monotonicMs() >= untilMs || !(await this.#maker.waitFor(underWay)))
         throw await this.#full({ room, shortage }, more)
     }
   }

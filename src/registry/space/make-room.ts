@@ -1,5 +1,6 @@
 // Room where there is none: of what was broken off, then of content that may leave. How much is
 // missing, and for whom, is the ledger's business.
+import { Haste } from '../../async/haste.ts'
 import { Turns } from '../../async/turns.ts'
 import { LATE, within } from '../../async/within.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -40,18 +41,27 @@ interface Making {
 type Lack = Pick<Shortage, 'bytes' | 'bytesToEvict' | 'files'>
 type For = Pick<SpaceClaim, 'from' | 'of'>
 
-export interface RoomMakerDeps {
+export interface MakerDeps {
   readonly clock: Pick<Clock, 'monotonicMs' | 'sleep'>
   readonly parts: Parts
   readonly eviction: RoomByEviction
+  /** Where content that leaves is waited for. Default one of its own. */
+  readonly haste?: Haste | undefined
 }
 
 export class RoomMaker {
-  readonly #deps: RoomMakerDeps
+  readonly #deps: MakerDeps
+  readonly #haste: Haste
   readonly #turns = new Turns()
 
-  constructor(deps: RoomMakerDeps) {
+  constructor(deps: MakerDeps) {
     this.#deps = deps
+    this.#haste = deps.haste ?? new Haste()
+  }
+
+  /** Whoever comes now. */
+  get waitsUntilMs(): number {
+    return this.#deps.clock.monotonicMs() + EVICTION_WAIT_MS
   }
 
   /**
@@ -65,6 +75,11 @@ export class RoomMaker {
     if (underWay === undefined) return false
     await within(clock, EVICTION_WAIT_MS, underWay)
     return true
+  }
+
+  /** The same for somebody who needs room. */
+  waitFor(seen: Promise<void> | undefined): Promise<boolean> {
+    return this.#haste.of(() => this.settle(seen))
   }
 
   /** Could so much become free, by what the catalog counts? @throws StoreError */
@@ -88,7 +103,7 @@ export class RoomMaker {
     const bytes = Math.min(evictedBytes, sureBytes)
     const stopping = new AbortController()
     const looking = eviction.couldMake(bytes, stopping.signal, claim.of)
-    const could = await within(clock, EVICTION_WAIT_MS, looking)
+    const could = await this.#haste.of(() => within(clock, EVICTION_WAIT_MS, looking))
     if (could !== LATE) return could
     stopping.abort(new Error('whoever asked for the room waits no longer'))
     return false
@@ -98,16 +113,23 @@ export class RoomMaker {
    * Makes room until enough is found, parts first. Resolves to the error when there is none to be
    * had in time. @throws StoreError
    */
-  async makeFor(claim: For, { take, full, giveUp }: Making): Promise<StoreError | undefined> {
-    const { clock } = this.#deps
-    const untilMs = clock.monotonicMs() + EVICTION_WAIT_MS
+  async makeFor(claim: For, making: Making): Promise<StoreError | undefined> {
+    const untilMs = this.waitsUntilMs
     // One at a time: two that are short would count on the same room, and give up for each other.
-    return await this.#turns.take('room', async () => {
-      const found = await this.#makeUntil(untilMs, claim, take)
-      const error = found && (await full(found))
-      if (error !== undefined) await within(clock, GIVE_UP_WAIT_MS, giveUp?.(error) ?? NOTHING)
-      return error
-    })
+    const make = () => this.#turns.take('room', () => this.#makeOrGiveUp(untilMs, claim, making))
+    return await this.#haste.of(make)
+  }
+
+  async #makeOrGiveUp(
+    untilMs: number,
+    claim: For,
+    { take, full, giveUp }: Making,
+  ): Promise<StoreError | undefined> {
+    const { clock } = this.#deps
+    const found = await this.#makeUntil(untilMs, claim, take)
+    const error = found && (await full(found))
+    if (error !== undefined) await within(clock, GIVE_UP_WAIT_MS, giveUp?.(error) ?? NOTHING)
+    return error
   }
 
   /** What was found last, of who finds too little. */

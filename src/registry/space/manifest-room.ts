@@ -4,6 +4,7 @@
 // none, some content leaves for it, or it is passed on.
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
+import type { Haste } from '../../async/haste.ts'
 import { Turns } from '../../async/turns.ts'
 import { LATE, within } from '../../async/within.ts'
 import { BLOCK_BYTES, type Space } from '../ports/blob-store.ts'
@@ -40,6 +41,7 @@ export interface ManifestRoomDeps {
   /** What a file of content takes, on average. */
   readonly bytesEach: () => Promise<number>
   readonly eviction: Pick<RoomByEviction, 'makeFiles' | 'evictableBytes'>
+  readonly haste: Haste
   readonly space: Pick<SpaceLedger, 'make' | 'count'>
   /** Are its bytes here? */
   readonly isRecorded: (digest: Digest) => Promise<boolean>
@@ -95,8 +97,9 @@ export class ManifestRoom {
     if ((await this.#wanted()) === undefined) return
     const stopping = new AbortController()
     // One at a time: those that come together would each have content leave for all.
+    const { clock, haste } = this.#deps
     const making = this.#turns.take('files', () => this.#make(stopping.signal))
-    const isMade = await within(this.#deps.clock, EVICTION_WAIT_MS, making)
+    const isMade = await haste.of(() => within(clock, EVICTION_WAIT_MS, making))
     if (isMade === true) return
     if (isMade === LATE) stopping.abort(new Error('whoever needed the file waits no longer'))
     const { message, hint } = NO_FILES_LEFT

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { Haste } from '../../../src/async/haste.ts'
 import type { Digest } from '../../../src/oci/digest.ts'
 import { parseManifest } from '../../../src/oci/manifest.ts'
 import { parseRepositoryKey, type RegistryHost, type Tag } from '../../../src/oci/reference.ts'
@@ -66,7 +67,8 @@ export async function openEvictionWorld(t: Test, options: EvictionOptions = {}) 
     createMemoryStore(disk, { clock, known: digest => catalog.findContent(digest) }),
   )
   const content = new StoredContent({ store, catalog })
-  const leaving = new Leaving({ content, catalog, clock, note, closeOpen: () => {} })
+  const haste = new Haste()
+  const leaving = new Leaving({ content, catalog, clock, note, haste, closeOpen: () => {} })
   const inUse = new BlobsInUse()
   const namespaces = { list: () => namespacesOf(options.away ?? []) }
   const policies = createPolicies((options.rules ?? []).map(ruleOf))
@@ -80,6 +82,7 @@ export async function openEvictionWorld(t: Test, options: EvictionOptions = {}) 
     clock,
     note,
     leaving,
+    haste,
     namespaces,
     pins: options.pinned,
     uploadsBytes: () => 0,
@@ -130,6 +133,7 @@ export async function openEvictionWorld(t: Test, options: EvictionOptions = {}) 
     disk,
     inUse,
     evictor,
+    haste,
     events,
     blob,
     pulled,

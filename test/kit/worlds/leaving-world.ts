@@ -1,5 +1,6 @@
 // Content that is leaving, with one of the steps of that held back, and everybody who may bring it
 // back meanwhile.
+import { Haste } from '../../../src/async/haste.ts'
 import { parseManifest } from '../../../src/oci/manifest.ts'
 import { asRecorded } from '../../../src/registry/content/edges.ts'
 import {
@@ -64,11 +65,13 @@ export function makeLeavingWorld(ports: Ports = memoryPorts(), turns?: TurnsOfDi
   const content = new StoredContent({ store: hold(store), catalog: hold(catalog) }, turns)
   const closeOpen = (each: string) => void closed.push(each)
   const clock = createManualClock()
-  const leaving = new Leaving({ content, catalog: hold(catalog), clock, note, closeOpen })
+  const haste = new Haste()
+  const leaving = new Leaving({ content, catalog: hold(catalog), clock, note, haste, closeOpen })
   return {
     ...ports,
     content,
     leaving,
+    haste,
     events,
     closed,
     /** The next time, that step waits until what is returned is called. */

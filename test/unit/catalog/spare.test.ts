@@ -45,6 +45,7 @@ async function start(t: Test, bytes = BYTES) {
     lock: { release: () => {} },
     clock: createManualClock(),
     epochs: createEpochs(),
+    isHurried: () => true,
   })
   return { catalog, file, spare, written }
 }

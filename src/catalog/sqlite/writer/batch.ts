@@ -5,6 +5,7 @@ import type { Database } from 'better-sqlite3'
 import type { StoreErrorValue } from '../../../registry/ports/store-error.ts'
 import { faultOf, isOperationFault } from '../faults.ts'
 import { type Operation, prepareOperations } from '../operations.ts'
+import { NO_RESTS, type Rests } from './rests.ts'
 
 /** What became of one operation: without a fault it is durable, and has that result. */
 export type OperationOutcome =
@@ -15,13 +16,17 @@ export type OperationOutcome =
 export type Outcomes = readonly OperationOutcome[]
 
 /** Returns what commits a batch on `database`. It does not throw. */
-export function prepareBatches(database: Database): (operations: readonly Operation[]) => Outcomes {
-  const apply = prepareOperations(database)
+export function prepareBatches(
+  database: Database,
+  rests: Rests = NO_RESTS,
+): (operations: readonly Operation[]) => Outcomes {
+  const apply = prepareOperations(database, () => rests.between())
   const commit = database.transaction((operations: readonly Operation[]) =>
     operations.map((operation): OperationOutcome => ({ result: apply(operation) })),
   )
 
   return operations => {
+    rests.begin()
     try {
       return commit.immediate(operations)
     } catch (error) {

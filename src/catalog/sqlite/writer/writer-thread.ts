@@ -9,11 +9,14 @@ import { type MigrationBegins, openForWriting, type WritableCatalog } from '../f
 import type { StoreErrorValue } from '../../../registry/ports/store-error.ts'
 import { faultOf } from '../faults.ts'
 import type { Operation } from '../operations.ts'
+import { createRests, HurriedWrites } from './rests.ts'
 
 export interface WriterStart {
   readonly file: string
   /** Wall clock; names a damaged file that is moved aside. */
   readonly nowMs: number
+  /** Of `HurriedWrites`. */
+  readonly hurried: SharedArrayBuffer
 }
 
 /** What there is to tell of the file that was opened. */
@@ -30,8 +33,12 @@ export type WriterReply =
   | { readonly kind: 'refused'; readonly fault: StoreErrorValue }
   | { readonly kind: 'committed'; readonly outcomes: Outcomes }
 
-function serve(port: MessagePort, database: Database, file: string): void {
-  const commit = prepareBatches(database)
+function serve(
+  port: MessagePort,
+  database: Database,
+  { file, hurried }: Pick<WriterStart, 'file' | 'hurried'>,
+): void {
+  const commit = prepareBatches(database, createRests(new HurriedWrites(hurried)))
   port.on('message', (request: WriterRequest) => {
     if (request.kind === 'commit') {
       reply(port, { kind: 'committed', outcomes: commit(request.operations) })
@@ -52,12 +59,12 @@ function reply(port: MessagePort, message: WriterReply): void {
   port.postMessage(message)
 }
 
-function start(port: MessagePort, { file, nowMs }: WriterStart): void {
+function start(port: MessagePort, { file, nowMs, hurried }: WriterStart): void {
   try {
     const { database, ...opened } = openForWriting(file, nowMs, versions =>
       reply(port, { kind: 'migrates', versions }),
     )
-    serve(port, database, file)
+    serve(port, database, { file, hurried })
     reply(port, { kind: 'opened', ...opened })
   } catch (error) {
     reply(port, { kind: 'refused', fault: faultOf(error) })

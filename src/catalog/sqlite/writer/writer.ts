@@ -8,11 +8,13 @@ import type { MigrationBegins } from '../file/database.ts'
 import { faultOf } from '../faults.ts'
 import type { Operation } from '../operations.ts'
 import type { Outcomes } from './batch.ts'
+import { HurriedWrites } from './rests.ts'
 import type { OpenedCatalog, WriterReply, WriterRequest, WriterStart } from './writer-thread.ts'
 
 interface Waiting {
   readonly operation: Operation
   readonly rows: number
+  readonly mayRest: boolean
   readonly resolve: (result: unknown) => void
   readonly reject: (error: StoreError) => void
 }
@@ -30,6 +32,8 @@ const YOUNG_GENERATION_MIB = 8
 export class Writer {
   readonly #worker: Worker
   readonly #onDeath: (error: StoreError) => void
+  /** Those that wait, and those in flight. */
+  readonly #hurried: HurriedWrites
   #waiting: Waiting[] = []
   #waitingRows = 0
   #inFlight: readonly Waiting[] = []
@@ -43,10 +47,18 @@ export class Writer {
   #isSuspect = false
   readonly #exited = Promise.withResolvers<void>()
 
-  /** `onDeath` is told once, when the thread ends without having been closed. */
-  constructor(worker: Worker, onDeath: (error: StoreError) => void) {
+  /**
+   * `onDeath` is told once, when the thread ends without having been closed. `hurried`: the
+   * thread's as well.
+   */
+  constructor(
+    worker: Worker,
+    onDeath: (error: StoreError) => void,
+    hurried: HurriedWrites = new HurriedWrites(),
+  ) {
     this.#worker = worker
     this.#onDeath = onDeath
+    this.#hurried = hurried
     worker.on('message', (reply: WriterReply) => {
       if (reply.kind === 'committed') this.#settle(reply.outcomes)
     })
@@ -62,15 +74,17 @@ export class Writer {
   }
 
   /**
-   * Resolves to its result when `operation`, which is so many rows, is durable.
+   * Resolves to its result when `operation`, which is so many rows, is durable. `mayRest`: nobody
+   * waits for it, so the thread may rest at it, as long as it is given nothing else.
    * @throws StoreError busy when too much waits; full, io, corrupt
    */
-  write(operation: Operation, rows: number): Promise<unknown> {
+  write(operation: Operation, rows: number, mayRest = false): Promise<unknown> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended)
     if (this.#waiting.length > 0 && this.#waitingRows + rows > MAX_WAITING_ROWS)
       return Promise.reject(tooManyWaiting(this.#waitingRows))
+    if (!mayRest) this.#hurried.begin()
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ operation, rows, resolve, reject })
+      this.#waiting.push({ operation, rows, mayRest, resolve, reject })
       this.#waitingRows += rows
       this.#schedule()
     })
@@ -138,7 +152,8 @@ export class Writer {
     this.#inFlight = []
     this.#landed?.resolve()
     this.#landed = undefined
-    settled.forEach(({ resolve, reject }, at) => {
+    settled.forEach(({ mayRest, resolve, reject }, at) => {
+      if (!mayRest) this.#hurried.end()
       const outcome = outcomes[at]
       if (outcome?.fault === undefined) return resolve(outcome?.result)
       const { fault } = outcome
@@ -181,13 +196,14 @@ export class Writer {
  * @throws StoreError with a hint when it could not.
  */
 export async function startWriter(
-  start: WriterStart,
+  start: Omit<WriterStart, 'hurried'>,
   { onDeath, migrates }: { onDeath: (error: StoreError) => void; migrates: MigrationBegins },
 ): Promise<{ readonly writer: Writer } & OpenedCatalog> {
   // The thread's file lies beside this one under the same extension, as source and as compiled.
   const file = new URL(`./writer-thread${extname(import.meta.url)}`, import.meta.url)
+  const hurried = new HurriedWrites()
   const worker = new Worker(file, {
-    workerData: start,
+    workerData: { ...start, hurried: hurried.memory } satisfies WriterStart,
     name: 'catalog writer',
     // Batches of small values: V8 would set aside three times as much as the thread ever uses.
     resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB },
@@ -204,7 +220,7 @@ export async function startWriter(
   if (reply.kind === 'refused') throw storeErrorOf(reply.fault)
   if (reply.kind !== 'opened') throw new Error(`the catalog's writer began with: ${reply.kind}`)
   const { evidence, upToDate } = reply
-  return { writer: new Writer(worker, onDeath), evidence, upToDate }
+  return { writer: new Writer(worker, onDeath, hurried), evidence, upToDate }
 }
 
 function tooManyWaiting(rows: number): StoreError {

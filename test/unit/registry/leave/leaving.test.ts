@@ -5,6 +5,7 @@
 import t, { type Test } from 'tap'
 import { openSqliteCatalog } from '../../../../src/catalog/sqlite/open.ts'
 import { createEpochs } from '../../../../src/registry/epochs.ts'
+import { LEAVE_REASONS } from '../../../../src/registry/ports/catalog-space.ts'
 import { StoreError } from '../../../../src/registry/ports/store-error.ts'
 import { digestNamed } from '../../../contract/catalog-samples.ts'
 import { createBreaking } from '../../../kit/worlds/breaking-ports.ts'
@@ -151,7 +152,7 @@ t.test('many files that cannot be removed keep no other one here', async t => {
 
 t.test('files leave many to a commit, and one that somebody is at holds up no other', async t => {
   const ports = memoryPorts()
-  const { catalog, content, leaving, ...world } = makeLeavingWorld(ports)
+  const { catalog, content, leaving, haste, ...world } = makeLeavingWorld(ports)
   const digests = Array.from({ length: 400 }, (_, at) => digestNamed(`file ${at}`))
   await catalog.adopt(
     digests.map(each => ({ digest: each, sizeBytes: 1 })),
@@ -167,7 +168,7 @@ t.test('files leave many to a commit, and one that somebody is at holds up no ot
   const [busy = digest] = digests
   const goOn = world.hold('find')
   const found = content.recordHere({ repository, digest: busy, atMs: 3, hold: 'nothing' })
-  const finished = leaving.finish()
+  const finished = haste.of(() => leaving.finish())
   await settle()
   t.equal((await catalog.listLeaving({ limit: 400 })).length, 1)
   goOn()
@@ -210,6 +211,68 @@ t.test('files of some images go while others are written down, and each counts o
   goOn()
   t.match(await filesOf(left), { files: 20, bytes: 20 * 4096 })
   t.equal(steps.filter(each => each === 'removed').length, 20)
+})
+
+/** The most that were written at once, of images, and of files that had gone. */
+async function portionsOf(haste: 'somebody waits' | 'nobody waits') {
+  const world = makeLeavingWorld()
+  const { catalog, leaving } = world
+  const images = Array.from({ length: 300 }, (_, at) => {
+    return { repository, digest: digestNamed(`image ${at}`) }
+  })
+  for (const { digest: each } of images)
+    await catalog.recordManifest({
+      repository,
+      manifest: { digest: each, mediaType: 'application/json', sizeBytes: 1, edges: [] },
+      atMs: 1,
+    })
+  const most = { images: 0, files: 0 }
+  let writing = 0
+  const evict = catalog.evictImage.bind(catalog)
+  catalog.evictImage = async eviction => {
+    writing += 1
+    most.images = Math.max(most.images, writing)
+    const evicted = await evict(eviction)
+    writing -= 1
+    return evicted
+  }
+  const finish = catalog.finishLeaving.bind(catalog)
+  catalog.finishLeaving = each => {
+    most.files = Math.max(most.files, each.length)
+    return finish(each)
+  }
+  const goOn = world.hold('whichLeave')
+  const leave = () => leaving.evict(images, 'evicted')
+  const left = haste === 'nobody waits' ? leave() : world.haste.of(leave)
+  await settle()
+  goOn()
+  t.match(await filesOf(left), { files: 300 })
+  return most
+}
+
+t.test('R763: what nobody waits for leaves little by little', async t => {
+  const most = await portionsOf('nobody waits')
+  t.ok(most.images > 1 && most.images <= 4, `${most.images} images`)
+  t.ok(most.files > 1 && most.files <= 32, `${most.files} files`)
+})
+
+t.test('R764: what somebody waits for leaves in few commits', async t => {
+  const most = await portionsOf('somebody waits')
+  t.equal(most.images, 16)
+  t.ok(most.files > 200, `${most.files} files`)
+})
+
+t.test('R764: whoever deletes or purges waits, and nobody for what leaves by itself', async t => {
+  const { catalog, leaving, haste } = makeLeavingWorld()
+  const seen: Record<string, boolean> = {}
+  const letGo = catalog.letGo.bind(catalog)
+  catalog.letGo = record => {
+    seen[record.reason] = haste.isOn
+    return letGo(record)
+  }
+  for (const reason of LEAVE_REASONS) await leaving.letGo([digest], reason)
+  t.strictSame(seen, { evicted: false, collected: false, purged: true, deleted: true })
+  t.notOk(haste.isOn)
 })
 
 t.test('R415: what the catalog has no room for leaves by halves, each with its files', async t => {

@@ -2,12 +2,14 @@
 // announced, and never of what is kept for pushes. Method: the ledger over numbers for a disk, with
 // content that leaves when it is told to.
 import t from 'tap'
+import { Haste } from '../../../../src/async/haste.ts'
 import type { SpaceClaim } from '../../../../src/registry/space/claim.ts'
 import type { RoomByEviction } from '../../../../src/registry/space/eviction.ts'
 import { RoomAhead } from '../../../../src/registry/space/room-ahead.ts'
 import { SpaceLedger } from '../../../../src/registry/space/ledger.ts'
 import { BLOCK_BYTES } from '../../../../src/registry/ports/blob-store.ts'
 import { rejection } from '../../../kit/engine.ts'
+import { settle } from '../../../kit/settle.ts'
 import { createManualClock } from '../../../kit/manual-clock.ts'
 import { limitsOf } from '../../../kit/storage-limits.ts'
 
@@ -37,7 +39,10 @@ interface WorldOptions {
 
 function createWorld(options: WorldOptions = {}) {
   const clock = createManualClock()
+  const haste = new Haste()
   const asked: number[] = []
+  /** Of each time that something is asked to leave: does anybody wait? */
+  const hasty: boolean[] = []
   const askedFiles: number[] = []
   let { usedBytes = LIMIT, evictableBytes = LIMIT } = options
   let mostBytes = 0
@@ -46,6 +51,7 @@ function createWorld(options: WorldOptions = {}) {
   let limits = limitsOf(...(options.limits ?? [LIMIT]))
   const ledger = new SpaceLedger({
     clock,
+    haste,
     store: {
       space: async () => ({
         freeBytes: (options.freeBytes ?? 1_000 * MiB) - usedBytes,
@@ -69,6 +75,7 @@ function createWorld(options: WorldOptions = {}) {
       },
       makeRoom: async (bytes, signal) => {
         asked.push(bytes)
+        hasty.push(haste.isOn)
         if (options.makeRoom !== undefined) return options.makeRoom(bytes, signal)
         if (options.vain === true) evictableBytes = 0
         const freed = Math.min(bytes, evictableBytes)
@@ -78,6 +85,7 @@ function createWorld(options: WorldOptions = {}) {
       },
       makeFiles: async ({ count, bytesEach }) => {
         askedFiles.push(count)
+        hasty.push(haste.isOn)
         const freed = Math.min(count * bytesEach, evictableBytes)
         usedBytes -= freed
         evictableBytes -= freed
@@ -128,6 +136,8 @@ function createWorld(options: WorldOptions = {}) {
     make,
     asked,
     askedFiles,
+    haste,
+    hasty,
     promised,
     /** So many files are let go; they are gone once what this returns is called. */
     letGo: (files: number) => {
@@ -348,6 +358,42 @@ t.test('R330: when somebody has found no room, more is made than that', async t 
   t.equal(await world.ledger.trim(never), 3 * MiB, 'down to the low water')
   t.equal(await world.ledger.trim(never), 0, 'once')
   t.same(world.asked, [MiB, 3 * MiB])
+})
+
+t.test('R764: there is haste for whoever waits for room, and for nobody else', async t => {
+  const never = new AbortController().signal
+  const world = createWorld({ usedBytes: LIMIT - RESERVE })
+  await world.make(MiB)
+  t.same(world.hasty.splice(0), [true])
+  await world.ledger.trim(never)
+  t.same(world.hasty, [false], 'down to the low water')
+  const files = createWorld({ usedBytes: MiB, freeFiles: 0 })
+  await files.ledger.trim(never)
+  t.same(files.hasty, [false])
+  await files.make(2 * MiB)
+  t.notOk(world.haste.isOn || files.haste.isOn)
+})
+
+t.test('R764: there is haste while somebody waits for a run to end, or for a look', async t => {
+  const seen: boolean[] = []
+  const world = createWorld({
+    usedBytes: LIMIT - RESERVE,
+    couldMake: async () => {
+      await Promise.resolve()
+      seen.push(world.haste.isOn)
+      return false
+    },
+  })
+  const end = world.letGo(10)
+  const refused = rejection(world.admit(20 * MiB))
+  await settle()
+  t.same(seen, [true])
+  t.ok(world.haste.isOn, 'for the end of the run')
+  const trimming = world.ledger.trim(new AbortController().signal)
+  end()
+  t.match(await refused, { failure: 'full' })
+  await trimming
+  t.notOk(world.haste.isOn)
 })
 
 t.test('R332: where nothing can leave, all is looked at once a minute', async t => {
