@@ -17,7 +17,13 @@ import type { ReadSettings } from './read-settings.ts'
  */
 export type FileRead =
   | { readonly kind: 'file'; readonly text: string; readonly mode: number | undefined }
-  | { readonly kind: 'failed'; readonly reason: string }
+  | {
+      readonly kind: 'failed'
+      readonly reason: string
+      /** Neither: something else keeps it from being read. */
+      readonly isMissing?: boolean
+      readonly isClosed?: boolean
+    }
 
 /** MUST NOT throw. */
 export type ReadFile = (path: string) => FileRead
@@ -50,6 +56,9 @@ type Written = Pick<ReadSettings, 'places' | 'itemsLeft'>
  */
 export const UNIT_CREDENTIALS = '/run/credentials/entrepot.service'
 const READABLE_BY_ALL = 0o004
+/** The likeliest: root made it, and the server is no root; or this is a check by somebody else. */
+const CLOSED_HINT =
+  'its owner has to be the one that the server runs as (chown), or the unit hands it over with LoadCredential='
 
 export class Judge {
   readonly findings: Finding[] = []
@@ -113,7 +122,8 @@ export class Judge {
   readFile(path: Path, file: string, what: 'public' | 'secret'): string | undefined {
     const read = this.surroundings.readFile(file)
     if (read.kind === 'failed') {
-      const hint = this.#noCredentials.has(file) ? `; ${credentialHint(file)}` : ''
+      const isName = this.#noCredentials.has(file)
+      const hint = isName ? `; ${credentialHint(file)}` : read.isClosed ? `; ${CLOSED_HINT}` : ''
       this.note(path, { message: `cannot read ${file}: ${read.reason}${hint}` })
       return undefined
     }

@@ -26,8 +26,15 @@ export function readLocalFile(path: string): FileRead {
     if (stat.size > FILE_MAX_BYTES) return { kind: 'failed', reason: 'it is far too large' }
     return { kind: 'file', text: readFileSync(path, 'utf8'), mode: stat.mode }
   } catch (error) {
-    return { kind: 'failed', reason: whyUnreadable(error) }
+    return failedToRead(error)
   }
+}
+
+/** By the system's error. */
+export function failedToRead(error: unknown): FileRead {
+  const code = codeOf(error)
+  const isClosed = code === 'EACCES' || code === 'EPERM'
+  return { kind: 'failed', reason: whyUnreadable(error), isMissing: code === 'ENOENT', isClosed }
 }
 
 /** Never throws. */
@@ -41,14 +48,17 @@ export function isLocalDirectory(path: string): boolean {
 
 /** See Surroundings. Who may write there is known to the server's user alone. Never throws. */
 export function whyNoLog(path: string): string | undefined {
-  if (isLocalDirectory(path)) return 'it is a directory'
+  return isLocalDirectory(path) ? 'it is a directory' : whyNoPlace(path)
+}
+
+/** Why there can be no file of that path, wherever its directory is to be. Never throws. */
+export function whyNoPlace(path: string): string | undefined {
   const place = dirname(resolve(path))
   try {
     return statSync(place).isDirectory() ? undefined : REASONS['ENOTDIR']
   } catch (error) {
-    const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
     // What else keeps this user from looking may not keep the server's.
-    return isMissing ? `there is no directory ${place}` : undefined
+    return codeOf(error) === 'ENOENT' ? `there is no directory ${place}` : undefined
   }
 }
 
@@ -67,6 +77,10 @@ export function localDisk(path: string): Disk | undefined {
 /** In words where they are known, else the system's code; of what is no error of it, its words. */
 export function whyUnreadable(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  const code = 'code' in error ? String(error.code) : error.message
+  const code = codeOf(error) ?? error.message
   return REASONS[code] ?? code
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error ? String(error.code) : undefined
 }

@@ -2,6 +2,7 @@
 import { formatFindings } from '../../src/config/findings.ts'
 import type { Config } from '../../src/config/config.ts'
 import type { Disk, FileRead } from '../../src/config/judge.ts'
+import { failedToRead } from '../../src/config/local-file.ts'
 import { loadConfig, type LoadResult } from '../../src/config/load.ts'
 
 const PRIVATE_FILE = 0o100600
@@ -12,17 +13,21 @@ export interface Around {
   readonly files?: Readonly<Record<string, string>>
   readonly modes?: Readonly<Record<string, number>>
   readonly directories?: readonly string[]
+  /** Files that whoever loads it may not read. */
+  readonly closed?: readonly string[]
   readonly nowMs?: number
   /** What holds every path. Default: nothing is known of it. */
   readonly disk?: Disk
 }
 
 export function loadText(text: string | undefined, around: Around = {}): LoadResult {
-  const { env = {}, files = {}, modes = {}, directories = [], nowMs, disk } = around
+  const { env = {}, files = {}, modes = {}, directories = [], closed = [], nowMs, disk } = around
   const readFile = (path: string): FileRead => {
+    if (closed.includes(path)) return failed('EACCES')
+    if (directories.includes(path)) return failed('EISDIR')
     const found = files[path]
     return found === undefined
-      ? { kind: 'failed', reason: 'there is no such file' }
+      ? failed('ENOENT')
       : { kind: 'file', text: found, mode: modes[path] ?? PRIVATE_FILE }
   }
   return loadConfig({
@@ -33,6 +38,10 @@ export function loadText(text: string | undefined, around: Around = {}): LoadRes
     diskOf: () => disk,
     ...(nowMs === undefined ? {} : { nowMs }),
   })
+}
+
+function failed(code: string): FileRead {
+  return failedToRead(Object.assign(new Error(code), { code }))
 }
 
 /** What an operator reads about it, line by line; warnings, too. */

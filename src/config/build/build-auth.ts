@@ -56,7 +56,8 @@ const REALM_DEFAULT = 'Registry'
 function readAccounts(judge: Judge, named: string) {
   const path = judge.credential(named)
   const text = judge.readFile(AT_PATH, path, 'secret')
-  if (text === undefined && !judge.surroundings.isDirectory(path)) {
+  const read = judge.surroundings.readFile(path)
+  if (read.kind === 'failed' && read.isMissing === true) {
     const message = `make it with "entrepot user add NAME --file ${path}"`
     judge.note(AT_PATH, { severity: 'warning', message })
   }

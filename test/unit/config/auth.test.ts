@@ -39,6 +39,9 @@ t.test(
     ])
     const isDirectory = complaints(AUTH, { directories: ['/etc/ht'] })
     t.notMatch(isDirectory.join(), /user add/, 'nobody can make one of that name')
+    const closed = complaints(AUTH, { closed: ['/etc/ht'] })
+    t.match(closed.join(), /may not read it.*has to be the one that the server runs as.*chown/)
+    t.notMatch(closed.join(), /user add/, 'it is there')
     t.match(complaints(AUTH, { files, modes: { '/etc/ht': 0o100644 } }), [
       /warning: .*every user of this machine can read \/etc\/ht/,
     ])
