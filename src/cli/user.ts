@@ -8,7 +8,8 @@ import { COST_DEFAULT, COST_MAX, COST_MIN, parseHtpasswd } from '../access/htpas
 import { parseLoginName, whyNoNewAccount } from '../access/names.ts'
 import { FileTakenError, replaceFile } from '../accounts/replace-file.ts'
 import type { EndedLoginsAnswer, LookedAtAccounts } from '../admin/api.ts'
-import { readLocalFile, whyUnreadable } from '../config/local-file.ts'
+import { readLocalFile, whyNoPlace, whyUnreadable } from '../config/local-file.ts'
+import { commandClock } from '../server/clock.ts'
 import { type AdminServer, askAdmin } from './admin-client.ts'
 import { loadConfiguration } from './configuration.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
@@ -24,7 +25,7 @@ entrepot user ls [--json]
 Changes or lists the accounts in a file as "htpasswd -B" writes it, whether a server runs or not; one that runs by it goes by
 the change, on all of its threads and connections, before the command returns. The password is typed, twice, or is the
 first line of standard input; it is never an argument, which everybody on the machine could read. The file is replaced
-at once and whole; its mode, owner, comments and other lines stay. "add" makes it where it is not there, for its owner
+at once and whole, by one after the other; its mode, owner, comments and other lines stay. "add" makes it where it is not there, for its owner
 alone: by root, for the owner of its directory.
 
   --file FILE    default: auth.htpasswd.path of the configuration
@@ -78,7 +79,7 @@ export async function run(args: readonly string[], context: CliContext): Promise
       await changePassword(asked, context)
       break
     case 'rm':
-      remove(asked)
+      await remove(asked)
       break
     default:
       throw new CliError(EXIT_CODES.usage, USAGE)
@@ -180,7 +181,7 @@ async function add(asked: Asked, context: CliContext): Promise<void> {
   const wrong = whyNoNewAccount(name)
   if (wrong !== undefined) throw new CliError(EXIT_CODES.usage, `${name}: ${wrong}`)
   const hash = hashOf(await readPassword(context, name), asked)
-  if (change(file, text => addAccount(text, name, hash))) return
+  if (await change(file, text => addAccount(text, name, hash))) return
   const message = `${name} is in ${file} already: "entrepot user passwd" changes the password`
   throw new CliError(EXIT_CODES.failed, message)
 }
@@ -188,11 +189,11 @@ async function add(asked: Asked, context: CliContext): Promise<void> {
 async function changePassword(asked: Asked, context: CliContext): Promise<void> {
   const { file, name } = asked
   const hash = hashOf(await readPassword(context, name), asked)
-  if (!change(file, text => replacePassword(text, name, hash))) throw notThere(asked)
+  if (!(await change(file, text => replacePassword(text, name, hash)))) throw notThere(asked)
 }
 
-function remove(asked: Asked): void {
-  if (!change(asked.file, text => removeAccount(text, asked.name))) throw notThere(asked)
+async function remove(asked: Asked): Promise<void> {
+  if (!(await change(asked.file, text => removeAccount(text, asked.name)))) throw notThere(asked)
 }
 
 function notThere({ file, name }: Asked): CliError {
@@ -211,17 +212,31 @@ function readCost(text: string): number {
   throw new CliError(EXIT_CODES.usage, `--cost is a number from ${COST_MIN} to ${COST_MAX}`)
 }
 
+/** Nobody holds the lock for longer than a disk takes: what is there then was left behind. */
+const LOCK_WAIT_MS = 2_000
+const LOCK_RETRY_MS = 20
+
 /** @throws CliError where the file cannot be changed */
-function change(file: string, edit: (text: string) => string | undefined): boolean {
-  try {
-    return replaceFile(file, edit)
-  } catch (error) {
-    if (!(error instanceof FileTakenError)) {
-      throw new CliError(EXIT_CODES.failed, `${file} cannot be changed: ${whyUnreadable(error)}`)
+async function change(file: string, edit: (text: string) => string | undefined): Promise<boolean> {
+  const beganMs = commandClock.monotonicMs()
+  for (;;)
+    try {
+      return replaceFile(file, edit)
+    } catch (error) {
+      if (!(error instanceof FileTakenError)) {
+        throw new CliError(EXIT_CODES.failed, `${file} cannot be changed: ${whyNot(error, file)}`)
+      }
+      if (commandClock.monotonicMs() - beganMs >= LOCK_WAIT_MS) {
+        const message = `somebody else changes ${file} now; if nobody does, remove ${error.lock}`
+        throw new CliError(EXIT_CODES.failed, message)
+      }
+      await commandClock.sleep(LOCK_RETRY_MS)
     }
-    const message = `somebody else changes ${file} now; if nobody does, remove ${error.lock}`
-    throw new CliError(EXIT_CODES.failed, message)
-  }
+}
+
+/** A file that is not there is made: what is missing is where it would be. */
+function whyNot(error: unknown, file: string): string {
+  return whyNoPlace(file) ?? whyUnreadable(error)
 }
 
 function list(file: string, isJson: boolean, context: CliContext): ExitCode {

@@ -2,7 +2,15 @@
 // at all, for nobody else to read, and with passwords that never are arguments. Method: the command
 // as main.ts runs it, over a real directory; hashes of Apache's htpasswd.
 import { compareSync } from 'bcryptjs'
-import { chmodSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import t from 'tap'
@@ -92,6 +100,19 @@ t.test('R503: while one changes the file no other does, and nothing is lost', as
   t.same(readdirSync(directory).sort(), ['htpasswd', 'htpasswd.lock'], 'the lock is another’s')
 })
 
+t.test('R503: many at once wait for each other, and all are there afterwards', async t => {
+  const file = join(t.testdir(), 'htpasswd')
+  writeFileSync(`${file}.lock`, '')
+  const names = Array.from({ length: 8 }, (_, index) => `user-${index}`)
+  const all = names.map(name => user(['add', name, '--file', file], typed('s3cret\n')))
+  // Each has its password, and has found the lock.
+  for (let turns = 0; turns < 200; turns += 1) await new Promise(setImmediate)
+  rmSync(`${file}.lock`)
+  for (const { exitCode, stderr } of await Promise.all(all)) t.same([exitCode, stderr], [0, ''])
+  const entries = parseHtpasswd(readFileSync(file, 'utf8')).entries.map(({ name }) => name)
+  t.same(entries.sort(), names)
+})
+
 t.test('R503: what cannot be done is said, and leaves the file and nothing beside it', async t => {
   const directory = t.testdir({ htpasswd: ALICE })
   const file = join(directory, 'htpasswd')
@@ -113,10 +134,14 @@ t.test('R503: what cannot be done is said, and leaves the file and nothing besid
   }
   t.match(await runCli(['user', 'add', 'bob', '--file', file, '--cost', '13']), { exitCode: 2 })
   const nowhere = join(directory, 'no', 'htpasswd')
-  t.match(await user(['rm', 'bob', '--file', nowhere]), {
-    exitCode: 1,
-    stderr: /cannot be changed/,
-  })
+  for (const [what, text] of [
+    ['add', 'x\n'],
+    ['rm', ''],
+  ] as const)
+    t.match(await user([what, 'bob', '--file', nowhere], typed(text)), {
+      exitCode: 1,
+      stderr: /htpasswd cannot be changed: there is no directory .*\/no\n/,
+    })
   t.match(await user(['ls', '--file', nowhere]), { exitCode: 1, stderr: /no such file/ })
   t.same(readdirSync(directory), ['htpasswd'])
 })
