@@ -23,7 +23,6 @@ export const ACCESS_KEYS = {
   allow: valuesOf(RIGHT, {
     description:
       'What they may do: `pull`; `push`; `delete`; `list`, which shows in `_catalog` what they may pull; `admin`, the operator’s API at `admin.api`, for accounts, groups and certificates, in rules with `match: "**"`. `[]`: nothing. Pushes and deletes have to be allowed by `repositories`, too.',
-    default: [],
     reload: true,
   }),
 }
