@@ -25,6 +25,17 @@ export function registerCarry(api: FastifyInstance, carry: Carry, logger: Logger
     const id = required(request, 'id')
     return sendEvents(reply, signal => exports.add(id, wanted, signal))
   })
+  api.get('/exports/digests', (request, reply) => {
+    const pieces = exports.digests(required(request, 'id'))
+    return sendBytes(reply, pieces, { type: 'text/plain', logger })
+  })
+  api.post('/exports/suppose', async request =>
+    exports.suppose(required(request, 'id'), parameters(request, 'digest')),
+  )
+  api.post('/exports/fetch', async (request, reply) => {
+    const id = required(request, 'id')
+    return sendEvents(reply, signal => exports.fetch(id, signal))
+  })
   api.post('/exports/plan', async request => exports.plan(required(request, 'id')))
   api.post('/exports/sign', async request =>
     exports.sign(required(request, 'id'), required(request, 'sha256')),

@@ -1,11 +1,14 @@
 // An export under way, as the command line sees it: it lasts as long as the request that began it,
 // whose last words say what broke it.
+import { createInterface } from 'node:readline'
+import { Readable } from 'node:stream'
 import type { FailedEvent } from '../admin/requests.ts'
-import type { AddEvent, ExportEvent, PlannedExport } from '../registry/carry/exports.ts'
+import type { FetchEvent } from '../registry/carry/fetch-blobs.ts'
+import type { AddEvent, ExportEvent, PlannedExport } from '../registry/carry/export-answers.ts'
 import { commandClock } from '../server/clock.ts'
-import { type AdminServer, askAdmin, followAdmin } from './admin-client.ts'
+import { type AdminServer, askAdmin, followAdmin, readAdmin } from './admin-client.ts'
 import { type CliContext, CliError, EXIT_CODES } from './context.ts'
-import { describeBytes, describeCount, shortDigest } from './output.ts'
+import { describeBytes, describeCount } from './output.ts'
 import { createProgressBar } from './progress-bar.ts'
 
 /** What each of its images is asked for. */
@@ -27,6 +30,8 @@ export interface SessionOptions {
 const TOLD_EVERY_MS = 10_000
 /** They are sent before the connection is cut. */
 const LAST_WORDS_MS = 1_000
+/** In one request, whose target has 16 KiB at most. */
+const SUPPOSED_AT_ONCE = 80
 
 export class ExportSession {
   readonly id: string
@@ -35,6 +40,8 @@ export class ExportSession {
   readonly #over: Promise<void>
   readonly #draw: ReturnType<typeof createProgressBar>
   #brokenBy: string | undefined
+  /** On the monotonic clock. */
+  #toldMs = commandClock.monotonicMs()
 
   private constructor(
     id: string,
@@ -79,39 +86,58 @@ export class ExportSession {
     this.#ending.abort()
   }
 
-  /** Brings in what is not here. @throws CliError that names all that cannot be had */
-  async gather(images: readonly string[]): Promise<PlannedExport> {
-    const { server } = this.#options
+  /** Their manifests, with what is about them. @throws CliError that names all that are missing */
+  async gather(images: readonly string[]): Promise<void> {
     const missing: string[] = []
     for (const image of images) {
       const { platforms, referrers } = this.#options.gathering
-      const query = { id: this.id, image, platform: platforms, referrers: String(referrers) }
-      const events = followAdmin<AddEvent | FailedEvent>({
-        server,
-        method: 'POST',
-        path: '/exports/add',
-        query,
-      })
-      for await (const event of events) {
+      const query = { image, platform: platforms, referrers: String(referrers) }
+      for await (const event of this.#follow<AddEvent>('/exports/add', query)) {
         if (event.kind === 'failed') throw await this.#failed(`${image}: ${event.message}`)
         if (event.kind === 'missing') missing.push(`${event.image}: ${event.message}`)
         this.#show(event)
       }
     }
-    if (missing.length > 0) {
-      const what = describeCount(missing.length, 'image')
-      const list = missing.map(each => `  ${each}`).join('\n')
-      throw new CliError(
-        EXIT_CODES.failed,
-        `${what} cannot be exported, and nothing was written:\n${list}`,
-      )
+    assertNone(missing)
+  }
+
+  /** What these digests name, whoever gets the bundle has. @throws CliError */
+  async suppose(isThere: (digest: string) => boolean): Promise<void> {
+    const { server } = this.#options
+    const digests = readAdmin({ server, path: '/exports/digests', query: { id: this.id } })
+    let batch: string[] = []
+    const send = async () => {
+      const query = { id: this.id, digest: batch }
+      batch = []
+      await askAdmin({ server, method: 'POST', path: '/exports/suppose', query })
     }
-    return askAdmin<PlannedExport>({
-      server,
-      method: 'POST',
-      path: '/exports/plan',
-      query: { id: this.id },
-    })
+    for await (const digest of createInterface({ input: Readable.from(digests) })) {
+      if (isThere(digest)) batch.push(digest)
+      if (batch.length === SUPPOSED_AT_ONCE) await send()
+    }
+    if (batch.length > 0) await send()
+  }
+
+  /** Brings in the blobs that are not here; then all is planned. @throws CliError as gather */
+  async fetch(): Promise<PlannedExport> {
+    const missing: string[] = []
+    for await (const event of this.#follow<FetchEvent>('/exports/fetch', {})) {
+      if (event.kind === 'failed') throw await this.#failed(event.message)
+      if (event.kind === 'missing') missing.push(`${event.image}: ${event.message}`)
+      else this.#showProgress('pulling', event)
+    }
+    assertNone([...new Set(missing)])
+    const query = { id: this.id }
+    const { server } = this.#options
+    return askAdmin<PlannedExport>({ server, method: 'POST', path: '/exports/plan', query })
+  }
+
+  #follow<Event>(
+    path: string,
+    query: Readonly<Record<string, string | readonly string[]>>,
+  ): AsyncGenerator<Event | FailedEvent> {
+    const { server } = this.#options
+    return followAdmin({ server, method: 'POST', path, query: { id: this.id, ...query } })
   }
 
   /** What ended all of it, or else this. */
@@ -130,22 +156,24 @@ export class ExportSession {
     pieces: AsyncIterable<Uint8Array>,
     { from, totalBytes, path }: { from: number; totalBytes: number; path: string },
   ): AsyncGenerator<Uint8Array> {
-    const { json, context } = this.#options
     let doneBytes = from
-    let toldMs = commandClock.monotonicMs()
     for await (const piece of pieces) {
       doneBytes += piece.length
       yield piece
-      if (context.isTerminal && !json) {
-        this.#draw({ label: path, doneBytes, totalBytes })
-        continue
-      }
-      const nowMs = commandClock.monotonicMs()
-      if (nowMs - toldMs < TOLD_EVERY_MS) continue
-      toldMs = nowMs
-      const share = `${describeBytes(doneBytes)} of ${describeBytes(totalBytes)}`
-      this.tell({ kind: 'progress', doneBytes, totalBytes }, `${path}: ${share}\n`)
+      this.#showProgress(path, { kind: 'written', doneBytes, totalBytes })
     }
+  }
+
+  /** A bar; without a terminal a line, now and then. */
+  #showProgress(label: string, event: Progress): void {
+    const { json, context } = this.#options
+    const { doneBytes, totalBytes } = event
+    if (context.isTerminal && !json) return this.#draw({ label, doneBytes, totalBytes })
+    const nowMs = commandClock.monotonicMs()
+    if (nowMs - this.#toldMs < TOLD_EVERY_MS) return
+    this.#toldMs = nowMs
+    const share = `${describeBytes(doneBytes)} of ${describeBytes(totalBytes)}`
+    this.tell(event, `${label}: ${share}\n`)
   }
 
   async #watch(events: AsyncGenerator<Told>): Promise<void> {
@@ -156,34 +184,27 @@ export class ExportSession {
     }
   }
 
-  #show(event: AddEvent | FailedEvent): void {
+  #show(event: AddEvent): void {
     const { json, context } = this.#options
     if (json) return this.tell(event, '')
-    switch (event.kind) {
-      case 'blob':
-        return this.#showBlob(event)
-      case 'note':
-        return void context.stderr.write(`${event.message}\n`)
-      case 'added':
-        return void context.stdout.write(`${event.image}\n`)
-      case 'manifest':
-      case 'missing':
-      case 'failed':
-        return
-    }
+    if (event.kind === 'note') context.stderr.write(`${event.message}\n`)
+    if (event.kind === 'added') context.stdout.write(`${event.image}\n`)
   }
+}
 
-  /** Of those that come from elsewhere: what is here already takes no time. */
-  #showBlob({ digest, source, doneBytes, sizeBytes }: Extract<AddEvent, { kind: 'blob' }>): void {
-    const { context } = this.#options
-    if (source === 'hit' || source === 'local') return
-    if (context.isTerminal) {
-      this.#draw({ label: shortDigest(digest), doneBytes, totalBytes: sizeBytes })
-      return
-    }
-    if (doneBytes < sizeBytes) return
-    context.stdout.write(`${shortDigest(digest)}  ${describeBytes(sizeBytes)}  ${source}\n`)
-  }
+/** @throws CliError that names them */
+function assertNone(missing: readonly string[]): void {
+  if (missing.length === 0) return
+  const what = describeCount(missing.length, 'image')
+  const list = missing.map(each => `  ${each}`).join('\n')
+  const message = `${what} cannot be exported, and nothing was written:\n${list}`
+  throw new CliError(EXIT_CODES.failed, message)
+}
+
+interface Progress {
+  readonly kind: string
+  readonly doneBytes: number
+  readonly totalBytes: number
 }
 
 type Told = ExportEvent | FailedEvent

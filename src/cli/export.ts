@@ -5,13 +5,14 @@ import { RottenBlob } from '../bundle/checked-bundle.ts'
 import type { SignedSums } from '../bundle/sums.ts'
 import { BundleFault } from '../bundle/tar-pieces.ts'
 import { parseSize } from '../config/formats/units.ts'
-import type { LookedAgain, PlannedExport } from '../registry/carry/exports.ts'
+import type { LookedAgain, PlannedExport } from '../registry/carry/export-answers.ts'
 import { askAdmin, readAdmin } from './admin-client.ts'
 import { BundleDirectory } from './bundle-directory.ts'
 import { BundleFile } from './bundle-file.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
 import { ExportSession } from './export-session.ts'
 import { readImageList } from './image-list.ts'
+import { readThere } from './inventories.ts'
 import { COMMON_HELP, readCommon } from './options.ts'
 import { describeBytes, describeCount, type Failure } from './output.ts'
 import { lastOf, takeOwnOptions } from './own-options.ts'
@@ -29,6 +30,8 @@ attestations and bills of materials. Every byte is checked before it is written;
   -o, --output FILE  where it is written; - is standard output; a directory, or a name with a slash at its end, gets the layout unpacked
   --platform P       of an index, only this platform; may be given more than once; default linux/amd64
   --all-platforms    of an index, every platform
+  --since INVENTORY  without the content that this inventory has: one of the edge that the bundle goes to ("entrepot inventory"), or of
+                     an earlier bundle that is there; may be given more than once. Only an edge that has it all can use the bundle
   --no-referrers     without what is about the images
   --split SIZE       in volumes of this size, such as 4GiB: FILE.001, FILE.002 …, and FILE.sums, which is written last, is signed,
                      and says of each what it is to be: "sha256sum -c FILE.sums". "cat FILE.0*" is the bundle
@@ -41,6 +44,7 @@ Exit codes: 0 written, 1 not written, with the reason, 2 wrong arguments, 69 the
 
 Examples
   entrepot export docker.io/library/alpine:3 quay.io/team/app:v1 -o images.tar
+  entrepot export --images images.txt --since site.inventory -o june.tar
   entrepot export 'docker.io/library/*' --all-platforms --split 4GiB -o library.tar
   helm template chart | entrepot export --images - -o chart.tar
 `
@@ -55,6 +59,7 @@ const OWN = {
   'all-platforms': { type: 'boolean' },
   'no-referrers': { type: 'boolean' },
   split: { type: 'string' },
+  since: { type: 'string' },
 } as const
 
 export async function run(args: readonly string[], context: CliContext): Promise<ExitCode> {
@@ -76,7 +81,13 @@ export async function run(args: readonly string[], context: CliContext): Promise
     gathering: { platforms, referrers: !own.has('no-referrers') },
   })
   try {
-    return await exportInto(path, { session, images, context, volumeBytes })
+    return await exportInto(path, {
+      session,
+      images,
+      since: own.values.since,
+      context,
+      volumeBytes,
+    })
   } finally {
     session.end()
   }
@@ -85,14 +96,18 @@ export async function run(args: readonly string[], context: CliContext): Promise
 interface Exporting {
   readonly session: ExportSession
   readonly images: readonly string[]
+  /** Inventories of what is where the bundle goes. */
+  readonly since: readonly string[]
   readonly context: CliContext
   /** Undefined: in one file. */
   readonly volumeBytes: number | undefined
 }
 
 async function exportInto(path: string, exporting: Exporting): Promise<ExitCode> {
-  const { session, images, context, volumeBytes } = exporting
-  const planned = await session.gather(images)
+  const { session, images, since, context, volumeBytes } = exporting
+  await session.gather(images)
+  if (since.length > 0) await session.suppose(await readThere(since))
+  const planned = await session.fetch()
   session.tell({ kind: 'planned', ...planned }, describePlan(planned))
   const { server, id } = session
   const split = volumeBytes === undefined ? undefined : { volumeBytes, sign: signSums(session) }
@@ -141,10 +156,12 @@ function signSums({ server, id }: ExportSession) {
     askAdmin<SignedSums>({ server, method: 'POST', path: '/exports/sign', query: { id, sha256 } })
 }
 
-function describePlan({ images, manifests, blobs, leftOut, sizeBytes }: PlannedExport): string {
+function describePlan(planned: PlannedExport): string {
+  const { images, manifests, blobs, supposed, leftOut, sizeBytes } = planned
+  const there = supposed === 0 ? '' : `, ${supposed} of them there already`
   const left =
     leftOut === 0 ? '' : `, without ${describeCount(leftOut, 'other platform')} (--all-platforms)`
-  return `${describeCount(images, 'image')}: ${describeCount(manifests, 'manifest')} and ${describeCount(blobs, 'blob')}, ${describeBytes(sizeBytes)}${left}\n`
+  return `${describeCount(images, 'image')}: ${describeCount(manifests, 'manifest')} and ${describeCount(blobs, 'blob')}${there}, ${describeBytes(sizeBytes)}${left}\n`
 }
 
 /** @throws what is nobody's fault but ours */

@@ -1,6 +1,6 @@
 // `jobs`: what the server does again and again by itself: how it stands, and one run now.
 import type { ListedWork } from '../admin/api.ts'
-import type { ListedExport } from '../registry/carry/exports.ts'
+import type { ListedExport } from '../registry/carry/export-answers.ts'
 import type { JobState } from '../registry/job.ts'
 import { askAdmin } from './admin-client.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'

@@ -790,6 +790,7 @@ const PLATFORM: readonly Row[] = [
   [836, 'P1', 'an export that was cut goes on, and believes nothing unchecked'],
   [837, 'P1', 'what is about an image is exported with it'],
   [839, 'P1', 'each volume of a bundle is verifiable alone'],
+  [840, 'P1', 'a delta leaves out what an inventory says is there, and names it'],
   [838, 'P1', 'of an index no more is exported than was asked for, and the index stays as it is'],
   [
     490,

@@ -43,6 +43,7 @@ async function begin(edge: TestEdge, image: string) {
     gathering: { platforms: ['linux/amd64'], referrers: true },
   })
   await session.gather([image])
+  await session.fetch()
   const read = async () => {
     const check = new CheckedBundle()
     const query = { id: session.id, from: '0' }

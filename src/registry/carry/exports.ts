@@ -10,13 +10,24 @@ import type { OperatorDeps } from '../operator/operator-deps.ts'
 import { namesMatching } from '../operator/list-images.ts'
 import { StoreError } from '../ports/store-error.ts'
 import { BundleBytes } from './bundle-bytes.ts'
-import { type GatherDeps, type GatherEvent, gatherImage, type Gathering } from './gather.ts'
+import type {
+  AddEvent,
+  ExportEvent,
+  ListedExports,
+  LookedAgain,
+  PlannedExport,
+} from './export-answers.ts'
+import { type FetchEvent, fetchBlobs } from './fetch-blobs.ts'
+import { type GatherDeps, gatherImage, type Gathering } from './gather.ts'
 import type { Held } from './held.ts'
+import { messageOf } from './message-of.ts'
 import { ExportPlan } from './plan.ts'
 
 /** Each has a plan in memory, and reads the disk as fast as it can. */
 const EXPORTS_MAX = 4
 const ID_BYTES = 12
+/** In one piece: some 70 KiB. */
+const LINES_AT_ONCE = 1_000
 /** As in ls, readTypedSelector and configurations. */
 const GLOB = /[*?[\]{}()!+|]/
 
@@ -26,57 +37,6 @@ export interface ExportsDeps extends GatherDeps, Pick<OperatorDeps, 'clock'> {
   readonly signer: () => BundleSigner
   /** Told when what was held may leave again. */
   readonly released: () => void
-}
-
-export type ExportEvent =
-  | { readonly kind: 'begun'; readonly id: string }
-  /** The last one: what ended it while it was being read. */
-  | { readonly kind: 'broken'; readonly message: string }
-
-export type AddEvent =
-  | GatherEvent
-  | { readonly kind: 'added'; readonly image: string }
-  /** This image cannot be had; others can. */
-  | { readonly kind: 'missing'; readonly image: string; readonly message: string }
-
-/** What will be written. */
-export interface PlannedExport {
-  readonly images: number
-  readonly manifests: number
-  readonly blobs: number
-  /** Of other platforms, that their indexes list. */
-  readonly leftOut: number
-  /** Of the bundle. */
-  readonly sizeBytes: number
-  /** SHA-256 of its inventory: another one is another bundle. */
-  readonly inventory: string
-}
-
-export interface LookedAgain {
-  /** The first that needs it. */
-  readonly image: string
-  /** It was pushed here, and no upstream has it, or not yet. */
-  readonly isKept: boolean
-  /** False: its bytes are right now. */
-  readonly isRotten: boolean
-}
-
-/** Each as it stands. */
-export interface ListedExport {
-  readonly id: string
-  /** Wall clock. */
-  readonly sinceMs: number
-  readonly images: number
-  /** That were sent. */
-  readonly doneBytes: number
-  /** Of the bundle; absent while images are gathered. */
-  readonly sizeBytes?: number
-}
-
-export interface ListedExports {
-  /** They stand still. */
-  readonly isPaused: boolean
-  readonly running: readonly ListedExport[]
 }
 
 interface Export {
@@ -134,8 +94,7 @@ export class Exports {
     { image, ...how }: Gathering,
     asked: AbortSignal,
   ): AsyncGenerator<AddEvent> {
-    const { plan, bundle, ended } = this.#find(id)
-    if (bundle !== undefined) throw new RegistryError('UNSUPPORTED', 'this export is planned')
+    const { plan, ended } = this.#unplanned(id)
     const signal = AbortSignal.any([asked, ended.signal])
     let any = false
     for await (const name of this.#namesOf(image)) {
@@ -161,6 +120,33 @@ export class Exports {
     else
       for await (const { key, tag, digest } of namesMatching(this.#deps, [image]))
         yield tag === undefined ? `${key}@${digest}` : `${key}:${tag.tag}`
+  }
+
+  /** What the images are made of, a digest on each line. @throws RegistryError */
+  async *digests(id: string): AsyncGenerator<Uint8Array> {
+    const digests = this.#find(id).plan.digests()
+    for (let at = 0; at < digests.length; at += LINES_AT_ONCE)
+      yield Buffer.from(
+        digests
+          .slice(at, at + LINES_AT_ONCE)
+          .map(each => `${each}\n`)
+          .join(''),
+      )
+  }
+
+  /** Whoever gets the bundle has these. @throws RegistryError for what is no digest */
+  async suppose(id: string, digests: readonly string[]): Promise<{ readonly supposed: number }> {
+    const { plan } = this.#unplanned(id)
+    plan.suppose(digests.map(parseDigest))
+    return { supposed: plan.counts.supposed }
+  }
+
+  /** Brings in the blobs that are to be brought, and are not here. @throws RegistryError */
+  async *fetch(id: string, asked: AbortSignal): AsyncGenerator<FetchEvent> {
+    const { plan, ended } = this.#unplanned(id)
+    const signal = AbortSignal.any([asked, ended.signal])
+    const pause = () => this.#standstill.pass(signal)
+    yield* fetchBlobs(this.#deps, plan, { signal, pause })
   }
 
   /** Nothing can be added from then on. @throws RegistryError */
@@ -250,6 +236,12 @@ export class Exports {
     return this.list()
   }
 
+  #unplanned(id: string): Export {
+    const running = this.#find(id)
+    if (running.bundle === undefined) return running
+    throw new RegistryError('UNSUPPORTED', 'this export is planned')
+  }
+
   #find(id: string): Export {
     const running = this.#running.get(id)
     if (running !== undefined) return running
@@ -274,14 +266,6 @@ async function* orBroken(
     running.broken(error instanceof Error ? error.message : String(error))
     throw error
   }
-}
-
-/** With what clients are not told. */
-function messageOf({ message, cause }: RegistryError): string {
-  const { message: why, hint } = (cause ?? {}) as { message?: string; hint?: string }
-  return [message, ...(why === undefined ? [] : [`: ${why}`]), ...(hint ? [`; ${hint}`] : [])].join(
-    '',
-  )
 }
 
 function tooMany(): RegistryError {

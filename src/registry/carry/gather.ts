@@ -1,5 +1,6 @@
-// Gathers one image into the plan of an export: what is not here is brought in by the way that
-// clients take; what is about it, signatures and bills of materials, goes along.
+// Gathers one image into the plan of an export, by its manifests: what is not here of those is
+// brought in by the way that clients take. What is about it, signatures and bills of materials,
+// goes along.
 import type { Descriptor } from '../../oci/descriptor.ts'
 import { type Digest, digestAlgorithm, digestFrom, digestHex } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
@@ -15,7 +16,7 @@ import type { ManifestAnswer } from '../answers.ts'
 import { asRecorded, INDEX_DEPTH_MAX, isBlob } from '../content/edges.ts'
 import { nameImage } from '../operator/find-image.ts'
 import type { OperatorDeps } from '../operator/operator-deps.ts'
-import { isPlatform, pullOne, type WarmEvent } from '../operator/warm-image.ts'
+import { isPlatform, type WarmEvent } from '../operator/warm-image.ts'
 import type { ExportPlan } from './plan.ts'
 
 export type GatherDeps = Pick<OperatorDeps, 'registry' | 'store' | 'catalog' | 'ownNameIn'>
@@ -29,7 +30,7 @@ export interface Gathering {
 }
 
 export type GatherEvent =
-  | Exclude<WarmEvent, { readonly kind: 'done' }>
+  | Extract<WarmEvent, { readonly kind: 'manifest' }>
   /** What whoever exports may want to know, and that stops nothing. */
   | { readonly kind: 'note'; readonly message: string }
 
@@ -84,6 +85,7 @@ interface Step {
 async function* gatherManifest(walk: Walk, step: Step): AsyncGenerator<GatherEvent> {
   const { deps, plan, repository } = walk
   const { reference, found, depth } = step
+  walk.signal.throwIfAborted()
   if (reference.kind === 'digest') plan.hold([reference.digest])
   const answer = await deps.registry.pullManifest(repository, { reference, accept: [] })
   const { digest, source } = answer
@@ -93,7 +95,7 @@ async function* gatherManifest(walk: Walk, step: Step): AsyncGenerator<GatherEve
   yield { kind: 'manifest', image: formatImage(repository, reference), digest, source }
   const manifest = await planManifest(walk, answer)
   found.push(digest)
-  yield* gatherBlobs(walk, answer, manifest)
+  planBlobs(walk, answer, manifest)
   const { wanted, others } = chooseChildren(manifest, depth === 0 ? walk.platforms : [])
   for (const { digest: child, sizeBytes, mediaType } of others)
     if (child !== undefined) plan.leaveOut(child, { size: sizeBytes, type: mediaType })
@@ -123,25 +125,16 @@ async function planManifest({ deps, plan, repository, image }: Walk, answer: Man
   return manifest
 }
 
-async function* gatherBlobs(
-  walk: Walk,
+/** Of the length that the manifest says; they are brought in later. */
+function planBlobs(
+  { plan, repository, image }: Walk,
   { digest: parent, sizeBytes: parentBytes }: ManifestAnswer,
   manifest: Manifest,
-): AsyncGenerator<GatherEvent> {
-  const { deps, plan, repository, image, signal } = walk
+): void {
   const blobs = asRecorded(manifest, parent, parentBytes).edges.filter(isBlob)
   plan.hold(blobs.map(({ child }) => child))
-  for (const { child: digest } of blobs) {
-    signal.throwIfAborted()
-    if (plan.has(digest)) continue
-    let sizeBytes = 0
-    for await (const event of pullOne(deps, repository, { digest, signal })) {
-      sizeBytes = event.sizeBytes
-      yield event
-    }
-    const content = { digest, image, sizeBytes, isKept: await isKept(deps, digest) }
-    plan.addContent(repositoryKey(repository), content)
-  }
+  for (const { child: digest, sizeBytes } of blobs)
+    plan.addContent(repositoryKey(repository), { digest, image, sizeBytes })
 }
 
 async function isKept({ catalog }: GatherDeps, digest: Digest): Promise<boolean> {

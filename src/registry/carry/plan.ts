@@ -22,6 +22,12 @@ export interface PlannedContent {
   readonly isKept?: boolean
 }
 
+/** Still to be had. */
+export interface PlannedBlob extends PlannedContent {
+  /** From which it is. */
+  readonly repository: RepositoryKey
+}
+
 interface Planned extends PlannedContent {
   readonly repositories: Set<RepositoryKey>
 }
@@ -31,6 +37,7 @@ export class ExportPlan {
   readonly #images = new Map<string, InventoryImage>()
   readonly #contents = new Map<Digest, Planned>()
   readonly #leftOut = new Map<Digest, InventoryContent>()
+  readonly #supposed = new Set<Digest>()
   readonly #holding = new Set<Digest>()
 
   constructor(held: Held) {
@@ -69,6 +76,32 @@ export class ExportPlan {
     this.#contents.set(digest, { ...content, repositories: new Set([repository]) })
   }
 
+  /** Whoever gets the bundle has these: they are named in it, and not brought. */
+  suppose(digests: Iterable<Digest>): void {
+    for (const digest of digests) if (this.has(digest)) this.#supposed.add(digest)
+  }
+
+  /** All that the images are made of. */
+  digests(): readonly Digest[] {
+    return [...this.#contents.keys()]
+  }
+
+  /** Blobs that the bundle is to bring. */
+  wantedBlobs(): readonly PlannedBlob[] {
+    return [...this.#contents.values()]
+      .filter(each => !isManifest(each) && !this.#supposed.has(each.digest))
+      .map(({ repositories: [repository = '' as RepositoryKey], ...blob }) => ({
+        ...blob,
+        repository,
+      }))
+  }
+
+  /** What a blob turned out to be, once it is here. */
+  found(digest: Digest, as: { readonly sizeBytes: number; readonly isKept: boolean }): void {
+    const planned = this.#contents.get(digest)
+    if (planned !== undefined) this.#contents.set(digest, { ...planned, ...as })
+  }
+
   /** Undefined for what is not planned. */
   find(digest: Digest): PlannedContent | undefined {
     return this.#contents.get(digest)
@@ -85,6 +118,7 @@ export class ExportPlan {
       images: this.#images.size,
       manifests: contents.filter(isManifest).length,
       blobs: contents.filter(each => !isManifest(each)).length,
+      supposed: this.#supposed.size,
       leftOut: [...this.#leftOut.keys()].filter(each => !this.has(each)).length,
     }
   }
@@ -103,7 +137,8 @@ export class ExportPlan {
     for (const digest of [...this.#contents.keys(), ...leftOut].sort()) {
       const planned = this.#contents.get(digest)
       const left = this.#leftOut.get(digest)
-      if (planned !== undefined) yield contentLine(planned)
+      if (planned !== undefined)
+        yield { ...contentLine(planned), ...(this.#supposed.has(digest) && SUPPOSED) }
       else if (left !== undefined) yield left
     }
   }
@@ -123,7 +158,7 @@ export class ExportPlan {
 
   /** What the bundle brings: manifests, then blobs, each by digest. */
   brought(): readonly PlannedContent[] {
-    const sorted = this.#sorted()
+    const sorted = this.#sorted().filter(({ digest }) => !this.#supposed.has(digest))
     return [...sorted.filter(isManifest), ...sorted.filter(each => !isManifest(each))]
   }
 
@@ -131,6 +166,8 @@ export class ExportPlan {
     return [...this.#contents.values()].sort((a, b) => (a.digest < b.digest ? -1 : 1))
   }
 }
+
+const SUPPOSED = { state: 'supposed' } as const
 
 function isManifest({ mediaType }: PlannedContent): boolean {
   return mediaType !== undefined

@@ -31,7 +31,11 @@ async function start(t: Test) {
     return check.isWhole
   }
   const jobs = (...argv: string[]) => runCli(['jobs', ...argv, '--socket', edge.socket])
-  return { session, read, jobs, gather: () => session.gather(['docker.io/library/app:v1']) }
+  const gather = async () => {
+    await session.gather(['docker.io/library/app:v1'])
+    await session.fetch()
+  }
+  return { session, read, jobs, gather }
 }
 
 t.test('jobs ls tells of an export, and how far it is', async t => {

@@ -361,3 +361,41 @@ t.test('a directory gets the layout unpacked, with the index last', async t => {
   t.match(await run(...args, `${path('cut')}/`), { exitCode: 1, stderr: /has rotted/ })
   t.notOk(existsSync(join(path('cut'), INDEX_NAME)))
 })
+
+t.test('R840: a delta leaves out what an inventory says is there, and names it', async t => {
+  const { run, path, stub, edge } = await start(t)
+  const base = makeImage({ seed: 'delta', layers: [40_000] })
+  const next = makeImage({ seed: 'delta-2', layers: [9_000] })
+  stub.addImage('library/delta', 'v1', base)
+  stub.addImage('library/delta', 'v2', next)
+  stub.addImage('library/delta', 'both', makeIndex([base, next]))
+  const args = ['--all-platforms', '-o']
+  t.match(await run('export', 'docker.io/library/delta:v1', ...args, path('base')), { exitCode: 0 })
+  t.match(await run('inventory', '-o', path('inventory')), { exitCode: 0 })
+  // Gone from the cache, and not to be pulled again for what the other side has.
+  t.match(await run('purge', 'docker.io/library/delta'), { exitCode: 0 })
+  const layer = base.layers[0] as Image['layers'][0]
+  const pulls = () => stub.count({ kind: 'blob', method: 'GET', digest: layer.digest })
+  t.equal(pulls(), 1)
+  const sinces = ['base', 'inventory']
+  for (const since of sinces) {
+    const how = ['--since', path(since), ...args, path(`delta-${since}`)]
+    const result = await run('export', 'docker.io/library/delta:both', ...how)
+    t.match(result, { exitCode: 0, stdout: /3 of them there already/ }, since)
+    const members = await membersOf(path(`delta-${since}`))
+    const blobs = [...members.keys()].filter(name => name.startsWith('blobs'))
+    const both = makeIndex([base, next])
+    t.same(blobs.toSorted(), [blobName(both.manifest.digest), ...namesOf(next)].toSorted())
+    const supposed = linesOf(members.get(INVENTORY_NAME)).flatMap(line =>
+      'content' in line && line.state === 'supposed' ? [blobName(line.content)] : [],
+    )
+    t.same(supposed, namesOf(base).toSorted(), 'what it lacks it says')
+  }
+  t.equal(pulls(), 1)
+  t.ok(readFileSync(path('delta-base')).equals(readFileSync(path('delta-inventory'))))
+  const none = ['--since', path('delta'), ...args, path('x')]
+  writeFileSync(path('delta'), '{"entrepot":"inventory"}\n')
+  const wrong = await run('export', 'docker.io/library/delta:both', ...none)
+  t.match(wrong, { exitCode: 1, stderr: /--since .*delta: the inventory has version undefined/ })
+  t.equal(edge.lines().filter(({ level }) => level === 'error').length, 0)
+})
