@@ -28,7 +28,7 @@ export class CheckedBundle {
     return this.#verifiedBytes
   }
 
-  /** What the inventory is signed by: its SHA-256. Undefined before all of it has come. */
+  /** Its inventory's SHA-256, with its end. Undefined before all of it has come. */
   get inventory(): string | undefined {
     return this.#inventory
   }
@@ -84,11 +84,16 @@ function checkOf({ name, kind }: ReadMember): MemberCheck | undefined {
 
 function checkInventory(): MemberCheck {
   const reader = new InventoryReader()
+  const hash = createHash('sha256')
   return {
     update: bytes => {
+      hash.update(bytes)
       for (const _ of reader.push(bytes));
     },
-    finish: () => reader.finish().sha256,
+    finish: () => {
+      reader.finish()
+      return hash.digest('hex')
+    },
   }
 }
 

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { CheckedBundle } from '../bundle/checked-bundle.ts'
 import { INDEX_NAME } from '../bundle/layout.ts'
 import { BundleFault, tarPieces } from '../bundle/tar-pieces.ts'
-import type { BundleOutput } from './bundle-file.ts'
+import type { BundleOutput, GoesOn } from './bundle-file.ts'
 import { openOutput, type OutputFile } from './output-file.ts'
 
 export class BundleDirectory implements BundleOutput {
@@ -18,8 +18,8 @@ export class BundleDirectory implements BundleOutput {
   }
 
   /** What lies there of an earlier one is written over. */
-  async goOn(): Promise<number> {
-    return 0
+  async goOn(): Promise<GoesOn> {
+    return { from: 0, wasOther: false }
   }
 
   async take(pieces: AsyncIterable<Uint8Array>): Promise<void> {

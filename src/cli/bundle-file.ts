@@ -7,9 +7,16 @@ import type { CliContext } from './context.ts'
 import { hasPart, openOutput, type Output } from './output-file.ts'
 import { Volumes, type VolumesOptions } from './volumes.ts'
 
+export interface GoesOn {
+  /** The byte from which on the bundle is still to come. */
+  readonly from: number
+  /** What an earlier command has left is of another one, and is gone. */
+  readonly wasOther: boolean
+}
+
 export interface BundleOutput {
-  /** `inventory`: of the bundle. Resolves to the byte from which on it is still to come. */
-  goOn(inventory: string): Promise<number>
+  /** `inventory`: of the bundle. */
+  goOn(inventory: string): Promise<GoesOn>
   /** @throws RottenBlob, BundleFault; CliError where it cannot be written */
   take(pieces: AsyncIterable<Uint8Array>): Promise<void>
   /** It is not whole. */
@@ -41,11 +48,13 @@ export class BundleFile implements BundleOutput {
     return new BundleFile(await openOutput(path, { goOn: hasLeft }), hasLeft)
   }
 
-  async goOn(inventory: string): Promise<number> {
-    if (this.#hasLeft) this.#check = (await checkLeft(this.#output, inventory)) ?? this.#check
-    const { verifiedBytes } = this.#check
-    await this.#output.cutTo(verifiedBytes)
-    return verifiedBytes
+  async goOn(inventory: string): Promise<GoesOn> {
+    const left = this.#hasLeft ? await checkLeft(this.#output) : undefined
+    const isSame = left?.inventory === inventory
+    if (left !== undefined && isSame && !left.isWhole) this.#check = left
+    const { verifiedBytes: from } = this.#check
+    await this.#output.cutTo(from)
+    return { from, wasOther: left?.inventory !== undefined && !isSame }
   }
 
   async take(pieces: AsyncIterable<Uint8Array>): Promise<void> {
@@ -62,15 +71,15 @@ export class BundleFile implements BundleOutput {
   }
 }
 
-/** Undefined where it is of another bundle. Where it ends, or is damaged, it is gone on with. */
-async function checkLeft(output: Output, inventory: string): Promise<CheckedBundle | undefined> {
+/** Up to where it ends, or is damaged. */
+async function checkLeft(output: Output): Promise<CheckedBundle> {
   const check = new CheckedBundle()
   try {
     for await (const _ of check.pass(output.left()));
   } catch (error) {
     if (!(error instanceof BundleFault)) throw error
   }
-  return check.inventory === inventory && !check.isWhole ? check : undefined
+  return check
 }
 
 function pipeTo({ stdout }: CliContext): Output {

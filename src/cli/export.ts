@@ -15,6 +15,7 @@ import { readImageList } from './image-list.ts'
 import { readThere } from './inventories.ts'
 import { COMMON_HELP, readCommon } from './options.ts'
 import { describeBytes, describeCount, type Failure } from './output.ts'
+import { assertWritable } from './output-file.ts'
 import { lastOf, takeOwnOptions } from './own-options.ts'
 import { platformsFrom } from './platforms.ts'
 
@@ -49,6 +50,8 @@ Examples
   helm template chart | entrepot export --images - -o chart.tar
 `
 
+/** Of what was left by a cut. */
+const OTHER = 'what an earlier command left is of other content than there is now: it is begun anew'
 /** Smaller ones would be more than there are names for. */
 const VOLUME_MIN_BYTES = 64 * 1024
 
@@ -73,6 +76,7 @@ export async function run(args: readonly string[], context: CliContext): Promise
     throw new CliError(EXIT_CODES.usage, `usage: ${usage}`)
   if (path === '-' && context.isTerminal)
     throw new CliError(EXIT_CODES.usage, 'a bundle is no text for a terminal: use -o FILE')
+  if (path !== '-' && !isDirectory(path)) await assertWritable(path)
   const volumeBytes = readVolumeBytes(lastOf(own.values.split), path)
   const platforms = own.has('all-platforms') ? [] : platformsFrom(own.values.platform)
   const session = await ExportSession.begin({
@@ -114,9 +118,10 @@ async function exportInto(path: string, exporting: Exporting): Promise<ExitCode>
   const bundle = isDirectory(path)
     ? new BundleDirectory(path)
     : await BundleFile.open(path, { context, split })
-  const from = await bundle.goOn(planned.inventory)
+  const { from, wasOther } = await bundle.goOn(planned.inventory)
   if (from > 0)
     session.tell({ kind: 'goes on', from }, `${describeBytes(from)} are there, and right\n`)
+  if (wasOther) context.stderr.write(`${OTHER}\n`)
   const query = { id, from: String(from) }
   const source = readAdmin({ server, path: '/exports/bundle', query })
   try {

@@ -1,7 +1,7 @@
 // A file that a command writes: under another name until it is whole and on the disk, so that
 // nothing that was cut looks like it. What is left of one can be gone on with.
 import { constants, existsSync } from 'node:fs'
-import { type FileHandle, open, rename, rm } from 'node:fs/promises'
+import { access, type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { CliError, EXIT_CODES } from './context.ts'
 
@@ -16,6 +16,14 @@ export function partOf(path: string): string {
 
 export function hasPart(path: string): boolean {
   return existsSync(partOf(path))
+}
+
+/**
+ * Where it is to be written can be: known before much is done for it.
+ * @throws CliError
+ */
+export async function assertWritable(path: string): Promise<void> {
+  await orTold(path, () => access(dirname(path), constants.W_OK))
 }
 
 export interface Output {

@@ -38,7 +38,7 @@ export interface BundleDeps {
 export class BundleBytes {
   readonly #members: readonly Member[]
   readonly sizeBytes: number
-  /** What the inventory is signed by: another one is another bundle. */
+  /** Its inventory's SHA-256: another one is another bundle. */
   readonly inventory: string
 
   private constructor(members: readonly Member[], sizeBytes: number, inventory: string) {

@@ -45,8 +45,9 @@ export function pinsAndHeld(pins: AskedPins, held: Held): AskedPins {
   let digests: ReadonlySet<Digest> = new Set()
   let changes = -1
   return {
+    // What is held for a while is asked about each time, and no run is to begin anew for it.
     get changes() {
-      return pins.changes + held.changes
+      return pins.changes
     },
     digests: () => {
       if (changes === pins.changes + held.changes) return digests

@@ -245,7 +245,10 @@ t.test('R836: an export that was cut goes on, whatever stands at its end', async
     const part = path('cut.part')
     writeFileSync(part, whole)
     truncateSync(part, length)
-    t.match(await run(...args, path('cut')), { exitCode: 0 }, `${length} bytes`)
+    const result = await run(...args, path('cut'))
+    t.match(result, { exitCode: 0 }, `${length} bytes`)
+    const goesOn = length >= 5_000 && length < whole.length
+    t.equal(/are there, and right/.test(result.stdout), goesOn, 'what is right is not sent again')
     t.ok(readFileSync(path('cut')).equals(whole), `${length} bytes`)
   }
   const damaged = Buffer.from(whole)
@@ -255,8 +258,34 @@ t.test('R836: an export that was cut goes on, whatever stands at its end', async
   t.ok(readFileSync(path('cut')).equals(whole), 'what a power cut left is no part of it')
   writeFileSync(path('cut.part'), readFileSync(path('whole')).subarray(0, 9_000))
   const other = await run('export', 'docker.io/library/app:v1', '-o', path('cut'))
-  t.match(other, { exitCode: 0 }, 'of another bundle nothing is taken')
+  t.match(other, { exitCode: 0, stderr: /is begun anew/ }, 'of another bundle nothing is taken')
   t.ok((await membersOf(path('cut'))).has(blobName(index.manifest.digest)))
+})
+
+t.test('where a file cannot be written, nothing is pulled for it', async t => {
+  const { run, path, stub } = await start(t)
+  const result = await run('export', 'docker.io/library/plain:v1', '-o', path('none/file'))
+  t.match(result, {
+    exitCode: 1,
+    stderr: /none\/file cannot be written: its directory is not there/,
+  })
+  t.equal(stub.count({ kind: 'blob' }) + stub.count({ kind: 'manifest' }), 0)
+})
+
+t.test('R836: after a restart of the edge the same command goes on', async t => {
+  const { run, path, stub, edge } = await start(t)
+  const args = ['export', 'docker.io/library/plain:v1', '-o']
+  t.match(await run(...args, path('whole')), { exitCode: 0 })
+  const whole = readFileSync(path('whole'))
+  await edge.stop()
+  const again = await startTestEdge(t, {
+    upstreams: { 'docker.io': { url: stub.url } },
+    directory: join(edge.dataDirectory, '..'),
+  })
+  writeFileSync(path('cut.part'), whole.subarray(0, 100_000))
+  const result = await runCli([...args, path('cut'), '--socket', again.socket])
+  t.match(result, { exitCode: 0, stdout: /KiB are there, and right/ })
+  t.ok(readFileSync(path('cut')).equals(whole))
 })
 
 t.test('images of a list, and of what is rendered for a cluster, are exported', async t => {
@@ -341,7 +370,8 @@ t.test('R839: volumes are the bundle, each verifiable alone, and the sums come l
   renameSync(path('cut.003'), path('cut.003.part'))
   for (const name of volumes().slice(2)) unlinkSync(path(name))
   unlinkSync(path('cut.sums'))
-  t.match(await run(...args, path('cut'), '--split', '100KiB'), { exitCode: 0 })
+  const goneOn = await run(...args, path('cut'), '--split', '100KiB')
+  t.match(goneOn, { exitCode: 0, stdout: /are there, and right/ })
   t.ok(joined().equals(whole), 'R836: it was gone on with')
   t.equal(readFileSync(path('cut.sums'), 'utf8'), sums)
 })

@@ -71,7 +71,7 @@ async function open(test: Test, isTls = false, hasClients = isTls) {
 
 for (const isTls of [false, true])
   t.test(`R736: ${isTls ? 'over TLS' : 'on loopback'} commands run an edge elsewhere`, async t => {
-    const { run } = await open(t, isTls)
+    const { run, at } = await open(t, isTls)
     t.match(await run('status'), { exitCode: 0, stdout: /version +test/ })
     t.match(await run('pull', 'docker.io/library/app:v1'), { exitCode: 0, stdout: /is here/ })
     t.match(await run('ls', '--json'), { exitCode: 0, stdout: /docker\.io\/library\/app:v1/ })
@@ -84,6 +84,9 @@ for (const isTls of [false, true])
     t.match(await run('queue', 'ls'), { exitCode: 0 })
     t.match(await run('token', 'issue', 'ci'), { exitCode: 0, stdout: /^erb_/ })
     t.match(await run('token', 'ls'), { exitCode: 0, stdout: /^fleet/m })
+    const exported = ['export', 'docker.io/library/app:v1', '-o', at('bundle')]
+    t.match(await run(...exported), { exitCode: 0, stdout: /bundle is written/ })
+    t.match(await run('inventory'), { exitCode: 0, stdout: /"signature"/ })
     t.match(await run('purge', 'docker.io/**'), { exitCode: 0 })
   })
 
