@@ -9,7 +9,11 @@ import t, { type Test } from 'tap'
 import { patternBlob } from '../kit/content.ts'
 import { BLOBS, startPair } from '../kit/worlds/edge-over-stub.ts'
 import { beginUpload, filesIn, NO_UPSTREAM, pushBlob } from '../kit/worlds/edge-push.ts'
-import { startTestEdge } from '../kit/edge.ts'
+import { startTestEdge, type TestEdge } from '../kit/edge.ts'
+import type { LeftUpload } from '../../src/registry/ports/blob-store-uploads.ts'
+import { PART_AGE_LIMIT_MS } from '../../src/registry/ports/blob-store-fills.ts'
+import { partTakesBytes } from '../../src/store/filesystem/growing/parts.ts'
+import { withDigest } from '../kit/clients/raw-push.ts'
 import { get } from '../kit/clients/raw-client.ts'
 import { mountSmallDisk, type SmallDisk } from '../kit/disk/small-disk.ts'
 import { digestBy, type StoreDirectory, storeDirectory } from '../kit/disk/store-directory.ts'
@@ -51,7 +55,7 @@ async function leave(directory: StoreDirectory): Promise<void> {
 }
 
 for (const how of ['bytes', 'file'] as const)
-  t.test(`R801: a start takes a sidecar for none that cannot be read (${how})`, async t => {
+  t.test(`R801: a start goes on beside a sidecar that cannot be read (${how})`, async t => {
     const disk = await mount(t)
     const directory = storeDirectory(t, join(disk.path, 'data'))
     await leave(directory)
@@ -60,13 +64,15 @@ for (const how of ['bytes', 'file'] as const)
     if (upload === undefined || part === undefined) throw new Error('they were left')
     await disk.spoil([upload, part], how)
     const store = await directory.open()
-    const listed = await store.listUploads()
-    t.match(listed, [{ id: 'second-of-two-uploads', sizeBytes: 2 }])
-    t.same(await store.describeParts(), [])
-    t.same(filesOf(directory, 'fills', 'file'), [], 'a part is of no use without it')
+    t.same(sorted(await store.listUploads()).map(told), [
+      { id: 'first-of-two-uploads', note: '', sizeBytes: 2 },
+      { id: 'second-of-two-uploads', note: 'note', sizeBytes: 2 },
+    ])
+    t.equal((await store.describeParts()).length, 1, 'it counts, and may go')
     for (const path of [upload, part])
       t.equal(directory.events.filter(event => JSON.stringify(event).includes(path)).length, 1)
     const fill = await store.openFill(digestBy('sha256', 'abc'))
+    t.equal(fill.contiguousBytes, 0, 'nobody knows what it is worth')
     await fill.append(Buffer.from('abc'))
     fill.verify(3)
     await fill.commit('cached')
@@ -82,10 +88,82 @@ t.test('R801: so does a listing while the edge runs, and whoever comes back to i
   if (bad === undefined || good === undefined) throw new Error('they were left')
   await disk.spoil([bad], 'bytes')
   for (let times = 0; times < 3; times += 1)
-    t.match(await store.listUploads(), [{ id: 'second-of-two-uploads' }])
+    t.same((await store.listUploads()).map(({ note }) => note).sort(), ['', 'note'])
   t.equal(await store.openUpload('first-of-two-uploads'), undefined)
   t.match(directory.events, [{ kind: 'storage failed', failure: 'io', hint: /dmesg/ }])
   t.equal(directory.events.length, 1, 'told once')
+})
+
+for (const kind of ['file', 'sidecar'] as const)
+  for (const how of ['bytes', 'file'] as const)
+    t.test(
+      `R816: a start takes nothing away of which it cannot read the ${kind} (${how})`,
+      async t => {
+        const disk = await mount(t)
+        const directory = storeDirectory(t, join(disk.path, 'data'))
+        await leave(directory)
+        const before = await (await directory.open()).listUploads()
+        await disk.spoil(
+          [...filesOf(directory, 'uploads', kind), ...filesOf(directory, 'fills', kind)],
+          how,
+        )
+        const store = await directory.open()
+        t.equal((await store.listUploads()).length, 2)
+        await disk.heal()
+        t.same(sorted(await store.listUploads()), sorted(before))
+        const upload = await store.openUpload('first-of-two-uploads')
+        t.match(upload, { note: 'note', sizeBytes: 2 })
+        await upload?.park()
+        await store.removeParts(PART_AGE_LIMIT_MS)
+        t.equal(store.partsBytes, partTakesBytes(2))
+        const fill = await store.openFill(digestBy('sha256', 'abc'))
+        t.equal(fill.contiguousBytes, 2)
+        await fill.discard()
+        t.same(filesOf(directory, 'fills', 'file'), [])
+      },
+    )
+
+for (const how of ['bytes', 'file'] as const)
+  t.test(`R816: a client goes on with its upload after such a start (${how})`, async t => {
+    const disk = await mount(t)
+    const options = { upstreams: NO_UPSTREAM, directory: disk.path }
+    const first = await startTestEdge(t, options)
+    const [one, two] = [Buffer.alloc(50_000, 1), Buffer.alloc(50_000, 2)]
+    const location = await beginUpload(first, 'localhost/app')
+    t.equal((await first.send('PATCH', location, { body: one })).status, 202)
+    await first.stop()
+    const uploads = join(first.dataDirectory, 'uploads')
+    await disk.spoil(
+      readdirSync(uploads).map(name => join(uploads, name)),
+      how,
+    )
+    const failing = await startTestEdge(t, options)
+    await failing.stop()
+    await disk.heal()
+    const edge = await startTestEdge(t, options)
+    const here = location.replace(first.url, edge.url)
+    const digest = digestBy('sha256', Buffer.concat([one, two]))
+    t.equal((await edge.send('PUT', withDigest(here, digest), { body: two })).status, 201)
+  })
+
+t.test('R816: an upload whose sidecar cannot be read counts, and goes for its age', async t => {
+  const disk = await mount(t)
+  const options = { upstreams: NO_UPSTREAM, directory: disk.path }
+  const first = await startTestEdge(t, options)
+  const location = await beginUpload(first, 'localhost/app')
+  await first.send('PATCH', location, { body: Buffer.alloc(5_000_000) })
+  await first.stop()
+  const uploads = join(first.dataDirectory, 'uploads')
+  const names = readdirSync(uploads)
+  const bad = names.filter(name => name.endsWith('.json')).map(name => join(uploads, name))
+  await disk.spoil(bad, 'bytes')
+  const edge = await startTestEdge(t, options)
+  t.ok((await takenBytes(edge)) >= 5_000_000)
+  t.same(readdirSync(uploads).sort(), names.sort())
+  edge.clock.jump(8 * 24 * HOUR_MS)
+  // The test's time limit ends this: the purge is beside whoever looks.
+  while (readdirSync(uploads).length > 0) await edge.clock.advance(HOUR_MS)
+  t.ok((await takenBytes(edge)) < 5_000_000)
 })
 
 t.test('R801: an edge with such an upload starts, and takes pushes', async t => {
@@ -177,13 +255,13 @@ t.test('R781: an upload that cannot be read is over, and its client begins anew'
   const edge = await startTestEdge(t, options)
   const [asked = '', sent = ''] = left.map(location => location.replace(first.url, edge.url))
   const unknown = { status: 404, body: /BLOB_UPLOAD_UNKNOWN.*begin a new one/ }
-  const told = ({ status, body }: { status: number; body: Buffer }) => ({
+  const answered = ({ status, body }: { status: number; body: Buffer }) => ({
     status,
     body: body.toString(),
   })
   for (let times = 0; times < 2; times += 1) {
-    t.match(told(await edge.send('GET', asked)), unknown)
-    t.match(told(await edge.send('PATCH', sent, { body: Buffer.from('more') })), unknown)
+    t.match(answered(await edge.send('GET', asked)), unknown)
+    t.match(answered(await edge.send('PATCH', sent, { body: Buffer.from('more') })), unknown)
   }
   t.same(readdirSync(uploads), [], 'nothing of them takes room')
   // A line a minute at most.
@@ -216,15 +294,7 @@ t.test('R803: a part that the disk does not let go counts with other files', asy
 t.test('R803: an upload that the disk does not let go is over, and counts', async t => {
   const disk = await mount(t)
   const edge = await startTestEdge(t, { upstreams: NO_UPSTREAM, directory: disk.path })
-  const taken = async () => {
-    await edge.pass(20_000)
-    const { body } = await get(`${edge.adminUrl}/metrics`)
-    const line = body
-      .toString()
-      .split('\n')
-      .find(each => each.startsWith('entrepot_storage_taken'))
-    return Number(line?.split(' ')[1])
-  }
+  const taken = () => takenBytes(edge)
   const before = await taken()
   const location = await beginUpload(edge, 'localhost/app')
   const bytes = Buffer.alloc(5_000_000)
@@ -240,3 +310,19 @@ t.test('R803: an upload that the disk does not let go is over, and counts', asyn
   while (readdirSync(uploads).length > 0) await edge.clock.advance(HOUR_MS)
   t.ok((await taken()) < before + bytes.length)
 })
+
+async function takenBytes(edge: TestEdge): Promise<number> {
+  await edge.pass(20_000)
+  const { body } = await get(`${edge.adminUrl}/metrics`)
+  const lines = body.toString().split('\n')
+  const line = lines.find(each => each.startsWith('entrepot_storage_taken'))
+  return Number(line?.split(' ')[1])
+}
+
+function told({ id, note, sizeBytes }: LeftUpload) {
+  return { id, note, sizeBytes }
+}
+
+function sorted(uploads: readonly LeftUpload[]) {
+  return [...uploads].sort((a, b) => a.id.localeCompare(b.id))
+}

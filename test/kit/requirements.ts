@@ -533,6 +533,7 @@ const BOUNDS: readonly Row[] = [
   [771, 'P1', 'a push that finds no room takes none that is kept for what takes content away'],
   [762, 'P2', 'what was lost and is here by a push that failed keeps nothing else from leaving'],
   [801, 'P1', 'a sidecar that the disk cannot read is none: it costs its part or upload alone'],
+  [816, 'P2', 'a start takes away no part and no upload that the disk cannot read for a moment'],
   [802, 'P2', 'a part that the disk cannot read is put aside, and its blob fetched anew'],
   [780, 'P2', 'where many parts cannot be read it is the disk: no more are put aside than blobs'],
   [781, 'P2', 'an upload that the disk cannot read is over, and its client begins anew'],

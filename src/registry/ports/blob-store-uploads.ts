@@ -51,7 +51,9 @@ export interface UploadFile {
 /** An upload that lies on disk, open or not. */
 export interface LeftUpload {
   readonly id: string
+  /** Empty where the disk cannot read it for now: `openUpload` may tell it later. */
   readonly note: string
+  /** 0 where the disk cannot say. */
   readonly sizeBytes: number
   /** Wall clock: when it last grew. */
   readonly changedAtMs: number

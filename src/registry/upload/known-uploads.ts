@@ -55,6 +55,13 @@ export class KnownUploads {
     this.#closedBytes += bytes
   }
 
+  /** It takes so much, if it is here, and closed. */
+  measured(upload: Upload | undefined, bytes: number): void {
+    if (upload === undefined || upload.file !== undefined) return
+    this.#closedBytes += bytes - upload.closedBytes
+    upload.closedBytes = bytes
+  }
+
   forget(upload: Upload): void {
     upload.end()
     this.#open.delete(upload)

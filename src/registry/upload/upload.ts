@@ -34,8 +34,8 @@ export interface OpenUpload {
 
 export class Upload {
   readonly id: string
-  /** Undefined when it could not be read: then it only takes room. */
-  readonly note: UploadNote | undefined
+  /** Undefined while it could not be read: then it only takes room. */
+  note: UploadNote | undefined
   file: UploadFile | undefined
   /** Its way up to the upstream while it comes, in `forward` mode. */
   stream: BlobStream | undefined

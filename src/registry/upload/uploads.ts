@@ -6,7 +6,7 @@ import { type Repository, type RepositoryKey, repositoryKey } from '../../oci/re
 import type { UploadState } from '../answers.ts'
 import { bestEffort, noteStorage } from '../best-effort.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
-import type { UploadFile } from '../ports/blob-store-uploads.ts'
+import type { LeftUpload, UploadFile } from '../ports/blob-store-uploads.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import type { SpaceLedger } from '../space/ledger.ts'
@@ -154,10 +154,12 @@ export class Uploads {
    * One that nobody has gone on with for so long. @returns false: somebody did, or does now.
    * @throws StoreError
    */
-  async removeAbandoned(left: LeftAlone, olderThanMs: number): Promise<boolean> {
+  async removeAbandoned(left: LeftUpload, olderThanMs: number): Promise<boolean> {
     await this.#ready()
-    if (!this.isAbandoned(left, olderThanMs)) return false
     const upload = this.all.get(left.id)
+    // The disk could not say how long it is, and may by now.
+    if (upload?.note === undefined) this.#known.measured(upload, left.sizeBytes)
+    if (!this.isAbandoned(left, olderThanMs)) return false
     if (upload === undefined) await this.#deps.store.removeUpload(left.id)
     // Nobody has its turn, so this is at once.
     else await upload.inTurn(() => this.#remove(upload))
@@ -202,6 +204,8 @@ export class Uploads {
     await this.#ready()
     const upload = this.all.get(id)
     const key = repositoryKey(repository)
+    // The disk could not say whose it is, and may by now.
+    if (upload?.note === undefined) await upload?.inTurn(() => this.#use(upload))
     if (upload?.note?.repository !== key) throw this.#whyOver(id, key)
     return upload
   }
@@ -231,6 +235,7 @@ export class Uploads {
         await this.end(upload)
         throw unknownUpload()
       }
+      upload.note ??= parseUploadNote(file.note)
       this.#known.opened(upload, file)
       return file
     } finally {

@@ -6,7 +6,7 @@
 import { lstat } from 'node:fs/promises'
 import { type BoundedCache, boundedCache } from '../../async/bounded-cache.ts'
 import type { Digest } from '../../oci/digest.ts'
-import { type ReadHandle, UNKNOWN } from '../../registry/ports/blob-store-content.ts'
+import type { ReadHandle } from '../../registry/ports/blob-store-content.ts'
 import type { Disk } from './disk.ts'
 import { causeOf, errnoOf, isUnreadable } from './disk-error.ts'
 import { blobPath } from './layout.ts'
@@ -36,26 +36,6 @@ export class BadPlaces {
     this.#quarantine = quarantine
     const nowMs = () => disk.clock.monotonicMs()
     this.#failing = boundedCache(FAILING_MAX, { ttlMs: FAILING_MS, nowMs })
-  }
-
-  /** What `look` finds under this digest; `unknown` where the disk cannot say. */
-  async orUnknown<Found>(
-    digest: Digest,
-    look: () => Promise<Found>,
-  ): Promise<Found | typeof UNKNOWN> {
-    try {
-      return await look()
-    } catch (error) {
-      if (!isUnreadable(error)) throw error
-      this.#disk.unreadable.tell(digest, error)
-      return UNKNOWN
-    }
-  }
-
-  /** The same for who has nothing to say of what is unknown. */
-  async orNone<Found>(digest: Digest, look: () => Promise<Found>): Promise<Found | undefined> {
-    const found = await this.orUnknown(digest, look)
-    return found === UNKNOWN ? undefined : found
   }
 
   /** Lies where it was, and cannot be read for now? New bytes in its place can. */

@@ -51,7 +51,7 @@ export class LengthCheck {
     for (let looks = 0; looks < LOOKS_MAX; looks += 1) {
       if (await bad.isFailing(digest)) return UNKNOWN
       const found = await orStoreError(disk, `look for ${digest}`, () =>
-        bad.orUnknown(digest, () => findBlob(disk.layout, digest)),
+        disk.unreadable.orUnknown(digest, () => findBlob(disk.layout, digest)),
       )
       if (found === UNKNOWN) return UNKNOWN
       if (found === undefined) return 'none'
@@ -70,11 +70,11 @@ export class LengthCheck {
 
   /** The same, open; to be closed by the caller. @throws StoreError io */
   async open(digest: Digest, declaredBytes: number | undefined): Promise<OpenedFile | undefined> {
-    const { disk, bad } = this.#parts
+    const { disk } = this.#parts
     const path = blobPath(disk.layout, digest)
     for (let looks = 0; looks < LOOKS_MAX; looks += 1) {
       const opened = await orStoreError(disk, `open ${digest}`, () =>
-        bad.orNone(digest, () => openRegularFile(path)),
+        disk.unreadable.orNone(digest, () => openRegularFile(path)),
       )
       if (opened === undefined || (await this.#isBlob(digest, opened, declaredBytes))) return opened
     }

@@ -2,7 +2,6 @@
 // directory is synced, their owners know.
 import { open, rename } from 'node:fs/promises'
 import { type Disk, readFully, removeFile, writeFully } from './disk.ts'
-import { isUnreadable } from './disk-error.ts'
 import { temporaryPath, WRITING_MODE } from './layout.ts'
 import { openRegularFile } from './read-handle.ts'
 
@@ -20,24 +19,6 @@ export async function readSmallFile(path: string, limitBytes: number): Promise<s
     return bytes.toString('utf8', 0, length)
   } finally {
     await opened.file.close()
-  }
-}
-
-/**
- * As readSmallFile; undefined, too, where the disk cannot read it, of which the operator is told.
- * @throws the system's error for anything else
- */
-export async function readSmallIfReadable(
-  disk: Disk,
-  path: string,
-  limitBytes: number,
-): Promise<string | undefined> {
-  try {
-    return await readSmallFile(path, limitBytes)
-  } catch (error) {
-    if (!isUnreadable(error)) throw error
-    disk.unreadable.tell(path, error)
-    return undefined
   }
 }
 

@@ -162,7 +162,7 @@ class FilesystemStore implements BlobStore {
   async readVerified(digest: Digest): Promise<Uint8Array | undefined> {
     const path = blobPath(this.#disk.layout, digest)
     const opened = await orStoreError(this.#disk, `open ${digest}`, () =>
-      this.#bad.orNone(digest, () => openRegularFile(path)),
+      this.#disk.unreadable.orNone(digest, () => openRegularFile(path)),
     )
     if (opened === undefined) return undefined
     try {

@@ -1,17 +1,26 @@
 // What happens at every start once the directories are there: `tmp/` is emptied, and what in
-// `fills/` and `uploads/` cannot be gone on with is removed. Blobs and facts are not looked at:
-// their number must not decide how long a start takes.
+// `fills/` and `uploads/` cannot be gone on with is removed. What the disk cannot read stays, since
+// it may fail for a moment. Blobs and facts are not looked at: their number must not decide how
+// long a start takes.
 import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { UploadId } from '../upload-id.ts'
 import { eachFew } from '../../async/few-at-once.ts'
+import { UNKNOWN } from '../../registry/ports/blob-store-content.ts'
 import { PART_AGE_LIMIT_MS } from '../../registry/ports/blob-store-fills.ts'
 import { EARLIEST_MS } from '../../registry/ports/clock.ts'
 import { type Disk, FILES_AT_ONCE, removeFile } from './disk.ts'
-import { isUnreadable } from './disk-error.ts'
-import { fillEntry, partPath, uploadEntry, uploadPath } from './layout.ts'
-import { readSidecar, usableBytes } from './growing/sidecar.ts'
-import { readUploadSidecar } from './growing/upload-sidecar.ts'
+import { ignoreMissing, isUnreadable } from './disk-error.ts'
+import {
+  fillEntry,
+  partPath,
+  sidecarPath,
+  uploadEntry,
+  uploadPath,
+  uploadSidecarPath,
+} from './layout.ts'
+import { loadSidecar, usableBytes } from './growing/sidecar.ts'
+import { loadUploadSidecar } from './growing/upload-sidecar.ts'
 
 /** @throws the system's error */
 export async function sweep(disk: Disk): Promise<void> {
@@ -46,15 +55,20 @@ async function sweepDirectory(
 
 /** Asked of a part and of its sidecar alike: one is of no use without the other. */
 async function isPartOfUse(disk: Disk, name: string): Promise<boolean> {
+  const { layout, unreadable, clock } = disk
   const entry = fillEntry(name)
   if (entry === undefined) return false
-  const part = await lstat(partPath(disk.layout, entry.digest)).catch(() => undefined)
+  const { digest } = entry
+  const path = partPath(layout, digest)
+  const part = await unreadable.orUnknown(path, () => lstat(path).catch(ignoreMissing))
+  if (part === UNKNOWN) return true
   if (!part?.isFile()) return false
   // What nobody's clock has dated is as old as this start (parts.ts).
   const isDated = part.mtimeMs >= EARLIEST_MS
-  if (isDated && disk.clock.nowMs() - part.mtimeMs > PART_AGE_LIMIT_MS) return false
-  const sidecar = await readSidecar(disk, entry.digest)
-  return usableBytes(disk, sidecar, part.size) > 0
+  if (isDated && clock.nowMs() - part.mtimeMs > PART_AGE_LIMIT_MS) return false
+  const look = () => loadSidecar(disk, digest)
+  const sidecar = await unreadable.orUnknown(sidecarPath(layout, digest), look)
+  return sidecar === UNKNOWN || usableBytes(disk, sidecar, part.size) > 0
 }
 
 /**
@@ -75,6 +89,11 @@ async function isUploadOfUse(
 }
 
 async function isUploadWhole(disk: Disk, id: UploadId): Promise<boolean> {
-  const file = await lstat(uploadPath(disk.layout, id)).catch(() => undefined)
-  return file?.isFile() === true && (await readUploadSidecar(disk, id)) !== undefined
+  const { layout, unreadable } = disk
+  const path = uploadPath(layout, id)
+  const file = await unreadable.orUnknown(path, () => lstat(path).catch(ignoreMissing))
+  if (file === UNKNOWN) return true
+  if (!file?.isFile()) return false
+  const look = () => loadUploadSidecar(disk, id)
+  return (await unreadable.orUnknown(uploadSidecarPath(layout, id), look)) !== undefined
 }

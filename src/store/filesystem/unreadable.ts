@@ -2,7 +2,8 @@
 // somebody comes by.
 import type { NoteEvent } from '../../registry/ports/events.ts'
 import { StoreError } from '../../registry/ports/store-error.ts'
-import { causeOf, diskError, errnoOf } from './disk-error.ts'
+import { UNKNOWN } from '../../registry/ports/blob-store-content.ts'
+import { causeOf, diskError, errnoOf, isUnreadable } from './disk-error.ts'
 import type { Layout } from './layout.ts'
 
 /** Remembered as told; of a disk with more bad places that is told of again. */
@@ -16,6 +17,26 @@ export class Unreadable {
   constructor({ note, layout }: { readonly note: NoteEvent; readonly layout: Layout }) {
     this.#note = note
     this.#root = layout.root
+  }
+
+  /** What `look` finds; what the disk cannot look at or read is told, and unknown. */
+  async orUnknown<Found>(
+    what: string,
+    look: () => Promise<Found>,
+  ): Promise<Found | typeof UNKNOWN> {
+    try {
+      return await look()
+    } catch (error) {
+      if (!isUnreadable(error)) throw error
+      this.tell(what, error)
+      return UNKNOWN
+    }
+  }
+
+  /** The same for who has nothing to say of what is unknown. */
+  async orNone<Found>(what: string, look: () => Promise<Found>): Promise<Found | undefined> {
+    const found = await this.orUnknown(what, look)
+    return found === UNKNOWN ? undefined : found
   }
 
   /** `what`: a digest, or the name of what cannot be looked at. */

@@ -5,11 +5,12 @@ import { lstat, readdir, utimes } from 'node:fs/promises'
 import { eachFew } from '../../../async/few-at-once.ts'
 import type { Digest } from '../../../oci/digest.ts'
 import { BLOCK_BYTES, onDiskBytes } from '../../../registry/ports/blob-store.ts'
+import { UNKNOWN } from '../../../registry/ports/blob-store-content.ts'
 import type { FillExpectation, LeftPart } from '../../../registry/ports/blob-store-fills.ts'
 import { EARLIEST_MS } from '../../../registry/ports/clock.ts'
 import { StoreError } from '../../../registry/ports/store-error.ts'
 import { type Disk, FILES_AT_ONCE, removeFile } from '../disk.ts'
-import { diskError, ignoreMissingOrBad } from '../disk-error.ts'
+import { diskError, ignoreMissing } from '../disk-error.ts'
 import { fillEntry, partPath, sidecarPath } from '../layout.ts'
 import { readSidecar } from './sidecar.ts'
 
@@ -35,6 +36,8 @@ export class LeftParts {
   readonly #leaving = new Map<Digest, Promise<boolean>>()
   /** The disk did not let them go: they count, and no room can be had by them. */
   readonly #stuck = new Map<Digest, LeftPart>()
+  /** The disk could not say how long they are. */
+  readonly #unseen = new Set<Digest>()
   #takenBytes = 0
 
   /** `isOpen`: a fill has it, or is about to. */
@@ -49,17 +52,31 @@ export class LeftParts {
     const { layout } = this.#disk
     const entries = (await readdir(layout.fills)).map(fillEntry)
     const digests = entries.flatMap(entry => (entry?.kind === 'part' ? [entry.digest] : []))
-    await eachFew(digests, FILES_AT_ONCE, async digest => {
-      const path = partPath(layout, digest)
-      const stats = await lstat(path).catch(ignoreMissingOrBad)
-      const expected = (await readSidecar(this.#disk, digest))?.expected
-      this.#note({
-        digest,
-        takenBytes: partTakesBytes(stats?.size ?? 0),
-        changedAtMs: stats === undefined ? 0 : await this.#dated(path, stats.mtimeMs),
-        source: expected?.source,
-      })
-    })
+    await eachFew(digests, FILES_AT_ONCE, async digest => this.#note(await this.#lookAt(digest)))
+  }
+
+  /** One that the disk cannot look at is as old as this look, and looked at again. */
+  async #lookAt(digest: Digest): Promise<LeftPart> {
+    const { layout, unreadable, clock } = this.#disk
+    const path = partPath(layout, digest)
+    const stats = await unreadable.orUnknown(path, () => lstat(path).catch(ignoreMissing))
+    const isSeen = stats !== UNKNOWN && stats !== undefined
+    const changedAtMs = isSeen ? await this.#dated(path, stats.mtimeMs) : clock.nowMs()
+    const takenBytes = partTakesBytes(isSeen ? stats.size : 0)
+    const source = (await readSidecar(this.#disk, digest))?.expected?.source
+    if (stats === UNKNOWN) this.#unseen.add(digest)
+    else this.#unseen.delete(digest)
+    return { digest, takenBytes, changedAtMs, source }
+  }
+
+  /** Of what is open by now whoever has it knows how long it is. */
+  async #lookAgain(): Promise<void> {
+    const isLeft = (digest: Digest) => this.#parts.has(digest) && !this.#isOpen(digest)
+    for (const digest of this.#unseen) {
+      const part = isLeft(digest) ? await this.#lookAt(digest) : undefined
+      if (part !== undefined && isLeft(digest)) this.#note(part)
+      else this.#unseen.delete(digest)
+    }
   }
 
   /** By a clock that nobody had set: it is as old as this start, then and for the next one. */
@@ -161,6 +178,7 @@ export class LeftParts {
 
   /** Those that have not grown for so long, and another time what did not go. */
   async removeOlder(ageMs: number): Promise<void> {
+    await this.#lookAgain()
     const nowMs = this.#disk.clock.nowMs()
     // A file may be younger than the clock says that it is now.
     const left = [...this.describe(), ...this.#stuck.values()]

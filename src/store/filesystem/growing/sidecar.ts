@@ -5,7 +5,7 @@ import type { Digest } from '../../../oci/digest.ts'
 import type { FillExpectation } from '../../../registry/ports/blob-store-fills.ts'
 import type { Disk } from '../disk.ts'
 import { sidecarPath } from '../layout.ts'
-import { readSmallIfReadable } from '../small-file.ts'
+import { readSmallFile } from '../small-file.ts'
 import { jsonFields } from '../../json-fields.ts'
 
 /** Raised when a field changes its meaning; other versions are not read. */
@@ -70,14 +70,19 @@ function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0
 }
 
-/** Undefined when there is none, or none that can be used. */
-export async function readSidecar(disk: Disk, digest: Digest): Promise<Sidecar | undefined> {
-  const text = await readSmallIfReadable(
-    disk,
-    sidecarPath(disk.layout, digest),
-    SIDECAR_LIMIT_BYTES,
-  )
+/** Undefined when there is none, or none that can be used. @throws the system's error */
+export async function loadSidecar(
+  { layout }: Pick<Disk, 'layout'>,
+  digest: Digest,
+): Promise<Sidecar | undefined> {
+  const text = await readSmallFile(sidecarPath(layout, digest), SIDECAR_LIMIT_BYTES)
   return text === undefined ? undefined : parseSidecar(text)
+}
+
+/** The same; undefined, too, where the disk cannot read it, which is told. */
+export async function readSidecar(disk: Disk, digest: Digest): Promise<Sidecar | undefined> {
+  const path = sidecarPath(disk.layout, digest)
+  return await disk.unreadable.orNone(path, () => loadSidecar(disk, digest))
 }
 
 /** How many bytes of a part of `lengthBytes` may be resumed; 0 when it is worth nothing. */

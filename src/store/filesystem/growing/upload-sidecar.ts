@@ -3,7 +3,7 @@
 import type { DigestAlgorithm } from '../../../oci/digest.ts'
 import type { Disk } from '../disk.ts'
 import { uploadSidecarPath } from '../layout.ts'
-import { readSmallIfReadable } from '../small-file.ts'
+import { readSmallFile } from '../small-file.ts'
 import type { UploadId } from '../../upload-id.ts'
 import { jsonFields } from '../../json-fields.ts'
 
@@ -40,12 +40,21 @@ export function parseUploadSidecar(text: string): UploadSidecar | undefined {
 }
 
 /** Undefined when there is none, or none that can be used. @throws the system's error */
+export async function loadUploadSidecar(
+  { layout }: Pick<Disk, 'layout'>,
+  id: UploadId,
+): Promise<UploadSidecar | undefined> {
+  const text = await readSmallFile(uploadSidecarPath(layout, id), LIMIT_BYTES)
+  return text === undefined ? undefined : parseUploadSidecar(text)
+}
+
+/** The same; undefined, too, where the disk cannot read it, which is told. */
 export async function readUploadSidecar(
   disk: Disk,
   id: UploadId,
 ): Promise<UploadSidecar | undefined> {
-  const text = await readSmallIfReadable(disk, uploadSidecarPath(disk.layout, id), LIMIT_BYTES)
-  return text === undefined ? undefined : parseUploadSidecar(text)
+  const path = uploadSidecarPath(disk.layout, id)
+  return await disk.unreadable.orNone(path, () => loadUploadSidecar(disk, id))
 }
 
 /** How many of the `lengthBytes` of the file may be believed. */

@@ -2,16 +2,17 @@
 import { lstat, readdir, utimes } from 'node:fs/promises'
 import type { DigestAlgorithm } from '../../../oci/digest.ts'
 import type { LeftUpload, UploadFile } from '../../../registry/ports/blob-store-uploads.ts'
+import { UNKNOWN } from '../../../registry/ports/blob-store-content.ts'
 import { StoreError } from '../../../registry/ports/store-error.ts'
 import { newUploadId, type UploadId, uploadIdFrom } from '../../upload-id.ts'
 import { eachFew } from '../../../async/few-at-once.ts'
 import { type Disk, FILES_AT_ONCE, orStoreError, removeFile } from '../disk.ts'
-import { ignoreMissing, ignoreMissingOrBad } from '../disk-error.ts'
+import { ignoreMissing } from '../disk-error.ts'
 import { uploadEntry, uploadPath, uploadSidecarPath } from '../layout.ts'
 import { createUploadFiles, openLeftUpload } from './open-upload.ts'
 import type { Turns } from '../../../async/turns.ts'
 import { AN_UPLOAD, FilesystemUpload, type UploadContext } from './upload-file.ts'
-import { believedBytes, readUploadSidecar } from './upload-sidecar.ts'
+import { believedBytes, loadUploadSidecar } from './upload-sidecar.ts'
 
 export class FilesystemUploads {
   readonly #disk: Disk
@@ -96,11 +97,17 @@ export class FilesystemUploads {
 
   /** Undefined when it has gone meanwhile, or there is no sidecar. */
   async #lookAt(id: UploadId): Promise<LeftUpload | undefined> {
-    const stats = await lstat(uploadPath(this.#disk.layout, id)).catch(ignoreMissingOrBad)
+    const disk = this.#disk
+    const { layout, unreadable, clock } = disk
+    const path = uploadPath(layout, id)
+    const stats = await unreadable.orUnknown(path, () => lstat(path).catch(ignoreMissing))
+    if (stats === UNKNOWN) return { id, note: '', sizeBytes: 0, changedAtMs: clock.nowMs() }
     if (!stats?.isFile()) return undefined
-    const sidecar = await readUploadSidecar(this.#disk, id)
+    const look = () => loadUploadSidecar(disk, id)
+    const sidecar = await unreadable.orUnknown(uploadSidecarPath(layout, id), look)
     if (sidecar === undefined) return undefined
-    const sizeBytes = believedBytes(this.#disk, sidecar, stats.size)
-    return { id, note: sidecar.note, sizeBytes, changedAtMs: stats.mtimeMs }
+    const isUnread = sidecar === UNKNOWN
+    const sizeBytes = isUnread ? stats.size : believedBytes(disk, sidecar, stats.size)
+    return { id, note: isUnread ? '' : sidecar.note, sizeBytes, changedAtMs: stats.mtimeMs }
   }
 }

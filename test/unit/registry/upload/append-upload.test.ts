@@ -292,3 +292,33 @@ t.test('R415: an upload begins once room was made on a disk without a free byte'
     else await t.rejects(begun, { message: /no space left on device/ })
   }
 })
+
+for (const then of ['goes on', 'purge'] as const)
+  t.test(`R816: an upload that could not be looked at counts once it can (${then})`, async t => {
+    const first = createEngine()
+    const { id } = await first.registry.startUpload(app, sha256)
+    await first.registry.appendUpload(app, id, chunkOf('hello '))
+    await first.registry.stop()
+    let isUnread = true
+    const { registry } = createEngine({
+      after: first,
+      store: store =>
+        around(store, {
+          listUploads: list => async () =>
+            isUnread ? [{ id, note: '', sizeBytes: 0, changedAtMs: first.clock.nowMs() }] : list(),
+        }),
+    })
+    const before = await registry.takenBytes()
+    isUnread = false
+    if (then === 'purge') {
+      const hourMs = 3_600_000
+      await registry.purgeUploads({ olderThanMs: hourMs, dryRun: false })
+      t.equal(await registry.takenBytes(), before + 'hello '.length)
+    }
+    const digest = digestOf(Buffer.from('hello world'))
+    t.same(await registry.finishUpload(app, id, { digest, chunk: chunkOf('world') }), {
+      digest,
+      sizeBytes: 11,
+    })
+    t.equal(String(await readAll(await registry.pullBlob(app, digest))), 'hello world')
+  })
