@@ -77,6 +77,7 @@ export const access: Row = {
         { measure: 'requestsPerSecond', heading: 'requests/s' },
         { measure: 'toNone', heading: 'to none, ×', digits: 2 },
         { measure: 'cpuMicroseconds', heading: 'CPU, µs per request', digits: 1 },
+        { measure: 'boxMicroseconds', heading: 'whole box, µs per request', digits: 1 },
         { measure: 'p99Ms', heading: 'p99, ms', digits: 2 },
         { measure: 'failures', heading: 'failed answers' },
       ],

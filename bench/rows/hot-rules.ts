@@ -46,6 +46,7 @@ export const hotRules: Row = {
       columns: [
         { measure: 'requestsPerSecond', heading: 'requests/s' },
         { measure: 'cpuMicroseconds', heading: 'CPU, µs per request', digits: 1 },
+        { measure: 'boxMicroseconds', heading: 'whole box, µs per request', digits: 1 },
         { measure: 'toNone', heading: 'to none, ×', digits: 2 },
         { measure: 'failures', heading: 'failed answers' },
       ],
