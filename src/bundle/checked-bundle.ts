@@ -3,7 +3,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import { type Digest, digestAlgorithm } from '../oci/digest.ts'
 import { InventoryReader } from './inventory-reader.ts'
-import { digestOfName, INDEX_NAME, INVENTORY_NAME, LAYOUT_NAME } from './layout.ts'
+import { digestOfName, INDEX_NAME, INVENTORY_NAME, LAYOUT_NAME, LAYOUT_TEXT } from './layout.ts'
 import { BundleFault, type ReadMember, tarPieces } from './tar-pieces.ts'
 
 /** A blob whose bytes are not those of its digest. */
@@ -19,6 +19,8 @@ export class RottenBlob extends BundleFault {
 
 /** Of one bundle, which may come in several stretches: each from the beginning of a member. */
 export class CheckedBundle {
+  /** SHA-256 of its index; undefined before that has come. */
+  #index: string | undefined
   #verifiedBytes = 0
   #inventory: string | undefined
   #isWhole = false
@@ -53,48 +55,61 @@ export class CheckedBundle {
         continue
       }
       if (piece.kind === 'padding') {
-        this.#inventory = member?.finish() ?? this.#inventory
+        if (piece.raw.some(byte => byte !== 0)) throw new BundleFault('something stands between')
+        member?.finish()
         if (held !== undefined) yield held
         held = undefined
       }
-      if (piece.kind === 'head') member = checkOf(piece.member)
+      if (piece.kind === 'head') member = this.#checkOf(piece.member)
       if (piece.raw.length > 0) yield piece.raw
       if (piece.kind === 'padding') this.#verifiedBytes = position
       if (piece.kind === 'end') this.#isWhole = true
     }
     this.#verifiedBytes = position
   }
+
+  #checkOf({ name, kind }: ReadMember): MemberCheck {
+    if (kind !== 'file') throw new BundleFault(`${JSON.stringify(name)} is no file`)
+    const digest = digestOfName(name)
+    if (digest !== undefined) return checkBlob(digest)
+    if (name === INVENTORY_NAME) return this.#checkInventory()
+    if (name === INDEX_NAME) return hashed(sha256 => (this.#index = sha256))
+    if (name === LAYOUT_NAME) return hashed(assertLayout)
+    throw new BundleFault(`${JSON.stringify(name)} belongs into no bundle`)
+  }
+
+  #checkInventory(): MemberCheck {
+    const reader = new InventoryReader()
+    const whole = hashed(sha256 => (this.#inventory = sha256))
+    return {
+      update: bytes => {
+        whole.update(bytes)
+        for (const _ of reader.push(bytes));
+      },
+      finish: () => {
+        if (reader.finish().index !== this.#index)
+          throw new BundleFault(`${INDEX_NAME} is not the one that was signed`)
+        whole.finish()
+      },
+    }
+  }
 }
 
 interface MemberCheck {
   update(bytes: Uint8Array): void
-  /** @returns the inventory's SHA-256, of the inventory. @throws BundleFault */
-  finish(): string | undefined
+  /** @throws BundleFault */
+  finish(): void
 }
 
-/** Undefined for what has nothing to be checked by. */
-function checkOf({ name, kind }: ReadMember): MemberCheck | undefined {
-  if (kind !== 'file') throw new BundleFault(`${JSON.stringify(name)} is no file`)
-  if (name === INVENTORY_NAME) return checkInventory()
-  const digest = digestOfName(name)
-  if (digest !== undefined) return checkBlob(digest)
-  if (name === LAYOUT_NAME || name === INDEX_NAME) return undefined
-  throw new BundleFault(`${JSON.stringify(name)} belongs into no bundle`)
-}
-
-function checkInventory(): MemberCheck {
-  const reader = new InventoryReader()
+/** `done` is given the SHA-256 of all bytes. */
+function hashed(done: (sha256: string) => void): MemberCheck {
   const hash = createHash('sha256')
-  return {
-    update: bytes => {
-      hash.update(bytes)
-      for (const _ of reader.push(bytes));
-    },
-    finish: () => {
-      reader.finish()
-      return hash.digest('hex')
-    },
-  }
+  return { update: bytes => void hash.update(bytes), finish: () => done(hash.digest('hex')) }
+}
+
+function assertLayout(sha256: string): void {
+  if (sha256 !== createHash('sha256').update(LAYOUT_TEXT).digest('hex'))
+    throw new BundleFault(`${LAYOUT_NAME} says something else than this version`)
 }
 
 function checkBlob(digest: Digest): MemberCheck {
@@ -104,7 +119,6 @@ function checkBlob(digest: Digest): MemberCheck {
     update: bytes => void hash.update(bytes),
     finish: () => {
       if (`${algorithm}:${hash.digest('hex')}` !== digest) throw new RottenBlob(digest)
-      return undefined
     },
   }
 }

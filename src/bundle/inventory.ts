@@ -13,6 +13,8 @@ export interface InventoryHead {
   readonly version: typeof INVENTORY_VERSION
   /** Whose it is: what `order` of its images counts by, where it says no other. */
   readonly edge: string
+  /** Of a bundle's: SHA-256 of its `index.json`, which so is signed as well. */
+  readonly index?: string
 }
 
 /** In the order of `placeOfImage`. */
@@ -62,8 +64,7 @@ export interface InventoryEnd {
 
 export type InventoryLine = InventoryHead | InventoryImage | InventoryContent | InventoryEnd
 
-export interface InventoryParts {
-  readonly edge: string
+export interface InventoryParts extends Pick<InventoryHead, 'edge' | 'index'> {
   readonly images: AsyncIterable<InventoryImage> | Iterable<InventoryImage>
   readonly contents: AsyncIterable<InventoryContent> | Iterable<InventoryContent>
 }
@@ -80,7 +81,7 @@ const PIECE_BYTES = 32 * 1024
 
 /** In pieces of some lines each. Same parts and same key: same bytes. */
 export async function* writeInventory(
-  { edge, images, contents }: InventoryParts,
+  { edge, index, images, contents }: InventoryParts,
   signer: BundleSigner,
 ): AsyncGenerator<Buffer> {
   const hash = createHash('sha256')
@@ -92,7 +93,8 @@ export async function* writeInventory(
     hash.update(piece)
     return piece
   }
-  const head: InventoryHead = { entrepot: 'inventory', version: INVENTORY_VERSION, edge }
+  const kind = { entrepot: 'inventory', version: INVENTORY_VERSION } as const
+  const head: InventoryHead = { ...kind, edge, ...(index !== undefined && { index }) }
   waiting += lineOf(head)
   for await (const image of images) {
     counts.images += 1

@@ -151,6 +151,13 @@ export class ExportSession {
     context.stdout.write(json ? `${JSON.stringify(event)}\n` : line)
   }
 
+  /** What stops nothing; with --json standard error has failures alone. */
+  note(message: string): void {
+    const { json, context } = this.#options
+    if (json) this.tell({ kind: 'note', message }, '')
+    else context.stderr.write(`${message}\n`)
+  }
+
   /** The same bytes; tells how many there were. */
   async *watched(
     pieces: AsyncIterable<Uint8Array>,
@@ -186,8 +193,8 @@ export class ExportSession {
 
   #show(event: AddEvent): void {
     const { json, context } = this.#options
+    if (event.kind === 'note') return this.note(event.message)
     if (json) return this.tell(event, '')
-    if (event.kind === 'note') context.stderr.write(`${event.message}\n`)
     if (event.kind === 'added') context.stdout.write(`${event.image}\n`)
   }
 }

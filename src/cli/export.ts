@@ -121,7 +121,7 @@ async function exportInto(path: string, exporting: Exporting): Promise<ExitCode>
   const { from, wasOther } = await bundle.goOn(planned.inventory)
   if (from > 0)
     session.tell({ kind: 'goes on', from }, `${describeBytes(from)} are there, and right\n`)
-  if (wasOther) context.stderr.write(`${OTHER}\n`)
+  if (wasOther) session.note(OTHER)
   const query = { id, from: String(from) }
   const source = readAdmin({ server, path: '/exports/bundle', query })
   try {

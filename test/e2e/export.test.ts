@@ -2,8 +2,9 @@
 // Method: a real registry with images, one of two platforms, the edge as a process before it, one
 // bundle of all of them; each tool copies an image out of that file to another registry or store,
 // and says its digest.
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
 import { INDEX_NAME, INVENTORY_NAME } from '../../src/bundle/layout.ts'
 import { digestHex } from '../../src/oci/digest.ts'
@@ -16,6 +17,11 @@ import { goTool, packagedTool } from './tools.ts'
 import { UPSTREAM_SERVERS } from './upstream-servers.ts'
 
 t.setTimeout(300_000)
+
+/** Everything is on loopback: longer than this is a hang. */
+const PATIENCE_MS = 20_000
+/** The file system tells of no growth. */
+const LOOK_AGAIN_MS = 2
 
 const directory = freshDirectory('export')
 const upstream = UPSTREAM_SERVERS['distribution 3.1']()
@@ -160,3 +166,28 @@ await t.test('R837: signatures by cosign, of both forms, are in it', async t => 
   const inventory = await runCommand('tar', ['xOf', file, INVENTORY_NAME])
   t.match(inventory, `"image":"${tagged}"`)
 })
+
+await t.test('R836: a command that was killed goes on, and ends the same', async t => {
+  const name = 'docker.io/library/large:v1'
+  const large = layeredImage({ seed: 'large', layerBytes: [60_000_000, 60_000_000] })
+  await push(upstream.url(), large, { name: 'library/large', tag: 'v1' })
+  const whole = join(directory, 'large.tar')
+  await entrepot('export', name, '-o', whole)
+  const file = join(directory, 'killed.tar')
+  const command = [join(PROJECT, 'src/main.ts'), 'export', name, '-o', file, '--config', config]
+  const killed = startProcess(process.execPath, command)
+  await grown(`${file}.part`, 1_000_000)
+  await killed.kill()
+  t.notOk(existsSync(file))
+  t.match(await entrepot('export', name, '-o', file), /are there, and right/)
+  t.ok(readFileSync(file).equals(readFileSync(whole)))
+})
+
+/** Resolves when the file has so many bytes. */
+async function grown(file: string, sizeBytes: number): Promise<void> {
+  const deadline = Date.now() + PATIENCE_MS
+  while ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) < sizeBytes) {
+    if (Date.now() > deadline) throw new Error(`${file} does not grow`)
+    await wait(LOOK_AGAIN_MS)
+  }
+}

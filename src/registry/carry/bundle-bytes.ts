@@ -51,25 +51,30 @@ export class BundleBytes {
   static async of(plan: ExportPlan, deps: BundleDeps): Promise<BundleBytes> {
     const images = plan.layoutImages()
     const index = () => writeIndex(images)
+    const ofIndex = await measure(index())
     const inventory = () =>
       writeInventory(
-        { edge: deps.edge, images: plan.images(), contents: plan.contents() },
+        {
+          edge: deps.edge,
+          index: ofIndex.sha256,
+          images: plan.images(),
+          contents: plan.contents(),
+        },
         deps.signer,
       )
-    const layout = () => [Buffer.from(LAYOUT_TEXT)]
-    const { sizeBytes: inventoryBytes, sha256 } = await measure(inventory())
+    const ofInventory = await measure(inventory())
     const members: Member[] = []
     let from = 0
     const add = (name: string, sizeBytes: number, read: Member['read']) => {
       members.push({ name, sizeBytes, from, read })
       from += tarBytesOf({ name, sizeBytes })
     }
-    add(LAYOUT_NAME, LAYOUT_TEXT.length, () => eachOf(layout()))
-    add(INDEX_NAME, (await measure(index())).sizeBytes, () => eachOf(index()))
-    add(INVENTORY_NAME, inventoryBytes, inventory)
+    add(LAYOUT_NAME, LAYOUT_TEXT.length, () => eachOf([Buffer.from(LAYOUT_TEXT)]))
+    add(INDEX_NAME, ofIndex.sizeBytes, () => eachOf(index()))
+    add(INVENTORY_NAME, ofInventory.sizeBytes, inventory)
     for (const { digest, sizeBytes } of plan.brought())
       add(blobName(digest), sizeBytes, () => readBlob(deps.store, digest, sizeBytes))
-    return new BundleBytes(members, from + TAR_END_BYTES, sha256)
+    return new BundleBytes(members, from + TAR_END_BYTES, ofInventory.sha256)
   }
 
   /**

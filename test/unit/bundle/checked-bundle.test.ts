@@ -3,10 +3,16 @@
 import t from 'tap'
 import { CheckedBundle, RottenBlob } from '../../../src/bundle/checked-bundle.ts'
 import { writeInventory } from '../../../src/bundle/inventory.ts'
-import { blobName, INVENTORY_NAME, LAYOUT_NAME, LAYOUT_TEXT } from '../../../src/bundle/layout.ts'
+import {
+  blobName,
+  INDEX_NAME,
+  INVENTORY_NAME,
+  LAYOUT_NAME,
+  LAYOUT_TEXT,
+} from '../../../src/bundle/layout.ts'
 import { paddingOf, TAR_END_BYTES, tarHead } from '../../../src/bundle/tar-head.ts'
 import { BundleFault } from '../../../src/bundle/tar-pieces.ts'
-import { digestOf } from '../../../src/oci/digest.ts'
+import { digestHex, digestOf } from '../../../src/oci/digest.ts'
 import { collect, inPieces, makeSigner } from '../../kit/bundle.ts'
 
 const signer = makeSigner()
@@ -16,9 +22,12 @@ const contents = blobs
   .sort((a, b) => (a.content < b.content ? -1 : 1))
 
 async function makeBundle(more: readonly Buffer[] = []): Promise<Buffer> {
-  const inventory = await collect(writeInventory({ edge: 'e', images: [], contents }, signer))
+  const index = Buffer.from('{"manifests":[]}')
+  const parts = { edge: 'e', index: digestHex(digestOf(index)), images: [], contents }
+  const inventory = await collect(writeInventory(parts, signer))
   return Buffer.concat([
     memberOf(LAYOUT_NAME, Buffer.from(LAYOUT_TEXT)),
+    memberOf(INDEX_NAME, index),
     memberOf(INVENTORY_NAME, inventory),
     ...blobs.map(bytes => memberOf(blobName(digestOf(bytes)), bytes)),
     ...more,
@@ -95,4 +104,14 @@ t.test('a bundle whose inventory was changed is refused', async t => {
   t.match((await pass(new CheckedBundle(), bundle)).failed, {
     message: /not the one that was signed/,
   })
+})
+
+t.test('R830: a bundle of which any byte was changed is refused', async t => {
+  const bundle = await makeBundle()
+  for (let at = 0; at < bundle.length - TAR_END_BYTES; at += 7) {
+    const flipped = Buffer.from(bundle)
+    flipped[at] = (flipped[at] ?? 0) ^ 1
+    const { failed } = await pass(new CheckedBundle(), flipped)
+    t.ok(failed instanceof BundleFault, `a bit of byte ${at}`)
+  }
 })

@@ -5,16 +5,16 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { CheckedBundle } from '../../src/bundle/checked-bundle.ts'
-import { readAdmin } from '../../src/cli/admin-client.ts'
-import { ExportSession } from '../../src/cli/export-session.ts'
-import { digestHex } from '../../src/oci/digest.ts'
-import { contextOf, runCli } from '../kit/cli.ts'
-import { startTestEdge, type TestEdge } from '../kit/edge.ts'
-import { type Image, makeImage } from '../kit/image.ts'
-import { startStub } from '../kit/stubs/stub-registry.ts'
-import { createPushClient } from '../kit/clients/push-client.ts'
-import { untilStill } from '../kit/threads/under-way.ts'
+import { CheckedBundle } from '../../../src/bundle/checked-bundle.ts'
+import { readAdmin } from '../../../src/cli/admin-client.ts'
+import { ExportSession } from '../../../src/cli/export-session.ts'
+import { digestHex } from '../../../src/oci/digest.ts'
+import { contextOf, runCli } from '../../kit/cli.ts'
+import { startTestEdge, type TestEdge } from '../../kit/edge.ts'
+import { type Image, makeImage } from '../../kit/image.ts'
+import { startStub } from '../../kit/stubs/stub-registry.ts'
+import { createPushClient } from '../../kit/clients/push-client.ts'
+import { untilStill } from '../../kit/threads/under-way.ts'
 
 const MiB = 1024 * 1024
 const IMAGE = 6 * MiB
@@ -68,6 +68,8 @@ t.test('R833: what an export reads is not evicted', async t => {
   t.notOk(existsSync(layerFile(edge, images[1])), 'others had to go')
   t.equal(await read(), true)
   session.end()
+  await untilStill(() => false)
+  t.ok(existsSync(layerFile(edge, images[0])), 'it was not let go, and stays')
 })
 
 t.test('R833: what is purged meanwhile goes when the export has ended', async t => {
