@@ -55,6 +55,10 @@ export interface ListedRobot {
   readonly issuedAtMs: number
   /** Undefined: never. */
   readonly expiresAtMs: number | undefined
+  /** `expiring`: within seven days. */
+  readonly state: 'valid' | 'expiring' | 'expired'
+  /** The secret of before a rotation, which is good until then. Absent: there is none. */
+  readonly before?: { readonly untilMs?: number | undefined }
 }
 
 export interface ListedRobots {

@@ -42,6 +42,19 @@ export function describeSince(atMs: number, nowMs: number): string {
   return atMs === 0 ? 'never' : describeAge(nowMs - atMs)
 }
 
+const LONG_SPANS = [
+  ['day', 86_400_000],
+  ['hour', 3_600_000],
+  ['minute', 60_000],
+] as const
+
+/** `about 12 days`: of two or more of what it is told in. */
+export function aboutSpan(ms: number): string {
+  for (const [noun, length] of LONG_SPANS)
+    if (ms >= 2 * length) return `about ${describeCount(Math.round(ms / length), noun)}`
+  return 'less than two minutes'
+}
+
 export function writeJson(context: CliContext, value: unknown): void {
   context.stdout.write(`${JSON.stringify(value, null, 2)}\n`)
 }

@@ -5,6 +5,7 @@ import { askAdmin } from './admin-client.ts'
 import { type CliContext, EXIT_CODES, type ExitCode } from './context.ts'
 import { COMMON_HELP, readCommon } from './options.ts'
 import {
+  aboutSpan,
   describeAge,
   describeBytes,
   describeCount,
@@ -13,6 +14,7 @@ import {
   writeJson,
   writeTable,
 } from './output.ts'
+import { describeAccounts, describeCertificates, describeRobots } from './status-of-logins.ts'
 
 export const help = `entrepot status [--json]
 
@@ -50,6 +52,7 @@ function writeText(context: CliContext, status: Status): void {
     ['threads', describeThreads(status)],
     ...describeCertificates(status),
     ...describeAccounts(status),
+    ...describeRobots(status),
     ['sending', describeSending(status)],
     ['content', describeContent(status)],
     [
@@ -165,33 +168,6 @@ function describeSending(status: Sending): string {
     : `plain (${WHY_PLAIN[status.plainBecause]})`
 }
 
-function describeCertificates({ certificates, nowMs }: Status): readonly string[][] {
-  if (certificates === undefined) return []
-  const { expiresAtMs, isRefused, authoritiesExpireAtMs } = certificates
-  const faulty = '; its files have changed and are faulty: "entrepot check" says how'
-  const own = ['certificate', `${describeExpiry(expiresAtMs, nowMs)}${isRefused ? faulty : ''}`]
-  if (authoritiesExpireAtMs === undefined) return [own]
-  const authorities = `the first that signs for clients ${describeExpiry(authoritiesExpireAtMs, nowMs)}`
-  return [own, ['authorities', authorities]]
-}
-
-function describeAccounts({ accounts }: Status): readonly string[][] {
-  if (accounts === undefined) return []
-  const faulty = '; the file has changed and is faulty: "entrepot check" says how'
-  return [['accounts', `${accounts.count} in force${accounts.isRefused ? faulty : ''}`]]
-}
-
-function describeExpiry(atMs: number, nowMs: number): string {
-  const day = new Date(atMs).toISOString().slice(0, 10)
-  const leftMs = atMs - nowMs
-  if (leftMs <= 0) return `expired on ${day}: renew it`
-  const soon = leftMs < EXPIRES_SOON_MS ? ': renew it' : ''
-  return `expires on ${day}, in ${aboutSpan(leftMs)}${soon}`
-}
-
-/** As `check` warns of it. */
-const EXPIRES_SOON_MS = 14 * 86_400_000
-
 function describeThreads({ threads: { configured, listening, deaths } }: Status): string {
   const died = deaths === 0 ? 'none died' : `${deaths} died; the log has why`
   return `${listening} of ${configured} listen; ${died} since the start`
@@ -239,19 +215,6 @@ function describeMemory({ departures: { rememberedMs, returned } }: Status): rea
   const images = describeCount(returned.images, 'image')
   const saved = `twice the room would have saved fetching ${images} again, ${describeBytes(returned.bytes)} in all`
   return returned.images === 0 ? remembered : [...remembered, ['', saved]]
-}
-
-const LONG_SPANS = [
-  ['day', 86_400_000],
-  ['hour', 3_600_000],
-  ['minute', 60_000],
-] as const
-
-/** `about 12 days`: of two or more of what it is told in. */
-function aboutSpan(ms: number): string {
-  for (const [noun, length] of LONG_SPANS)
-    if (ms >= 2 * length) return `about ${describeCount(Math.round(ms / length), noun)}`
-  return 'less than two minutes'
 }
 
 function describePins({ pins, pinnedBytes }: Status): string {

@@ -1,7 +1,12 @@
 // `token`: robots of the running server, which makes and keeps their secrets: a secret is shown
 // once, by the command that made it.
 import { parseArgs } from 'node:util'
-import { type ListedRobots, ROBOT_TIME_MAX_MS, type RobotAnswer } from '../admin/api.ts'
+import {
+  type ListedRobot,
+  type ListedRobots,
+  ROBOT_TIME_MAX_MS,
+  type RobotAnswer,
+} from '../admin/api.ts'
 import { parseDuration } from '../config/formats/units.ts'
 import { type AdminServer, askAdmin } from './admin-client.ts'
 import { requireConfiguration } from './configuration.ts'
@@ -70,11 +75,9 @@ export async function run(args: readonly string[], context: CliContext): Promise
     path: requireConfiguration(context, values.config).admin.socket,
   }
   if (change === undefined || name === undefined) return list(server, values.json, context)
-  const query = {
-    name,
-    life: lifeOf(values.expires),
-    overlap: millisecondsOf('--overlap', values.overlap),
-  }
+  const life = lifeOf(values.expires)
+  const overlap = millisecondsOf('--overlap', values.overlap)
+  const query = { name, ...{ issue: { life }, rotate: { overlap }, revoke: {} }[change] }
   const path = `/robots/${change}`
   const answer = await askAdmin<RobotAnswer>({ server, method: 'POST', path, query })
   if (answer.kind !== 'issued' && answer.kind !== 'revoked')
@@ -106,17 +109,25 @@ async function list(server: AdminServer, isJson: boolean, context: CliContext): 
   if (isJson) writeJson(context, { robots })
   else
     writeTable(context, [
-      ['NAME', 'ISSUED', 'EXPIRES'],
-      ...robots.map(({ name, issuedAtMs, expiresAtMs }) => [
-        name,
-        dayOf(issuedAtMs),
-        expiresAtMs === undefined ? 'never' : dayOf(expiresAtMs),
+      ['NAME', 'ISSUED (UTC)', 'EXPIRES (UTC)', 'STATE'],
+      ...robots.map(robot => [
+        robot.name,
+        dayOf(robot.issuedAtMs),
+        dayOf(robot.expiresAtMs),
+        describeState(robot),
       ]),
     ])
   return EXIT_CODES.ok
 }
 
-function dayOf(ms: number): string {
+function describeState({ state, before }: ListedRobot): string {
+  const said = { valid: 'good', expiring: 'expires soon', expired: 'expired' }[state]
+  if (before === undefined) return said
+  const until = before.untilMs === undefined ? '' : ` until ${dayOf(before.untilMs)}`
+  return `${said}; so is the secret of before${until}`
+}
+
+function dayOf(ms = Infinity): string {
   // What was kept before there was a bound.
   if (Math.abs(ms) > DATES_END_MS) return 'never'
   return new Date(ms).toISOString().slice(0, 16).replace('T', ' ')

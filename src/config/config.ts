@@ -132,16 +132,21 @@ export interface ClientCertificatesConfig {
   readonly fields: TlsSettings['clientnames']
 }
 
+/** Of a certificate. Wall clock. */
+export interface Expiry {
+  readonly expiresAtMs: number
+  /** From then on people are told to renew it. */
+  readonly renewAtMs: number
+}
+
 /** A certificate with its key, as their files were when they were read. */
-export interface CertifiedKey {
+export interface CertifiedKey extends Expiry {
   readonly certificateFile: string
   readonly keyFile: string
   /** PEM, the server's first. */
   readonly certificate: string
   /** PEM. */
   readonly key: Secret
-  /** Wall clock. */
-  readonly expiresAtMs: number
   /** It is for this machine's loopback names and addresses alone. */
   readonly isForLoopback: boolean
   /** Names, also those with a pattern, and IPv4 addresses that it is for; in lower case. */

@@ -18,7 +18,14 @@ import { OpenAudit } from './open-audit.ts'
 import { OpenAccounts } from './open-accounts.ts'
 import { OpenTls, type OpenTlsDeps } from './open-tls.ts'
 import { OperatorDoor } from './operator-door.ts'
-import { readDepartures, readGauges, readRobots, readThreads, readTraffic } from './readings.ts'
+import {
+  readDepartures,
+  readGauges,
+  readRobotNames,
+  readRobots,
+  readThreads,
+  readTraffic,
+} from './readings.ts'
 import type { Epochs } from '../registry/epochs.ts'
 import { createCarry } from '../registry/carry/carry.ts'
 import { createOperator } from '../registry/operator/operator.ts'
@@ -69,7 +76,7 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
   const signer = openBundleKey(config.storage.rootDirectory)
   const carry = createCarry({ ...operating, held: engine.held, signer })
   watchGauges(metrics, { engine, dataPort, clock })
-  metrics.watch(async () => readRobots(accounts.inForce.robots?.all ?? [], clock.nowMs()))
+  metrics.watch(async () => readRobots(accounts.inForce.robots?.all ?? []))
 
   let draining = false
   let admin: AdminApp | undefined
@@ -171,6 +178,7 @@ function operatorDeps(
     refusedReload: () => reloads.refused,
     certificates: () => tls?.certificates,
     accounts: () => accounts.now,
+    robots: () => readRobotNames(accounts.inForce.robots?.all ?? []),
     sending: dataPort.sending,
     threads: () => dataPort.serving,
     traffic: async () => {

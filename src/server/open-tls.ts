@@ -3,8 +3,14 @@
 // which change for as long as the process runs. A part of the composition root.
 import { randomBytes } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
-import type { CertifiedKey, ClientCertificatesConfig, Config, TlsConfig } from '../config/config.ts'
-import { firstExpiryOf, judgeAuthorities, judgePair } from '../config/build/judge-certificate.ts'
+import type {
+  CertifiedKey,
+  ClientCertificatesConfig,
+  Config,
+  Expiry,
+  TlsConfig,
+} from '../config/config.ts'
+import { expiriesOf, judgeAuthorities, judgePair } from '../config/build/judge-certificate.ts'
 import { certificatesIn, chainIn } from '../config/pem.ts'
 import { type FilesFault, type Judged, WatchedFiles } from '../config/watched-files.ts'
 import { rotateTicketKeys, TICKET_KEYS_BYTES, type TlsOptions } from '../http/tls/tls.ts'
@@ -23,7 +29,6 @@ export interface OpenTlsDeps {
   readonly ticketKeys: (keys: Buffer) => void
 }
 
-type Pairs = readonly CertifiedKey[]
 type OfFiles = Pick<TlsConfig, 'certificates' | 'clients'>
 
 export class OpenTls {
@@ -70,10 +75,11 @@ export class OpenTls {
   /** For `status`. */
   get certificates(): CertificatesNow {
     const { certificates, clients } = this.#tls
+    const authorities = clients && nextToRenew(expiriesOfAuthorities(clients))
     return {
-      expiresAtMs: expiryOf(certificates),
+      ...nextToRenew(certificates),
       isRefused: this.#files.isRefused,
-      ...(clients && { authoritiesExpireAtMs: authoritiesExpiryOf(clients) }),
+      ...(authorities && { authorities }),
     }
   }
 
@@ -106,8 +112,9 @@ export class OpenTls {
       this.#ticketKeys = randomBytes(TICKET_KEYS_BYTES)
     this.#tls = tls
     const { metrics } = this.#deps
-    metrics.set('tlsCertificateExpires', {}, expiryOf(tls.certificates) / 1000)
-    const authoritiesMs = tls.clients === undefined ? 0 : authoritiesExpiryOf(tls.clients)
+    metrics.set('tlsCertificateExpires', {}, firstEndOf(tls.certificates) / 1000)
+    const authoritiesMs =
+      tls.clients === undefined ? 0 : firstEndOf(expiriesOfAuthorities(tls.clients))
     metrics.set('tlsAuthorityExpires', {}, authoritiesMs / 1000)
   }
 
@@ -125,7 +132,7 @@ export class OpenTls {
       async changed({ certificates, clients }) {
         use({ certificates, clients })
         await changed()
-        const expires = new Date(expiryOf(certificates)).toISOString()
+        const expires = new Date(firstEndOf(certificates)).toISOString()
         logger.info({ names: certificates.flatMap(({ names }) => names), expires }, RENEWED)
       },
       refused: why => {
@@ -133,7 +140,10 @@ export class OpenTls {
         const hint = 'the certificates of before stay in force; "entrepot check" tells all faults'
         logger.error({ fault: describe(why), hint }, 'a certificate or its key is faulty')
       },
-      mended: () => metrics.set('tlsCertificateFaulty', {}, 0),
+      mended() {
+        metrics.set('tlsCertificateFaulty', {}, 0)
+        logger.info('the certificates are good again')
+      },
     })
   }
 
@@ -169,12 +179,20 @@ export class OpenTls {
 
 const RENEWED = 'other certificates are in force'
 
-function expiryOf(certificates: Pairs): number {
-  return Math.min(...certificates.map(({ expiresAtMs }) => expiresAtMs))
+function firstEndOf(all: readonly Expiry[]): number {
+  return Math.min(...all.map(({ expiresAtMs }) => expiresAtMs))
 }
 
-function authoritiesExpiryOf({ authorities }: ClientCertificatesConfig): number {
-  return firstExpiryOf(authorities.map(({ text }) => text))
+/** One of long life may be due before one of days that ends sooner. */
+function nextToRenew(all: readonly Expiry[]): Expiry {
+  const { expiresAtMs, renewAtMs } = all.reduce((one, other) =>
+    other.renewAtMs < one.renewAtMs ? other : one,
+  )
+  return { expiresAtMs, renewAtMs }
+}
+
+function expiriesOfAuthorities({ authorities }: ClientCertificatesConfig): readonly Expiry[] {
+  return expiriesOf(authorities.map(({ text }) => text))
 }
 
 function describe(why: FilesFault<string>): string {

@@ -1,10 +1,10 @@
 // What a scrape of the metrics and the status page read of the running parts: a part of the
 // composition root.
-import type { Robot } from '../accounts/tokens/robots.ts'
+import type { RobotNow } from '../accounts/tokens/robots.ts'
 import { ROBOT_STATES } from '../observe/auth-metrics.ts'
 import type { Content } from './content.ts'
 import type { Metrics, WatchedGauges } from '../observe/metrics.ts'
-import type { Departures, Traffic } from '../registry/operator/operator-deps.ts'
+import type { Departures, RobotsNow, Traffic } from '../registry/operator/operator-deps.ts'
 import type { Namespaces } from '../registry/routing/namespaces.ts'
 import type { PinnedBytes } from '../registry/pins/pinned-bytes.ts'
 import type { Pins } from '../registry/pins/pins.ts'
@@ -85,20 +85,21 @@ export function readThreads(threads: readonly ThreadState[]): WatchedGauges {
   }
 }
 
-/** Time for a person to hand out another secret. */
-const EXPIRES_SOON_MS = 7 * 24 * 3_600_000
-
-export function readRobots(robots: readonly Robot[], nowMs: number): WatchedGauges {
-  const stateOf = ({ expiresAtMs = Infinity }: Robot) => {
-    if (expiresAtMs <= nowMs) return 'expired'
-    return expiresAtMs - nowMs <= EXPIRES_SOON_MS ? 'expiring' : 'valid'
-  }
+export function readRobots(robots: readonly RobotNow[]): WatchedGauges {
   return {
     authRobots: ROBOT_STATES.map(state => ({
       labels: { state },
-      value: robots.filter(robot => stateOf(robot) === state).length,
+      value: robots.filter(robot => robot.state === state).length,
     })),
   }
+}
+
+/** Undefined: there are none. */
+export function readRobotNames(robots: readonly RobotNow[]): RobotsNow | undefined {
+  if (robots.length === 0) return undefined
+  const thoseOf = (state: RobotNow['state']) =>
+    robots.filter(robot => robot.state === state).map(({ name }) => name)
+  return { count: robots.length, expiring: thoseOf('expiring'), expired: thoseOf('expired') }
 }
 
 /** Counted since the start. */

@@ -438,6 +438,8 @@ const SECURITY: readonly Row[] = [
   [759, 'P2', 'check warns of what anonymous gets by rules and nobody who has logged in'],
   [760, 'P2', 'access test tells what groups that it does not know would change'],
   [786, 'P2', 'access test asks for a member of a group, and says where no account is'],
+  [798, 'P2', 'status and token ls tell which robots have ended or soon will, and what overlaps'],
+  [799, 'P2', 'the log says when faulty certificates are good again'],
   [810, 'P1', 'a robot whose secrets overlap for ever outlasts a restart, as all others do'],
   [794, 'P2', 'a secret without an end as an earlier build wrote it has none'],
   [811, 'P2', 'who waited while a reload named the hosts is judged by them'],

@@ -21,8 +21,24 @@ export interface Robot {
   readonly expiresAtMs: number | undefined
 }
 
+/** As it is now. */
+export interface RobotNow extends Robot {
+  readonly state: RobotState
+  /** The secret of before, which is good beside the newest. Absent: there is none. */
+  readonly before?: {
+    /** Wall clock. Absent: it does not end. */
+    readonly untilMs?: number | undefined
+  }
+}
+
+/** `expiring`: within `EXPIRES_SOON_MS`. */
+export type RobotState = 'valid' | 'expiring' | 'expired'
+
+/** Time for a person to hand out another secret. */
+const EXPIRES_SOON_MS = 7 * 24 * 3_600_000
+
 export type RobotChange =
-  | { readonly kind: 'issued'; readonly robot: Robot; readonly secret: string }
+  | { readonly kind: 'issued'; readonly robot: RobotNow; readonly secret: string }
   | { readonly kind: 'there already' | 'not there' | 'too many' | 'no name' }
 
 export interface FoundRobot extends Credential {
@@ -61,8 +77,9 @@ export class Robots {
     return this.#all.size === 0 && !this.#isDamaged
   }
 
-  get all(): readonly Robot[] {
-    return [...this.#all.values()].map(toldOf)
+  get all(): readonly RobotNow[] {
+    const nowMs = this.#deps.nowMs()
+    return [...this.#all.values()].map(robot => toldOf(robot, nowMs))
   }
 
   /** Undefined: it is nobody's. */
@@ -125,7 +142,7 @@ export class Robots {
       secrets: [{ hash: hashOf(secret), untilMs: undefined }, ...before],
     }
     this.#keep(new Map(this.#all).set(name, next))
-    return { kind: 'issued', robot: toldOf(next), secret }
+    return { kind: 'issued', robot: toldOf(next, nowMs), secret }
   }
 
   #keep(next: ReadonlyMap<string, Kept>): void {
@@ -193,8 +210,17 @@ function isNumberOrNone(value: unknown): boolean {
   return value === undefined || typeof value === 'number'
 }
 
-function toldOf({ name, issuedAtMs, expiresAtMs }: Robot): Robot {
-  return { name, issuedAtMs, expiresAtMs }
+function toldOf({ name, issuedAtMs, expiresAtMs, secrets }: Kept, nowMs: number): RobotNow {
+  const state = stateOf(expiresAtMs, nowMs)
+  const [, before] = secrets
+  const isOver = state === 'expired' || (before?.untilMs ?? Infinity) <= nowMs
+  const told = { name, issuedAtMs, expiresAtMs, state }
+  return before === undefined || isOver ? told : { ...told, before: { untilMs: before.untilMs } }
+}
+
+function stateOf(expiresAtMs = Infinity, nowMs: number): RobotState {
+  if (expiresAtMs <= nowMs) return 'expired'
+  return expiresAtMs - nowMs <= EXPIRES_SOON_MS ? 'expiring' : 'valid'
 }
 
 function hashOf(secret: string): string {

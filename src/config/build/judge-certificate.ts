@@ -3,7 +3,7 @@
 // in words of its own, is told here.
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
-import type { CertifiedKey, TlsConfig } from '../config.ts'
+import type { CertifiedKey, Expiry, TlsConfig } from '../config.ts'
 import { certificatesIn, chainIn, holdsPem, readCertificates } from '../pem.ts'
 import { Secret } from '../secret.ts'
 
@@ -77,7 +77,7 @@ export function judgePair(
     keyFile: files.key.path,
     certificate: cert,
     key: new Secret(secret),
-    expiresAtMs: certificate.validToDate.getTime(),
+    ...expiryOf(certificate),
     isForLoopback: isForLoopback(certificate),
     names: namesOf(certificate),
   }
@@ -109,8 +109,8 @@ export function judgeAuthorities(
   if (nowMs === undefined) return []
   const findings: CertificateFinding[] = []
   for (const authority of read.certificates) {
-    const { toMs, soonMs } = lifeOf(authority)
-    if (toMs - nowMs >= soonMs) continue
+    const { expiresAtMs: toMs, renewAtMs } = expiryOf(authority)
+    if (nowMs <= renewAtMs) continue
     const when = toMs <= nowMs ? 'expired' : 'expires'
     const message = `an authority in ${path} (${authority.subject}) ${when} on ${dayOf(toMs)}, from when certificates that it signed are refused: renew it`
     findings.push({ severity: 'warning', message })
@@ -118,10 +118,9 @@ export function judgeAuthorities(
   return findings
 }
 
-/** Of texts that were judged good: when the first of their certificates expires. Wall clock. */
-export function firstExpiryOf(texts: readonly string[]): number {
-  const all = texts.flatMap(certificatesIn)
-  return Math.min(...all.map(pem => new X509Certificate(pem).validToDate.getTime()))
+/** Of texts that were judged good: all of their certificates. */
+export function expiriesOf(texts: readonly string[]): readonly Expiry[] {
+  return texts.flatMap(certificatesIn).map(pem => expiryOf(new X509Certificate(pem)))
 }
 
 function readKey({ path, text }: PairFile, note: Note): KeyObject | undefined {
@@ -196,7 +195,8 @@ function judgeTime(
   file: string,
   { nowMs, note }: { readonly nowMs: number; readonly note: Note },
 ): void {
-  const { fromMs, toMs, soonMs } = lifeOf(certificate)
+  const fromMs = certificate.validFromDate.getTime()
+  const { expiresAtMs: toMs, renewAtMs } = expiryOf(certificate)
   const warn = (message: string) => note({ at: 'certificate', severity: 'warning', message })
   if (toMs <= nowMs) {
     // An edge that stays down helps nobody: clients that check say so themselves, and it may be the
@@ -204,7 +204,7 @@ function judgeTime(
     warn(
       `the certificate in ${file} expired on ${dayOf(toMs)}, so clients refuse it: renew it; by the clock of this machine it is ${dayOf(nowMs)}`,
     )
-  } else if (toMs - nowMs < soonMs) {
+  } else if (nowMs > renewAtMs) {
     warn(`the certificate in ${file} expires on ${dayOf(toMs)}: renew it`)
   } else if (fromMs > nowMs) {
     // A machine whose clock is not set yet must come up all the same.
@@ -214,9 +214,13 @@ function judgeTime(
   }
 }
 
-function lifeOf({ validFromDate, validToDate }: X509Certificate) {
-  const [fromMs, toMs] = [validFromDate.getTime(), validToDate.getTime()]
-  return { fromMs, toMs, soonMs: Math.min(EXPIRES_SOON_MS, (toMs - fromMs) / 3) }
+function expiryOf({ validFromDate, validToDate }: X509Certificate): Expiry {
+  const [fromMs, expiresAtMs] = [validFromDate.getTime(), validToDate.getTime()]
+  // Those that last for days are renewed when a third of that is left.
+  return {
+    expiresAtMs,
+    renewAtMs: expiresAtMs - Math.min(EXPIRES_SOON_MS, (expiresAtMs - fromMs) / 3),
+  }
 }
 
 function dayOf(ms: number): string {

@@ -52,6 +52,8 @@ export interface OperatorDeps {
   readonly certificates: () => CertificatesNow | undefined
   /** Undefined: there is no file of accounts. */
   readonly accounts: () => AccountsNow | undefined
+  /** Undefined: there are none. */
+  readonly robots: () => RobotsNow | undefined
   readonly sending: Sending
   /** As they are now. */
   readonly threads: () => ServingThreads
@@ -77,14 +79,19 @@ export interface Departures {
   readonly rememberedMs?: number
 }
 
-/** Those that clients are shown. */
-export interface CertificatesNow {
-  /** Of the first one that does. */
+/** Of the certificate that is to be renewed first. */
+interface NextExpiry {
   readonly expiresAtMs: number
+  /** From then on people are told to renew it. */
+  readonly renewAtMs: number
+}
+
+/** Those that clients are shown. */
+export interface CertificatesNow extends NextExpiry {
   /** Their files have changed and are faulty: those of before are shown. */
   readonly isRefused: boolean
-  /** The first of those that sign for clients; absent: there are none. */
-  readonly authoritiesExpireAtMs?: number
+  /** Those that sign for clients; absent: there are none. */
+  readonly authorities?: NextExpiry
 }
 
 /** Those of the file that somebody can log in by. */
@@ -92,6 +99,14 @@ export interface AccountsNow {
   readonly count: number
   /** The file has changed and is faulty: those of before are in force. */
   readonly isRefused: boolean
+}
+
+export interface RobotsNow {
+  readonly count: number
+  /** Names of those that end within seven days. */
+  readonly expiring: readonly string[]
+  /** Names of those that have ended. */
+  readonly expired: readonly string[]
 }
 
 export interface Traffic {

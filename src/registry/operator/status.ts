@@ -14,6 +14,7 @@ import type {
   Departures,
   OperatorDeps,
   RefusedReload,
+  RobotsNow,
   Sending,
   ServingThreads,
   Traffic,
@@ -33,6 +34,8 @@ interface StatusPage {
   readonly certificates?: CertificatesNow
   /** Absent: there is no file of them. */
   readonly accounts?: AccountsNow
+  /** Absent: there are none. */
+  readonly robots?: RobotsNow
   readonly threads: ServingThreads
   readonly content: CatalogTotals
   readonly storage: RoomNow & {
@@ -107,6 +110,7 @@ export async function describeStatus(deps: OperatorDeps): Promise<Status> {
   const refusedReload = deps.refusedReload()
   const certificates = deps.certificates()
   const accounts = deps.accounts()
+  const robots = deps.robots()
   return {
     version: deps.version,
     pid: deps.pid,
@@ -114,6 +118,7 @@ export async function describeStatus(deps: OperatorDeps): Promise<Status> {
     ...(refusedReload === undefined ? {} : { refusedReload }),
     ...(certificates === undefined ? {} : { certificates }),
     ...(accounts === undefined ? {} : { accounts }),
+    ...(robots === undefined ? {} : { robots }),
     ...deps.sending,
     threads: deps.threads(),
     content,

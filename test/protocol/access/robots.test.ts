@@ -246,6 +246,38 @@ tap.test('R522: secrets are kept hashed, for the owner alone; faults are told', 
   t.equal((await edge.get(MINE, basic('ci', secret))).status, 200, 'it goes by what it has read')
 })
 
+tap.test('R798: status and ls tell what has ended and soon will, and what overlaps', async t => {
+  const { edge, token, secretBy } = await open(t)
+  await edge.clock.advance(1)
+  const status = async () => {
+    const { stdout } = await runCli(['status', '--socket', edge.socket])
+    return /^robots +(.*)$/m.exec(stdout)?.[1]
+  }
+  t.equal(await status(), undefined)
+  for (const [name, life] of [
+    ['gone', '1d'],
+    ['soon', '8d'],
+    ['stays', 'forever'],
+  ] as const)
+    await secretBy('issue', name, '--expires', life)
+  t.equal(await status(), '3; within seven days expire: gone; "entrepot token rotate" begins anew')
+  await edge.clock.advance(2 * DAY_MS)
+  t.equal(
+    await status(),
+    '3; expired: gone; within seven days expire: soon; "entrepot token rotate" begins anew',
+  )
+  await secretBy('rotate', 'stays', '--overlap', '1h')
+  t.match((await token('ls')).stdout, /^NAME +ISSUED \(UTC\) +EXPIRES \(UTC\) +STATE\n/)
+  const until = new Date(edge.clock.nowMs() + 3_600_000).toISOString().slice(0, 16)
+  const overlap = `good; so is the secret of before until ${until.replace('T', ' ')}`
+  const told = (await token('ls')).stdout
+  t.match(told, /^gone .* expired$/m)
+  t.match(told, /^soon .* expires soon$/m)
+  t.ok(told.includes(overlap), told)
+  await edge.clock.advance(3_600_000)
+  t.match((await token('ls')).stdout, /^stays .* never +good$/m, 'the overlap is over')
+})
+
 tap.test('R524: a secret expires, and a metric says so seven days before', async t => {
   const { edge, secretBy } = await open(t)
   // A cache takes the time 0 for none.

@@ -203,17 +203,25 @@ tap.test('R756: what an operator asked for and did not get is no success', async
     [1, 'token', 'issue', 'X Y'],
     [1, 'token', 'revoke', 'cd'],
     [0, 'token', 'rotate', 'ci'],
+    [0, 'token', 'revoke', 'ci'],
     [0, 'user', 'logout', 'alice'],
     [1, 'user', 'logout', 'carol'],
   ] as const)
     t.match(await command(...args), { exitCode }, args.join(' '))
-  const told = (await written()).map(({ action, outcome, reason }) => [action, outcome, reason])
+  const all = await written()
+  t.same(
+    all.slice(0, 6).map(({ asked }) => Object.keys(asked ?? {}).join()),
+    ['name,life', 'name,life', 'name,life', 'name', 'name,overlap', 'name'],
+    'and nothing that nobody asked for',
+  )
+  const told = all.map(({ action, outcome, reason }) => [action, outcome, reason])
   t.same(told, [
     ['robots/issue', 'done', undefined],
     ['robots/issue', 'refused', 'there already'],
     ['robots/issue', 'refused', 'no name'],
     ['robots/revoke', 'refused', 'not there'],
     ['robots/rotate', 'done', undefined],
+    ['robots/revoke', 'done', undefined],
     ['accounts/logout', 'done', undefined],
     ['accounts/logout', 'refused', 'no such account'],
   ])

@@ -137,6 +137,16 @@ tap.test('R542: a pair that does not match leaves the old in force, and is told'
   write('key', second.key)
   await edge.untilLogged(RENEWED)
   t.same(await shown(edge), [markOf(second)])
+  await edge.untilLogged('the certificates are good again')
+  t.equal(await metric(edge, 'entrepot_tls_certificate_faulty'), 0)
+})
+
+tap.test('R799: what is put back as it was is told to be good again', async t => {
+  const { edge, first, write } = await open(t)
+  write('key', 'nothing')
+  await edge.untilLogged(FAULTY)
+  write('key', first.key)
+  await edge.untilLogged('the certificates are good again')
   t.equal(await metric(edge, 'entrepot_tls_certificate_faulty'), 0)
 })
 

@@ -236,6 +236,15 @@ tap.test('R533: status and a metric tell when authorities of clients expire', as
   writeFileSync(clients, authority.ca + makeAuthority({ validTo: soon }).ca)
   await edge.reloaded(NONE, config)
   t.match(await told(), new RegExp(`expires on ${soon}, in about \\d days: renew it$`))
+  // Of ten days the third that is left is some three.
+  const dayOf = (days: number) =>
+    new Date(edge.clock.nowMs() + days * 86_400_000).toISOString().slice(0, 10)
+  const brief = makeCertificate({ validFrom: dayOf(-1), validTo: dayOf(9) })
+  writeFileSync(config.http.tls.certificate, brief.cert)
+  writeFileSync(config.http.tls.key, brief.key)
+  await edge.reloaded(NONE, config)
+  const { stdout } = await runCli(['status', '--socket', edge.socket])
+  t.match(stdout, new RegExp(`^certificate +expires on ${dayOf(9)}, in about \\d days$`, 'm'))
   const { clientcas: _, ...files } = config.http.tls
   await edge.reloaded(NONE, { ...config, http: { ...config.http, tls: files } })
   t.equal(await told(), undefined)
