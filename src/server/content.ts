@@ -70,7 +70,7 @@ export async function openContent(storage: StorageConfig, deps: ContentDeps): Pr
     catalog: catalog.identity,
     giveRoom: () => catalog.giveRoom(),
   })
-  const content = new StoredContent({ store, catalog })
+  const content = new StoredContent({ store, catalog, left: () => stock?.missesFiles() })
   const parts = { store, catalog, content, clock, note }
   const built = await rebuild({ ...parts, facts, policies: deps.policies }, logger)
   const taking = new StockTaking({
@@ -84,7 +84,7 @@ export async function openContent(storage: StorageConfig, deps: ContentDeps): Pr
   stock = taking
   // Nothing changes facts any more by then.
   undo.push(async () => {
-    if (taking.isTaken && !content.leavesFiles) await catalog.markCompared()
+    if (taking.isTaken) await catalog.markCompared()
   })
   const report = await recover(parts, { full: false })
   // The catalog may be an older one, brought back.

@@ -1,7 +1,7 @@
 // After an end out of order, beside the traffic: facts are compared with the catalog, then files
-// that no row tells of are adopted. So again after a pause, where disk or catalog failed, and when
-// something that was lost was given up. A part of the composition root: it says in which order, and
-// what the log is told.
+// that no row tells of are adopted. So again after a pause, where disk or catalog failed, or left a
+// file without a row, and when something that was lost was given up. A part of the composition
+// root: it says in which order, and what the log is told.
 import type { Logger } from '../observe/log.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { FactStore } from '../registry/ports/facts.ts'
@@ -54,7 +54,9 @@ export class StockTaking implements Stock {
   /** Failures are told once: those that follow have the same cause. */
   readonly #failed = new Set<string>()
   #isCompared: boolean
-  #isAdopted: boolean
+  /** How often files were missed, and how many of these times they were looked for since. */
+  #missed: number
+  #lookedFor = 0
   /** Of the failures of facts, so many were before a look that found all. */
   #mended: number
   #lost: number | undefined
@@ -66,7 +68,7 @@ export class StockTaking implements Stock {
   constructor(deps: StockDeps) {
     this.#deps = deps
     this.#isCompared = deps.isCompared
-    this.#isAdopted = deps.isAdopted
+    this.#missed = deps.isAdopted ? 0 : 1
     this.#mended = deps.isCompared ? deps.facts.failures : 0
     this.#lost = deps.isCompared ? 0 : undefined
   }
@@ -88,9 +90,10 @@ export class StockTaking implements Stock {
     return this.isAllFound && this.#isAdopted
   }
 
-  /** There may be files that no row tells of. To be called before `begin`. */
+  /** There may be files that no row tells of: they are looked for after a pause. */
   missesFiles(): void {
-    this.#isAdopted = false
+    this.#missed += 1
+    if (this.#work !== undefined) this.#run(this.#work, FIRST_PAUSE_MS)
   }
 
   /** Does what this start has to do. */
@@ -106,6 +109,10 @@ export class StockTaking implements Stock {
     this.#run(this.#work)
   }
 
+  get #isAdopted(): boolean {
+    return this.#missed === this.#lookedFor
+  }
+
   /** What is unfinished begins again at the next start. Never rejects. */
   async stop(): Promise<void> {
     this.#stopping.abort(new Error('this edge is stopping'))
@@ -113,15 +120,18 @@ export class StockTaking implements Stock {
   }
 
   /** One at a time. */
-  #run(work: Work): void {
-    this.#running ??= this.#take(work).finally(() => {
+  #run(work: Work, pauseMs = 0): void {
+    if (this.#stopping.signal.aborted) return
+    this.#running ??= this.#take(work, pauseMs).finally(() => {
       this.#running = undefined
-      if (this.#isAnew && !this.#stopping.signal.aborted) this.#run(work)
+      if (this.#isAnew) this.#run(work)
+      else if (!this.#isAdopted) this.#run(work, FIRST_PAUSE_MS)
     })
   }
 
   /** Until all is done, or this edge stops. */
-  async #take(work: Work): Promise<void> {
+  async #take(work: Work, beforeMs: number): Promise<void> {
+    if (beforeMs > 0) await this.#pause(beforeMs)
     let pauseMs = FIRST_PAUSE_MS
     let reached: Reached = {
       found: this.#isCompared ? 'all found' : 'unfinished',
@@ -144,9 +154,13 @@ export class StockTaking implements Stock {
     // Also where facts could not be compared: as long as a file has no row, all that is pulled may
     // be that file, and does not leave. What is adopted then stays, until all is found: so it is
     // adopted once more by then, which says that it may leave.
-    const mustAdopt = !before.isAdopted || (mustCompare && found === 'all found')
-    const isAdopted = !mustAdopt || (await this.#adopt(work, found))
-    this.#isAdopted ||= isAdopted
+    const isAllAdopted = before.isAdopted && this.#isAdopted
+    const mustAdopt = !isAllAdopted || (mustCompare && found === 'all found')
+    // One that is missed meanwhile may lie where was looked before.
+    const missed = this.#missed
+    const isDone = !mustAdopt || (await this.#adopt(work, found))
+    if (isDone) this.#lookedFor = missed
+    const isAdopted = isDone && this.#isAdopted
     // A change that failed meanwhile is looked for like those before.
     const hasFailedSince = found === 'all found' && !this.isAllFound
     return { found: hasFailedSince ? 'unfinished' : found, isAdopted }

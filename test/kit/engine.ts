@@ -69,6 +69,8 @@ export interface EngineOptions {
   readonly pins?: Partial<
     Pick<Pins, 'find' | 'findWithListed' | 'findContent' | 'digests' | 'changes'>
   >
+  /** Told of files that no row tells of. */
+  readonly left?: () => void
   /** Default: that of the registry. */
   readonly graceMs?: () => number
   /** Told of each push into a queue. */
@@ -109,7 +111,8 @@ export function createEngine(options: EngineOptions = {}) {
   const facts = (options.facts ?? (same => same))(
     createMemoryFacts(disk, { catalog: catalog.identity }),
   )
-  const content = new StoredContent({ store, catalog })
+  const { left } = options
+  const content = new StoredContent({ store, catalog, ...(left && { left }) })
   const inUse = new BlobsInUse()
   const namespace: Namespace = {
     ...NAMESPACE,

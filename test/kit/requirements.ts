@@ -516,6 +516,7 @@ const BOUNDS: readonly Row[] = [
   [815, 'P2', 'what could not be published leaves no file open, and its digest free'],
   [749, 'P2', 'one such file hides no other from what adopts and counts'],
   [800, 'P1', 'a push that fails once its file has its name leaves no file that nobody counts'],
+  [817, 'P2', 'where such a file stays it is counted within the minute, by the same process'],
   [761, 'P0', 'a disk whose reads fail for a moment costs nothing that was pushed'],
   [770, 'P2', 'each look at facts counts those that it could not read itself'],
   [772, 'P1', 'HEAD of pushed content that the disk cannot read lets a push through'],

@@ -21,6 +21,8 @@ const LOOKED_AT_ONCE = 16
 export interface StoredContentDeps {
   readonly store: BlobStore
   readonly catalog: Catalog
+  /** Told of a file that may stay, and that no row tells of: it is to be adopted. */
+  readonly left?: () => void
 }
 
 export type TurnsOfDigests = Pick<Turns, 'take' | 'takeMany'>
@@ -51,15 +53,11 @@ export class StoredContent {
   constructor(deps: StoredContentDeps, turns: TurnsOfDigests = new Turns()) {
     this.#deps = deps
     this.#turns = turns
-    const { store, catalog } = deps
-    this.#unrecorded = new UnrecordedFiles(async digest => {
+    const { store, catalog, left = () => {} } = deps
+    const remove = async (digest: Digest) => {
       if ((await catalog.findContent(digest)) === undefined) await store.remove(digest)
-    })
-  }
-
-  /** Files that no row tells of could not be removed: the next start has to look for them. */
-  get leavesFiles(): boolean {
-    return this.#unrecorded.areLeft
+    }
+    this.#unrecorded = new UnrecordedFiles(remove, left)
   }
 
   /** `named` is told when the file has its name, before there is a row. @throws StoreError */

@@ -5,16 +5,12 @@ import { StoreError } from '../ports/store-error.ts'
 
 export class UnrecordedFiles {
   readonly #remove: (digest: Digest) => Promise<void>
-  #areLeft = false
+  readonly #left: () => void
 
-  /** `remove`: the file, unless a row tells of it. */
-  constructor(remove: (digest: Digest) => Promise<void>) {
+  /** `remove`: the file, unless a row tells of it. `left` is told that it may stay, uncounted. */
+  constructor(remove: (digest: Digest) => Promise<void>, left: () => void) {
     this.#remove = remove
-  }
-
-  /** Some could not be taken away: the next start has to look for them. */
-  get areLeft(): boolean {
-    return this.#areLeft
+    this.#left = left
   }
 
   /**
@@ -54,14 +50,14 @@ export class UnrecordedFiles {
     try {
       await this.#remove(digest)
     } catch (error) {
-      this.#areLeft = true
+      this.#left()
       throw error
     }
   }
 
   /** Never rejects: what failed before says more than that its file could not be removed. */
   async #failed(digest: Digest, mustStay: boolean): Promise<void> {
-    if (mustStay) this.#areLeft = true
+    if (mustStay) this.#left()
     else await this.remove(digest).catch(() => {})
   }
 }

@@ -1,11 +1,15 @@
 // Goal: where a disk fails while a catalog is built from facts, or while they are compared, what is
-// held for it goes once that is done again, in the same process. Method: an engine in memory whose
-// facts cannot be written for a while, and the taking of stock over it.
+// held for it goes once that is done again, in the same process; and a file gets its row then.
+// Method: an engine in memory whose facts or rows cannot be written for a while, and the taking of
+// stock over it.
 import t from 'tap'
 import { type FactStore } from '../../../src/registry/ports/facts.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import { StockTaking } from '../../../src/server/take-stock.ts'
-import { createEngine, localOf } from '../../kit/engine.ts'
+import { digestOf } from '../../../src/oci/digest.ts'
+import { UNKNOWN } from '../../../src/registry/ports/blob-store-content.ts'
+import { around } from '../../kit/around.ts'
+import { blobAnswer, createEngine, localOf, readAll, repositoryOf } from '../../kit/engine.ts'
 import { factsOf } from '../../kit/judges/facts-of.ts'
 import { makeImage } from '../../kit/image.ts'
 import { createMemoryCatalog } from '../../kit/memory/catalog.ts'
@@ -64,5 +68,50 @@ t.test('R709: a delete that could not be told anew holds nothing once it can be'
   t.equal(stock.isAllFound, true)
   t.equal(await catalog.isUnclear(digest), false)
   t.match(await factsOf(facts, 'deleted'), [{ isEarlier: undefined }], 'it is told anew')
+  await stock.stop()
+})
+
+t.test('R817: a file without a row that stays is counted within the minute', async t => {
+  const bytes = Buffer.alloc(5_000, 7)
+  const digest = digestOf(bytes)
+  let isUnknown = false
+  const catalog = createMemoryCatalog()
+  const { recordBlob } = catalog
+  const first = createEngine()
+  const { disk, clock } = first
+  const facts = createMemoryFacts(disk, { catalog: catalog.identity })
+  const logger = { debug: () => {}, warn: () => {}, error: () => {} } as never
+  const stock = new StockTaking({ isCompared: true, isAdopted: true, facts, logger, clock })
+  const engine = createEngine({
+    after: { disk, clock, catalog },
+    facts: () => facts,
+    left: () => stock.missesFiles(),
+    store: store =>
+      around(store, {
+        look:
+          look =>
+          async (...of) =>
+            isUnknown ? UNKNOWN : look(...of),
+      }),
+    upstream: {
+      getBlob: async () => {
+        isUnknown = true
+        return blobAnswer([bytes])
+      },
+    },
+  })
+  stock.begin(engine.registry)
+  Object.assign(catalog, { recordBlob: () => Promise.reject(new StoreError('io', 'the catalog')) })
+  const app = repositoryOf('library/app')
+  await readAll(await engine.registry.pullBlob(app, digest))
+  await engine.registry.settled(digest)
+  t.ok(disk.blobs.has(digest), 'nobody could say whether it was here before')
+  t.equal(await catalog.findContent(digest), undefined)
+  t.equal(stock.isTaken, false)
+  isUnknown = false
+  Object.assign(catalog, { recordBlob })
+  await clock.advance(FIRST_PAUSE_MS)
+  t.match(await catalog.findContent(digest), { sizeBytes: 5_000, contentClass: 'cached' })
+  t.equal(stock.isTaken, true)
   await stock.stop()
 })
