@@ -15,14 +15,15 @@ const policy = {
   deleteReferrers: false,
   keepTags: [],
 }
+const SETTINGS: RetentionSettings = {
+  delayMs: 1,
+  intervalMs: HOUR_MS,
+  dryRun: false,
+  policies: [policy],
+}
 
 t.test('it runs by itself as soon as there is a policy, and by those of now', async t => {
-  let settings: RetentionSettings = {
-    delayMs: 1,
-    intervalMs: HOUR_MS,
-    dryRun: true,
-    policies: [],
-  }
+  let settings: RetentionSettings = { ...SETTINGS, dryRun: true, policies: [] }
   const given: unknown[] = []
   const job = createRetention({
     clock: createManualClock(),
@@ -44,7 +45,7 @@ t.test('it runs by itself as soon as there is a policy, and by those of now', as
 t.test('R622: who runs it without a policy is told so', async t => {
   const job = createRetention({
     clock: createManualClock(),
-    settings: () => ({ delayMs: 1, intervalMs: HOUR_MS, dryRun: false, policies: [] }),
+    settings: () => ({ ...SETTINGS, policies: [] }),
     retain: async () => ({ gone: [], count: 0, freedBytes: 0 }),
   })
   for (const dryRun of [true, false]) {
@@ -55,7 +56,7 @@ t.test('R622: who runs it without a policy is told so', async t => {
 
 t.test('R470: what a reload lets go goes no sooner than a dry run can tell of it', async t => {
   const clock = createManualClock()
-  let settings: RetentionSettings = { delayMs: 1, intervalMs: HOUR_MS, dryRun: false, policies: [] }
+  let settings: RetentionSettings = { ...SETTINGS, policies: [] }
   const runs: number[] = []
   const job = createRetention({
     clock,
@@ -94,12 +95,7 @@ const CHANGES: readonly (readonly [string, Partial<RetentionSettings>])[] = [
 for (const [what, change] of CHANGES)
   t.test(`R590: a run that waits for another takes nothing by a reload to ${what}`, async t => {
     const clock = createManualClock()
-    let settings: RetentionSettings = {
-      delayMs: 1,
-      intervalMs: HOUR_MS,
-      dryRun: false,
-      policies: [policy],
-    }
+    let settings = SETTINGS
     const [begun, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
     const given: { readonly dryRun: boolean; readonly policies: readonly unknown[] }[] = []
     const job = createRetention({
@@ -138,12 +134,7 @@ for (const [what, change] of CHANGES)
 
 t.test('R623: a round that a reload cuts off is made up for when its wait is over', async t => {
   const clock = createManualClock()
-  let settings: RetentionSettings = {
-    delayMs: 1,
-    intervalMs: HOUR_MS,
-    dryRun: false,
-    policies: [policy],
-  }
+  let settings = SETTINGS
   const given: number[] = []
   const begun = Promise.withResolvers<void>()
   const goOn = Promise.withResolvers<void>()
@@ -177,12 +168,7 @@ t.test(
   'R627: what makes up for a round that was cut off, and fails, is tried again at a pace',
   async t => {
     const clock = createManualClock()
-    let settings: RetentionSettings = {
-      delayMs: 1,
-      intervalMs: HOUR_MS,
-      dryRun: false,
-      policies: [policy],
-    }
+    let settings = SETTINGS
     const runs: number[] = []
     const job = createRetention({
       clock,

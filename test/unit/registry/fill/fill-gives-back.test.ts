@@ -12,13 +12,12 @@ import { Fills } from '../../../../src/registry/fill/fills.ts'
 import type { BlobStore, Space } from '../../../../src/registry/ports/blob-store.ts'
 import type { EngineEvent } from '../../../../src/registry/ports/events.ts'
 import { StoreError } from '../../../../src/registry/ports/store-error.ts'
-import { SpaceLedger } from '../../../../src/registry/space/ledger.ts'
 import { createMemoryStore } from '../../../kit/memory/store.ts'
 import { blobAnswer, createEngine, readAll, rejection, repositoryOf } from '../../../kit/engine.ts'
 import { createManualClock } from '../../../kit/manual-clock.ts'
 import { settle } from '../../../kit/settle.ts'
 import { storeDirectory } from '../../../kit/disk/store-directory.ts'
-import { limitsOf } from '../../../kit/storage-limits.ts'
+import { ledgerOver } from '../../../kit/ledger.ts'
 
 const app = repositoryOf('library/app')
 const FIRST = Buffer.from('the first blob')
@@ -76,15 +75,7 @@ t.test('a fill that fails before the disk was looked at gives its room back', as
       throw new StoreError('io', 'too many open files')
     },
   })
-  const space = new SpaceLedger({
-    store,
-    clock,
-    limits: () => limitsOf(),
-    usedBytes: async () => 0,
-    isRecorded: async () => false,
-    bytesEach: async () => 4096,
-    isShared: () => true,
-  })
+  const space = ledgerOver(store, { clock })
   const { namespace, namespaces } = createEngine()
   const note = () => {}
   const fills = new Fills({
@@ -124,15 +115,7 @@ t.test('R815: what could not be published leaves no file open, and its digest fr
     upstream: { getBlob: async () => blobAnswer([FIRST]) },
   })
   const failed: string[] = []
-  const space = new SpaceLedger({
-    store,
-    clock,
-    limits: () => limitsOf(),
-    usedBytes: async () => 0,
-    isRecorded: async () => false,
-    bytesEach: async () => 4096,
-    isShared: () => true,
-  })
+  const space = ledgerOver(store, { clock })
   const note = (event: EngineEvent) => {
     if (event.kind === 'storage failed') failed.push(event.reason ?? '')
   }

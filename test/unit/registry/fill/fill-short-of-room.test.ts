@@ -10,7 +10,6 @@ import { Fills } from '../../../../src/registry/fill/fills.ts'
 import { follow } from '../../../../src/registry/fill/follow.ts'
 import type { EngineEvent } from '../../../../src/registry/ports/events.ts'
 import type { RoomByEviction } from '../../../../src/registry/space/eviction.ts'
-import { SpaceLedger } from '../../../../src/registry/space/ledger.ts'
 import {
   blobAnswer,
   createEngine,
@@ -22,6 +21,7 @@ import { createManualClock } from '../../../kit/manual-clock.ts'
 import { createMemoryCatalog } from '../../../kit/memory/catalog.ts'
 import { createMemoryStore } from '../../../kit/memory/store.ts'
 import { limitsOf } from '../../../kit/storage-limits.ts'
+import { ledgerOver } from '../../../kit/ledger.ts'
 
 const MiB = 1024 * 1024
 const PIECES = 24
@@ -57,14 +57,9 @@ function createWorld(makeRoom: RoomByEviction['makeRoom']) {
     inUse: new BlobsInUse(),
     clock,
     note: event => events.push(event),
-    space: new SpaceLedger({
-      store,
+    space: ledgerOver(store, {
       clock,
       limits: () => limitsOf(2.5 * MiB),
-      usedBytes: async () => 0,
-      isRecorded: async () => false,
-      bytesEach: async () => 4096,
-      isShared: () => true,
       eviction: {
         underWay: undefined,
         makeRoom,

@@ -7,12 +7,11 @@ import { type Digest, digestOf } from '../../../../src/oci/digest.ts'
 import { BLOCK_BYTES } from '../../../../src/registry/ports/blob-store.ts'
 import type { Catalog } from '../../../../src/registry/ports/catalog.ts'
 import { UpstreamError } from '../../../../src/registry/ports/upstream.ts'
-import { SpaceLedger } from '../../../../src/registry/space/ledger.ts'
 import { around } from '../../../kit/around.ts'
 import { blobAnswer, createEngine, localOf, readAll, repositoryOf } from '../../../kit/engine.ts'
-import { createManualClock } from '../../../kit/manual-clock.ts'
 import { limitsOf } from '../../../kit/storage-limits.ts'
 import { pushWhole } from '../../../kit/clients/upload-chunks.ts'
+import { diskOf, ledgerOver } from '../../../kit/ledger.ts'
 
 const MiB = 1024 * 1024
 const bytes = Buffer.alloc(3 * BLOCK_BYTES, 'whole blocks')
@@ -106,16 +105,8 @@ function createWorld(besideBytes: number) {
   let usedBytes = besideBytes
   const rows = new Set<Digest>()
   let looked = (): void => {}
-  const ledger = new SpaceLedger({
-    clock: createManualClock(),
-    store: {
-      space: async () => ({ freeBytes: 1_000 * MiB, totalBytes: 2_000 * MiB }),
-      partsBytes: 0,
-      quarantineBytes: 0,
-      otherBytes: 0,
-      describeParts: async () => [],
-      removePart: async () => false,
-    },
+  const disk = diskOf(() => ({ freeBytes: 1_000 * MiB, totalBytes: 2_000 * MiB }))
+  const ledger = ledgerOver(disk, {
     limits: () => limitsOf(LIMIT),
     usedBytes: async () => {
       const seen = usedBytes
@@ -123,8 +114,6 @@ function createWorld(besideBytes: number) {
       return seen
     },
     isRecorded: async each => rows.has(each),
-    bytesEach: async () => BLOCK_BYTES,
-    isShared: () => true,
     eviction: {
       underWay: undefined,
       makeRoom: async bytesToFree => {

@@ -6,12 +6,12 @@ import { Haste } from '../../../../src/async/haste.ts'
 import type { SpaceClaim } from '../../../../src/registry/space/claim.ts'
 import type { RoomByEviction } from '../../../../src/registry/space/eviction.ts'
 import { RoomAhead } from '../../../../src/registry/space/room-ahead.ts'
-import { SpaceLedger } from '../../../../src/registry/space/ledger.ts'
 import { BLOCK_BYTES } from '../../../../src/registry/ports/blob-store.ts'
 import { rejection } from '../../../kit/engine.ts'
 import { settle } from '../../../kit/settle.ts'
 import { createManualClock } from '../../../kit/manual-clock.ts'
 import { limitsOf } from '../../../kit/storage-limits.ts'
+import { diskOf, ledgerOver } from '../../../kit/ledger.ts'
 
 const MiB = 1024 * 1024
 const LIMIT = 100 * MiB
@@ -49,26 +49,16 @@ function createWorld(options: WorldOptions = {}) {
   let { freeFiles } = options
   let underWay: Promise<void> | undefined
   let limits = limitsOf(...(options.limits ?? [LIMIT]))
-  const ledger = new SpaceLedger({
+  const disk = diskOf(() => ({
+    freeBytes: (options.freeBytes ?? 1_000 * MiB) - usedBytes,
+    totalBytes: 1_000 * MiB,
+    ...(freeFiles === undefined ? {} : { files: { free: freeFiles, total: 10_000 } }),
+  }))
+  const ledger = ledgerOver(disk, {
     clock,
     haste,
-    store: {
-      space: async () => ({
-        freeBytes: (options.freeBytes ?? 1_000 * MiB) - usedBytes,
-        totalBytes: 1_000 * MiB,
-        ...(freeFiles === undefined ? {} : { files: { free: freeFiles, total: 10_000 } }),
-      }),
-      partsBytes: 0,
-      quarantineBytes: 0,
-      otherBytes: 0,
-      describeParts: async () => [],
-      removePart: async () => false,
-    },
     limits: () => limits,
     usedBytes: async () => usedBytes,
-    isRecorded: async () => false,
-    bytesEach: async () => BLOCK_BYTES,
-    isShared: () => true,
     eviction: {
       get underWay() {
         return underWay

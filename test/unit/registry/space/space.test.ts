@@ -7,7 +7,6 @@ import { parseRepositoryKey, type RegistryHost } from '../../../../src/oci/refer
 import type { Pin } from '../../../../src/registry/pins/pins.ts'
 import type { BlobStore } from '../../../../src/registry/ports/blob-store.ts'
 import { type Upstream, UpstreamError } from '../../../../src/registry/ports/upstream.ts'
-import { SpaceLedger } from '../../../../src/registry/space/ledger.ts'
 import { around } from '../../../kit/around.ts'
 import {
   blobAnswer,
@@ -19,9 +18,9 @@ import {
   upstreamOf,
 } from '../../../kit/engine.ts'
 import { chunkOf } from '../../../kit/clients/upload-chunks.ts'
-import { createManualClock } from '../../../kit/manual-clock.ts'
 import { partsLeft } from '../../../kit/disk/parts-left.ts'
 import { limitsOf } from '../../../kit/storage-limits.ts'
+import { diskOf, ledgerOver } from '../../../kit/ledger.ts'
 
 const MAX_BYTES = 1_000
 const app = repositoryOf('library/app')
@@ -183,15 +182,7 @@ t.test('what nobody has asked for has no room that was promised', async t => {
     [1_000, 450],
   ] as const) {
     const usedBytes = async () => 50
-    const ledger = new SpaceLedger({
-      bytesEach: async () => 4096,
-      store,
-      clock: createManualClock(),
-      limits: () => limitsOf(maxBytes),
-      usedBytes,
-      isRecorded: async () => false,
-      isShared: () => true,
-    })
+    const ledger = ledgerOver(store, { limits: () => limitsOf(maxBytes), usedBytes })
     const giveBack = ledger.count({
       from: 'upstream',
       missingBytes: () => 300,
@@ -326,22 +317,10 @@ t.test('R301: what is in the quarantine counts in storage.maxsize', async t => {
 t.test('R295: what was wanted and what is free are told of one measure', async t => {
   const MiB = 1024 * 1024
   const ledgerOf = (freeBytes: number, maxBytes: number, totalBytes = 10_000 * MiB) =>
-    new SpaceLedger({
-      store: {
-        space: async () => ({ freeBytes, totalBytes }),
-        partsBytes: 0,
-        quarantineBytes: 0,
-        otherBytes: 0,
-        describeParts: async () => [],
-        removePart: async () => false,
-      },
-      clock: createManualClock(),
-      limits: () => limitsOf(maxBytes),
-      usedBytes: async () => 0,
-      isRecorded: async () => false,
-      bytesEach: async () => 4096,
-      isShared: () => true,
-    })
+    ledgerOver(
+      diskOf(() => ({ freeBytes, totalBytes })),
+      { limits: () => limitsOf(maxBytes) },
+    )
   const resumed = {
     from: 'client' as const,
     missingBytes: () => 10 * MiB,
