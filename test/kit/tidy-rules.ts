@@ -279,11 +279,18 @@ const BANNED_WORDS = [
 
 /** Names that were given up for plainer ones (docs/ARCHITECTURE.md); prose may have them. */
 const RETIRED_NAMES =
-  /\b(?:bringAbsent|goWithout|findKept|Kept(?:Blob|Open)|Demands|[eE]bb|Peer|[sS]helf|shelves|telling|Trip)(?![a-z])/
+  /\b(?:bringAbsent|goWithout|findKept|Kept(?:Blob|Open)|Demands|Peer|[sS]helf|shelves|telling|Trip)(?![a-z])/
+
+/** The same of those that prose needs for nothing else. */
+const RETIRED_WORDS = /\b[eE]bb(?:s|ed|ing)?(?![a-z])|[uU]nasked|UNASKED/
 
 export function bannedWords({ path, code, text }: SourceFile): Violations {
   const banned = BANNED_WORDS.flatMap(word => findLines(path, text, word))
-  return [...banned, ...findLines(path, code, RETIRED_NAMES)]
+  return [
+    ...banned,
+    ...findLines(path, code, RETIRED_NAMES),
+    ...findLines(path, text, RETIRED_WORDS),
+  ]
 }
 
 /** Tests that are left out, that wait for time to pass, or that do not say their goal. */

@@ -1,6 +1,6 @@
-// Room for a manifest. Most are too small to ask about their bytes each, so that is done once for
-// many; but whoever pushes, or answers to a name, may have very many of them, and large ones. One
-// that is to be cached takes a file besides, and the last files are for pushes. Where there is
+// Room for a manifest. Most are too small to look for room for each of them, so that is done once
+// for many; but whoever pushes, or answers to a name, may have very many of them, and large ones.
+// One that is to be cached takes a file besides, and the last files are for pushes. Where there is
 // none, some content leaves for it, or it is passed on.
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
@@ -22,10 +22,10 @@ import { NO_FILES_LEFT } from './shortage.ts'
 const FILES_AHEAD = 16
 
 /**
- * So much of manifests comes without being asked about, all together: hundreds of common ones, for
- * which two looks at the disk each would be many. A limit is exceeded by no more.
+ * So much of manifests comes without a look at the room for it, all together: hundreds of common
+ * ones, for which two looks at the disk each would be many. A limit is exceeded by no more.
  */
-const UNASKED_MAX_BYTES = 1024 * 1024
+const UNCHECKED_MAX_BYTES = 1024 * 1024
 
 export interface ComingManifest {
   readonly repository: Repository
@@ -51,7 +51,7 @@ export class ManifestRoom {
   readonly #deps: ManifestRoomDeps
   readonly #turns = new Turns()
   /** Since room was found for one. */
-  #unaskedBytes = 0
+  #uncheckedBytes = 0
 
   constructor(deps: ManifestRoomDeps) {
     this.#deps = deps
@@ -66,11 +66,11 @@ export class ManifestRoom {
     if (await this.#deps.isRecorded(manifest.digest)) return await write()
     if (manifest.from !== 'client') await this.#requireFile()
     const bytes = Math.ceil(manifest.sizeBytes / BLOCK_BYTES) * BLOCK_BYTES
-    this.#unaskedBytes += bytes
-    if (this.#unaskedBytes < UNASKED_MAX_BYTES) return await write()
+    this.#uncheckedBytes += bytes
+    if (this.#uncheckedBytes < UNCHECKED_MAX_BYTES) return await write()
     const giveBack = await this.#claim(manifest, bytes)
-    // Not before there was some: who finds none leaves the next to ask again.
-    this.#unaskedBytes = 0
+    // Not before there was some: who finds none leaves the next to look again.
+    this.#uncheckedBytes = 0
     try {
       return await write()
     } finally {

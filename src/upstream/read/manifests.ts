@@ -109,8 +109,8 @@ async function boundedBytes(response: RegistryResponse): Promise<Uint8Array> {
 }
 
 /**
- * Some registries compress manifests unasked (R147); what comes out is still compared with its
- * digest by the caller.
+ * Some registries compress manifests although nobody asked for that (R147); what comes out is still
+ * compared with its digest by the caller.
  */
 async function decoded(response: RegistryResponse, bytes: Uint8Array): Promise<Uint8Array> {
   if (!isEncoded(response.headers)) return bytes
