@@ -293,6 +293,30 @@ export function bannedWords({ path, code, text }: SourceFile): Violations {
   ]
 }
 
+/**
+ * The table of rooms in docs/ARCHITECTURE.md names each folder of src/: a room by its row, what is
+ * inside it in that row. And it names none that is not there.
+ */
+export function unmappedFolders(sources: readonly SourceFile[], document: string): Violations {
+  const folders = new Map<string, Set<string>>()
+  for (const { path } of sources) {
+    const [room = '', ...inside] = withinSrc(path).split('/').slice(0, -1)
+    const known = folders.get(room) ?? new Set<string>()
+    folders.set(room, new Set([...known, ...inside]))
+  }
+  folders.delete('')
+  return [...folders].flatMap(([room, inside]) => {
+    const row = document.split('\n').find(line => line.startsWith(`| \`${room}/\` |`))
+    if (row === undefined) return [`the codemap has no ${room}/`]
+    const named = new Set([...row.matchAll(/`([a-z-]+)\/`/g)].map(([, name = '']) => name))
+    named.delete(room)
+    return [
+      ...[...inside].filter(each => !named.has(each)).map(each => `it has no ${room}/…${each}/`),
+      ...[...named].filter(each => !inside.has(each)).map(each => `${room}/ has no ${each}/`),
+    ]
+  })
+}
+
 /** Tests that are left out, that wait for time to pass, or that do not say their goal. */
 export function lazyTests({ path, code, text }: SourceFile): Violations {
   const left = /\.(?:skip|only|todo)\s*\(|[{,]\s*(?:skip|only|todo)\s*:/

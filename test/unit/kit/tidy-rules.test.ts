@@ -338,6 +338,21 @@ t.test('so are those of C and of the shell', async t => {
   t.equal(found(`die "${'a'.repeat(150)}"`), 0)
 })
 
+t.test('folders that the codemap forgot, and those that it only names, are found', async t => {
+  const sources = [
+    source('src/main.ts'),
+    source('src/oci/x.ts'),
+    source('src/store/filesystem/growing/y.ts'),
+  ]
+  const oci = '| `oci/` | words | import `x.ts` of `other/y.ts` |'
+  const store = '| `store/` | files (`filesystem/`, `growing/`) | |'
+  const found = (...rows: string[]) => rules.unmappedFolders(sources, rows.join('\n'))
+  t.same(found(oci, store), [])
+  t.same(found(oci), ['the codemap has no store/'])
+  t.same(found(oci, '| `store/` | `growing/` |'), ['it has no store/…filesystem/'])
+  t.same(found('| `oci/` | `words/` |', store), ['oci/ has no words/'])
+})
+
 t.test('functions that no screen holds are found, with all that is inside them', async t => {
   const ofLines = (inside: number) =>
     inOci('function a() {', '  return {', ...Array.from({ length: inside }, () => 'b() {},'), '}}')
