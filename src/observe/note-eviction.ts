@@ -38,7 +38,7 @@ export function noteNothingEvictable(
   if (held === undefined) return
   const { cachedBytes, keptBytes, uploadsBytes, largest } = event
   const hint =
-    'what is left is kept, pinned, in use, within the floor of a quota, perhaps of a pushed manifest that is lost, or was deleted less than storage.gc.delay ago: raise storage.maxsize, unpin something, or let kept images go at once with "entrepot purge --kept"; the largest repository is named here; unfinished uploads (uploadsBytes) go once nobody has touched them for an hour, and sooner with a shorter storage.maintenance.uploadpurging.age'
+    'what is left is kept, pinned, in use, within the floor of a quota, perhaps of a pushed manifest that is lost, or was deleted less than storage.gc.delay ago: raise storage.maxsize, unpin something, or let kept images go at once with "entrepot purge --kept"; the largest repository is named here; unfinished uploads (uploadsBytes) go once nobody went on with them for an hour, and sooner with a shorter storage.maintenance.uploadpurging.age'
   logger.warn(
     {
       cachedBytes,

@@ -17,7 +17,7 @@ export interface Parts {
   readonly idleUploads?: (() => IdleUploads) | undefined
 }
 
-/** What clients began to push, and have not touched for a while. */
+/** What clients began to push, and have not gone on with for a while. */
 export interface IdleUploads {
   /** Of those. */
   readonly idleBytes: number

@@ -24,7 +24,7 @@ const LIMIT_REACHED = {
 }
 /** Of unfinished uploads, where they are more than what is missing. */
 export const UPLOADS_IN_THE_WAY =
-  'unfinished uploads take more than that: they go for want of room once nobody has touched them for an hour, and sooner with a shorter storage.maintenance.uploadpurging.age'
+  'unfinished uploads take more than that: they go for want of room once nobody went on with them for an hour, and sooner with a shorter storage.maintenance.uploadpurging.age'
 const PROMISED = {
   message: 'others have announced as much as there is room for',
   hint: 'it passes once that is here or given up; where it happens often, free space on the file system of storage.rootdirectory or raise storage.maxsize',

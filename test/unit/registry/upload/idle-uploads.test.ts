@@ -1,6 +1,6 @@
 // Goal: uploads that clients broke off empty no cache and end no push: where there is no room those
-// go that nobody has touched for a while, and before that the operator is told of them. Method: the
-// engine over in-memory twins with a limit of a few blobs, and a manual clock.
+// go that nobody has gone on with for a while, and before that the operator is told of them.
+// Method: the engine over in-memory twins with a limit of a few blobs, and a manual clock.
 import t from 'tap'
 import { digestOf } from '../../../../src/oci/digest.ts'
 import { StoreError } from '../../../../src/registry/ports/store-error.ts'
