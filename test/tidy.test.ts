@@ -80,6 +80,10 @@ t.test('comments are no wider than code, beside src/ too', async t => {
   t.same([...sources, ...beside].flatMap(rules.wideComments), [])
 })
 
+t.test('comments stand on what they are about', async t => {
+  t.same([...sources, ...beside].flatMap(rules.stackedComments), [])
+})
+
 t.test('the codemap names each folder', async t => {
   t.same(rules.unmappedFolders(sources, read('docs/ARCHITECTURE.md')), [])
 })

@@ -85,12 +85,12 @@ async function start(config: Config, surroundings: Surroundings): Promise<Runnin
   }
 }
 
-/** Standard output. `tell` is called when it takes lines again after some were dropped. */
 /** A small cache is made no smaller for it. */
 function spareBytesOf({ storage: { maxSize } }: Config): number {
   return maxSize.kind === 'bytes' && maxSize.bytes < 64 * SPARE_BYTES ? 0 : SPARE_BYTES
 }
 
+/** Standard output. `tell` is called when it takes lines again after some were dropped. */
 function openLog(
   { atExit }: Surroundings,
   metrics: Metrics,

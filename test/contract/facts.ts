@@ -12,9 +12,8 @@ export interface FactsUnderTest {
   readonly facts: FactStore
   /**
    * Over the same facts, as the next process would open them while nothing of the first had been
-   * closed.
+   * closed. `catalog`: the identity of another catalog; default the same.
    */
-  /** `catalog`: the identity of another catalog; default the same. */
   readonly reopen: (catalog?: string) => Promise<FactStore>
   /** Replaces what is written for this identity. */
   readonly spoil: (identity: FactIdentity, text: string) => Promise<void>

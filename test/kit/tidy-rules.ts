@@ -258,6 +258,16 @@ export function wideNotes({ path, text }: Pick<SourceFile, 'path' | 'text'>): Vi
   return wide.map(line => `${path}: ${line.trim()}`)
 }
 
+/**
+ * A comment that stands on another one: what it is about has gone elsewhere, and it is read as of
+ * whatever comes next.
+ */
+export function stackedComments({ path, text }: SourceFile): Violations {
+  return [...text.matchAll(/\*\/[ \t]*\n[ \t]*\/\*\*/g)].map(
+    ({ index }) => `${path}:${text.slice(0, index).split('\n').length}: a comment on a comment`,
+  )
+}
+
 /** More than a screen holds: then it is two functions, or a class whose state is seen. */
 const FUNCTION_LINES_MAX = 70
 

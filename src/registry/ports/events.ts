@@ -9,8 +9,7 @@ import type { Carrier } from './outbox.ts'
 import type { TakingMode } from './push-modes.ts'
 import type { UpstreamFailure } from './upstream.ts'
 
-/** What an upstream request was for; a closed label set. */
-/** `ping`: of `/v2/`. */
+/** What an upstream request was for; a closed label set. `ping`: of `/v2/`. */
 export type UpstreamCall = 'manifest' | 'blob' | 'tags' | 'referrers' | 'token' | 'push' | 'ping'
 
 /**

@@ -315,6 +315,13 @@ t.test('comments that are wider than code are found, texts are not', async t => 
   t.same(rules.wideComments(inOci(`const a = '// ${'a'.repeat(150)}'`)), [])
 })
 
+t.test('comments on comments are found', async t => {
+  t.same(rules.stackedComments(inOci('/** a */', 'b()', '/** c */', 'd()')), [])
+  t.same(rules.stackedComments(inOci('/** a */', '', '/** b */', 'c()')), [])
+  const stacked = inOci('class A {', '  /**', '   * a', '   */', '  /** b */', '  c() {}', '}')
+  t.same(rules.stackedComments(stacked), ['src/oci/x.ts:5: a comment on a comment'])
+})
+
 t.test('files that comments name, and that are not there, are found', async t => {
   const found = (...comments: string[]) =>
     lostNames([
