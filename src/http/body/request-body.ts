@@ -58,12 +58,45 @@ export function giveUpBody({ body }: Exchange, error: RegistryError): void {
   body.wake?.()
 }
 
+export interface WholeBody {
+  readonly mostBytes: number
+  /** Of more. */
+  readonly tooLarge: () => RegistryError
+  /** Told of each piece, before the next is read. What it throws ends the reading. */
+  readonly came?: (bytes: number) => void
+}
+
 /**
- * Gives a body of at most `mostBytes` up that is held whole while it comes, unless it comes at a
- * least rate.
+ * All of a body that is held in memory; its client is given no longer for it than its largest size
+ * takes at a least rate. @throws RegistryError as `readBody`; UNSUPPORTED 408 when it took longer
+ */
+export async function readWholeBody(
+  exchange: Exchange,
+  clock: Clock,
+  { mostBytes, tooLarge, came }: WholeBody,
+): Promise<Buffer> {
+  const pieces: Uint8Array[] = []
+  let sizeBytes = 0
+  const stopLimit = limitBody(exchange, clock, mostBytes)
+  try {
+    for await (const piece of readBody(exchange, clock)) {
+      sizeBytes += piece.length
+      if (sizeBytes > mostBytes) throw tooLarge()
+      came?.(piece.length)
+      // A piece of few bytes may stand in memory of many, which would be held with it, uncounted.
+      pieces.push(Uint8Array.from(piece))
+    }
+  } finally {
+    stopLimit()
+  }
+  return Buffer.concat(pieces)
+}
+
+/**
+ * Gives a body of at most `mostBytes` up unless it comes at a least rate.
  * @returns says that it has come, or is not wanted any more
  */
-export function limitBody(exchange: Exchange, clock: Clock, mostBytes: number): () => void {
+function limitBody(exchange: Exchange, clock: Clock, mostBytes: number): () => void {
   const over = new AbortController()
   const limitMs = HELD_BODY_GRACE_MS + (mostBytes / HELD_BODY_LEAST_BYTES_PER_SECOND) * 1_000
   const fail = () => {

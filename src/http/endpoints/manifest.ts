@@ -8,8 +8,7 @@ import { parseTag, type Tag } from '../../oci/reference.ts'
 import { type ManifestAnswer, PUSH_TAGS_MAX } from '../../registry/answers.ts'
 import { usedBy } from '../../registry/reading/uses.ts'
 import { type Answer, type AnswerBody, emptyAnswer } from '../answer.ts'
-import type { Held } from '../body/memory-budget.ts'
-import { giveUpBody, limitBody, readBody } from '../body/request-body.ts'
+import { giveUpBody, readWholeBody } from '../body/request-body.ts'
 import { mayPush, type NamedContext } from '../context.ts'
 import {
   cacheByDigest,
@@ -90,13 +89,15 @@ export async function answerPutManifest(
   { reference }: ManifestEndpoint,
   tags: readonly Tag[],
 ): Promise<Answer> {
-  const { exchange, registry, routed, memory, decideAgain } = context
+  const { exchange, clock, registry, routed, memory, decideAgain } = context
   const { 'content-length': length, 'content-type': mediaType = '' } = exchange.request.headers
   const mostBytes = length === undefined ? MANIFEST_LIMIT_BYTES : Number(length)
   if (mostBytes > MANIFEST_LIMIT_BYTES) throw tooLarge()
   const giveUp = (error: RegistryError) => giveUpBody(exchange, error)
   return memory.hold(giveUp, async held => {
-    const bytes = await readManifest(context, held, mostBytes)
+    const came = (bytes: number) => held.add(bytes)
+    const bytes = await readWholeBody(exchange, clock, { mostBytes, tooLarge, came })
+    held.whole()
     await decideAgain()
     const pushed = await registry.pushManifest(routed.repository, {
       reference,
@@ -112,28 +113,6 @@ export async function answerPutManifest(
       Warning: warningLines(pushed.warnings),
     })
   })
-}
-
-async function readManifest(
-  { exchange, clock }: NamedContext,
-  held: Held,
-  mostBytes: number,
-): Promise<Uint8Array> {
-  const pieces: Uint8Array[] = []
-  let sizeBytes = 0
-  const inTime = limitBody(exchange, clock, mostBytes)
-  try {
-    for await (const piece of readBody(exchange, clock)) {
-      sizeBytes += piece.length
-      if (sizeBytes > MANIFEST_LIMIT_BYTES) throw tooLarge()
-      held.add(piece.length)
-      pieces.push(piece)
-    }
-    held.whole()
-  } finally {
-    inTime()
-  }
-  return Buffer.concat(pieces)
 }
 
 function tooLarge(): RegistryError {

@@ -7,7 +7,7 @@ import { type IssuedToken, type Login, REFUSED, type ShownForToken } from '../..
 import type { Target } from '../../oci/endpoint.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { type Answer, jsonAnswer } from '../answer.ts'
-import { limitBody, readBody } from '../body/request-body.ts'
+import { readWholeBody } from '../body/request-body.ts'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { Exchange } from '../exchange.ts'
 import { TOKEN_FORM_MAX_BYTES } from '../limits.ts'
@@ -76,7 +76,11 @@ async function askedByForm(
 ): Promise<AskedForToken> {
   if (!FORM.test(exchange.request.headers['content-type'] ?? ''))
     throw malformed('a POST for a token is a form: application/x-www-form-urlencoded')
-  const form = new URLSearchParams(await readForm(exchange, clock))
+  const body = await readWholeBody(exchange, clock, {
+    mostBytes: TOKEN_FORM_MAX_BYTES,
+    tooLarge: () => malformed('this form is too large', 413),
+  })
+  const form = new URLSearchParams(body.toString())
   const shown = shownBy(form, principal.address)
   const isOffline = form.get('access_type') === 'offline'
   return { shown, isOffline, scope: form.getAll('scope').join(' ') }
@@ -91,22 +95,6 @@ function shownBy(form: URLSearchParams, address: string | undefined): ShownForTo
   if (name === null || password === null)
     throw malformed('with grant_type=password there is a username and a password')
   return { kind: 'password', attempt: { name, password, address } }
-}
-
-async function readForm(exchange: Exchange, clock: Clock): Promise<string> {
-  const pieces: Uint8Array[] = []
-  let sizeBytes = 0
-  const inTime = limitBody(exchange, clock, TOKEN_FORM_MAX_BYTES)
-  try {
-    for await (const piece of readBody(exchange, clock)) {
-      sizeBytes += piece.length
-      if (sizeBytes > TOKEN_FORM_MAX_BYTES) throw malformed('this form is too large', 413)
-      pieces.push(Uint8Array.from(piece))
-    }
-  } finally {
-    inTime()
-  }
-  return Buffer.concat(pieces).toString()
 }
 
 function malformed(message: string, status = 400): RegistryError {
