@@ -1,5 +1,5 @@
 // What a handler is given: the parsed request, who asks, and where its name leads.
-import type { Access, Action, Principal } from '../access/access.ts'
+import type { Access, Action } from '../access/access.ts'
 import type { Target } from '../oci/endpoint.ts'
 import type { Repository } from '../oci/reference.ts'
 import type { Registry, Routed } from '../registry/use-cases.ts'
@@ -13,7 +13,6 @@ export interface Context {
   readonly exchange: Exchange
   readonly registry: Registry
   readonly access: Access
-  readonly principal: Principal
   readonly clock: Clock
   /** For bodies of manifests. */
   readonly memory: MemoryBudget
@@ -21,8 +20,8 @@ export interface Context {
   readonly takePlace: TakePlace
   /** For lists that end behind what is hidden. */
   readonly cursors: Cursors
-  /** To be told whose it is once that is known: see DispatchDeps. */
-  readonly limitAccount: (principal: Principal) => void
+  /** To be called once it is known whose it is: see DispatchDeps. */
+  readonly limitAccount: () => void
   readonly target: Target
   /** HEAD: the same headers as GET, and no body. */
   readonly headOnly: boolean
@@ -50,7 +49,7 @@ export function mayPush(context: NamedContext): boolean {
  * thread is behind: what asks has waited since it was let in.
  */
 export function isAllowed(
-  { access, principal }: Context,
+  { access, exchange: { principal } }: Context,
   action: Action,
   resource: Repository,
 ): boolean {

@@ -53,7 +53,7 @@ export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<
     record.endpoint = 'livez'
     return answerLivez()
   }
-  record.principal = principal
+  record.isJudged = true
   if (!access.revision.isHeld) await access.revision.untilHeld()
   refuseIf(access.admit(principal), access, { exchange })
   const target = targetOf(url, method)
@@ -67,13 +67,13 @@ export async function dispatch(exchange: Exchange, deps: DispatchDeps): Promise<
   }
   if (endpoint.kind === 'token') {
     deps.checkCapacity()
-    return giveToken(exchange, { ...deps, principal, target })
+    return giveToken(exchange, { ...deps, target })
   }
   // Some clients send what a login has left to whatever they read as well (crane): that is nobody's
   // login, and costs them nothing.
   if (!isRead) refuseIf(access.judgeCredentials(principal, 'write'), access, { exchange, target })
   deps.checkCapacity()
-  const context: Context = { ...deps, exchange, principal, target, headOnly }
+  const context: Context = { ...deps, exchange, target, headOnly }
   if (endpoint.kind === 'catalog') return listRepositories(context)
   return carryOut(context, planOf({ endpoint, request, target }))
 }
@@ -144,11 +144,12 @@ async function carryOut(context: Context, plan: Plan): Promise<Answer> {
 
 /** What is needed to decide, by what holds now: of which revision that is. */
 async function meet(context: Context, about: 'pull' | 'pull or push'): Promise<number> {
-  const { access, principal, target, exchange } = context
+  const { access, target, exchange } = context
+  const { principal } = exchange
   const decidedBy = await untilKnown(access, () => access.meet(principal, about))
   // A reload may have shut the door on whoever waited.
   refuseIf(access.admit(principal), access, { exchange, target })
-  context.limitAccount(principal)
+  context.limitAccount()
   return decidedBy
 }
 
@@ -201,8 +202,8 @@ function routeAllowed(
  * @throws RegistryError DENIED, or what is told of what is not there
  */
 function decide(context: Context, request: Omit<AccessRequest, 'principal'>): boolean {
-  const { access, principal, target, exchange } = context
-  const decision = access.decide({ ...request, principal })
+  const { access, target, exchange } = context
+  const decision = access.decide({ ...request, principal: exchange.principal })
   if (decision.kind === 'allowed') return decision.anonymously
   if ('by' in decision) exchange.record.deniedBy = decision.by
   if (decision.kind !== 'hidden') {

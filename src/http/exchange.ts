@@ -33,8 +33,8 @@ export interface RequestRecord {
   error: Error | undefined
   /** Which rule of access denied it: for the log alone. */
   deniedBy: string | undefined
-  /** Undefined before anybody asked. */
-  principal: RequestPrincipal | undefined
+  /** Access was asked about it, so that the log says who it is from. */
+  isJudged: boolean
   /** What came of it, where a token was asked for. */
   login: Login | undefined
   /** We broke the connection because the answer could not be finished. */
@@ -87,7 +87,7 @@ export function createExchange(
       receivedBytes: 0,
       error: undefined,
       deniedBy: undefined,
-      principal: undefined,
+      isJudged: false,
       login: undefined,
       cut: false,
     },
@@ -157,13 +157,13 @@ export function summarize(exchange: Exchange, nowMs: number): RequestSummary {
     deniedBy: record.deniedBy,
     client: exchange.caller.address,
     userAgent: request.headers['user-agent'],
-    who: whoOf(record),
+    who: whoOf(exchange),
   }
 }
 
-function whoOf({ principal, login }: RequestRecord): Requester | undefined {
-  if (principal === undefined || login === undefined) return principal?.who
-  return whoIs(login, principal)
+function whoOf({ principal, record: { isJudged, login } }: Exchange): Requester | undefined {
+  if (!isJudged) return undefined
+  return login === undefined ? principal.who : whoIs(login, principal)
 }
 
 /** An `aborted` answer is the client's choice and no error (R52). */

@@ -191,7 +191,7 @@ async function findAnswer(exchange: Exchange, deps: ServeDeps): Promise<Answer> 
         checkCapacity(deps)
         deps.clients.admitAddress(exchange)
       },
-      limitAccount: principal => deps.clients.admitAccount(exchange, principal),
+      limitAccount: () => deps.clients.admitAccount(exchange),
     })
     deps.hot?.offer(exchange, answer)
     return answer

@@ -2,7 +2,6 @@
 // blobs that are sent and uploads that come in; by address, and by account. Refused with 429 before
 // anything is looked up. What the whole edge bears is bounded elsewhere (limits.ts, places/).
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Principal } from '../../access/access.ts'
 import { siteOf } from '../../access/network.ts'
 import type { Logger } from '../../observe/log.ts'
 import type { Metrics } from '../../observe/metrics.ts'
@@ -98,9 +97,10 @@ export class ClientLimits {
    * To be told when it is known whose the request is; the first time counts.
    * @throws RegistryError TOOMANYREQUESTS
    */
-  admitAccount(exchange: Exchange, { login }: Principal): void {
+  admitAccount(exchange: Exchange): void {
     const limits = this.#deps.settings()?.account
     if (limits === undefined || !hasAny(limits)) return
+    const { login } = exchange.principal
     if (login?.kind !== 'account' || this.#met.has(exchange)) return
     this.#met.add(exchange)
     this.#admit(exchange, { of: 'account', who: login.name, limits })

@@ -88,7 +88,8 @@ interface Beginning {
  * whether ten thousand hidden names follow, and by trying one text after the other, which.
  */
 async function beginningOf(context: Context, last: string | undefined): Promise<Beginning> {
-  const { registry, access, principal, cursors } = context
+  const { registry, access, cursors } = context
+  const { principal } = context.exchange
   if (last === undefined) return { position: undefined, floor: undefined }
   const opened = cursors.open(last)
   if (opened !== last) {
@@ -114,7 +115,7 @@ function justBefore(key: string): string {
 }
 
 function isTold(
-  { registry, access, principal }: Context,
+  { registry, access, exchange: { principal } }: Context,
   name: string,
   floor: string | undefined,
 ): boolean {
@@ -124,7 +125,10 @@ function isTold(
 }
 
 /** Behind this one, and behind what is hidden beside it as a whole. */
-function placeBehind({ registry, access, principal }: Context, key: string): string | undefined {
+function placeBehind(
+  { registry, access, exchange: { principal } }: Context,
+  key: string,
+): string | undefined {
   const repository = repositoryOf(registry, key)
   if (repository === undefined || access.isShown(principal, repository)) return key
   return access.nextShown(principal, repositoryKey(repository))

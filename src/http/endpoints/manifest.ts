@@ -29,7 +29,7 @@ export async function answerManifest(
   const { accept, 'if-none-match': ifNoneMatch } = exchange.request.headers
   const { reference } = endpoint
 
-  const client = headOnly || isPulling(context) ? context.principal.address : undefined
+  const client = headOnly || isPulling(context) ? exchange.principal.address : undefined
   const request = {
     reference,
     accept: accept === undefined ? [] : [accept],

@@ -1,8 +1,7 @@
 // The edge's own token service (R131, R132): who somebody is, shown once, as a token for minutes.
 // Scopes are taken as they come and given back: what somebody may do is judged with each request
 // (R133, R181).
-import type { IncomingMessage } from 'node:http'
-import type { Access, Principal } from '../../access/access.ts'
+import type { Access } from '../../access/access.ts'
 import { type IssuedToken, type Login, REFUSED, type ShownForToken } from '../../access/accounts.ts'
 import type { Target } from '../../oci/endpoint.ts'
 import { RegistryError } from '../../oci/errors.ts'
@@ -17,7 +16,6 @@ import { refusedBy } from '../refusals.ts'
 export interface TokenDeps {
   readonly access: Access
   readonly logins: Logins
-  readonly principal: Principal
   readonly target: Target
   readonly clock: Clock
 }
@@ -36,16 +34,16 @@ const FORM = /^application\/x-www-form-urlencoded(?:\s*;|$)/i
  * would tell people that their login is good
  */
 export async function giveToken(exchange: Exchange, deps: TokenDeps): Promise<Answer> {
-  const { access, logins, principal, target } = deps
+  const { access, logins, target } = deps
   const asked =
     exchange.request.method === 'POST'
       ? await askedByForm(exchange, deps)
-      : askedByQuery(exchange.request, deps)
+      : askedByQuery(exchange, deps)
   const { shown, isOffline, scope } = asked
   const issued = shown === undefined ? REFUSED : await logins.issueToken(shown, isOffline)
   exchange.record.login = loginBy(issued)
   if (issued.kind === 'token') return answerToken(issued, scope)
-  const refusal = access.judgeLogin(principal, issued)
+  const refusal = access.judgeLogin(exchange.principal, issued)
   if (refusal === undefined)
     throw new RegistryError('UNSUPPORTED', 'this registry has no accounts, and needs no tokens', {
       status: 404,
@@ -60,8 +58,8 @@ function loginBy(issued: IssuedToken): Login {
 }
 
 function askedByQuery(
-  request: IncomingMessage,
-  { logins, principal, target }: TokenDeps,
+  { request, principal }: Exchange,
+  { logins, target }: TokenDeps,
 ): AskedForToken {
   const { query } = target
   const shown = logins.shownForToken(request, principal.address)
@@ -70,10 +68,7 @@ function askedByQuery(
 }
 
 /** @throws RegistryError for what is no such form */
-async function askedByForm(
-  exchange: Exchange,
-  { clock, principal }: TokenDeps,
-): Promise<AskedForToken> {
+async function askedByForm(exchange: Exchange, { clock }: TokenDeps): Promise<AskedForToken> {
   if (!FORM.test(exchange.request.headers['content-type'] ?? ''))
     throw malformed('a POST for a token is a form: application/x-www-form-urlencoded')
   const body = await readWholeBody(exchange, clock, {
@@ -81,7 +76,7 @@ async function askedByForm(
     tooLarge: () => malformed('this form is too large', 413),
   })
   const form = new URLSearchParams(body.toString())
-  const shown = shownBy(form, principal.address)
+  const shown = shownBy(form, exchange.principal.address)
   const isOffline = form.get('access_type') === 'offline'
   return { shown, isOffline, scope: form.getAll('scope').join(' ') }
 }

@@ -107,11 +107,11 @@ export async function answerStart(
   start: UploadStart,
   head: ChunkHead,
 ): Promise<Answer> {
-  const { registry, routed, principal } = context
+  const { exchange, registry, routed } = context
   const mounted = await mount(context, start)
   if (mounted !== undefined) return blobCreated(context, mounted)
   const { digest, algorithm } = start
-  const client = pusherOf(principal)
+  const client = pusherOf(exchange.principal)
   const upload = await registry.startUpload(routed.repository, { algorithm, client })
   if (digest === undefined || !bringsContent(digest, head)) {
     return emptyAnswer(202, uploadHeaders(context, upload))
