@@ -9,7 +9,7 @@ import type { Fact, FactIdentity } from '../ports/facts.ts'
  * What the fact with this identity has to say; undefined when there is to be none.
  * @throws StoreError
  */
-export async function asRecorded(
+export async function factByCatalog(
   catalog: Catalog,
   { identity, atMs }: { identity: FactIdentity; atMs: number },
 ): Promise<Fact | undefined> {

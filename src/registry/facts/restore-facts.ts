@@ -7,7 +7,7 @@ import { bestEffort } from '../best-effort.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import type { FactIdentity, FactStore, ListedFact } from '../ports/facts.ts'
-import { asRecorded, saysTheSame } from './recorded-facts.ts'
+import { factByCatalog, saysTheSame } from './recorded-facts.ts'
 import type { UnknownFacts } from './unknown-facts.ts'
 
 export interface RestoreDeps {
@@ -61,7 +61,7 @@ async function rightOf(
   identity: FactIdentity,
   { atMs, unknown }: Omit<Restore, 'identities'>,
 ): Promise<ListedFact | 'unreadable' | undefined> {
-  const recorded = await asRecorded(catalog, { identity, atMs })
+  const recorded = await factByCatalog(catalog, { identity, atMs })
   if (unknown?.has(identity) !== true) return recorded
   const isGone = identity.kind === 'deleted' ? recorded !== undefined : recorded === undefined
   return isGone ? unknown.find(identity) : recorded

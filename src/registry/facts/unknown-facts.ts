@@ -5,7 +5,7 @@ import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { FactIdentity, FactStore, ListedFact } from '../ports/facts.ts'
-import { asRecorded } from './recorded-facts.ts'
+import { factByCatalog } from './recorded-facts.ts'
 import type { Stock } from './stock.ts'
 
 export interface UnknownDeps {
@@ -37,7 +37,7 @@ export class UnknownFacts {
       const named = identity.kind === 'deleted' ? manifestOf(identity) : identity
       const fact = await facts.find(named)
       if (!mayBeUnknown(fact)) continue
-      if ((await asRecorded(catalog, { identity: named, atMs: 0 })) !== undefined) continue
+      if ((await factByCatalog(catalog, { identity: named, atMs: 0 })) !== undefined) continue
       const found = named === identity ? fact : await facts.find(identity)
       unknown.#found.set(textOf(identity), found)
     }

@@ -18,7 +18,7 @@ import {
   howKnown,
   isEarlierFact,
 } from './record-earlier-fact.ts'
-import { asRecorded, saysTheSame } from '../facts/recorded-facts.ts'
+import { factByCatalog, saysTheSame } from '../facts/recorded-facts.ts'
 import { putBack } from '../facts/restore-facts.ts'
 import { rowsOf } from '../pacing/pages.ts'
 
@@ -156,7 +156,7 @@ async function missingEntry(
 
 /** Undefined when nothing is. */
 async function wrongBy(deps: CompareFactsDeps, fact: ListedFact): Promise<Wrong | undefined> {
-  const right = await asRecorded(deps.catalog, { identity: fact, atMs: 0 })
+  const right = await factByCatalog(deps.catalog, { identity: fact, atMs: 0 })
   const wrong = concernedBy(fact)
   if (isEarlierFact(fact)) {
     if (right === undefined) return { ...wrong, earlier: fact }
