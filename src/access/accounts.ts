@@ -29,7 +29,6 @@ export interface KnownAccount {
 type Refused = { readonly kind: 'refused'; readonly byToken?: true }
 
 export const REFUSED: Refused = { kind: 'refused' }
-export const REFUSED_TOKEN: Refused = { kind: 'refused', byToken: true }
 
 /** One entry of `access` in a token, as distribution has it. */
 export interface Grant {
@@ -69,6 +68,15 @@ export interface FoundLogin<Found extends Login = Login> {
   readonly login: Found
   readonly forMs: number
 }
+
+/** Of a token that is nobody's. */
+export const TOKEN_OF_NOBODY: FoundLogin = { login: { kind: 'refused', byToken: true }, forMs: 0 }
+
+/**
+ * What tokens of this edge are for, in challenges and in themselves: of one edge as of the next,
+ * whose keys differ.
+ */
+export const OWN_SERVICE = 'entrepot'
 
 /** What a client shows for a token; `nothing` for one that says so. */
 export type ShownForToken =

@@ -8,7 +8,7 @@ import {
   type IssuedToken,
   type LoginAttempt,
   REFUSED,
-  REFUSED_TOKEN,
+  TOKEN_OF_NOBODY,
   type TokenRequest,
   type Verified,
 } from '../access/accounts.ts'
@@ -119,7 +119,7 @@ export class AccountsInForce implements Accounts {
     const own = this.#own?.readToken(token)
     if (own !== undefined && own.login.kind !== 'refused') return own
     const found = await this.#findIdentity(token)
-    return found === undefined || found.login.kind === 'refused' ? NO_TOKEN : found
+    return found === undefined || found.login.kind === 'refused' ? TOKEN_OF_NOBODY : found
   }
 
   async issueToken({ shown, isOffline }: TokenRequest): Promise<IssuedToken> {
@@ -189,8 +189,6 @@ export class AccountsInForce implements Accounts {
     return { login: account, forMs, holder: { ...account, endsAtMs } }
   }
 }
-
-const NO_TOKEN: FoundLogin = { login: REFUSED_TOKEN, forMs: 0 }
 
 /** Undefined: nothing is another one. */
 function changeFrom(

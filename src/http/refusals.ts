@@ -9,6 +9,7 @@ import {
   type Refusal,
   REFUSAL_CODES,
 } from '../access/access.ts'
+import { OWN_SERVICE } from '../access/accounts.ts'
 import { isLoopbackName } from '../access/loopback.ts'
 import { isOneOf } from '../access/door.ts'
 import { grantName } from '../access/grants.ts'
@@ -18,9 +19,6 @@ import { quote } from '../oci/header-list.ts'
 import type { Repository } from '../oci/reference.ts'
 import type { Exchange } from './exchange.ts'
 import { type Caller, hostOf, schemeOf } from './proxies/callers.ts'
-
-/** What tokens of this edge are for; of one edge as of the next, whose keys differ. */
-const SERVICE = 'entrepot'
 
 /** What was asked, as far as it is known. */
 interface Asked {
@@ -71,7 +69,7 @@ function challengeText(challenge: Challenge, refused: Refused): string {
   const { server } = challenge
   const parameters = {
     realm: server?.realm ?? `${originOf(refused)}${ENDPOINTS.token.route}`,
-    service: server?.service ?? SERVICE,
+    service: server?.service ?? OWN_SERVICE,
     scope:
       target &&
       scopeOf(target, request.method ?? '', path =>

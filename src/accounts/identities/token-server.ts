@@ -3,7 +3,7 @@
 // list signed. The token says which key of these, and brings none.
 import { createHash, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { calculateJwkThumbprint, type JWK, jwtVerify } from 'jose'
-import { type FoundLogin, type Login, REFUSED_TOKEN } from '../../access/accounts.ts'
+import { type FoundLogin, type Login, TOKEN_OF_NOBODY } from '../../access/accounts.ts'
 import { isReserved } from '../../access/names.ts'
 import { readJwt } from './read-jwt.ts'
 
@@ -26,8 +26,6 @@ const GRANTS_MAX = 256
 const CHAIN_MAX = 5
 const NAME = /^[\x21-\x7e]{1,255}$/
 
-const REFUSED: FoundLogin = { login: REFUSED_TOKEN, forMs: 0 }
-
 export class TokenServerTokens {
   readonly #settings: TokenServerSettings
   readonly #roots: readonly X509Certificate[]
@@ -43,14 +41,14 @@ export class TokenServerTokens {
   /** `nowMs`: wall clock. Never rejects. */
   async read(token: string, nowMs: number): Promise<FoundLogin> {
     const read = readJwt(token)
-    if (read === undefined) return REFUSED
+    if (read === undefined) return TOKEN_OF_NOBODY
     const { certificates, keyId = '', wrongHead } = read
-    if (wrongHead !== undefined && wrongHead !== 'x5c') return REFUSED
+    if (wrongHead !== undefined && wrongHead !== 'x5c') return TOKEN_OF_NOBODY
     const key =
       wrongHead === 'x5c'
         ? certifiedKey(certificates, this.#roots, nowMs)
         : (await this.#keys).get(keyId)
-    if (key === undefined) return REFUSED
+    if (key === undefined) return TOKEN_OF_NOBODY
     const { issuer, service: audience, algorithms } = this.#settings
     try {
       const { payload } = await jwtVerify(token, key, {
@@ -63,9 +61,9 @@ export class TokenServerTokens {
       })
       const login = loginOf(payload['sub'], payload['access'])
       const forMs = ((payload.exp ?? 0) + TOKEN_SERVER_SKEW_SECONDS) * 1_000 - nowMs
-      return login === undefined ? REFUSED : { login, forMs }
+      return login === undefined ? TOKEN_OF_NOBODY : { login, forMs }
     } catch {
-      return REFUSED
+      return TOKEN_OF_NOBODY
     }
   }
 }

@@ -6,7 +6,7 @@
 // A token is read strictly: its head has to be, letter by letter, the one that this edge writes for
 // one of its keys. So no token names its own algorithm or brings its own key (R135).
 import { createHmac, randomUUID, sign, timingSafeEqual, verify } from 'node:crypto'
-import { type FoundLogin, REFUSED_TOKEN } from '../../access/accounts.ts'
+import { type FoundLogin, OWN_SERVICE, TOKEN_OF_NOBODY } from '../../access/accounts.ts'
 import type { SigningKey, TokenKeys } from './token-keys.ts'
 
 export interface TokensDeps {
@@ -44,15 +44,14 @@ export const ACCESS_SECONDS = 300
 export const REFRESH_SECONDS = 365 * 24 * 3_600
 /** What the anonymous are given is the same for so long; clients want a minute at least (R131). */
 const ANONYMOUS_SHARED_MS = 60_000
-const SERVICE = 'entrepot'
 /** Longer ones are none of ours, and cost a look each. */
 const TOKEN_MAX_LENGTH = 8_192
 const REFRESH_PREFIX = 'ert_'
 const VERSION_LENGTH = 22
 
 interface Claims {
-  readonly iss: typeof SERVICE
-  readonly aud: typeof SERVICE
+  readonly iss: typeof OWN_SERVICE
+  readonly aud: typeof OWN_SERVICE
   /** Absent: of nobody. */
   readonly sub?: string
   /** Of what bought it; see `#versionOf`. */
@@ -103,11 +102,11 @@ export class Tokens {
     const nowMs = this.#deps.nowMs()
     const isOfNow = claims !== undefined && claims.nbf * 1_000 <= nowMs
     const forMs = isOfNow ? claims.exp * 1_000 - nowMs : 0
-    if (!isOfNow || forMs <= 0) return { login: REFUSED_TOKEN, forMs: 0 }
+    if (!isOfNow || forMs <= 0) return TOKEN_OF_NOBODY
     const { sub: name, ver } = claims
     if (name === undefined) return { login: { kind: 'anonymous', byToken: true }, forMs }
     const credential = this.#credentialBehind(name, ver)
-    if (credential === undefined) return { login: REFUSED_TOKEN, forMs: 0 }
+    if (credential === undefined) return TOKEN_OF_NOBODY
     const login = { kind: 'account', name, ...groupsOf(claims) } as const
     return { login, forMs: Math.min(forMs, credential.forMs) }
   }
@@ -151,8 +150,8 @@ export class Tokens {
     const iat = Math.floor(issuedAtMs / 1_000)
     const exp = who.end ?? iat + ACCESS_SECONDS
     const claims: Claims = {
-      iss: SERVICE,
-      aud: SERVICE,
+      iss: OWN_SERVICE,
+      aud: OWN_SERVICE,
       ...who,
       iat,
       nbf: iat,
