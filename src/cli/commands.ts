@@ -7,6 +7,8 @@ import { VERSION } from './version.ts'
 
 interface Command {
   readonly summary: string
+  /** It shows what a running server says, which may be of another version. */
+  readonly asksServer: boolean
   /** Shown by `--help`, after the summary. */
   readonly load: () => Promise<CommandModule>
 }
@@ -20,74 +22,117 @@ export interface CommandModule {
 }
 
 export const COMMANDS = {
-  serve: { summary: 'run the server', load: () => import('./serve.ts') },
-  check: { summary: 'validate the configuration', load: () => import('./check.ts') },
+  serve: {
+    summary: 'run the server',
+    asksServer: false,
+    load: () => import('./serve.ts'),
+  },
+  check: {
+    summary: 'validate the configuration',
+    asksServer: false,
+    load: () => import('./check.ts'),
+  },
   access: {
     summary: 'say which access rule lets somebody do something, or does not',
+    asksServer: false,
     load: () => import('./access.ts'),
   },
   user: {
     summary: 'accounts: add, change the password, remove, list',
+    asksServer: false,
     load: () => import('./user.ts'),
   },
   token: {
     summary: 'robots: make, renew, end, list',
+    asksServer: true,
     load: () => import('./token.ts'),
   },
-  schema: { summary: "print the configuration's JSON Schema", load: () => import('./schema.ts') },
+  schema: {
+    summary: "print the configuration's JSON Schema",
+    asksServer: false,
+    load: () => import('./schema.ts'),
+  },
   status: {
     summary: 'cache, traffic and upstreams at a glance',
+    asksServer: true,
     load: () => import('./status.ts'),
   },
-  ls: { summary: 'list the images that are here', load: () => import('./ls.ts') },
+  ls: {
+    summary: 'list the images that are here',
+    asksServer: true,
+    load: () => import('./ls.ts'),
+  },
   inspect: {
     summary: 'show one image: platforms, blobs, what is cached',
+    asksServer: true,
     load: () => import('./inspect.ts'),
   },
   why: {
     summary: 'say where an image comes from and what a pull would do now',
+    asksServer: true,
     load: () => import('./why.ts'),
   },
   queue: {
     summary: 'pushes that wait to be delivered: list, retry, drop',
+    asksServer: true,
     load: () => import('./queue.ts'),
   },
-  pull: { summary: 'bring images into the cache', load: () => import('./pull.ts') },
+  pull: {
+    summary: 'bring images into the cache',
+    asksServer: true,
+    load: () => import('./pull.ts'),
+  },
   pin: {
     summary: 'keep what a pattern matches under any pressure',
+    asksServer: true,
     load: () => import('./pin.ts'),
   },
-  unpin: { summary: 'take a pin away', load: () => import('./unpin.ts') },
-  purge: { summary: 'take images out of disk and memory', load: () => import('./purge.ts') },
-  retain: { summary: 'what retention lets go, now', load: () => import('./retain.ts') },
-  evict: { summary: 'let the coldest images leave, now', load: () => import('./evict.ts') },
+  unpin: {
+    summary: 'take a pin away',
+    asksServer: true,
+    load: () => import('./unpin.ts'),
+  },
+  purge: {
+    summary: 'take images out of disk and memory',
+    asksServer: true,
+    load: () => import('./purge.ts'),
+  },
+  retain: {
+    summary: 'what retention lets go, now',
+    asksServer: true,
+    load: () => import('./retain.ts'),
+  },
+  evict: {
+    summary: 'let the coldest images leave, now',
+    asksServer: true,
+    load: () => import('./evict.ts'),
+  },
   gc: {
     summary: 'take away what nothing needs any more',
+    asksServer: true,
     load: () => import('./gc.ts'),
   },
   export: {
     summary: 'write images into a file that goes where no line leads',
+    asksServer: true,
     load: () => import('./export.ts'),
   },
   inventory: {
     summary: 'write a signed list of what is here',
+    asksServer: true,
     load: () => import('./inventory.ts'),
   },
   key: {
     summary: 'show the key by which this edge signs what it sends over an air gap',
+    asksServer: true,
     load: () => import('./key.ts'),
   },
   jobs: {
     summary: 'what is done again and again: list, run, pause, resume, cancel',
+    asksServer: true,
     load: () => import('./jobs.ts'),
   },
 } as const satisfies Record<string, Command>
-
-/** Those that show what a running server says, which may be of another version. */
-const ASKING: ReadonlySet<string> = new Set<keyof typeof COMMANDS>([
-  ...(['status', 'ls', 'inspect', 'why', 'queue', 'pull', 'pin', 'unpin'] as const),
-  ...(['purge', 'retain', 'evict', 'gc', 'jobs', 'token', 'export', 'inventory', 'key'] as const),
-])
 
 /**
  * Runs what the arguments ask for; every failure is a line on standard error, with --json an
@@ -125,9 +170,14 @@ async function runNamed(argv: readonly string[], context: CliContext): Promise<E
   return EXIT_CODES.ok
 }
 
+function find(name: string): Command | undefined {
+  return Object.hasOwn(COMMANDS, name) ? COMMANDS[name as keyof typeof COMMANDS] : undefined
+}
+
 /** @throws CliError when there is no such command */
 function load(name: string): Promise<CommandModule> {
-  if (Object.hasOwn(COMMANDS, name)) return COMMANDS[name as keyof typeof COMMANDS].load()
+  const command = find(name)
+  if (command !== undefined) return command.load()
   const near = closest(name, Object.keys(COMMANDS))
   const hint = near === undefined ? '' : ` (did you mean ${near}?)`
   throw new CliError(
@@ -141,7 +191,8 @@ function failureOf(error: unknown, command: string): Failure {
   if (error instanceof CliError) return error
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   const isUsage = code.startsWith('ERR_PARSE_ARGS')
-  if (!isUsage && error instanceof TypeError && ASKING.has(command)) return otherVersion(error)
+  const isOthers = error instanceof TypeError && find(command)?.asksServer === true
+  if (!isUsage && isOthers) return otherVersion(error)
   if (!isUsage) throw error
   // util.parseArgs says in its message which option is wrong, and goes on about what no command
   // here takes.
