@@ -228,6 +228,7 @@ function tellWithout(config: Config, asked: Asked): Told {
 /** Where there are accounts and no rules. */
 function tellByLogin(config: Config, auth: AuthConfig, asked: Asked): Told {
   const { asker } = asked
+  if (auth.token !== undefined) return tellByToken(config, asked)
   const isUnowned = auth.names.length === 0
   const allowed = asker.account !== undefined || (isUnowned && asker.isLocal() === true)
   const because = isUnowned
@@ -237,10 +238,21 @@ function tellByLogin(config: Config, auth: AuthConfig, asked: Asked): Told {
   return { allowed, rule: undefined, place: undefined, because: [because, ...policy] }
 }
 
+/** Programs of the machine show one like others. */
+function tellByToken(config: Config, asked: Asked): Told {
+  const allowed = asked.asker.account !== undefined
+  const because = isRobot(asked.asker)
+    ? 'there are no access rules, so a robot may, by its secret'
+    : 'there are no access rules, so whoever shows a token of auth.token’s server may do what it grants, and nobody else anything'
+  const policy = policyOf(config, asked)
+  return { allowed, rule: undefined, place: undefined, because: [because, ...policy] }
+}
+
 /**
  * Which repository it is, where it was written otherwise, and what holds for a write whoever asks.
  */
-function policyOf({ auth, repositories }: Config, { name, action, repository }: Asked): string[] {
+function policyOf({ auth, repositories }: Config, asked: Asked): string[] {
+  const { name, action, repository } = asked
   const key = repositoryKey(repository)
   const spelled = key === name ? [] : [`${name} is ${key}`]
   const { push, deletable } = createPolicies(repositories).find(repository)
@@ -248,7 +260,13 @@ function policyOf({ auth, repositories }: Config, { name, action, repository }: 
     return [...spelled, 'repositories refuses all pushes there']
   if (action === 'delete' && !deletable)
     return [...spelled, 'repositories refuses all deletes there']
-  return auth?.token === undefined ? spelled : [...spelled, 'a token has to grant it, too']
+  // A robot shows its secret, and needs no grant.
+  const needsGrant = auth?.token !== undefined && !isRobot(asked.asker)
+  return needsGrant ? [...spelled, 'a token has to grant it, too'] : spelled
+}
+
+function isRobot({ account }: Asker): boolean {
+  return account !== undefined && parseLoginName(account.name).kind === 'robot'
 }
 
 function describePlace(place: Place | undefined): string {

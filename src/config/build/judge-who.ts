@@ -68,12 +68,25 @@ function noteNobody(
 ): void {
   if (isByLogin(who) && settings.auth === undefined) {
     const written = formatName(who)
-    const message = `there are no accounts without auth.htpasswd, and ${written} would be one`
+    const message = NOT_WITHOUT_AUTH[who.kind](written)
     return judge.note(path, { message, suggestion: closest(written, HERE) })
   }
   const wrong = whyNobody(who, auth, settings.http)
   if (wrong !== undefined) judge.note(path, { severity: 'warning', ...wrong })
 }
+
+/** Of those by login, without `auth`. */
+const NOT_WITHOUT_AUTH = {
+  account: (written: string) =>
+    `there are no accounts without auth.htpasswd, and ${written} would be one`,
+  group: (written: string) => `there are no groups without auth, and ${written} would be one`,
+  robot: (written: string) =>
+    `there are no robots without auth, and ${written} would be one: they log in where auth.htpasswd, auth.oidc or auth.token is set`,
+  identity: (written: string) =>
+    `there are no identity providers without auth.oidc, and ${written} would be of one`,
+  'provider group': (written: string) =>
+    `there are no identity providers without auth.oidc, and ${written} would be of one`,
+} as const
 
 interface Why {
   readonly message: string

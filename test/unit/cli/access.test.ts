@@ -270,6 +270,18 @@ t.test('access test takes one of each kind of who that its help names, and no ot
   }
 })
 
+t.test('R806: rules about who logs in say what is missing, where nobody can', async t => {
+  for (const [who, told] of [
+    ['alice', /no accounts without auth\.htpasswd/],
+    ['robot:ci', /no robots without auth, .*auth\.htpasswd, auth\.oidc or auth\.token/],
+    ['group:ci', /no groups without auth/],
+    ['oidc:github:a', /no identity providers without auth\.oidc/],
+  ] as const) {
+    const { check } = await open(t, `access: [{ who: "${who}", match: "**", allow: [pull] }]\n`)
+    t.match(await check(), { exitCode: 78, stderr: told }, who)
+  }
+})
+
 t.test('R666: access test says of a token server’s accounts what rules say', async t => {
   const { config, test, check } = await open(t, '')
   const jwks = join(config, '..', 'jwks')
@@ -285,6 +297,15 @@ t.test('R666: access test says of a token server’s accounts what rules say', a
   t.match(await test('bob', 'pull', 'localhost/app/x'), { exitCode: 1 })
   t.match(await check(), { exitCode: 0, stdout: /tokens of https:\/\/auth\.example\.com\/t say/ })
   await writeFile(config, JSON.stringify({ auth: { token } }))
+  t.match(await test('alice', 'pull', 'localhost/app/x'), {
+    exitCode: 0,
+    stdout:
+      /^allowed: .*whoever shows a token .* may do what it grants.*\n +a token has to grant it, too\n$/,
+  })
+  for (const who of ['local', 'anonymous'])
+    t.match(await test(who, 'push', 'localhost/app/x'), { exitCode: 1, stdout: /nobody else/ })
+  const robot = await test('robot:rr', 'pull', 'localhost/app/x')
+  t.match(robot, { exitCode: 0, stdout: /^allowed: .*a robot may, by its secret\n$/ })
   const stdout = /programs on this machine show tokens like others/
   t.match(await check(), { exitCode: 0, stdout }, 'R733: nobody is let in without one')
 })
