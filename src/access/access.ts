@@ -115,7 +115,9 @@ type Unidentified =
       readonly retryAfterSeconds: number
     }
 
-export type Refusal = { readonly kind: 'denied'; readonly reason: string } | Unidentified
+export type Refusal =
+  | { readonly kind: 'denied'; readonly reason: string; readonly by?: string }
+  | Unidentified
 
 /** What a client is told, and by which status, wherever it asks. */
 export const REFUSAL_CODES = {

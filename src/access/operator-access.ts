@@ -86,11 +86,12 @@ export class OperatorAccess {
     // Of a token server's token all else is denied than what it grants.
     if (account?.grants !== undefined) return { refusal: NOT_ALLOWED }
     const asker = { address, account, certificate, isLocal: () => false }
-    const { isAllowed, by } = judgeOperator(asker, this.#bookOf(this.#settings()), rules)
+    const { isAllowed, rule, by } = judgeOperator(asker, this.#bookOf(this.#settings()), rules)
     if (isAllowed && by !== undefined) return { refusal: undefined, ...nameLetIn(by, asker) }
     // Beside a certificate that is not enough somebody may want to log in.
     const mayLogIn = account === undefined && accounts !== undefined
-    return { refusal: mayLogIn ? askOperator(accounts, login) : NOT_ALLOWED }
+    if (mayLogIn) return { refusal: askOperator(accounts, login) }
+    return { refusal: rule === undefined ? NOT_ALLOWED : { ...NOT_ALLOWED, by: `access[${rule}]` } }
   }
 }
 
@@ -120,7 +121,7 @@ const NOBODY: Refusal = {
   kind: 'denied',
   reason: 'the operator’s API is for who shows a certificate that a rule of access allows admin',
 }
-const NOT_ALLOWED: Refusal = {
+const NOT_ALLOWED = {
   kind: 'denied',
   reason: 'no rule of access allows admin to this client, with match "**"',
-}
+} as const

@@ -7,6 +7,7 @@ import { type Refusal, REFUSAL_CODES } from '../access/access.ts'
 import { formatName } from '../access/names.ts'
 import { ERROR_CODES } from '../oci/errors.ts'
 import type { NoteAudit } from '../observe/audit.ts'
+import { redactText } from '../observe/redact.ts'
 import { type ApiDeps, registerApi } from './api.ts'
 import type { AskedBy } from './audit-actions.ts'
 
@@ -113,7 +114,9 @@ function refuse(
   const code = REFUSAL_CODES[kind]
   const { status } = ERROR_CODES[code]
   const outcome = kind === 'limited' ? 'limited' : 'refused'
-  const line = { outcome, who, client, method, endpoint: 'admin', status, ...(held && { held }) }
+  const why = { rule: 'by' in refusal ? refusal.by : undefined, reason: redactText(reason) }
+  const what = { outcome, who, client, method, endpoint: 'admin', status, ...why }
+  const line = { ...what, ...(held && { held }) }
   if (held !== undefined) audit?.({ audit: isWrongLogin(kind, who) ? 'login' : 'denied', ...line })
   if (kind === 'unauthorized') response.setHeader('www-authenticate', CHALLENGE)
   if ('retryAfterSeconds' in refusal) response.setHeader('retry-after', refusal.retryAfterSeconds)

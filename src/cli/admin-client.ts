@@ -163,7 +163,10 @@ const BY_NETWORK: Readonly<Record<string, string>> = {
 }
 
 function messageOf(body: unknown): string {
-  return typeof body === 'object' && body !== null && 'message' in body
-    ? String(body.message)
-    : 'the server refused the request without saying why'
+  if (typeof body === 'object' && body !== null) {
+    if ('message' in body) return String(body.message)
+    // Before it is known that it is for operators: as all clients are told.
+    if ('errors' in body && Array.isArray(body.errors)) return messageOf(body.errors[0])
+  }
+  return 'the server refused the request without saying why'
 }

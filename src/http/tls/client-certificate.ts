@@ -52,20 +52,23 @@ function judge(
 ): ShownCertificate {
   const refuse = (reason: string) => ({ kind: 'refused', reason }) as const
   if (!authorized) {
+    if (String(authorizationError).includes(WRONG_PURPOSE)) return refuse(NOT_FOR_CLIENTS)
     return refuse(
       `the client certificate is not of an authority that this registry goes by, or not valid now (${String(authorizationError)})`,
     )
   }
-  if (certificate.keyUsage?.includes(CLIENT_AUTH) !== true)
-    return refuse(
-      'the client certificate is not for clients: its extendedKeyUsage lacks clientAuth',
-    )
+  if (certificate.keyUsage?.includes(CLIENT_AUTH) !== true) return refuse(NOT_FOR_CLIENTS)
   const names = namesIn(certificate, fields)
   if (names.length > 0 && names.length <= NAMES_MAX) return { kind: 'named', names }
   return refuse(
     `the client certificate has no name where this registry looks for one (${fields.join(', ')}), too many, or one that is not plain text; cn counts only without a subjectAltName`,
   )
 }
+
+/** OpenSSL's, of one that says what it is for, and not this. */
+const WRONG_PURPOSE = 'INVALID_PURPOSE'
+const NOT_FOR_CLIENTS =
+  'the client certificate is not for clients: its extendedKeyUsage lacks clientAuth'
 
 const KINDS = { uri: 'URI', dns: 'DNS', email: 'email' } as const
 

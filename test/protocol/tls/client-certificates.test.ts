@@ -150,7 +150,7 @@ tap.test('R549: who signs for some names alone makes nobody any other', async t 
 const BAD: Readonly<Record<string, readonly [CertificateOptions, RegExp]>> = {
   'of another authority': [{ authority: makeAuthority() }, /not of an authority/],
   expired: [{ expired: true }, /has expired: renew it/],
-  'for servers': [{ usage: 'server' }, /extendedKeyUsage lacks clientAuth|or not valid now/],
+  'for servers': [{ usage: 'server' }, /extendedKeyUsage lacks clientAuth/],
   'without a name': [{ names: ['192.0.2.1'], commonName: '\u0001' }, /has no name where/],
 }
 

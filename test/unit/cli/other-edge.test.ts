@@ -142,6 +142,10 @@ t.test('R736: what is no edge, or nobody this machine trusts, is told', async t 
     exitCode: 69,
     stderr: /no authority that is trusted here.*--ca FILE/,
   })
+  t.match(await runCli(['status', '--admin', url.replace('https:', 'http:')], { env }), {
+    exitCode: 1,
+    stderr: /speaks TLS and got plain HTTP/,
+  })
   const named = ['status', '--admin', url.replace('localhost', '[::1]'), '--ca', at('ca.crt')]
   t.match(await runCli(named, { env }), { exitCode: 69, stderr: /no server listens there/ })
   const server = createServer((_request, response) => response.end('<html>'))
