@@ -215,7 +215,7 @@ function readIdentity(rest: string): ReadWho {
   const [, provider, name] = /^([^:]+):([\x21-\x7e]+)$/.exec(rest) ?? []
   if (provider === undefined || name === undefined)
     return fault(
-      'behind oidc: stands the name of a provider of auth.oidc, a colon, and a name as its tokens have it',
+      'behind oidc: stands the name of a provider of auth.oidc, a colon, and a name as its tokens have it, in plain characters without spaces',
     )
   return ok({ kind: 'identity', provider, name })
 }

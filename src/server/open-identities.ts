@@ -46,9 +46,10 @@ export function openIdentities(
     }
   }
 
-  function noteRefused({ reason, issuer, subject }: RefusedIdentity): void {
+  function noteRefused({ reason, issuer, said, subject }: RefusedIdentity): void {
     const held = due(`${reason} ${issuer}`)
-    if (held !== undefined) logger.warn({ issuer, reason, subject, held, hint: HINT }, REFUSED)
+    if (held !== undefined)
+      logger.warn({ issuer, said, reason, subject, held, hint: HINT }, REFUSED)
   }
 
   return new Identities({

@@ -58,6 +58,8 @@ export interface RefusedIdentity {
   readonly reason: Reason
   /** Undefined: none that is configured. */
   readonly issuer: string | undefined
+  /** Which one the token names, where that is none of them. */
+  readonly said: string | undefined
   /** A hash of it, by which who knows it finds it again. */
   readonly subject: string | undefined
 }
@@ -71,6 +73,8 @@ export interface IdentitiesDeps {
   readonly asked: (issuer: string, outcome: 'taken' | 'failed', error?: unknown) => void
 }
 
+/** Of what a stranger may have written: enough to see a slash too many. */
+const SAID_MAX_LENGTH = 200
 /** Clocks of machines that are kept by a time server agree far better. */
 export const SKEW_SECONDS = 30
 /**
@@ -139,7 +143,8 @@ export class Identities {
     const { found } = this.#deps
     if (typeof judged === 'string') {
       const issuer = providers[0]?.issuer
-      found('refused', { reason: judged, issuer, subject: hashOf(read.subject) })
+      const said = issuer === undefined ? read.issuer.slice(0, SAID_MAX_LENGTH) : undefined
+      found('refused', { reason: judged, issuer, said, subject: hashOf(read.subject) })
       return { kind: 'refused' }
     }
     found(judged.kind === 'identity' ? 'right' : judged.kind)

@@ -5,6 +5,8 @@ export type KeySet = JSONWebKeySet
 
 /** Issuers have a handful. */
 const KEYS_MAX = 64
+/** Of what it calls itself: enough to see a slash too many. */
+const SAID_MAX_LENGTH = 200
 /** What checks a signature and cannot make one; a secret has no business there. */
 const KEY_TYPES: ReadonlySet<unknown> = new Set(['RSA', 'EC', 'OKP'])
 
@@ -15,7 +17,10 @@ const KEY_TYPES: ReadonlySet<unknown> = new Set(['RSA', 'EC', 'OKP'])
 export function parseMetadata(text: string, issuer: string): string {
   const { issuer: said, jwks_uri: place } = parse(text)
   // Else one host could speak for another's tokens.
-  if (said !== issuer) throw new Error('its metadata is that of another issuer')
+  if (said !== issuer) {
+    const other = JSON.stringify(String(said).slice(0, SAID_MAX_LENGTH))
+    throw new Error(`its metadata is that of another issuer, ${other}`)
+  }
   if (typeof place !== 'string' || !URL.canParse(place))
     throw new Error('its metadata does not say where its keys are')
   return place

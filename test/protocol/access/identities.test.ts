@@ -181,6 +181,8 @@ tap.test('R581: what a token must be: each that is not is nobody’s', async t =
     t.equal(await status(bearer(token)), 401, `${what}, as a token`)
     t.equal((await buy(edge, token)).status, 401, `${what}, for a token`)
   }
+  const said = edge.lines().find(({ reason }) => reason === 'issuer')?.['said']
+  t.equal(said, 'https://token.actions.githubusercontent.com', 'whose it was')
   t.equal(await status(basic(make({ exp: seconds - 29 }))), 200, 'clocks differ a little')
   t.equal(await status(basic(make({ nbf: seconds + 29, iat: seconds + 29 }))), 200)
   t.equal(await status(basic(make({ aud: ['other', 'edge.example.com'] }))), 200)
