@@ -51,12 +51,22 @@ export function loadConfiguration(
   }
 }
 
-/** The configuration, with its warnings on standard error. @throws CliError with every fault */
+/** Its warnings are for `serve` and `check` to tell. @throws CliError with every fault */
 export function requireConfiguration(context: CliContext, named: string | undefined): Config {
+  return goodConfiguration(context, named).config
+}
+
+/** The same, with its warnings on standard error. */
+export function configurationToServe(context: CliContext, named: string | undefined): Config {
+  const { config, warnings, path } = goodConfiguration(context, named)
+  if (warnings.length > 0) context.stderr.write(formatFindings(warnings, path))
+  return config
+}
+
+function goodConfiguration(context: CliContext, named: string | undefined) {
   const { path, result } = loadConfiguration(context, named)
   if (result.kind === 'invalid') throw invalidConfiguration(result.findings, path)
-  if (result.warnings.length > 0) context.stderr.write(formatFindings(result.warnings, path))
-  return result.config
+  return { ...result, path }
 }
 
 export interface SocketUse {
@@ -80,10 +90,7 @@ export function findSocket(
 ): string {
   const { path, result } = loadConfiguration(context, named)
   const tell = (text: string) => quiet || context.stderr.write(text)
-  if (result.kind === 'ok') {
-    tell(formatFindings(result.warnings, path))
-    return result.config.admin.socket
-  }
+  if (result.kind === 'ok') return result.config.admin.socket
   const { findings, socket } = result
   const faults = findings.filter(({ severity }) => severity === 'error')
   const fault = `${describeFaults(faults.map(each => formatFindings([each], path).trimEnd()))}\n`

@@ -8,7 +8,7 @@ import type { Config } from '../config/config.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { RunningServer } from '../server/surroundings.ts'
 import { systemClock } from '../server/clock.ts'
-import { loadConfiguration, requireConfiguration } from './configuration.ts'
+import { loadConfiguration, configurationToServe } from './configuration.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
 import { readSharedLoopback } from './shared-loopback.ts'
 import { VERSION } from './version.ts'
@@ -33,15 +33,16 @@ export async function run(args: readonly string[], context: CliContext): Promise
   context.outliveStreams()
   // Before anything that takes time: a signal that nobody listens for ends the process.
   const signals = listenForSignals(context, systemClock)
-  const config = requireConfiguration(context, values.config)
+  const config = configurationToServe(context, values.config)
   const server = await start(config, context)
-  const { http, admin, socket, sending, logger } = server
+  const { http, admin, adminApi, socket, sending, logger } = server
   logger.info(
     {
       version: VERSION,
       pid: context.pid,
       http,
       admin,
+      ...(adminApi !== undefined && { adminApi }),
       socket,
       ...sending,
       data: config.storage.rootDirectory,
