@@ -70,6 +70,7 @@ t.test('R833: what an export reads is not evicted', async t => {
   session.end()
   await untilStill(() => false)
   t.ok(existsSync(layerFile(edge, images[0])), 'it was not let go, and stays')
+  t.match(await run('inspect', 'docker.io/library/app:v0'), { exitCode: 0 }, 'by its name, too')
 })
 
 t.test('R833: what is purged meanwhile goes when the export has ended', async t => {
