@@ -79,6 +79,8 @@ export async function run(args: readonly string[], context: CliContext): Promise
   if (path !== '-' && !isDirectory(path)) await assertWritable(path)
   const volumeBytes = readVolumeBytes(lastOf(own.values.split), path)
   const platforms = own.has('all-platforms') ? [] : platformsFrom(own.values.platform)
+  const { since } = own.values
+  const isThere = since.length === 0 ? undefined : await readThere(since)
   const session = await ExportSession.begin({
     ...common,
     context: path === '-' ? { ...context, stdout: context.stderr } : context,
@@ -88,7 +90,7 @@ export async function run(args: readonly string[], context: CliContext): Promise
     return await exportInto(path, {
       session,
       images,
-      since: own.values.since,
+      isThere,
       context,
       volumeBytes,
     })
@@ -100,17 +102,17 @@ export async function run(args: readonly string[], context: CliContext): Promise
 interface Exporting {
   readonly session: ExportSession
   readonly images: readonly string[]
-  /** Inventories of what is where the bundle goes. */
-  readonly since: readonly string[]
+  /** Where the bundle goes. Undefined: nothing is known of that. */
+  readonly isThere: ((digest: string) => boolean) | undefined
   readonly context: CliContext
   /** Undefined: in one file. */
   readonly volumeBytes: number | undefined
 }
 
 async function exportInto(path: string, exporting: Exporting): Promise<ExitCode> {
-  const { session, images, since, context, volumeBytes } = exporting
+  const { session, images, isThere, context, volumeBytes } = exporting
   await session.gather(images)
-  if (since.length > 0) await session.suppose(await readThere(since))
+  if (isThere !== undefined) await session.suppose(isThere)
   const planned = await session.fetch()
   session.tell({ kind: 'planned', ...planned }, describePlan(planned))
   const { server, id } = session

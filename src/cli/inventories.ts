@@ -27,7 +27,7 @@ async function addThere(file: string, there: Set<string>): Promise<void> {
         if ('content' in line && line.state !== 'left out') there.add(line.content)
     reader.finish()
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
+    const why = error instanceof BundleFault ? error.message : 'it cannot be read'
     throw new CliError(EXIT_CODES.failed, `--since ${file}: ${why}`)
   }
 }

@@ -58,7 +58,7 @@ function tell(
   if (json) writeJson(context, { file: path, ...ended.end, key: ended.key })
   else
     context.stdout.write(
-      `${path}: ${describeCount(images, 'image')}, ${describeCount(contents, 'manifest or blob')}, ${describeBytes(bytes)}; signed by ${bundleKeyId(ended.key)}\n`,
+      `${path}: ${describeCount(images, 'image')}, ${contents} manifests and blobs, ${describeBytes(bytes)}; signed by ${bundleKeyId(ended.key)}\n`,
     )
   return EXIT_CODES.ok
 }

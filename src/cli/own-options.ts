@@ -41,7 +41,7 @@ export function takeOwnOptions<const Own extends Wanted>(
       values[token.name]?.push('true')
       continue
     }
-    if (token.value === undefined)
+    if (token.value === undefined || (!token.inlineValue && /^-./.test(token.value)))
       throw new CliError(EXIT_CODES.usage, `${token.rawName} wants a value`)
     if (!token.inlineValue) taken.add(token.index + 1)
     values[token.name]?.push(token.value)

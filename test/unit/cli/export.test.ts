@@ -262,6 +262,16 @@ t.test('R836: an export that was cut goes on, whatever stands at its end', async
   t.ok((await membersOf(path('cut'))).has(blobName(index.manifest.digest)))
 })
 
+t.test('an option without its value is told, and takes no other one for it', async t => {
+  const { run } = await start(t)
+  const image = 'docker.io/library/plain:v1'
+  t.match(await run('export', image, '-o'), { exitCode: 2, stderr: /-o wants a value/ })
+  const split = await run('export', image, '--split', '--platform', 'linux/amd64', '-o', 'x')
+  t.match(split, { exitCode: 2, stderr: /--split wants a value/ })
+  const since = await run('export', image, '-o', 'x', '--since', 'nowhere')
+  t.match(since, { exitCode: 1, stderr: /--since nowhere: it cannot be read/ })
+})
+
 t.test('where a file cannot be written, nothing is pulled for it', async t => {
   const { run, path, stub } = await start(t)
   const result = await run('export', 'docker.io/library/plain:v1', '-o', path('none/file'))
