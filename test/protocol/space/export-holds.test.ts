@@ -5,11 +5,9 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { CheckedBundle } from '../../../src/bundle/checked-bundle.ts'
-import { readAdmin } from '../../../src/cli/admin-client.ts'
-import { ExportSession } from '../../../src/cli/export-session.ts'
 import { digestHex } from '../../../src/oci/digest.ts'
-import { contextOf, runCli } from '../../kit/cli.ts'
+import { runCli } from '../../kit/cli.ts'
+import { beginExport } from '../../kit/clients/begun-export.ts'
 import { startTestEdge, type TestEdge } from '../../kit/edge.ts'
 import { type Image, makeImage } from '../../kit/image.ts'
 import { startStub } from '../../kit/stubs/stub-registry.ts'
@@ -35,21 +33,8 @@ async function start(t: Test, storage: Readonly<Record<string, unknown>> = {}) {
 
 /** Planned, and not read yet. */
 async function begin(edge: TestEdge, image: string) {
-  const server = { kind: 'socket', path: edge.socket } as const
-  const session = await ExportSession.begin({
-    server,
-    json: false,
-    context: contextOf(),
-    gathering: { platforms: ['linux/amd64'], referrers: true },
-  })
-  await session.gather([image])
-  await session.fetch()
-  const read = async () => {
-    const check = new CheckedBundle()
-    const query = { id: session.id, from: '0' }
-    for await (const _ of check.pass(readAdmin({ server, path: '/exports/bundle', query })));
-    return check.isWhole
-  }
+  const { session, gather, read } = await beginExport(edge)
+  await gather(image)
   return { session, read }
 }
 

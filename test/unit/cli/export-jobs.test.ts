@@ -1,10 +1,8 @@
 // Goal: exports under way are seen, paused, resumed and cancelled as other work is. Method: the
 // edge in process over a stub registry, an export held in the middle, and `jobs` beside it.
 import t, { type Test } from 'tap'
-import { CheckedBundle } from '../../../src/bundle/checked-bundle.ts'
-import { readAdmin } from '../../../src/cli/admin-client.ts'
-import { ExportSession } from '../../../src/cli/export-session.ts'
-import { contextOf, runCli } from '../../kit/cli.ts'
+import { runCli } from '../../kit/cli.ts'
+import { beginExport } from '../../kit/clients/begun-export.ts'
 import { startTestEdge } from '../../kit/edge.ts'
 import { makeImage } from '../../kit/image.ts'
 import { startStub } from '../../kit/stubs/stub-registry.ts'
@@ -16,26 +14,10 @@ async function start(t: Test) {
   const stub = await startStub(t)
   stub.addImage('library/app', 'v1', image)
   const edge = await startTestEdge(t, { upstreams: { 'docker.io': { url: stub.url } } })
-  const server = { kind: 'socket', path: edge.socket } as const
-  const session = await ExportSession.begin({
-    server,
-    json: false,
-    context: contextOf(),
-    gathering: { platforms: ['linux/amd64'], referrers: true },
-  })
+  const { session, gather, read } = await beginExport(edge)
   t.teardown(() => session.end())
-  const read = async () => {
-    const check = new CheckedBundle()
-    const query = { id: session.id, from: '0' }
-    for await (const _ of check.pass(readAdmin({ server, path: '/exports/bundle', query })));
-    return check.isWhole
-  }
   const jobs = (...argv: string[]) => runCli(['jobs', ...argv, '--socket', edge.socket])
-  const gather = async () => {
-    await session.gather(['docker.io/library/app:v1'])
-    await session.fetch()
-  }
-  return { session, read, jobs, gather }
+  return { session, read, jobs, gather: () => gather('docker.io/library/app:v1') }
 }
 
 t.test('jobs ls tells of an export, and how far it is', async t => {
