@@ -8,6 +8,7 @@ import { StoreError } from '../../src/registry/ports/store-error.ts'
 import type { Fact } from '../../src/registry/ports/facts.ts'
 import { mountSmallDisk } from '../kit/disk/small-disk.ts'
 import { digestBy, storeDirectory } from '../kit/disk/store-directory.ts'
+import { listFacts } from '../kit/judges/facts-of.ts'
 
 const run = promisify(execFile)
 const MIB = 1024 * 1024
@@ -131,11 +132,7 @@ t.test('R07: a fact that finds no room leaves the one before it, and is written 
   const delivery = (payload: string): Fact => {
     return { kind: 'delivery', id: 1, carrier: 'queue', key: 'a/b', payload, createdAtMs: 1 }
   }
-  const listed = async () => {
-    const found: Fact[] = []
-    for await (const fact of facts.list()) found.push(fact)
-    return found
-  }
+  const listed = () => listFacts(facts)
   await facts.write([delivery('before')])
   await disk.fill()
   const later = delivery('x'.repeat(60_000))

@@ -49,11 +49,12 @@ export class OldDeletes {
   async forget(signal: AbortSignal): Promise<void> {
     const before = await markDay(this.#deps, REMEMBERED_DAYS)
     if (before === undefined || before === this.#doneBefore) return
-    const unclear = await unclearRepositories(this.#deps, unread => this.#facts(signal, unread))
+    const unclear = await unclearRepositories(this.#deps, this.#facts(signal))
     if (typeof unclear === 'string' || signal.aborted || this.#deps.facts.failures > 0) return
     let forgotten = 0
     for await (const fact of this.#facts(signal)) {
-      if (fact.kind !== 'deleted' || unclear.has(fact.repository)) continue
+      if (fact === 'unreadable' || fact.kind !== 'deleted') continue
+      if (unclear.has(fact.repository)) continue
       if (await this.#forgetOne(fact, before)) forgotten += 1
       if (forgotten === FORGOTTEN_AT_ONCE) return
     }
@@ -94,10 +95,10 @@ export class OldDeletes {
   }
 
   /** Beside the traffic; no more of them once `signal` is aborted. */
-  async *#facts(signal: AbortSignal, unread?: () => void): AsyncGenerator<Fact> {
+  async *#facts(signal: AbortSignal): AsyncGenerator<Fact | 'unreadable'> {
     const { facts, clock } = this.#deps
     let steps = 0
-    for await (const fact of facts.list(unread)) {
+    for await (const fact of facts.list()) {
       if (signal.aborted) return
       yield fact
       if (++steps % AT_ONCE === 0) await clock.sleep(PAUSE_MS, signal).catch(() => {})

@@ -25,20 +25,30 @@ const LOOKS_AT_ONCE = 4
 type Looking = Pick<LostDeps, 'catalog' | 'facts' | 'stock'>
 type NamingFact = Extract<Fact, { kind: 'manifest' | 'tag' }>
 
+export interface FoundLost {
+  readonly lost: readonly LostManifest[]
+  /** There are facts that cannot be read, and may tell of more. */
+  readonly hasUnreadable: boolean
+}
+
 /**
  * Reads every fact, if anything may be lost, and looks at those that are `isMeant`. What is being
- * pushed may be among them: `giveUp` looks again. `unread` is called for each that cannot be read.
+ * pushed may be among them: `giveUp` looks again.
  * @throws StoreError
  */
 export async function findLost(
   deps: Looking,
   isMeant: (fact: NamingFact) => boolean,
-  unread?: () => void,
-): Promise<readonly LostManifest[]> {
-  if (deps.stock?.isAllFound === true) return []
+): Promise<FoundLost> {
+  if (deps.stock?.isAllFound === true) return { lost: [], hasUnreadable: false }
   const found = new Map<string, Image & { readonly tags: Tag[] }>()
   let tags = 0
-  for await (const fact of deps.facts.list(unread)) {
+  let hasUnreadable = false
+  for await (const fact of deps.facts.list()) {
+    if (fact === 'unreadable') {
+      hasUnreadable = true
+      continue
+    }
     if ((fact.kind !== 'manifest' && fact.kind !== 'tag') || !isMeant(fact)) continue
     const { repository: key, digest } = fact
     const name = `${key} ${digest}`
@@ -49,7 +59,7 @@ export async function findLost(
     if (fact.kind === 'tag' && (tags += 1) <= LOST_MAX) image.tags.push(fact.tag)
     if (found.size >= LOST_MAX) break
   }
-  return [...found.values()]
+  return { lost: [...found.values()], hasUnreadable }
 }
 
 /** What of all repositories tags lead to, and is lost. */
@@ -77,14 +87,9 @@ export class KnownLostTags {
   }
 
   async #look(): Promise<LostTags> {
-    let unread = 0
-    const lost = await findLost(
-      this.#deps,
-      ({ kind }) => kind === 'tag',
-      () => (unread += 1),
-    )
+    const { lost, hasUnreadable } = await findLost(this.#deps, ({ kind }) => kind === 'tag')
     const tags = lost.reduce((sum, each) => sum + each.tags.length, 0)
-    return { lost, isMore: unread > 0 || tags >= LOST_MAX }
+    return { lost, isMore: hasUnreadable || tags >= LOST_MAX }
   }
 }
 
@@ -96,7 +101,8 @@ export async function findLostManifest(
   if (deps.stock?.isAllFound === true || !(await isLost(deps, image))) return undefined
   const { digest } = image
   const key = repositoryKey(image.repository)
-  const [found] = await findLost(deps, fact => fact.repository === key && fact.digest === digest)
+  const isMeant = (fact: NamingFact) => fact.repository === key && fact.digest === digest
+  const [found] = (await findLost(deps, isMeant)).lost
   // Where its fact cannot be read, no tag may lead to it.
   return found ?? { ...image, tags: [] }
 }

@@ -32,31 +32,36 @@ export function isAmong(unclear: Unclear, repository: Repository): boolean {
   return typeof unclear === 'string' || unclear.has(repositoryKey(repository))
 }
 
-/** `list`: every fact that there is, as `facts` lists them. @throws StoreError */
+/** `listed`: every fact that there is, as `facts` lists them. @throws StoreError */
 export async function unclearRepositories(
   deps: UnclearDeps,
-  list: (unread: () => void) => AsyncIterable<Fact>,
+  listed: AsyncIterable<Fact | 'unreadable'>,
 ): Promise<Unclear> {
   const unclear = new Set<RepositoryKey>()
-  let unread = 0
-  for await (const fact of list(() => (unread += 1))) {
+  let isAllRead = true
+  for await (const fact of listed) {
+    if (fact === 'unreadable') {
+      isAllRead = false
+      continue
+    }
     const key = repositoryOf(fact)
     if (unclear.has(key) || (await isKnown(deps, fact))) continue
     if (await isUnclear(deps, fact)) unclear.add(key)
     if (unclear.size > UNCLEAR_MAX) return 'too many'
   }
-  return unread === 0 ? unclear : 'unreadable'
+  return isAllRead ? unclear : 'unreadable'
 }
 
 /** Lists all of them, in pieces, or until `signal` is aborted. @throws StoreError */
-export function factsOf(facts: FactStore, signal: AbortSignal) {
-  return async function* list(unread: () => void): AsyncGenerator<Fact> {
-    const pieces = new Pieces()
-    for await (const fact of facts.list(unread)) {
-      if (signal.aborted) return
-      yield fact
-      await pieces.done(1)
-    }
+export async function* factsOf(
+  facts: FactStore,
+  signal: AbortSignal,
+): AsyncGenerator<Fact | 'unreadable'> {
+  const pieces = new Pieces()
+  for await (const fact of facts.list()) {
+    if (signal.aborted) return
+    yield fact
+    await pieces.done(1)
   }
 }
 

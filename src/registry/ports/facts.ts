@@ -110,14 +110,14 @@ export interface FactStore {
   has(identity: FactIdentity): Promise<boolean>
   /**
    * What it says; `unreadable` when it is there and says nothing that can be understood, which
-   * `list` tells.
+   * `list` notes.
    * @throws StoreError io
    */
   find(identity: FactIdentity): Promise<ListedFact | 'unreadable' | undefined>
   /**
-   * Every fact that can be read, in no order. What cannot be read is told by an event and left;
-   * `unread` is called for each of them that this listing comes to.
+   * Every fact, in no order; `unreadable` for each that cannot be read, which stays and is told by
+   * an event as well.
    * @throws StoreError io
    */
-  list(unread?: () => void): AsyncIterable<ListedFact>
+  list(): AsyncIterable<ListedFact | 'unreadable'>
 }

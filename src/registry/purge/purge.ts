@@ -23,7 +23,7 @@ import { freedBytes, Loosened } from '../leave/loosened.ts'
 import { compileSelector, type Matcher, type Selector } from '../pins/selectors.ts'
 import { type KeptFor, type Named, nameOf, type Plan, planPurge } from './plan.ts'
 import { takeLists, type TakeLists } from './take-lists.ts'
-import { takeLost, whatIsUnread } from './take-lost.ts'
+import { findMeant, NOT_ALL_READ, takeLost } from './take-lost.ts'
 
 export interface PurgeDeps extends LostDeps, TakeLists {
   readonly presence: BlobPresence
@@ -79,10 +79,11 @@ export async function purge(
   // more to be here that has gone.
   forget()
   await purging.run(plan)
-  const unread = whatIsUnread(await purging.takeLost(matcher))
+  const isAllRead = await purging.takeLost(matcher)
   forget()
   if (!options.dryRun) await takeLists(deps, plan, options)
-  return { ...alsoNoted(purging.result(), unread), forgotten }
+  const noted = alsoNoted(purging.result(), isAllRead ? undefined : NOT_ALL_READ)
+  return { ...noted, forgotten }
 }
 
 interface PurgingOptions extends PurgeOptions {
@@ -116,14 +117,13 @@ class Purging {
     for (const blob of blobs) await this.#unlessAborted(() => this.#takeBlob(blob))
   }
 
-  /** Resolves to how many facts could not be read. */
-  async takeLost(matcher: Matcher): Promise<number> {
-    let unread = 0
-    const run = { ...this.#options, unread: () => void (unread += 1) }
-    for await (const { what, stays } of takeLost(this.#deps, matcher, run))
+  /** False where facts cannot be read that may tell of more. */
+  async takeLost(matcher: Matcher): Promise<boolean> {
+    const { lost, hasUnreadable } = await findMeant(this.#deps, matcher, this.#options)
+    for await (const { what, stays } of takeLost(this.#deps, lost, this.#options))
       if (stays === undefined) this.#tally.add({ what, reason: GIVEN_UP, bytes: 0 })
       else this.#hold(what, stays)
-    return unread
+    return !hasUnreadable
   }
 
   async #unlessAborted(step: () => Promise<void>): Promise<void> {

@@ -9,6 +9,7 @@ import {
 import { noteStorage } from '../best-effort.ts'
 import {
   findLost,
+  type FoundLost,
   findLostManifest,
   giveUp,
   type LostDeps,
@@ -27,22 +28,14 @@ const HELD = 'it was pushed here, and is lost: --kept gives it up'
 
 interface LostRun extends JobRun {
   readonly kept: boolean
-  /** Called for each fact that cannot be read. */
-  readonly unread: () => void
 }
 
 /** Frees nothing by itself: what is held for it leaves as any other then. @throws StoreError */
 export async function* takeLost(
   deps: LostDeps,
-  matcher: Matcher,
-  { kept, dryRun, pause, signal, unread }: LostRun,
+  manifests: readonly LostManifest[],
+  { kept, dryRun, pause, signal }: LostRun,
 ): AsyncGenerator<LostTaken> {
-  const manifests = await findMeant(deps, matcher, unread).catch((error: unknown) => {
-    // Of what stays anyhow nobody needs to know, where facts cannot be read.
-    if (kept) throw error
-    noteStorage(deps.note, error)
-    return []
-  })
   try {
     for (const lost of manifests) {
       await pause()
@@ -59,35 +52,45 @@ export async function* takeLost(
   }
 }
 
-/** `files` in `facts/` may tell of what is lost and meant. */
-export function whatIsUnread(files: number): string | undefined {
-  if (files === 0) return undefined
-  return 'not all files in facts/ can be read, and the log names the first: more may be lost than is told here, and "entrepot purge REPOSITORY@DIGEST --kept" gives it up'
-}
+/** Files in `facts/` may tell of what is lost and meant. */
+export const NOT_ALL_READ =
+  'not all files in facts/ can be read, and the log names the first: more may be lost than is told here, and "entrepot purge REPOSITORY@DIGEST --kept" gives it up'
 
-async function findMeant(
+/** What is lost of that, as far as facts tell it. @throws StoreError */
+export async function findMeant(
   deps: LostDeps,
   matcher: Matcher,
-  unread: () => void,
-): Promise<readonly LostManifest[]> {
+  { kept }: Pick<LostRun, 'kept'>,
+): Promise<FoundLost> {
+  try {
+    return await findMatching(deps, matcher)
+  } catch (error) {
+    // Of what stays anyhow nobody needs to know, where facts cannot be read.
+    if (kept) throw error
+    noteStorage(deps.note, error)
+    return { lost: [], hasUnreadable: false }
+  }
+}
+
+async function findMatching(deps: LostDeps, matcher: Matcher): Promise<FoundLost> {
   const { selector } = matcher
   const isDigest = 'digest' in selector
-  const found = await findLost(
+  const { lost, hasUnreadable } = await findLost(
     deps,
     ({ repository, digest }) =>
       matcher.isAbout(repository) && (!isDigest || matcher.hasDigest(digest)),
-    unread,
   )
-  const meant = found.filter(
+  const meant = lost.filter(
     ({ digest, tags }) => matcher.hasDigest(digest) || tags.some(tag => matcher.hasTag(tag)),
   )
-  if (selector.kind !== 'manifest' || meant.length > 0) return meant
+  if (selector.kind !== 'manifest' || meant.length > 0) return { lost: meant, hasUnreadable }
   // A fact that cannot be read is found by what it is about alone; of a pattern there is none.
   const { digest } = selector
   const key = selector.repositories as RepositoryKey
-  if (!(await deps.facts.has({ kind: 'manifest', repository: key, digest }))) return []
-  const lost = await findLostManifest(deps, { repository: parseRepositoryKey(key), digest })
-  return lost === undefined ? [] : [lost]
+  if (!(await deps.facts.has({ kind: 'manifest', repository: key, digest })))
+    return { lost: [], hasUnreadable }
+  const found = await findLostManifest(deps, { repository: parseRepositoryKey(key), digest })
+  return { lost: found === undefined ? [] : [found], hasUnreadable }
 }
 
 function nameOf({ repository, digest, tags }: LostManifest): string {

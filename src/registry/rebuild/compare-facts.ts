@@ -101,20 +101,26 @@ export async function compareFacts(
   for (let before = -1; !isWhole && counts.mended > before; ) {
     before = counts.mended
     counts.lost = 0
-    counts.unreadable = 0
-    isWhole = await compareAll(deps, { mend, unread: () => counts.unreadable++ })
+    const pass = await compareAll(deps, mend)
+    counts.unreadable = pass.unreadable
+    isWhole = pass.isWhole
   }
   return { ...counts, durationMs: clock.monotonicMs() - startMs }
 }
 
-/** One pass over what lies on disk. Returns false when more was wrong than it could remember. */
+/** One pass over what lies on disk. Not `isWhole` when more was wrong than it could remember. */
 async function compareAll(
   deps: CompareFactsDeps,
-  { mend, unread }: { readonly mend: Mend; readonly unread: () => void },
-): Promise<boolean> {
+  mend: Mend,
+): Promise<{ readonly isWhole: boolean; readonly unreadable: number }> {
   const later: Wrong[] = []
   let isWhole = true
-  for await (const fact of deps.facts.list(unread)) {
+  let unreadable = 0
+  for await (const fact of deps.facts.list()) {
+    if (fact === 'unreadable') {
+      unreadable += 1
+      continue
+    }
     const wrong = await wrongBy(deps, fact)
     const { kind } = wrong?.earlier ?? {}
     // What is to be learned: manifests first, since tags lead to them.
@@ -125,7 +131,7 @@ async function compareAll(
     else isWhole = false
   }
   for (const wrong of later) await mend(wrong)
-  return isWhole
+  return { isWhole, unreadable }
 }
 
 /**

@@ -157,7 +157,9 @@ async function eachFact(
   { facts, clock }: RebuildParts,
   work: (fact: ListedFact) => Promise<void>,
 ): Promise<void> {
-  await eachFew(facts.list(), FACTS_AT_ONCE, fact => patiently(clock, () => work(fact)))
+  await eachFew(facts.list(), FACTS_AT_ONCE, async fact => {
+    if (fact !== 'unreadable') await patiently(clock, () => work(fact))
+  })
 }
 
 /**

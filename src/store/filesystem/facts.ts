@@ -125,17 +125,17 @@ export class FilesystemFacts implements FactStore {
     return found.kind === 'gone' ? undefined : 'unreadable'
   }
 
-  async *list(unread = () => {}): AsyncGenerator<ListedFact> {
+  async *list(): AsyncGenerator<ListedFact | 'unreadable'> {
     const { layout } = this.#disk
     try {
       let names: string[] = []
       for await (const { name } of await opendir(layout.facts, { bufferSize: 256 })) {
         if (isFactName(name)) names.push(name)
         if (names.length < READ_AT_ONCE) continue
-        yield* await this.#readAll(names, unread)
+        yield* await this.#readAll(names)
         names = []
       }
-      yield* await this.#readAll(names, unread)
+      yield* await this.#readAll(names)
     } catch (error) {
       throw diskError(error, { doing: 'list the kept facts', root: layout.root })
     }
@@ -166,18 +166,15 @@ export class FilesystemFacts implements FactStore {
     })
   }
 
-  async #readAll(names: readonly string[], unread: () => void): Promise<readonly ListedFact[]> {
+  async #readAll(names: readonly string[]): Promise<readonly (ListedFact | 'unreadable')[]> {
     const all = await Promise.all(
       names.map(async name => ({ name, found: await this.#read(name) })),
     )
-    const facts: ListedFact[] = []
-    for (const { name, found } of all) {
-      if (found.kind === 'fact') facts.push(found.fact)
-      if (found.kind !== 'unreadable') continue
-      this.#tell(name, found.why)
-      unread()
-    }
-    return facts
+    return all.flatMap(({ name, found }) => {
+      if (found.kind === 'unreadable') this.#tell(name, found.why)
+      if (found.kind === 'gone') return []
+      return [found.kind === 'fact' ? found.fact : found.kind]
+    })
   }
 
   async #read(name: string): Promise<Found> {

@@ -42,15 +42,14 @@ export function createMemoryFacts(
       const text = disk.facts.get(name)
       return text === undefined ? undefined : (parseFact(name, text, catalog) ?? 'unreadable')
     },
-    async *list(unread = () => {}): AsyncGenerator<ListedFact> {
+    async *list(): AsyncGenerator<ListedFact | 'unreadable'> {
       for (const [name, text] of disk.facts) {
         const fact = parseFact(name, text, catalog)
-        if (fact !== undefined) yield fact
-        else {
+        if (fact === undefined) {
           unreadable += 1
-          unread()
           note({ kind: 'storage failed', failure: 'corrupt', reason: name, hint: undefined })
         }
+        yield fact ?? 'unreadable'
       }
     },
   }

@@ -23,6 +23,7 @@ import { NAMESPACE, DOCKER_IO } from '../engine.ts'
 import type { Image } from '../image.ts'
 import { createManualClock } from '../manual-clock.ts'
 import { type Life, mortal, startLife } from './mortal.ts'
+import { factsOf } from '../judges/facts-of.ts'
 import { createUpstreamModel } from '../stubs/upstream-model.ts'
 
 export interface WorldOptions {
@@ -64,11 +65,7 @@ export function createWorld(options: WorldOptions = {}) {
     start: () => startProcess(world, options),
     push: (image: Image, push: Push) => recordPush(world, image, push),
     entries: () => world.catalog.listDeliveries({ limit: 10_000 }),
-    factsOf: async (kind: Fact['kind']) => {
-      const found: Fact[] = []
-      for await (const fact of world.facts.list()) if (fact.kind === kind) found.push(fact)
-      return found
-    },
+    factsOf: (kind: Fact['kind']) => factsOf(world.facts, kind),
     /** As `entrepot queue retry` does. */
     retry: async ({ id, reason }: Delivery) => {
       const nextAtMs = clock.nowMs()

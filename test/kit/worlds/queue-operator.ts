@@ -22,6 +22,7 @@ import type { Fact } from '../../../src/registry/ports/facts.ts'
 import type { Namespaces } from '../../../src/registry/routing/namespaces.ts'
 import type { PushMode } from '../../../src/registry/ports/push-modes.ts'
 import { Turns } from '../../../src/async/turns.ts'
+import { listFacts } from '../judges/facts-of.ts'
 import { createMemoryFacts } from '../memory/facts.ts'
 import { createManualClock } from '../manual-clock.ts'
 
@@ -120,10 +121,6 @@ export function createQueueOperator() {
     asked,
     /** How often somebody was told that there is something to carry. */
     nudged: () => nudged,
-    facts: async (): Promise<readonly Fact[]> => {
-      const found: Fact[] = []
-      for await (const fact of facts.list()) found.push(fact)
-      return found
-    },
+    facts: (): Promise<readonly Fact[]> => listFacts(facts),
   }
 }

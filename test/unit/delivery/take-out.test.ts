@@ -8,7 +8,7 @@ import { parseDelivery } from '../../../src/registry/deliveries/delivery-payload
 import { createPolicies } from '../../../src/registry/routing/repository-policies.ts'
 import { createWorld } from '../../kit/worlds/delivery-world.ts'
 import { createEngine, type Engine } from '../../kit/engine.ts'
-import { factsOf } from '../../kit/judges/facts-of.ts'
+import { factsOf, listFacts } from '../../kit/judges/facts-of.ts'
 import { makeImage, makeIndex } from '../../kit/image.ts'
 import { pushDocument, pushImage } from '../../kit/clients/push-image.ts'
 import { everywhere } from '../../kit/worlds/rebuilt.ts'
@@ -26,9 +26,7 @@ async function deliver(world: World) {
 }
 
 async function kinds(world: World) {
-  const found: string[] = []
-  for await (const fact of world.facts.list()) found.push(fact.kind)
-  return found.sort()
+  return (await listFacts(world.facts)).map(({ kind }) => kind).sort()
 }
 
 t.test('once it is delivered nothing is left of an entry', async t => {

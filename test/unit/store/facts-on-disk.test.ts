@@ -5,9 +5,10 @@ import { createHash } from 'node:crypto'
 import { lstat, mkdir, symlink, writeFile } from 'node:fs/promises'
 import t from 'tap'
 import type { RepositoryKey, Tag } from '../../../src/oci/reference.ts'
-import type { Fact, FactStore } from '../../../src/registry/ports/facts.ts'
+import type { Fact } from '../../../src/registry/ports/facts.ts'
 import { factPath, layoutUnder } from '../../../src/store/filesystem/layout.ts'
 import { digestBy, sharedStoreDirectory, storeDirectory } from '../../kit/disk/store-directory.ts'
+import { listFacts } from '../../kit/judges/facts-of.ts'
 
 const emptyDirectory = sharedStoreDirectory(t)
 const DIGEST = digestBy('sha256', 'a manifest')
@@ -23,12 +24,6 @@ const TAGGED: Fact = {
 /** The oracle is node's hash over the text that the document gives. */
 function nameOf(text: string): string {
   return createHash('sha256').update(text).digest('hex')
-}
-
-async function listed(facts: FactStore): Promise<Fact[]> {
-  const found: Fact[] = []
-  for await (const fact of facts.list()) found.push(fact)
-  return found
 }
 
 t.test('each fact has one file, named by the hash of its identity', async t => {
@@ -88,11 +83,11 @@ t.test('a manifest that lists layers from elsewhere has version 2, and names so 
   const [name = ''] = await directory.files()
   const path = directory.path(name)
   t.match(JSON.parse(await directory.read(path)), { version: 2 })
-  t.same(await listed(facts), [named(500)])
+  t.same(await listFacts(facts), [named(500)])
   for (const spoiled of [{ version: 1 }, { foreign: 'x' }, { foreign: ['x'] }, named(501)]) {
     await facts.remove([named(0)])
     await directory.lay(path, JSON.stringify({ version: 2, ...named(0), ...spoiled }))
-    t.same(await listed(facts), [], 'is not read')
+    t.same(await listFacts(facts), [], 'is not read')
   }
 })
 
@@ -112,11 +107,11 @@ t.test('one that says what is not here has version 3, and says nothing else', as
   const path = directory.path(name)
   const written = JSON.parse(await directory.read(path))
   t.match(written, { version: 3 })
-  t.same(await listed(facts), [lacking])
+  t.same(await listFacts(facts), [lacking])
   for (const spoiled of [{ version: 2 }, { absent: 'x' }, { foreign: [] }]) {
     await facts.remove([lacking])
     await directory.lay(path, JSON.stringify({ ...written, ...spoiled }))
-    t.same(await listed(facts), [], 'is not read')
+    t.same(await listFacts(facts), [], 'is not read')
   }
 })
 
@@ -147,7 +142,7 @@ t.test('facts are there after a start, and files of other names are left alone',
   await (await directory.openFacts()).write([TAGGED])
   const others = ['README', `${nameOf('x')}.old`, nameOf('x').toUpperCase()]
   for (const other of others) await directory.lay(directory.path('facts', other), 'x')
-  t.same(await listed(await directory.openFacts()), [TAGGED])
+  t.same(await listFacts(await directory.openFacts()), [TAGGED])
   t.equal((await directory.files()).length, 4)
   t.same(directory.events, [])
 })
@@ -158,7 +153,7 @@ t.test('R191: a link in place of a fact is told and not followed; a write replac
   const facts = await directory.openFacts()
   const path = directory.path('facts', nameOf(`tag ${REPOSITORY} v1.0`))
   await symlink(`${outside}/secret`, path)
-  t.same(await listed(facts), [])
+  t.same(await listFacts(facts), [])
   t.match(directory.events, [{ kind: 'storage failed', failure: 'corrupt', hint: /backup/ }])
   await facts.write([TAGGED])
   t.ok((await lstat(path)).isFile())
@@ -176,7 +171,7 @@ t.test('R264: facts that could not be changed or read are said to have failed', 
   t.equal(changed.failures, 1)
   const read = await directory.openFacts()
   t.equal(read.failures, 0)
-  t.same(await listed(read), [])
+  t.same(await listFacts(read), [])
   t.equal(read.failures, 1)
 })
 

@@ -235,7 +235,7 @@ t.test(
         ...facts,
         has: identity => facts.has(identity),
         find: identity => facts.find(identity),
-        list: unread => facts.list(unread),
+        list: () => facts.list(),
         remove: identities => facts.remove(identities),
         // The disk takes its time.
         write: async written => {
