@@ -18,21 +18,8 @@ import type {
 } from './answers.ts'
 import type { CountedUses, Used } from './ports/catalog-uses.ts'
 import type { RepositoryPolicy } from './routing/repository-policy.ts'
+import type { Routed } from './routing/route.ts'
 import type { NoteUse } from './reading/uses.ts'
-
-/** Where a request's name leads, and how to write names back to this client. */
-export interface Routed {
-  readonly repository: Repository
-  /** The name as the client wrote it: goes into `name` of tag lists. */
-  readonly spelled: string
-  /**
-   * What stands before `/v2` and after it in this client's URLs: `/docker.io/v2/library/alpine`.
-   * For Location and Link (R29).
-   */
-  readonly urlPrefix: string
-  /** The value for `OCI-Namespace`, when `ns` chose the upstream (R32). */
-  readonly namespace: string | undefined
-}
 
 /**
  * The registry as one thing, for http/. Every method throws RegistryError for what the client may

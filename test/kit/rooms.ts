@@ -57,20 +57,9 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   // Contracts: whoever implements one loads nothing of those who ask by it.
   [PORTS]: { imports: ['oci'] },
-  // What several use cases share knows none of them, but by the types of what is configured for a
-  // namespace. Where a name leads, and what the configuration says of it:
-  'registry/routing': {
-    imports: [
-      'async',
-      'oci',
-      PORTS,
-      'registry/fill/fill-share.ts',
-      'registry/pull/freshness.ts',
-      'registry/pull/prefetch-rules.ts',
-      'registry/space/quota.ts',
-      'registry/use-cases.ts',
-    ],
-  },
+  // What several use cases share knows none of them. Where a name leads, and what the configuration
+  // says of it:
+  'registry/routing': { imports: ['async', 'oci', PORTS] },
   // Bytes and rows of what is here, whoever brought them and why; facts tell of them.
   'registry/content': {
     imports: ['async', 'oci', PORTS, 'registry/best-effort.ts', 'registry/routing'],

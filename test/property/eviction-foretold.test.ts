@@ -4,7 +4,7 @@
 import t from 'tap'
 import { parseRepositoryKey } from '../../src/oci/reference.ts'
 import { onDiskBytes } from '../../src/registry/ports/blob-store.ts'
-import type { Quota } from '../../src/registry/space/quota.ts'
+import type { Quota } from '../../src/registry/routing/quota.ts'
 import { patternBlob } from '../kit/content.ts'
 import {
   type EvictionWorld,

@@ -8,7 +8,7 @@ import type { Footprint } from '../ports/catalog-images.ts'
 import type { Stage } from './candidate.ts'
 import type { Chosen, Measure } from './chosen.ts'
 import type { CandidatePage } from './scan.ts'
-import type { Quota } from '../space/quota.ts'
+import type { Quota } from '../routing/quota.ts'
 import type { QuotaStandings } from './quotas.ts'
 
 export interface Choice {

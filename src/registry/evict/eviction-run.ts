@@ -16,7 +16,7 @@ import { nameOf, TAGS_TOLD, type Told, tellOf } from './gone.ts'
 import { Judge, type JudgeDeps } from './judge.ts'
 import { type CandidatePage, EvictionScan, type ScanPlace } from './scan.ts'
 import { createPacer } from '../pacing/pacer.ts'
-import type { Quota } from '../space/quota.ts'
+import type { Quota } from '../routing/quota.ts'
 import { type Batch, NOTHING_LEFT } from './tell-batch.ts'
 import type { Quotas, QuotaStandings } from './quotas.ts'
 

@@ -1,7 +1,7 @@
 // Whether enough could leave, as it was looked for a moment ago. To look takes a look at many
 // images where much may not leave, and everybody asks who has something to fetch.
 import type { Clock } from '../ports/clock.ts'
-import type { Quota } from '../space/quota.ts'
+import type { Quota } from '../routing/quota.ts'
 
 /** So much was looked for, by whoever has these quotas. */
 interface Looked {

@@ -7,7 +7,7 @@ import type { Catalog } from '../ports/catalog.ts'
 import type { RepositoryBytes } from '../ports/catalog-images.ts'
 import type { RepositoryPolicies } from '../routing/repository-policy.ts'
 import { amountOf } from '../space/limits.ts'
-import type { Quota } from '../space/quota.ts'
+import type { Quota } from '../routing/quota.ts'
 import { eachRepository } from '../space/repository-bytes.ts'
 
 /**

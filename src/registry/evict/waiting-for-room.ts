@@ -1,6 +1,6 @@
 // Who waits for room: all share the run that makes it, and each goes on once as much has become
 // free as it waits for. When a run begins and ends is evictor.ts's.
-import type { Quota } from '../space/quota.ts'
+import type { Quota } from '../routing/quota.ts'
 import type { Evict, Told } from './gone.ts'
 import type { Quotas } from './quotas.ts'
 

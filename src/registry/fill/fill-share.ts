@@ -1,6 +1,7 @@
 // What the fills of one upstream share: places, connections, and what is known of how many
 // connections are worth having.
 import type { Clock } from '../ports/clock.ts'
+import type { FillPolicy } from '../routing/namespaces.ts'
 import { ConnectionBudget } from './connection-budget.ts'
 import { Slots } from './slots.ts'
 import { ConcurrencyController } from './concurrency-controller.ts'
@@ -10,16 +11,6 @@ import { ConcurrencyController } from './concurrency-controller.ts'
  * while a range still runs, and for the first ones of other blobs.
  */
 const SPARE_SHARE = 1 / 4
-
-/** As the operator sets it, for one upstream. */
-export interface FillPolicy {
-  /** Blobs downloaded at once from this upstream; more wait. */
-  readonly fillsAtOnce: number
-  /** Requests for blobs at once, over all downloads from this upstream; at least 1. */
-  readonly connections: number
-  /** Only a client has named it: all of these have a bounded number of downloads together. */
-  readonly namedByClient: boolean
-}
 
 export interface FillShare {
   readonly slots: Slots

@@ -4,6 +4,7 @@ import picomatch, { type PicomatchOptions } from 'picomatch'
 import { NAME_GLOB } from '../../oci/name-glob.ts'
 import type { Repository, Tag } from '../../oci/reference.ts'
 import type { Repeatable } from '../answers.ts'
+import type { FreshnessPolicy } from '../routing/namespaces.ts'
 
 /**
  * After its freshness an answer is still given at once, while one HEAD runs, for as long again but
@@ -16,29 +17,6 @@ const LONGEST_GRACE_MS = 60_000
  * rest: files may go by any hand.
  */
 const LOOKED_AT_MS = 60_000
-
-export interface TagRule {
-  /** Glob over the repository's name inside its registry. */
-  readonly repository: string
-  /** Glob over the tag. */
-  readonly tag: string
-  readonly ttlMs: number
-}
-
-/** How one namespace is kept fresh; a slice of the configuration. */
-export interface FreshnessPolicy {
-  /** For tags that no rule matches. 0 asks the upstream always. */
-  readonly ttlMs: number
-  /** First match wins. */
-  readonly tagRules: readonly TagRule[]
-  /**
-   * How long after its last confirmation a tag may still be served when the upstream fails;
-   * Infinity is allowed.
-   */
-  readonly maxStaleMs: number
-  /** Never ask the upstream. */
-  readonly offline: boolean
-}
 
 /** `grace`: give the known answer now and check it in the background. `expired`: check first. */
 export type Freshness = 'fresh' | 'grace' | 'expired'

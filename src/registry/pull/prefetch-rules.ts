@@ -6,6 +6,7 @@ import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { Edge, RecordedManifest } from '../ports/catalog-content.ts'
 import type { Upstream } from '../ports/upstream.ts'
+import type { PrefetchPolicy } from '../routing/namespaces.ts'
 
 /**
  * An upstream that counts and allows fewer than so many requests: those are for what clients ask
@@ -18,12 +19,6 @@ const REQUESTS_LEFT_MIN = 10
 const REQUESTS_LEFT_MIN_HEADED = 50
 /** Clients and repositories that are remembered for having been fetched for in vain. */
 const MANIFEST_ONLY_MAX = 10_000
-
-/** As the operator sets it, for one upstream. */
-export interface PrefetchPolicy {
-  /** May blobs be fetched before a client asks for them? */
-  readonly prefetch: boolean
-}
 
 interface Source extends PrefetchPolicy {
   readonly policy: { readonly offline: boolean }

@@ -1,8 +1,8 @@
 // What the operator lets clients do with a repository beyond pulling: the first rule of
 // `repositories` whose pattern fits its canonical name. Who may do it is for access/.
 import type { Repository, Tag } from '../../oci/reference.ts'
-import type { Quota } from '../space/quota.ts'
 import type { ConflictChoice, PushMode } from '../ports/push-modes.ts'
+import type { Quota } from './quota.ts'
 
 export interface RepositoryPolicy {
   readonly push: PushMode

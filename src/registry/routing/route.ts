@@ -10,9 +10,9 @@ import {
   LOCALHOST,
   parseName,
   type RegistryHost,
+  type Repository,
   type RepositoryName,
 } from '../../oci/reference.ts'
-import type { Routed } from '../use-cases.ts'
 
 const DOCKER_HUB = 'docker.io' as RegistryHost
 
@@ -39,6 +39,20 @@ export interface RouteOptions {
 export interface NamesOptions {
   readonly byRegistry: ReadonlyMap<RegistryHost, NamePatterns>
   readonly any: NamePatterns | undefined
+}
+
+/** Where a request's name leads, and how to write names back to this client. */
+export interface Routed {
+  readonly repository: Repository
+  /** The name as the client wrote it: goes into `name` of tag lists. */
+  readonly spelled: string
+  /**
+   * What stands before `/v2` and after it in this client's URLs: `/docker.io/v2/library/alpine`.
+   * For Location and Link (R29).
+   */
+  readonly urlPrefix: string
+  /** The value for `OCI-Namespace`, when `ns` chose the upstream (R32). */
+  readonly namespace: string | undefined
 }
 
 /**

@@ -1,14 +1,13 @@
 // What `storage.maxsize`, `minfree` and `lowwater` come to on the file system as it is now. Shares
 // are of that file system, which may grow, so nothing of this is remembered.
 import { BLOCK_BYTES, type Space } from '../ports/blob-store.ts'
+import type { Amount } from '../routing/quota.ts'
 import { bytesOf, type FilesWanted } from './file-room.ts'
 
-/** Bytes, or a share of the file system that holds the data directory. */
-export type Amount =
-  | { readonly kind: 'bytes'; readonly bytes: number }
-  | { readonly kind: 'share'; readonly share: number }
-
-/** What the operator allows; another one may come at any time, by a reload. */
+/**
+ * What the operator allows; another one may come at any time, by a reload. Shares are of the file
+ * system that holds the data directory.
+ */
 export interface StorageLimits {
   /** Most that the data directory may take. Infinity: only the disk limits. */
   readonly maxSize: Amount

@@ -1,6 +1,10 @@
 // How much of the room an upstream, or repositories that a pattern matches, may have
 // (docs/adr/0034-quotas.md).
-import type { Amount } from './limits.ts'
+
+/** Bytes, or a share; of what, says who has it. */
+export type Amount =
+  | { readonly kind: 'bytes'; readonly bytes: number }
+  | { readonly kind: 'share'; readonly share: number }
 
 /** Shares are of what the data directory may take. */
 export interface Quota {
