@@ -13,7 +13,7 @@ import { isSharedSource, shareNow } from './routing/sharing.ts'
 import { SpaceLedger } from './space/ledger.ts'
 import { usableBytes } from './space/limits.ts'
 import { ManifestRoom } from './space/manifest-room.ts'
-import { UploadsLeftAlone } from './upload/idle-uploads.ts'
+import { IdleUploadSessions } from './upload/idle-uploads.ts'
 import { Uploads } from './upload/uploads.ts'
 import type { Uses } from './reading/uses.ts'
 
@@ -24,7 +24,7 @@ export interface OpenedSpace {
   readonly manifestRoom: ManifestRoom
   /** They take room, and give some. */
   readonly uploads: Uploads
-  readonly idleUploads: UploadsLeftAlone
+  readonly idleUploads: IdleUploadSessions
 }
 
 interface SpaceParts {
@@ -68,7 +68,7 @@ export function openSpace(deps: RegistryDeps, { openBlobs, uses }: SpaceParts): 
     idleUploads: () => idleUploads,
   })
   const uploads = new Uploads({ ...deps, space })
-  const idleUploads: UploadsLeftAlone = new UploadsLeftAlone({ ...deps, uploads })
+  const idleUploads: IdleUploadSessions = new IdleUploadSessions({ ...deps, uploads })
   const manifestRoom = new ManifestRoom({ ...room, space })
   return { leaving, evictor, space, manifestRoom, uploads, idleUploads }
 }

@@ -1,5 +1,5 @@
 // Room from what was broken off, the first that goes where there is none: what failed downloads
-// left can be fetched again, and nobody may ever ask; then uploads that their clients left alone.
+// left can be fetched again, and nobody may ever ask; then uploads that are idle.
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { SpaceClaim } from './claim.ts'
 
@@ -26,7 +26,7 @@ export interface IdleUploads {
   /** What `remove` would free. */
   foretell(bytes: number): number
   /**
-   * Until so much is free, those first that were left alone for longest, of a bounded number:
+   * Until so much is free, those first that are idle for longest, of a bounded number:
    * whoever needs more comes again (`removeIdle`). MUST NOT reject.
    */
   remove(bytes: number): Promise<number>

@@ -16,7 +16,7 @@ export interface IdleUploadsDeps {
   readonly note: NoteEvent
 }
 
-export class UploadsLeftAlone implements IdleUploads {
+export class IdleUploadSessions implements IdleUploads {
   readonly #deps: IdleUploadsDeps
   readonly #startMs: number
 
@@ -50,7 +50,7 @@ export class UploadsLeftAlone implements IdleUploads {
       const { sizeBytes } = upload
       // Whoever has come back to it meanwhile keeps it. One that is stuck is tried but once, and
       // costs no place in this step: so many of them would hide the others.
-      if (!this.#isLeftAlone(upload) || !(await uploads.discard(upload))) continue
+      if (!this.#isIdle(upload) || !(await uploads.discard(upload))) continue
       sessions += 1
       freedBytes += sizeBytes
     }
@@ -62,18 +62,18 @@ export class UploadsLeftAlone implements IdleUploads {
   /** Those that take any room. */
   #idle(): Upload[] {
     return [...this.#deps.uploads.all.values()].filter(
-      upload => upload.sizeBytes > 0 && !upload.isStuck && this.#isLeftAlone(upload),
+      upload => upload.sizeBytes > 0 && !upload.isStuck && this.#isIdle(upload),
     )
   }
 
-  #isLeftAlone(upload: Upload): boolean {
-    return upload.isLeftAlone(this.#deps.clock.monotonicMs(), this.#startMs)
+  #isIdle(upload: Upload): boolean {
+    return upload.isIdle(this.#deps.clock.monotonicMs(), this.#startMs)
   }
 
   #oldestFirst(): Upload[] {
     const begunAtMs = ({ note }: Upload): number => note?.startedAtMs ?? 0
     const nowMs = this.#deps.clock.monotonicMs()
-    const sinceMs = (upload: Upload): number => upload.goneOnAtMs(nowMs) ?? this.#startMs
+    const sinceMs = (upload: Upload): number => upload.updateGrowth(nowMs) ?? this.#startMs
     return this.#idle().sort((a, b) => sinceMs(a) - sinceMs(b) || begunAtMs(a) - begunAtMs(b))
   }
 }

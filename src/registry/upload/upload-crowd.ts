@@ -40,7 +40,7 @@ export interface PlaceDeps {
 
 /**
  * Before another one begins. Where there are too many, the oldest goes of those that were begun in
- * vain, else of those that nobody goes on with. `client` as in the note.
+ * vain, else of those that are idle. `client` as in the note.
  * @throws RegistryError TOOMANYREQUESTS where there is none
  */
 export async function makePlace(
@@ -52,8 +52,8 @@ export async function makePlace(
   if (crowd === undefined) return
   const { uploads, limit } = crowd
   const isVain = (upload: Upload) => isInVain(upload, clock)
-  const isLeft = (upload: Upload) => upload.isLeftAlone(clock.monotonicMs(), startMs)
-  for (const isUseless of [isVain, isLeft]) {
+  const isIdle = (upload: Upload) => upload.isIdle(clock.monotonicMs(), startMs)
+  for (const isUseless of [isVain, isIdle]) {
     // Each is judged when it comes to its turn: of two that begin at once none finds the same one.
     for (const upload of uploads) {
       if (upload.isStuck || !isUseless(upload)) continue

@@ -13,7 +13,7 @@ import { IDLE_AFTER_MS, UploadGrowth } from './upload-growth.ts'
 import type { UploadNote } from './upload-note.ts'
 
 /** When it changed last is for what this process did not see of it. */
-export type LeftAlone = Pick<LeftUpload, 'id' | 'changedAtMs'>
+export type DatedUpload = Pick<LeftUpload, 'id' | 'changedAtMs'>
 
 /** One for all: each upload has a writer, and few are ended by the next. */
 const SUPERSEDED = new Error('a newer request goes on with this upload')
@@ -65,9 +65,9 @@ export class Upload {
     this.closedBytes = closedBytes
   }
 
-  /** Nobody works on it or waits to. */
-  get isIdle(): boolean {
-    return this.#turns === 0
+  /** Somebody works on it, or waits to. */
+  get isBusy(): boolean {
+    return this.#turns > 0
   }
 
   /**
@@ -78,25 +78,27 @@ export class Upload {
     clock: Clock,
     { changedAtMs, olderThanMs }: { changedAtMs: number; olderThanMs: number },
   ): boolean {
-    if (!this.isIdle) return false
-    const goneOnAtMs = this.goneOnAtMs(clock.monotonicMs())
-    return goneOnAtMs === undefined
+    if (this.isBusy) return false
+    const grewAtMs = this.updateGrowth(clock.monotonicMs())
+    return grewAtMs === undefined
       ? clock.nowMs() - changedAtMs >= olderThanMs
-      : clock.monotonicMs() - goneOnAtMs >= olderThanMs
+      : clock.monotonicMs() - grewAtMs >= olderThanMs
   }
 
   /**
    * So that it may go for others, also while a client is waited for that brings next to nothing.
    * `startMs`: of this process, for what it has not seen grow.
    */
-  isLeftAlone(nowMs: number, startMs: number): boolean {
-    if (!this.isIdle && !this.pace.isWaitedFor) return false
-    return nowMs - (this.goneOnAtMs(nowMs) ?? startMs) >= IDLE_AFTER_MS
+  isIdle(nowMs: number, startMs: number): boolean {
+    if (this.isBusy && !this.pace.isWaitedFor) return false
+    return nowMs - (this.updateGrowth(nowMs) ?? startMs) >= IDLE_AFTER_MS
   }
 
-  /** Monotonic: since when it has not grown. Undefined: by nothing that this process has seen. */
-  goneOnAtMs(nowMs: number): number | undefined {
-    // What has just come is found here: nobody is told of each byte.
+  /**
+   * Finds what has come since the last time, for nobody is told of each byte. Returns when it grew,
+   * monotonic; undefined: by nothing that this process has seen.
+   */
+  updateGrowth(nowMs: number): number | undefined {
     if (this.#growth.sinceMs !== undefined) this.#growth.note(this.sizeBytes, nowMs)
     return this.#growth.sinceMs
   }

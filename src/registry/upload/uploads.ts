@@ -12,7 +12,7 @@ import type { NoteEvent } from '../ports/events.ts'
 import type { SpaceLedger } from '../space/ledger.ts'
 import { EndedUploads } from './ended-uploads.ts'
 import { KnownUploads } from './known-uploads.ts'
-import { type LeftAlone, type OpenUpload, Upload } from './upload.ts'
+import { type DatedUpload, type OpenUpload, Upload } from './upload.ts'
 import { formatUploadNote, parseUploadNote } from './upload-note.ts'
 import { makePlace, UPLOADS_OPEN_MAX } from './upload-crowd.ts'
 import { heldInVain, stopping, tooManyAtOnce, tooSlow, unknownUpload } from './upload-refusal.ts'
@@ -138,11 +138,12 @@ export class Uploads {
   }
 
   /**
-   * One that is left alone: a client that is waited for is told that it came too slowly.
+   * One that is idle, or was begun in vain: a client that is waited for is told that it came too
+   * slowly.
    * @returns false: it is a blob by now, or stuck, which is told
    */
   discard(upload: Upload): Promise<boolean> {
-    if (!upload.isIdle) upload.interrupt(heldInVain())
+    if (upload.isBusy) upload.interrupt(heldInVain())
     return upload.inTurn(async () => {
       if (!this.all.has(upload.id)) return false
       upload.isStuck = !(await bestEffort(this.#deps.note, () => this.#remove(upload)))
@@ -166,7 +167,7 @@ export class Uploads {
     return true
   }
 
-  isAbandoned({ id, changedAtMs }: LeftAlone, olderThanMs: number): boolean {
+  isAbandoned({ id, changedAtMs }: DatedUpload, olderThanMs: number): boolean {
     const { clock } = this.#deps
     const upload = this.all.get(id)
     if (upload === undefined) return clock.nowMs() - changedAtMs >= olderThanMs
@@ -176,7 +177,7 @@ export class Uploads {
   /** Ends what is under way and leaves the uploads for the next process. */
   async stop(): Promise<void> {
     this.#isStopped = true
-    const busy = [...this.all.values()].filter(upload => upload.file || !upload.isIdle)
+    const busy = [...this.all.values()].filter(upload => upload.file || upload.isBusy)
     for (const upload of busy) upload.interrupt(stopping())
     await Promise.all(busy.map(upload => upload.inTurn(() => this.#park(upload))))
   }
@@ -252,12 +253,12 @@ export class Uploads {
     if (this.#known.open.size + this.#opening <= UPLOADS_OPEN_MAX) return
     const nowMs = this.#deps.clock.monotonicMs()
     const open = [...this.#known.open]
-    const upload = open.find(each => each.isIdle) ?? open.find(each => each.pace.isSlow(nowMs))
+    const upload = open.find(each => !each.isBusy) ?? open.find(each => each.pace.isSlow(nowMs))
     if (upload === undefined) throw tooManyAtOnce(UPLOADS_OPEN_MAX)
     // Two that look for room at once close two files. What is parked stays, counts as room that is
     // taken and among all uploads (upload-crowd.ts), and goes with others that nobody goes on with.
     this.#known.rests(upload)
-    if (!upload.isIdle) upload.interrupt(tooSlow())
+    if (upload.isBusy) upload.interrupt(tooSlow())
     return upload.inTurn(() => this.#park(upload))
   }
 
