@@ -35,6 +35,7 @@ export async function* passOn(
   if (!isWhole) yield* fetchRange(range, context)
   else {
     const check = await startedHash(digest, context).catch(unlessOfDisk)
+    // Where the beginning is not had again, all of it comes again, to be hashed.
     const position = check === undefined ? 0 : context.position
     const whole = fetchWhole(range, { ...context, position })
     const onWrong = () => distrust(context.fill.task, 'other bytes')
@@ -43,7 +44,6 @@ export async function* passOn(
   }
 }
 
-/** Where the disk does not give the beginning again, all of it comes again, to be hashed. */
 function unlessOfDisk(error: unknown): void {
   if (!(error instanceof StoreError)) throw error
 }
@@ -113,10 +113,11 @@ async function* fetchRange(
 }
 
 /**
- * The hash of what the client has already, read again from the part that is still open.
- * @throws StoreError; UpstreamError where there is no such part
+ * The hash of what the client has already, read again from the part that is still open. Undefined
+ * where there is no such part.
+ * @throws StoreError
  */
-async function startedHash(digest: Digest, context: PassOnContext): Promise<Check> {
+async function startedHash(digest: Digest, context: PassOnContext): Promise<Check | undefined> {
   const hash = hashOf(digest)
   const buffer = new Uint8Array(REHASH_CHUNK_BYTES)
   for (let at = 0; at < context.position; ) {
@@ -126,7 +127,7 @@ async function startedHash(digest: Digest, context: PassOnContext): Promise<Chec
     // ahead behind it.
     const early = takeFrom(context.fill.progress.beginning, into, at)
     const count = early > 0 ? early : ((await context.handle?.read(into, at)) ?? 0)
-    if (count === 0) throw new UpstreamError('unavailable', 'the beginning of the blob is gone')
+    if (count === 0) return undefined
     hash.update(buffer.subarray(0, count))
     at += count
   }

@@ -61,8 +61,10 @@ export async function joinFill(
       case 'look at the disk': {
         known = { ...known, lookedAt: deps.fills.moment }
         const isOurs = await mayGive(deps, repository, { digest, isHeld: known.mayJoin })
+        // Who met bad places before needs no disk any more, and is cut off by none.
+        const instead = known.again ?? (() => passedOn(deps, repository, { digest, namespace }))
         const here = isOurs
-          ? await openBlob(deps, repository, { digest, source: 'hit', instead: known.again })
+          ? await openBlob(deps, repository, { digest, source: 'hit', instead })
           : undefined
         if (here !== undefined) return here.lastAnswer()
         break

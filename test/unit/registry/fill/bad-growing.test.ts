@@ -6,6 +6,7 @@ import { unlessAborted } from '../../../../src/async/aborting.ts'
 import { digestOf } from '../../../../src/oci/digest.ts'
 import type { BlobAnswer } from '../../../../src/registry/answers.ts'
 import type { BlobStore } from '../../../../src/registry/ports/blob-store.ts'
+import type { Catalog } from '../../../../src/registry/ports/catalog.ts'
 import { StoreError } from '../../../../src/registry/ports/store-error.ts'
 import { UpstreamError } from '../../../../src/registry/ports/upstream.ts'
 import { blobAnswer, createEngine, readAll, repositoryOf } from '../../../kit/engine.ts'
@@ -17,6 +18,8 @@ const BAD_AT = 3 * MiB + 5
 const bytes = Buffer.from(Array.from({ length: 6 * MiB }, (_, n) => (n * 7) % 251))
 const digest = digestOf(bytes)
 
+const NEVER = Number.POSITIVE_INFINITY
+
 interface BadDisk {
   /** Each read fails once one has. */
   readonly isDead?: boolean
@@ -24,11 +27,13 @@ interface BadDisk {
   readonly files?: number
   /** The file is bad still when the blob has its name, and is moved away once that is found. */
   readonly staysBad?: boolean
+  /** So is each file that comes in its place. */
+  readonly isForEver?: boolean
 }
 
 /** A read of a growing file that gets past BAD_AT fails. */
 const badDisk =
-  ({ isDead = false, files = Number.POSITIVE_INFINITY, staysBad = false }: BadDisk) =>
+  ({ isDead = false, files = NEVER, staysBad = false, isForEver = false }: BadDisk) =>
   (store: BlobStore): BlobStore => {
     let hasFailed = false
     let isBlobBad = staysBad
@@ -44,7 +49,7 @@ const badDisk =
         const read: typeof handle.read = async (buffer, position) => {
           if (position + buffer.length <= BAD_AT) return handle.read(buffer, position)
           if (isBlobBad) await store.remove(digest)
-          isBlobBad = false
+          isBlobBad = isForEver
           throw bad()
         }
         return { ...found, handle: { ...handle, read } }
@@ -79,13 +84,25 @@ interface World extends BadDisk {
   readonly hangsAfter?: number
 }
 
-const NEVER = Number.POSITIVE_INFINITY
-
-function engineWith({ asks = NEVER, hangsAfter = NEVER, last, ...disk }: World = {}) {
+/** `lengthAsked`: each look for the length of a blob waits for it. */
+function engineWith(
+  { asks = NEVER, hangsAfter = NEVER, last, ...disk }: World = {},
+  lengthAsked: () => Promise<void> = async () => {},
+) {
   const offsets: number[] = []
   const engine = createEngine({
     store: badDisk(disk),
+    catalog: catalog => {
+      const sizeOf = catalog.sizeOf.bind(catalog)
+      return Object.assign(catalog, {
+        sizeOf: async (...wanted: Parameters<Catalog['sizeOf']>) => {
+          await lengthAsked()
+          return sizeOf(...wanted)
+        },
+      })
+    },
     upstream: {
+      headBlob: async () => ({ sizeBytes: bytes.length }),
       getBlob: async (_name, _digest, { offset }, { signal } = {}) => {
         if (offsets.length >= asks) throw new UpstreamError('unavailable', 'not again')
         offsets.push(offset)
@@ -162,6 +179,22 @@ t.test('R776: where the next file is bad as well it is as if there were no disk'
   )
   for (const got of await Promise.all(all)) t.ok(got.equals(bytes))
   t.ok(offsets.length <= 2 + CROWD, `${offsets.length}`)
+})
+
+t.test('R776: nor is who finds the file of yet another fill cut off by it', async t => {
+  const disk = { files: 0, staysBad: true, isForEver: true }
+  let meanwhile = async () => {}
+  const { registry, offsets } = engineWith(disk, () => meanwhile())
+  const one = async () => readAll(await registry.pullBlob(app, digest))
+  await one()
+  const answer = await registry.pullBlob(app, digest)
+  t.equal(answer.source, 'hit')
+  meanwhile = async () => {
+    meanwhile = async () => {}
+    t.ok((await one()).equals(bytes), 'a fill begins and ends')
+  }
+  t.ok((await readAll(answer)).equals(bytes))
+  t.same(offsets, [0, 0, 0], 'two fills, and the one by itself')
 })
 
 for (const waitsFor of ['the upstream', 'the fill'])
