@@ -24,7 +24,7 @@ import { planOf, type Plan } from './plan.ts'
 import type { PrincipalSources } from './principal.ts'
 import { hostOf } from './proxies/callers.ts'
 import type { Cursors } from './cursor.ts'
-import { refusedBy } from './refusals.ts'
+import { type Asked, refusedBy } from './refusals.ts'
 import type { TakePlace } from './places/place.ts'
 
 export interface DispatchDeps extends PrincipalSources {
@@ -90,11 +90,7 @@ async function listRepositories(context: Context): Promise<Answer> {
 }
 
 /** @throws RegistryError */
-function refuseIf(
-  refusal: Refusal | undefined,
-  access: Access,
-  asked: Parameters<typeof refusedBy>[2],
-): void {
+function refuseIf(refusal: Refusal | undefined, access: Access, asked: Asked): void {
   if (refusal !== undefined) throw refusedBy(refusal, access, asked)
 }
 

@@ -21,7 +21,7 @@ import type { Exchange } from './exchange.ts'
 import { type Caller, hostOf, schemeOf } from './proxies/callers.ts'
 
 /** What was asked, as far as it is known. */
-interface Asked {
+export interface Asked {
   readonly exchange: Pick<Exchange, 'request' | 'caller' | 'principal'>
   readonly target?: Target | undefined
   /** Where the target leads, or would. */

@@ -18,7 +18,7 @@ import type { ReadCached } from '../registry/fill/buffer-pool.ts'
 import { Held, pinsAndHeld } from '../registry/carry/held.ts'
 import { BlobsInUse } from '../registry/reading/blobs-in-use.ts'
 import { PinnedBytes } from '../registry/pins/pinned-bytes.ts'
-import { Pins } from '../registry/pins/pins.ts'
+import { Pins, type PinsDeps } from '../registry/pins/pins.ts'
 import { neverUnset } from '../registry/time/unset-clock.ts'
 import { createRegistry } from '../registry/registry.ts'
 import type { OtherThreads, RegistryDeps, RunningRegistry } from '../registry/running-registry.ts'
@@ -171,10 +171,7 @@ function nudging(note: NoteEvent, nudge: (registry: RegistryHost) => void): Note
   }
 }
 
-async function openPins(
-  { pins: configured }: Config,
-  deps: ConstructorParameters<typeof Pins>[0],
-): Promise<Pins> {
+async function openPins({ pins: configured }: Config, deps: PinsDeps): Promise<Pins> {
   const pins = new Pins(deps)
   pins.replaceConfigured(configured)
   await pins.load()

@@ -20,7 +20,7 @@ import {
   HEADERS_TIMEOUT_MS,
 } from '../http/limits.ts'
 import { Logins } from '../http/logins.ts'
-import { RequestPrincipal } from '../http/principal.ts'
+import { type PrincipalSources, RequestPrincipal } from '../http/principal.ts'
 import { Callers, NO_PROXIES } from '../http/proxies/callers.ts'
 import { createTlsTransport, type TlsDeps, type TlsTransport } from '../http/tls/tls.ts'
 import { RegistryError } from '../oci/errors.ts'
@@ -42,7 +42,7 @@ export interface OperatorDoorDeps extends Pick<TlsDeps, 'clock' | 'metrics'> {
 export class OperatorDoor implements Network {
   readonly #dataPort: OperatorDoorDeps['dataPort']
   readonly #access: OperatorAccess
-  readonly #sources: ConstructorParameters<typeof RequestPrincipal>[2]
+  readonly #sources: PrincipalSources
   readonly #transport: TlsTransport | undefined
   readonly #crowd: OperatorCrowd
   readonly #due: OnceAMinute
