@@ -8,6 +8,7 @@ import type { Config } from '../config/config.ts'
 import type { Status } from '../registry/operator/status.ts'
 import { BLOCK_BYTES } from '../registry/ports/blob-store.ts'
 import { commandClock } from '../server/clock.ts'
+import { type IssuerProbe, probeIssuers } from '../server/issuer-keys.ts'
 import { type Probe, probeUpstreams } from '../server/probe-upstreams.ts'
 import { askAdmin } from './admin-client.ts'
 import { type ConfigurationFile, invalidConfiguration, loadConfiguration } from './configuration.ts'
@@ -22,10 +23,11 @@ Validates the configuration and says all faults at once, with file, line and a s
 Where a server runs by it, what that keeps is judged as well.
 
   --config FILE  default: as for serve
-  --online       also asks every upstream whether it answers, and takes its credentials
+  --online       also asks every upstream whether it answers, and takes its credentials; and every provider of auth.oidc for
+                 its keys
   --json         print JSON
 
-Exit codes: 0 valid (and every upstream answers), 1 an upstream does not answer or refuses its credentials, 78 invalid
+Exit codes: 0 valid (and all that are asked answer), 1 an upstream or a provider does not answer, or refuses what is shown, 78 invalid
 
 Examples
   entrepot check --config ./entrepot.yaml
@@ -51,8 +53,11 @@ export async function run(args: readonly string[], context: CliContext): Promise
     return EXIT_CODES.configuration
   }
   const probes = values.online ? await probe(result.config) : undefined
-  if (values.json) writeJson(context, { valid: true, findings: result.warnings, upstreams: probes })
-  else {
+  const issuers = values.online ? await askIssuers(result.config) : undefined
+  if (values.json) {
+    const asked = { upstreams: probes, ...(issuers?.length && { issuers }) }
+    writeJson(context, { valid: true, findings: result.warnings, ...asked })
+  } else {
     context.stderr.write(formatFindings(result.warnings, path))
     context.stdout.write(`${path ?? 'no configuration: the built-in one'} is valid\n`)
     const around = {
@@ -62,10 +67,12 @@ export async function run(args: readonly string[], context: CliContext): Promise
     context.stdout.write(describeLogins(result.config))
     context.stdout.write(`${describeLocals(result.config, around)}\n`)
     if (probes !== undefined) writeProbes(context, probes)
+    if (issuers !== undefined && issuers.length > 0) writeIssuers(context, issuers)
   }
-  return probes?.some(each => !each.answers || each.refusesCredentials)
-    ? EXIT_CODES.failed
-    : EXIT_CODES.ok
+  const isWrong =
+    probes?.some(each => !each.answers || each.refusesCredentials) === true ||
+    issuers?.some(({ answers }) => !answers) === true
+  return isWrong ? EXIT_CODES.failed : EXIT_CODES.ok
 }
 
 /** With what the server keeps that runs by it, where one does: that is judged as well. */
@@ -138,6 +145,17 @@ function probe(config: Config): Promise<readonly Probe[]> {
     random: Math.random,
     version: VERSION,
   })
+}
+
+function askIssuers(config: Config): Promise<readonly IssuerProbe[]> {
+  return probeIssuers(config, { clock: commandClock, version: VERSION })
+}
+
+function writeIssuers(context: CliContext, issuers: readonly IssuerProbe[]): void {
+  writeTable(context, [
+    ['PROVIDER', 'ANSWERS', 'DETAIL'],
+    ...issuers.map(({ provider, answers, detail }) => [provider, answers ? 'yes' : 'no', detail]),
+  ])
 }
 
 function writeProbes(context: CliContext, probes: readonly Probe[]): void {

@@ -355,6 +355,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'server/route-options.ts',
       'server/start.ts',
       'server/surroundings.ts',
+      'server/issuer-keys.ts',
       'server/probe-upstreams.ts',
       'server/clock.ts',
     ],

@@ -11,6 +11,7 @@ import t from 'tap'
 import { COMMANDS } from '../../../src/cli/commands.ts'
 import { runCli } from '../../kit/cli.ts'
 import { startStub, startStubRegistry } from '../../kit/stubs/stub-registry.ts'
+import { startIssuer } from '../../kit/stubs/issuer.ts'
 
 async function configFile(
   t: { teardown(fn: () => unknown): unknown },
@@ -149,6 +150,25 @@ t.test('check --online tells which upstream answers', async t => {
     exitCode: 0,
     stdout: /docker\.io +yes/,
   })
+})
+
+const ACCESS = 'access: [{ who: "oidc:ci:app", match: "**", allow: [pull] }]\n'
+
+t.test('R807: check --online asks identity providers for their keys, too', async t => {
+  const [stub, right, other] = await Promise.all([startStub(t), startIssuer(t), startIssuer(t)])
+  other.behaviour.metadata = own => ({ body: JSON.stringify({ ...own, issuer: `${other.url}/` }) })
+  const provider = (url: string) => `{ issuer: "${url}", audiences: [edge.example.com] }`
+  const upstreams = `upstreams:\n  docker.io: { url: "${stub.url}", http: true }\n`
+  const online = async (oidc: string) => {
+    const path = await configFile(t, `${upstreams}${ACCESS}auth: { oidc: { ${oidc} } }\n`)
+    return runCli(['check', '--config', path, '--online'])
+  }
+  t.match(await online(`ci: ${provider(right.url)}`), {
+    exitCode: 0,
+    stdout: /\nPROVIDER .*\nci +yes +http:.* gives its keys\n$/,
+  })
+  const both = await online(`ci: ${provider(right.url)}, typo: ${provider(other.url)}`)
+  t.match(both, { exitCode: 1, stdout: /\nci +yes .*\ntypo +no .*of another issuer, ".*\/"\n$/ })
 })
 
 t.test('schema prints a JSON Schema', async t => {
