@@ -1,5 +1,5 @@
 // What `status` says of certificates, accounts and robots: how many are in force, and what somebody
-// has to do about them soon.
+// has to do about them soon; and where operators come in.
 import type { Status } from '../registry/operator/status.ts'
 import { aboutSpan } from './output.ts'
 
@@ -32,6 +32,11 @@ export function describeRobots({ robots }: Status): readonly string[][] {
     ...(expired.length + expiring.length === 0 ? [] : ['"entrepot token rotate" begins anew']),
   ]
   return [['robots', parts.join('; ')]]
+}
+
+/** As those of certificates. */
+export function describeOperators({ adminApi }: Status): readonly string[][] {
+  return adminApi === undefined ? [] : [['admin.api', `${adminApi}, for whom access allows admin`]]
 }
 
 /** More names than that make no line that anybody reads; `token ls` has them all. */

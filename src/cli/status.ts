@@ -14,7 +14,12 @@ import {
   writeJson,
   writeTable,
 } from './output.ts'
-import { describeAccounts, describeCertificates, describeRobots } from './status-of-logins.ts'
+import {
+  describeAccounts,
+  describeCertificates,
+  describeOperators,
+  describeRobots,
+} from './status-of-logins.ts'
 
 export const help = `entrepot status [--json]
 
@@ -53,6 +58,7 @@ function writeText(context: CliContext, status: Status): void {
     ...describeCertificates(status),
     ...describeAccounts(status),
     ...describeRobots(status),
+    ...describeOperators(status),
     ['sending', describeSending(status)],
     ['content', describeContent(status)],
     [

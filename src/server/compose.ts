@@ -71,8 +71,9 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
   accounts.begin()
   if (accounts.inForce.isEmpty) await dataPort.renew()
   const reloads = new Reloads(config, { ...all, engine, dataPort, accounts, tls })
-  const operating = operatorDeps({ ...base, engine, dataPort, reloads, tls, accounts })
-  const operator = createOperator(operating)
+  let addresses: Addresses | undefined
+  const adminApi = () => addresses?.adminApi
+  const operating = operatorDeps({ ...base, engine, dataPort, reloads, tls, accounts, adminApi })
   const signer = openBundleKey(config.storage.rootDirectory)
   const carry = createCarry({ ...operating, held: engine.held, signer })
   watchGauges(metrics, { engine, dataPort, clock })
@@ -94,7 +95,7 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
   const door = { accounts: accounts.inForce, dataPort, clock, metrics, logger }
   admin = buildAdminApp({
     metrics,
-    operator,
+    operator: createOperator(operating),
     carry,
     accounts,
     logger,
@@ -102,7 +103,7 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
     readiness,
     network: config.admin.api && new OperatorDoor(door),
   })
-  const addresses = await listenAdmin(admin, config)
+  addresses = await listenAdmin(admin, config)
   // Whoever changed the file before could not ask for it; what fails the next look makes up for.
   await accounts.look().catch(() => {})
 
@@ -161,9 +162,10 @@ function operatorDeps(
       readonly reloads: Reloads
       readonly tls: OpenTls | undefined
       readonly accounts: OpenAccounts
+      readonly adminApi: OperatorDeps['adminApi']
     },
 ): OperatorDeps {
-  const { surroundings, metrics, engine, dataPort, reloads, tls, accounts } = parts
+  const { surroundings, metrics, engine, dataPort, reloads, tls, accounts, adminApi } = parts
   const { clock, hostname, version, pid } = surroundings
   return {
     ...engine,
@@ -179,6 +181,7 @@ function operatorDeps(
     certificates: () => tls?.certificates,
     accounts: () => accounts.now,
     robots: () => readRobotNames(accounts.inForce.robots?.all ?? []),
+    adminApi,
     sending: dataPort.sending,
     threads: () => dataPort.serving,
     traffic: async () => {
@@ -218,10 +221,12 @@ async function prepareAdmin({ addr, api, socket }: Config['admin']): Promise<voi
   await listening({ key: 'admin.socket', address: socket }, () => prepareSocket(socket))
 }
 
+type Addresses = Pick<RunningServer, 'admin' | 'adminApi' | 'socket'>
+
 async function listenAdmin(
   admin: AdminApp,
   { admin: { addr, api, socket }, http: { tls } }: Config,
-): Promise<Pick<RunningServer, 'admin' | 'adminApi' | 'socket'>> {
+): Promise<Addresses> {
   const address = await listeningAt('admin.addr', addr, () => admin.listen(addr))
   const apiAddress = api && (await listeningAt('admin.api', api, () => admin.listenApi(api)))
   await listening({ key: 'admin.socket', address: socket }, () => admin.listenSocket(socket))

@@ -441,6 +441,7 @@ const SECURITY: readonly Row[] = [
   [798, 'P2', 'status and token ls tell which robots have ended or soon will, and what overlaps'],
   [806, 'P2', 'rules about who logs in say what is missing, where nobody can'],
   [807, 'P2', 'check --online asks identity providers for their keys, as the server does'],
+  [808, 'P2', 'status and the log say where operators of other machines come in'],
   [799, 'P2', 'the log says when faulty certificates are good again'],
   [810, 'P1', 'a robot whose secrets overlap for ever outlasts a restart, as all others do'],
   [794, 'P2', 'a secret without an end as an earlier build wrote it has none'],

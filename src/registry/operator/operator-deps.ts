@@ -52,6 +52,8 @@ export interface OperatorDeps {
   readonly certificates: () => CertificatesNow | undefined
   /** Undefined: there is no file of accounts. */
   readonly accounts: () => AccountsNow | undefined
+  /** Where operators of other machines call; undefined: nowhere. */
+  readonly adminApi: () => string | undefined
   /** Undefined: there are none. */
   readonly robots: () => RobotsNow | undefined
   readonly sending: Sending

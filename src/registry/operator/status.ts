@@ -36,6 +36,8 @@ interface StatusPage {
   readonly accounts?: AccountsNow
   /** Absent: there are none. */
   readonly robots?: RobotsNow
+  /** Where operators of other machines call; absent: nowhere. */
+  readonly adminApi?: string
   readonly threads: ServingThreads
   readonly content: CatalogTotals
   readonly storage: RoomNow & {
@@ -111,6 +113,7 @@ export async function describeStatus(deps: OperatorDeps): Promise<Status> {
   const certificates = deps.certificates()
   const accounts = deps.accounts()
   const robots = deps.robots()
+  const adminApi = deps.adminApi()
   return {
     version: deps.version,
     pid: deps.pid,
@@ -119,6 +122,7 @@ export async function describeStatus(deps: OperatorDeps): Promise<Status> {
     ...(certificates === undefined ? {} : { certificates }),
     ...(accounts === undefined ? {} : { accounts }),
     ...(robots === undefined ? {} : { robots }),
+    ...(adminApi === undefined ? {} : { adminApi }),
     ...deps.sending,
     threads: deps.threads(),
     content,

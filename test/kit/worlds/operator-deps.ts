@@ -31,6 +31,7 @@ export function operatorDepsOf(engine: Engine, given: Partial<OperatorDeps> = {}
     certificates: () => undefined,
     accounts: () => undefined,
     robots: () => undefined,
+    adminApi: () => undefined,
     departures: async () => ({ left: [], evictedImages: { room: 0, quota: 0 } }),
     traffic: async () => ({ sentBytes: 0, upstreamBytes: 0, savedBytes: 0, hits: 0, requests: 0 }),
     ...given,

@@ -70,25 +70,30 @@ async function open(test: Test, isTls = false, hasClients = isTls) {
 }
 
 for (const isTls of [false, true])
-  t.test(`R736: ${isTls ? 'over TLS' : 'on loopback'} commands run an edge elsewhere`, async t => {
-    const { run, at } = await open(t, isTls)
-    t.match(await run('status'), { exitCode: 0, stdout: /version +test/ })
-    t.match(await run('pull', 'docker.io/library/app:v1'), { exitCode: 0, stdout: /is here/ })
-    t.match(await run('ls', '--json'), { exitCode: 0, stdout: /docker\.io\/library\/app:v1/ })
-    t.match(await run('why', 'docker.io/library/app:v1'), { exitCode: 0 })
-    t.match(await run('inspect', 'docker.io/library/app:v1'), { exitCode: 0 })
-    t.match(await run('pin', 'docker.io/library/app:v1'), { exitCode: 0, stdout: /is pinned/ })
-    t.match(await run('unpin', 'docker.io/library/app:v1'), { exitCode: 0 })
-    t.match(await run('gc', '--dry-run'), { exitCode: 0, stdout: /would go/ })
-    t.match(await run('jobs', 'ls'), { exitCode: 0 })
-    t.match(await run('queue', 'ls'), { exitCode: 0 })
-    t.match(await run('token', 'issue', 'ci'), { exitCode: 0, stdout: /^erb_/ })
-    t.match(await run('token', 'ls'), { exitCode: 0, stdout: /^fleet/m })
-    const exported = ['export', 'docker.io/library/app:v1', '-o', at('bundle')]
-    t.match(await run(...exported), { exitCode: 0, stdout: /bundle is written/ })
-    t.match(await run('inventory'), { exitCode: 0, stdout: /"signature"/ })
-    t.match(await run('purge', 'docker.io/**'), { exitCode: 0 })
-  })
+  t.test(
+    `R736, R808: ${isTls ? 'over TLS' : 'on loopback'} commands run an edge elsewhere`,
+    async t => {
+      const { edge, run, at } = await open(t, isTls)
+      const status = await run('status')
+      t.match(status, { exitCode: 0, stdout: /version +test/ })
+      t.match(status.stdout, new RegExp(`^admin\\.api +${edge.apiUrl}, for whom`, 'm'))
+      t.match(await run('pull', 'docker.io/library/app:v1'), { exitCode: 0, stdout: /is here/ })
+      t.match(await run('ls', '--json'), { exitCode: 0, stdout: /docker\.io\/library\/app:v1/ })
+      t.match(await run('why', 'docker.io/library/app:v1'), { exitCode: 0 })
+      t.match(await run('inspect', 'docker.io/library/app:v1'), { exitCode: 0 })
+      t.match(await run('pin', 'docker.io/library/app:v1'), { exitCode: 0, stdout: /is pinned/ })
+      t.match(await run('unpin', 'docker.io/library/app:v1'), { exitCode: 0 })
+      t.match(await run('gc', '--dry-run'), { exitCode: 0, stdout: /would go/ })
+      t.match(await run('jobs', 'ls'), { exitCode: 0 })
+      t.match(await run('queue', 'ls'), { exitCode: 0 })
+      t.match(await run('token', 'issue', 'ci'), { exitCode: 0, stdout: /^erb_/ })
+      t.match(await run('token', 'ls'), { exitCode: 0, stdout: /^fleet/m })
+      const exported = ['export', 'docker.io/library/app:v1', '-o', at('bundle')]
+      t.match(await run(...exported), { exitCode: 0, stdout: /bundle is written/ })
+      t.match(await run('inventory'), { exitCode: 0, stdout: /"signature"/ })
+      t.match(await run('purge', 'docker.io/**'), { exitCode: 0 })
+    },
+  )
 
 t.test('R736: a certificate is enough, with its key in a file, and is shown over TLS', async t => {
   const { url, at } = await open(t, true)
