@@ -551,6 +551,8 @@ const BOUNDS: readonly Row[] = [
   ],
   [778, 'P2', 'what is sent again of an upload that was cut back is growth'],
   [779, 'P2', 'uploads that cannot be removed hide none that can'],
+  [910, 'P2', 'a disk that removes nothing for a moment costs no push and no upload after it'],
+  [911, 'P2', 'an upload that one beginning has removed makes no place for another'],
   [805, 'P2', 'who follows a download that the disk cannot read is given the rest by its upstream'],
   [776, 'P2', 'many who follow such a download ask its upstream as often as one does'],
   [804, 'P2', 'a directory that an earlier process made counts once its parent was synced'],

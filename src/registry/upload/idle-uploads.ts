@@ -4,6 +4,7 @@
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import type { IdleUploads } from '../space/remove-parts.ts'
+import { removalOrder, untilFailing } from './removal-order.ts'
 import type { Upload } from './upload.ts'
 import type { Uploads } from './uploads.ts'
 
@@ -43,13 +44,13 @@ export class IdleUploadSessions implements IdleUploads {
   }
 
   async remove(bytes: number): Promise<number> {
-    const { uploads, note } = this.#deps
+    const { uploads, clock, note } = this.#deps
     let [sessions, freedBytes] = [0, 0]
-    for (const upload of this.#oldestFirst()) {
+    for (const upload of untilFailing(this.#oldestFirst(), clock)) {
       if (freedBytes >= bytes || sessions === UPLOADS_A_STEP) break
       const { sizeBytes } = upload
-      // Whoever has come back to it meanwhile keeps it. One that is stuck is tried but once, and
-      // costs no place in this step: so many of them would hide the others.
+      // Whoever has come back to it meanwhile keeps it. One that is stuck costs no place in this
+      // step: so many of them would hide the others.
       if (!this.#isIdle(upload) || !(await uploads.discard(upload))) continue
       sessions += 1
       freedBytes += sizeBytes
@@ -61,8 +62,9 @@ export class IdleUploadSessions implements IdleUploads {
 
   /** Those that take any room. */
   #idle(): Upload[] {
+    const nowMs = this.#deps.clock.monotonicMs()
     return [...this.#deps.uploads.all.values()].filter(
-      upload => upload.sizeBytes > 0 && !upload.isStuck && this.#isIdle(upload),
+      upload => upload.sizeBytes > 0 && !upload.isStuck(nowMs) && this.#isIdle(upload),
     )
   }
 
@@ -74,7 +76,10 @@ export class IdleUploadSessions implements IdleUploads {
     const begunAtMs = ({ note }: Upload): number => note?.startedAtMs ?? 0
     const nowMs = this.#deps.clock.monotonicMs()
     const sinceMs = (upload: Upload): number => upload.updateGrowth(nowMs) ?? this.#startMs
-    return this.#idle().sort((a, b) => sinceMs(a) - sinceMs(b) || begunAtMs(a) - begunAtMs(b))
+    const oldestFirst = this.#idle().sort(
+      (a, b) => sinceMs(a) - sinceMs(b) || begunAtMs(a) - begunAtMs(b),
+    )
+    return removalOrder(oldestFirst, this.#deps.clock)
   }
 }
 

@@ -2,6 +2,7 @@
 // and when one that was begun in vain goes for another (R274).
 import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
+import { removalOrder, untilFailing } from './removal-order.ts'
 import type { Upload } from './upload.ts'
 import { tooManyBegun } from './upload-refusal.ts'
 
@@ -27,7 +28,7 @@ export const VAIN_AFTER_MS = 600_000
 export interface AllUploads {
   /** Oldest first. */
   readonly all: ReadonlyMap<string, Upload>
-  /** @returns false: it is a blob by now, or stuck */
+  /** @returns false: it is a blob by now, gone by another, or stuck */
   discard(upload: Upload): Promise<boolean>
 }
 
@@ -55,13 +56,14 @@ export async function makePlace(
   const isIdle = (upload: Upload) => upload.isIdle(clock.monotonicMs(), startMs)
   for (const isUseless of [isVain, isIdle]) {
     // Each is judged when it comes to its turn: of two that begin at once none finds the same one.
-    for (const upload of uploads) {
-      if (upload.isStuck || !isUseless(upload)) continue
+    for (const upload of untilFailing(removalOrder(uploads.filter(isUseless), clock), clock)) {
+      if (!isUseless(upload)) continue
       const { sizeBytes: bytes } = upload
-      const isGone = await from.discard(upload)
-      if (isGone && bytes > 0)
+      // The place of one that is gone by now belongs to whoever removed it.
+      if (!(await from.discard(upload))) continue
+      if (bytes > 0)
         note({ kind: 'uploads purged', why: 'places', sessions: 1, bytes, dryRun: false })
-      if (!upload.isStuck) return
+      return
     }
   }
   throw tooManyBegun(limit)

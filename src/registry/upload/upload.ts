@@ -18,6 +18,12 @@ export type DatedUpload = Pick<LeftUpload, 'id' | 'changedAtMs'>
 /** One for all: each upload has a writer, and few are ended by the next. */
 const SUPERSEDED = new Error('a newer request goes on with this upload')
 
+/**
+ * What the disk does not let go is tried again then: after a bad moment its room is to be had soon,
+ * and what is broken for good costs little.
+ */
+export const STUCK_FOR_MS = 600_000
+
 /** Nothing has its room, since nothing comes. */
 export const NONE = (): number => 0
 
@@ -50,8 +56,8 @@ export class Upload {
   readonly pace = new ClientPace()
   /** It is a blob now, or gone. */
   isOver = false
-  /** The disk did not let it go: nothing is to be had by it before a start tries again. */
-  isStuck = false
+  /** Monotonic: when the disk did not let it go. */
+  stuckAtMs: number | undefined
   /** What it counts by itself. */
   #giveBack: (() => void) | undefined
   #before: Promise<unknown> = Promise.resolve()
@@ -63,6 +69,15 @@ export class Upload {
     this.id = id
     this.note = note
     this.closedBytes = closedBytes
+  }
+
+  /** The disk has not let it go just now: nothing is to be had by it. */
+  isStuck(nowMs: number): boolean {
+    return this.stuckAtMs !== undefined && nowMs - this.stuckAtMs < STUCK_FOR_MS
+  }
+
+  get wasStuck(): boolean {
+    return this.stuckAtMs !== undefined
   }
 
   /** Somebody works on it, or waits to. */

@@ -140,14 +140,16 @@ export class Uploads {
   /**
    * One that is idle, or was begun in vain: a client that is waited for is told that it came too
    * slowly.
-   * @returns false: it is a blob by now, or stuck, which is told
+   * @returns false: it is a blob by now, gone by another, or stuck, which is told
    */
   discard(upload: Upload): Promise<boolean> {
     if (upload.isBusy) upload.interrupt(heldInVain())
     return upload.inTurn(async () => {
-      if (!this.all.has(upload.id)) return false
-      upload.isStuck = !(await bestEffort(this.#deps.note, () => this.#remove(upload)))
-      return !upload.isStuck
+      const { note, clock } = this.#deps
+      if (!this.all.has(upload.id) || upload.isStuck(clock.monotonicMs())) return false
+      const isGone = await bestEffort(note, () => this.#remove(upload))
+      if (!isGone) upload.stuckAtMs = clock.monotonicMs()
+      return isGone
     })
   }
 

@@ -5,6 +5,7 @@ import t from 'tap'
 import { digestOf } from '../../../../src/oci/digest.ts'
 import { StoreError } from '../../../../src/registry/ports/store-error.ts'
 import { UPLOADS_OPEN_MAX } from '../../../../src/registry/upload/upload-crowd.ts'
+import { STUCK_FOR_MS } from '../../../../src/registry/upload/upload.ts'
 import { IDLE_AFTER_MS } from '../../../../src/registry/upload/upload-growth.ts'
 import {
   blobAnswer,
@@ -21,6 +22,8 @@ const MiB = 1024 * 1024
 const LIMIT = 20 * MiB
 /** Four of them leave less than fills leave to pushes. */
 const EACH = Math.floor(4.95 * MiB)
+/** Of 300: sixteen in a row, and each time half of the rest. */
+const FAILED_AT_MOST = 16 + 9
 const app = localOf('team/app')
 const other = localOf('team/other')
 const pulled = repositoryOf('library/app')
@@ -61,6 +64,21 @@ async function push({ registry }: Engine): Promise<void> {
   } finally {
     await registry.cancelUpload(other, id).catch(() => {})
   }
+}
+
+/** A disk from which nothing that was left can be removed while it is bad. */
+function failingRemovals({ store, disk: { uploads } }: Engine) {
+  const left = new Set(uploads.keys())
+  const disk = { isBad: true, failed: 0 }
+  const remove = store.removeUpload.bind(store)
+  Object.assign(store, {
+    removeUpload: async (id: string) => {
+      if (!disk.isBad || !left.has(id)) return remove(id)
+      disk.failed += 1
+      throw new StoreError('io', 'cannot remove it: EROFS')
+    },
+  })
+  return disk
 }
 
 const purgedFor = ({ events }: Engine) =>
@@ -224,19 +242,73 @@ t.test('R779: however many the disk does not let go, the others go', async t => 
   await before.registry.stop()
   const world = createWorld(before)
   const remove = world.store.removeUpload.bind(world.store)
-  let tries = 0
+  const tried: string[] = []
   Object.assign(world.store, {
     removeUpload: async (id: string) => {
       if (!stuck.has(id)) return remove(id)
-      tries += 1
+      tried.push(id)
       throw new StoreError('io', 'cannot remove it: EPERM')
     },
   })
   await world.clock.advance(IDLE_AFTER_MS)
   await push(world)
   await push(world)
-  t.equal(tries, stuck.size, 'each is tried once')
+  t.equal(tried.length, new Set(tried).size, 'none is tried twice')
+  t.ok(tried.length < 2 * FAILED_AT_MOST, `${tried.length} tries`)
   t.match(purgedFor(world)[0], { why: 'room', sessions: 1, bytes: 6 * MiB })
+})
+
+t.test('R910: a disk that removes nothing for a moment costs no push after it', async t => {
+  const before = createWorld()
+  for (let n = 0; n < 300; n += 1) await brokenOff(before, 60 * 1024)
+  await before.registry.stop()
+  const world = createWorld(before)
+  const disk = failingRemovals(world)
+  await world.clock.advance(IDLE_AFTER_MS)
+  await t.rejects(push(world), { code: 'UNAVAILABLE' })
+  t.ok(disk.failed <= FAILED_AT_MOST, `whoever waits does so for ${disk.failed} tries`)
+  disk.isBad = false
+  await push(world)
+})
+
+t.test('R910: nor for long where all that may go was tried', async t => {
+  const before = createWorld()
+  for (let n = 0; n < 3; n += 1) await brokenOff(before, 6 * MiB)
+  await before.registry.stop()
+  const world = createWorld(before)
+  const disk = failingRemovals(world)
+  await world.clock.advance(IDLE_AFTER_MS)
+  await t.rejects(push(world), FULL)
+  t.equal(disk.failed, 3)
+  await world.clock.advance(STUCK_FOR_MS - 1)
+  await t.rejects(push(world), FULL)
+  t.equal(disk.failed, 3, 'none is tried again at once')
+  disk.isBad = false
+  await world.clock.advance(1)
+  await push(world)
+})
+
+t.test('R779: what is tried again comes behind what was never stuck', async t => {
+  const before = createWorld()
+  const stuck = await brokenOff(before, 6 * MiB)
+  await before.clock.advance(1_000)
+  for (let n = 0; n < 2; n += 1) await brokenOff(before, 6 * MiB)
+  await before.registry.stop()
+  const world = createWorld(before)
+  const remove = world.store.removeUpload.bind(world.store)
+  let tries = 0
+  Object.assign(world.store, {
+    removeUpload: async (id: string) => {
+      if (id !== stuck) return remove(id)
+      tries += 1
+      throw new StoreError('io', 'cannot remove it: EPERM')
+    },
+  })
+  await world.clock.advance(IDLE_AFTER_MS)
+  await push(world)
+  await world.clock.advance(STUCK_FOR_MS)
+  await push(world)
+  t.equal(tries, 1)
 })
 
 t.test('R803: those that the disk does not let go free no room for a push', async t => {

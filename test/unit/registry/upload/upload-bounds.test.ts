@@ -12,6 +12,7 @@ import {
   UPLOADS_OPEN_MAX,
   VAIN_AFTER_MS,
 } from '../../../../src/registry/upload/upload-crowd.ts'
+import { STUCK_FOR_MS } from '../../../../src/registry/upload/upload.ts'
 import { IDLE_AFTER_MS } from '../../../../src/registry/upload/upload-growth.ts'
 import { around } from '../../../kit/around.ts'
 import { createEngine, localOf, readAll } from '../../../kit/engine.ts'
@@ -25,6 +26,19 @@ const FULL = { code: 'UNAVAILABLE', status: 507, message: /^no space left on dev
 const PASSING = { code: 'UNAVAILABLE', status: 503, retryAfterSeconds: 5, message: /others/ }
 const HOUR_MS = 3_600_000
 const WEEK_MS = 168 * HOUR_MS
+
+const CROWD = { ...sha256, client: 'account ci' }
+
+/** A start after a client has begun in vain as many as it may. */
+async function crowded() {
+  const before = createEngine()
+  const { id } = await before.registry.startUpload(app, CROWD)
+  await before.registry.stop()
+  const left = before.disk.uploads.get(id)
+  if (left === undefined) throw new Error('an upload was begun')
+  for (let n = 1; n < UPLOADS_CLIENT_MAX; n += 1) before.disk.uploads.set(`left-${n}`, left)
+  return createEngine({ after: before })
+}
 
 t.test(
   'R126: what cannot fit is refused before a byte is read, and the upload goes on',
@@ -372,16 +386,9 @@ t.test('R777: a place costs who holds it more than a byte an hour', async t => {
 })
 
 t.test('R779: those that the disk does not let go keep no place from being made', async t => {
-  const before = createEngine()
-  const crowd = { ...sha256, client: 'account ci' }
-  const { id } = await before.registry.startUpload(app, crowd)
-  await before.registry.stop()
-  const left = before.disk.uploads.get(id)
-  if (left === undefined) throw new Error('an upload was begun')
-  for (let n = 1; n < UPLOADS_CLIENT_MAX; n += 1) before.disk.uploads.set(`left-${n}`, left)
-  const { registry, store, clock, events } = createEngine({ after: before })
+  const { registry, store, clock, events, disk } = await crowded()
   const remove = store.removeUpload.bind(store)
-  const stuck = new Set([id, 'left-1', 'left-2'])
+  const stuck = new Set([...disk.uploads.keys()].slice(0, 3))
   Object.assign(store, {
     removeUpload: async (upload: string) => {
       if (stuck.has(upload)) throw new StoreError('io', 'cannot remove it: EPERM')
@@ -389,10 +396,56 @@ t.test('R779: those that the disk does not let go keep no place from being made'
     },
   })
   await clock.advance(VAIN_AFTER_MS)
-  for (let n = stuck.size; n < UPLOADS_CLIENT_MAX; n += 1) await registry.startUpload(app, crowd)
-  await t.rejects(registry.startUpload(app, crowd), { code: 'TOOMANYREQUESTS' })
+  for (let n = stuck.size; n < UPLOADS_CLIENT_MAX; n += 1) await registry.startUpload(app, CROWD)
+  await t.rejects(registry.startUpload(app, CROWD), { code: 'TOOMANYREQUESTS' })
   t.match(events, Array(stuck.size).fill({ kind: 'storage failed', failure: 'io' }))
   t.equal(events.length, stuck.size, 'each is tried once')
+})
+
+t.test('R910: a disk that removes nothing for a moment costs no place after it', async t => {
+  const { registry, store, clock } = await crowded()
+  const remove = store.removeUpload.bind(store)
+  let [isBad, failed] = [true, 0]
+  Object.assign(store, {
+    removeUpload: async (upload: string) => {
+      if (!isBad) return remove(upload)
+      failed += 1
+      throw new StoreError('io', 'cannot remove it: EROFS')
+    },
+  })
+  await clock.advance(VAIN_AFTER_MS)
+  const more = () => registry.startUpload(app, CROWD)
+  await t.rejects(more(), { code: 'TOOMANYREQUESTS' })
+  t.ok(failed < 30, `whoever waits does so for ${failed} tries`)
+  isBad = false
+  for (let n = failed; n < UPLOADS_CLIENT_MAX; n += 1) await more()
+  await t.rejects(more(), { code: 'TOOMANYREQUESTS' }, 'those that failed are left')
+  await clock.advance(STUCK_FOR_MS - 1)
+  await t.rejects(more(), { code: 'TOOMANYREQUESTS' })
+  await clock.advance(1)
+  await more()
+})
+
+t.test('R911: what one beginning has removed makes no place for another', async t => {
+  const { registry, store, clock, disk } = await crowded()
+  const remove = store.removeUpload.bind(store)
+  const asked = Promise.withResolvers<void>()
+  const held = Promise.withResolvers<void>()
+  Object.assign(store, {
+    removeUpload: async (upload: string) => {
+      if (upload !== [...disk.uploads.keys()][0]) return remove(upload)
+      asked.resolve()
+      await held.promise
+      throw new StoreError('io', 'cannot remove it: EIO')
+    },
+  })
+  await clock.advance(VAIN_AFTER_MS)
+  const first = registry.startUpload(app, CROWD)
+  await asked.promise
+  await registry.startUpload(app, CROWD)
+  held.resolve()
+  await first
+  t.equal(disk.uploads.size, UPLOADS_CLIENT_MAX)
 })
 
 t.test('R821: uploads with bytes that were left alone keep nobody from pushing', async t => {
