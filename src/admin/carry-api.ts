@@ -1,10 +1,15 @@
-// What is carried out of this edge: the key, inventories, and exports. An export lasts as long as
-// the request that began it, and is read by another one.
+// What is carried out of this edge, and into it: the key, inventories, exports and imports. An
+// export lasts as long as the request that began it, and is read by another one; a bundle that is
+// imported is the body of one request, whose answer tells what becomes of it.
+import type { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import type { Logger } from '../observe/log.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { Carry } from '../registry/carry/carry.ts'
 import { parameter, parameters, required, sendBytes, sendEvents } from './requests.ts'
+
+/** Of bundles, both ways. */
+export const BUNDLE_TYPE = 'application/x-tar'
 
 export function registerCarry(api: FastifyInstance, carry: Carry, logger: Logger): void {
   const { exports } = carry
@@ -12,6 +17,21 @@ export function registerCarry(api: FastifyInstance, carry: Carry, logger: Logger
   api.get('/inventory', (request, reply) => {
     const pieces = carry.inventory(parameters(request, 'pattern'))
     return sendBytes(reply, pieces, { type: 'application/x-ndjson', logger })
+  })
+  // As it comes: a bundle is larger than memory.
+  api.addContentTypeParser(BUNDLE_TYPE, (_request, body, done) => done(null, body))
+  api.post('/import', async (request, reply) => {
+    const { body } = request
+    if (body === undefined)
+      throw new RegistryError('UNSUPPORTED', `the bundle is the body, of type ${BUNDLE_TYPE}`)
+    const options = {
+      dryRun: parameter(request, 'dry-run') === 'true',
+      keys: parameters(request, 'key'),
+    }
+    const bundle = (body as Readable).iterator({ destroyOnReturn: false })
+    // What is left of one that is refused would stand before the next request of the connection.
+    reply.raw.once('finish', () => void passOver(bundle).catch(() => {}))
+    return sendEvents(reply, signal => carry.imports.run(bundle, options, signal))
   })
   api.post('/exports', async (_request, reply) =>
     sendEvents(reply, signal => exports.begin(signal)),
@@ -47,6 +67,10 @@ export function registerCarry(api: FastifyInstance, carry: Carry, logger: Logger
     const from = Number(parameter(request, 'from') ?? 0)
     if (!Number.isSafeInteger(from)) throw new RegistryError('RANGE_INVALID', '?from= is a number')
     const { pieces, sizeBytes } = exports.read(required(request, 'id'), from)
-    return sendBytes(reply, pieces, { type: 'application/x-tar', sizeBytes, logger })
+    return sendBytes(reply, pieces, { type: BUNDLE_TYPE, sizeBytes, logger })
   })
+}
+
+async function passOver(rest: AsyncIterable<unknown>): Promise<void> {
+  for await (const _ of rest);
 }

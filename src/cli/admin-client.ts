@@ -4,6 +4,8 @@
 import { type IncomingMessage, request as requestPlain } from 'node:http'
 import { request as requestTls } from 'node:https'
 import { createInterface } from 'node:readline'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import { CliError, EXIT_CODES } from './context.ts'
 
 /** An answer for one page is small; a listing of ten thousand images is a few MiB. */
@@ -31,6 +33,13 @@ export interface AdminRequest {
   readonly query?: Readonly<Record<string, string | readonly string[] | undefined>>
   /** Ends the request, and its answer. */
   readonly signal?: AbortSignal
+  /** Sent while the answer comes; what it throws ends the request. */
+  readonly body?: AdminBody
+}
+
+export interface AdminBody {
+  readonly type: string
+  readonly pieces: AsyncIterable<Uint8Array>
 }
 
 /** The answer as JSON. @throws CliError what the server said, or that it cannot be reached */
@@ -86,6 +95,7 @@ function send({
   path,
   query = {},
   signal,
+  body,
 }: AdminRequest): Promise<IncomingMessage> {
   const parameters = new URLSearchParams()
   for (const [name, value] of Object.entries(query)) {
@@ -96,7 +106,10 @@ function send({
     const sent = open(server, { method, path: target, ...(signal && { signal }) })
     sent.on('response', resolve)
     sent.on('error', error => reject(unreachable(server, error)))
-    sent.end()
+    if (body === undefined) return void sent.end()
+    sent.setHeader('content-type', body.type)
+    // A server that has answered need not read the rest; what it answered is told.
+    pipeline(Readable.from(body.pieces), sent).catch(() => {})
   })
 }
 

@@ -117,6 +117,11 @@ export const COMMANDS = {
     asksServer: true,
     load: () => import('./export.ts'),
   },
+  import: {
+    summary: 'bring in the images of such a file',
+    asksServer: true,
+    load: () => import('./import.ts'),
+  },
   inventory: {
     summary: 'write a signed list of what is here',
     asksServer: true,

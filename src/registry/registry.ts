@@ -36,6 +36,7 @@ import { adoptFiles } from './rebuild/adopt-files.ts'
 import { compareFacts } from './rebuild/compare-facts.ts'
 import { pullBlob, readWholeBlob } from './pull/pull-blob.ts'
 import { pullManifest } from './pull/pull-manifest.ts'
+import { createImporting } from './push/importing.ts'
 import { pushManifest } from './push/push-manifest.ts'
 import { expirePendingBlobs } from './upload/expire-pending-blobs.ts'
 import { purgeUploads } from './upload/purge-uploads.ts'
@@ -215,21 +216,14 @@ function besideClients(parts: Parts): Omit<RunningRegistry, keyof Registry> {
     delivered: (repository, what) => showAtUpstream(manifestPushes, repository, what),
     settled: async digest => fills.find(digest)?.over,
     leaving,
+    importing: createImporting(blobPushes, manifestPushes),
     flushUses: () => uses.flush(),
     evict: run => evictDown({ ...parts, space }, run),
     collect: run => collect(collects, run),
     fullBecause: () => space.fullBecause(),
     refusedForSpace: () => wantOfSpace.refused,
-    takenBytes: async () => {
-      await deps.store.measureOthers()
-      return space.takenBytes()
-    },
-    keepRoom: async signal => {
-      // What is above its quota, before others have to leave.
-      await evictor.trim(0, { signal })
-      await deps.store.measureOthers()
-      await space.trim(signal)
-    },
+    takenBytes: () => deps.store.measureOthers().then(() => space.takenBytes()),
+    keepRoom: signal => keepRoom(parts, signal),
     purge: async (selector, options) => {
       try {
         return await purge(purging(parts), selector, options)
@@ -263,6 +257,13 @@ function besideClients(parts: Parts): Omit<RunningRegistry, keyof Registry> {
       await Promise.all([...waiting, evictor.stop(), uses.stop(), leaving.stop(), time.stop()])
     },
   }
+}
+
+/** What is above its quota, before others have to leave. */
+async function keepRoom({ deps, evictor, blobPushes: { space } }: Parts, signal: AbortSignal) {
+  await evictor.trim(0, { signal })
+  await deps.store.measureOthers()
+  await space.trim(signal)
 }
 
 function collecting({ deps, leaving, manifestPushes }: Parts, graces: Graces): CollectDeps {

@@ -12,6 +12,7 @@ import type { JobResult, JobRun } from './job.ts'
 import type { Quotas } from './evict/quotas.ts'
 import type { Namespaces } from './routing/namespaces.ts'
 import type { Pins } from './pins/pins.ts'
+import type { Importing } from './push/importing.ts'
 import type { BlobStore } from './ports/blob-store.ts'
 import type { Catalog } from './ports/catalog.ts'
 import type { Clock } from './ports/clock.ts'
@@ -116,6 +117,8 @@ export interface RunningRegistry extends Registry {
    * @throws StoreError
    */
   purgeUploads(options: { olderThanMs: number; dryRun: boolean }): Promise<Purged>
+  /** What operators import. */
+  readonly importing: Importing
   /** Resolves when the catalog has what any thread has given until now, or that is lost. */
   flushUses(): Promise<void>
   /** See evict/evict-down.ts. @throws StoreError */

@@ -104,11 +104,16 @@ function anyVersionFrom(fields: Readonly<Record<string, unknown>>): Fact | undef
     const { mediaType } = fields
     if (typeof mediaType !== 'string') return undefined
     const named = namedFrom(fields)
-    return named && { kind, repository, digest, mediaType, atMs, ...named }
+    return named && { kind, repository, digest, mediaType, atMs, ...importedFrom(fields), ...named }
   }
   if (kind !== 'tag') return undefined
   const tag = typeof fields['tag'] === 'string' ? tagFrom(fields['tag']) : undefined
-  return tag === undefined ? undefined : { kind, repository, tag, digest, atMs, ...order }
+  if (tag === undefined) return undefined
+  return { kind, repository, tag, digest, atMs, ...importedFrom(fields), ...order }
+}
+
+function importedFrom({ imported }: Readonly<Record<string, unknown>>): { imported?: true } {
+  return imported === true ? { imported } : {}
 }
 
 /** What cannot be read as one is none: the fact says the same without it. */

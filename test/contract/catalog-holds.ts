@@ -11,6 +11,7 @@ import {
   blobOf,
   deliveryNamed,
   digestNamed,
+  latest,
   layerEdge,
   type MakeCatalog,
   manifestNamed,
@@ -102,6 +103,24 @@ export function holdsContract(t: Test, makeCatalog: MakeCatalog): void {
     const elsewhere = { manifest: other, repository: secret, durable: [digestNamed('absent')] }
     await catalog.recordPush(pushOf('other', elsewhere))
     t.strictSame(await classes(catalog, ['absent']), [], 'what is not here is not kept')
+  })
+
+  t.test('R894: what is imported is held, and its tag is no word of this edge', async t => {
+    const catalog = await makeCatalog(t)
+    await hold(catalog, ['own', 'shared'])
+    const order = { edge: 'another', number: 7 }
+    await catalog.recordPush({ ...pushOf('image', { manifest: image }), hold: 'imported', order })
+    for (const name of ['image', 'own', 'shared'])
+      t.strictSame(await holdsOf(catalog, name), ['imported'])
+    t.strictSame((await catalog.listColdest({ limit: 9 })).images, [])
+    t.match(await catalog.findTag(alpine, latest), { digest: image.digest, local: false, order })
+    await catalog.recordTag(alpine, latest, other.digest, { checkedAtMs: 9 })
+    const moved = await catalog.findTag(alpine, latest)
+    t.match(moved, { digest: other.digest })
+    t.equal(moved?.order, undefined)
+    t.strictSame(await holdsOf(catalog, 'image'), ['imported'])
+    await catalog.removeMember(alpine, image.digest)
+    t.strictSame(await classes(catalog, ['image', 'own', 'shared']), [])
   })
 
   t.test('what was delivered becomes cached, and may leave', async t => {

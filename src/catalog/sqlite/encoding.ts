@@ -32,7 +32,11 @@ export const STATE_CODES = {
 } as const satisfies Record<Delivery['state'], number>
 
 /** A set of them is their sum. */
-export const HOLD_BITS = { pushed: 1, undelivered: 2 } as const satisfies Record<Hold, number>
+export const HOLD_BITS = {
+  pushed: 1,
+  undelivered: 2,
+  imported: 4,
+} as const satisfies Record<Hold, number>
 
 export const LEAVE_CODES = {
   evicted: 0,

@@ -117,11 +117,15 @@ export function holdWrites(database: Database, ids: Ids) {
 
 export type HoldWrites = ReturnType<typeof holdWrites>
 
-const { pushed, undelivered } = HOLD_BITS
+const { undelivered } = HOLD_BITS
 /** Manifests of @repository that list @content and are held there, as `p`. */
 const LISTERS = `
   FROM edge e CROSS JOIN repository_content p ON p.repository = @repository AND p.content = e.parent
   WHERE e.child = @content AND e.parent <> @content AND ${LISTS} AND p.media_type <> ''`
+
+function heldByListers(bit: number): string {
+  return `iif(EXISTS (SELECT 1 ${LISTERS} AND p.holds & ${bit}), ${bit}, 0)`
+}
 
 const HOLD = `
 WITH RECURSIVE held (id, is_given) AS (
@@ -184,8 +188,7 @@ function prepareHolds(database: Database) {
     ),
     holdAsListed: row(
       `UPDATE repository_content AS m SET holds = holds & (
-         iif(EXISTS (SELECT 1 ${LISTERS} AND p.holds & ${pushed}), ${pushed}, 0)
-         | iif(EXISTS (SELECT 1 ${LISTERS} AND p.holds & ${undelivered}), ${undelivered}, 0))
+         ${HOLDS.map(hold => heldByListers(HOLD_BITS[hold])).join(' | ')})
        WHERE repository = @repository AND content = @content AND holds <> 0 AND media_type = ''`,
     ),
     demote: row(DEMOTE),

@@ -5,6 +5,7 @@ import type { Database } from 'better-sqlite3'
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey, type Tag } from '../../oci/reference.ts'
 import type { RecordPush } from '../../registry/ports/catalog-pushes.ts'
+import { isLocalBy } from '../../registry/ports/holds.ts'
 import type { PageRequest, TagCheck, RecordedTag } from '../../registry/ports/catalog-tags.ts'
 import type { SettledTags } from '../../registry/ports/outbox.ts'
 import { digestBytes, digestFromBytes } from './encoding.ts'
@@ -149,7 +150,7 @@ export function tagWrites(database: Database, ids: Ids, usage: UsageWrites) {
 function pushedBy({ hold, delivery, atMs, order }: RecordPush) {
   return {
     atMs,
-    local: hold === 'nothing' ? 0 : 1,
+    local: isLocalBy(hold) ? 1 : 0,
     delivery: delivery?.id ?? null,
     edge: order?.edge ?? null,
     number: order?.number ?? null,

@@ -1,10 +1,12 @@
-// What operators carry out of this edge: the key by which it signs, inventories, and exports.
+// What operators carry out of this edge, and into it: the key by which it signs, inventories,
+// exports, and imports.
 import type { BundleSigner } from '../../bundle/bundle-key.ts'
 import { bundleKeyId } from '../../bundle/bundle-key.ts'
 import type { OperatorDeps } from '../operator/operator-deps.ts'
 import { writeEdgeInventory } from './edge-inventory.ts'
 import { Exports } from './exports.ts'
 import type { Held } from './held.ts'
+import { Imports } from './imports.ts'
 
 export interface CarryDeps extends OperatorDeps {
   readonly held: Held
@@ -24,16 +26,19 @@ export interface Carry {
   /** Of what is here, in pieces; without a pattern of everything. @throws RegistryError */
   inventory(patterns: readonly string[]): AsyncIterable<Uint8Array>
   readonly exports: Exports
+  readonly imports: Imports
 }
 
 export function createCarry(deps: CarryDeps): Carry {
   const { registry, signer } = deps
+  const released = () => void registry.leaving.finish()
   return {
     key: () => {
       const { key } = signer()
       return { id: bundleKeyId(key), key }
     },
     inventory: patterns => writeEdgeInventory(deps, patterns, signer()),
-    exports: new Exports({ ...deps, released: () => void registry.leaving.finish() }),
+    exports: new Exports({ ...deps, released }),
+    imports: new Imports({ ...deps, released }),
   }
 }

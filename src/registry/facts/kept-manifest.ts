@@ -18,6 +18,7 @@ export type KeptManifestFact = Extract<Fact, { kind: 'manifest' }>
 interface Kept {
   readonly manifest: Omit<RecordedManifest, 'sizeBytes'>
   readonly atMs: number
+  readonly isImported: boolean
 }
 
 /**
@@ -55,7 +56,7 @@ export async function pushedManifestFact(
 async function tell(
   catalog: Catalog,
   repository: Repository,
-  { manifest, atMs }: Kept,
+  { manifest, atMs, isImported }: Kept,
 ): Promise<{ readonly fact: KeptManifestFact; readonly isWhole: boolean }> {
   const { digest, mediaType, edges } = manifest
   const fact = {
@@ -64,6 +65,7 @@ async function tell(
     digest,
     mediaType,
     atMs,
+    ...(isImported ? ({ imported: true } as const) : {}),
   } as const
   const foreign = new Set(edges.filter(isForeign).map(({ child }) => child))
   if (foreign.size === 0) return { fact, isWhole: true }

@@ -1,7 +1,8 @@
 // What facts have to say, by what the catalog knows: it is right while it lives. What it does not
 // know is unknown-facts.ts.
-import { parseRepositoryKey } from '../../oci/reference.ts'
+import { parseRepositoryKey, type RepositoryKey } from '../../oci/reference.ts'
 import { keptManifestFact } from './kept-manifest.ts'
+import type { RecordedTag } from '../ports/catalog-tags.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Fact, FactIdentity } from '../ports/facts.ts'
 
@@ -19,9 +20,12 @@ export async function factByCatalog(
     case 'tag': {
       const { kind, repository, tag } = identity
       const known = await catalog.findTag(parseRepositoryKey(repository), tag)
-      if (known?.local !== true) return undefined
-      const { digest, checkedAtMs, order } = known
-      const fact = { kind, repository, tag, digest, atMs: checkedAtMs }
+      if (known === undefined) return undefined
+      const { digest, checkedAtMs, order, local } = known
+      const isImported = !local && (await isImportedTag(catalog, repository, known))
+      if (!local && !isImported) return undefined
+      const imported = isImported ? ({ imported: true } as const) : {}
+      const fact = { kind, repository, tag, digest, atMs: checkedAtMs, ...imported }
       return order === undefined ? fact : { ...fact, order }
     }
     case 'delivery': {
@@ -38,6 +42,16 @@ export async function factByCatalog(
   }
 }
 
+/** What an upstream points elsewhere loses its order by that. */
+async function isImportedTag(
+  catalog: Catalog,
+  repository: RepositoryKey,
+  { digest, order }: RecordedTag,
+): Promise<boolean> {
+  if (order === undefined) return false
+  return (await catalog.holdsOf(parseRepositoryKey(repository), digest)).includes('imported')
+}
+
 /**
  * When a manifest was pushed or deleted is of no consequence, and what was here of it then was so
  * whatever came after. When a tag was, its delivery is known by.
@@ -46,9 +60,15 @@ export function saysTheSame(fact: Fact, right: Fact | undefined): boolean {
   if (right === undefined) return false
   switch (fact.kind) {
     case 'manifest':
-      return right.kind === 'manifest' && right.mediaType === fact.mediaType
+      return (
+        right.kind === 'manifest' &&
+        right.mediaType === fact.mediaType &&
+        right.imported === fact.imported
+      )
     case 'tag':
-      return right.kind === 'tag' && right.digest === fact.digest && right.atMs === fact.atMs
+      if (right.kind !== 'tag' || right.digest !== fact.digest) return false
+      // An upstream that says the same of an imported one makes it no other.
+      return right.imported === fact.imported && (right.imported || right.atMs === fact.atMs)
     case 'deleted':
       return right.kind === 'deleted'
     case 'delivery':
@@ -69,5 +89,6 @@ async function manifestFact(
   const owner = parseRepositoryKey(repository)
   const manifest = await catalog.findManifest(owner, digest)
   if (manifest === undefined) return undefined
-  return keptManifestFact(catalog, owner, { manifest, atMs: content.createdAtMs })
+  const isImported = (await catalog.holdsOf(owner, digest)).includes('imported')
+  return keptManifestFact(catalog, owner, { manifest, atMs: content.createdAtMs, isImported })
 }

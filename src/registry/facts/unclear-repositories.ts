@@ -105,7 +105,8 @@ async function isKnown({ catalog }: UnclearDeps, fact: Fact): Promise<boolean> {
     }
     case 'tag': {
       const known = await catalog.findTag(parseRepositoryKey(fact.repository), fact.tag)
-      return known?.digest === fact.digest
+      // An upstream may have moved an imported one since.
+      return fact.imported ? known !== undefined : known?.digest === fact.digest
     }
     case 'delivery': {
       const isThere = (await catalog.findDelivery(fact.id)) !== undefined

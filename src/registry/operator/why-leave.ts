@@ -42,6 +42,7 @@ const WHY_HELD: Readonly<Record<Hold, string>> = {
   pushed:
     'it was pushed here and has no other home: it stays until somebody or a policy deletes it',
   undelivered: 'it waits to be delivered, and stays until it is',
+  imported: 'an operator imported it: it stays until somebody deletes or purges it',
 }
 
 const WHY_UNCLEAR =

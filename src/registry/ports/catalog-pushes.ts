@@ -12,8 +12,8 @@ export interface RecordPush {
   readonly repository: Repository
   readonly manifest: RecordedManifest
   /**
-   * Of the manifest and all that is kept below it there. Its tags are `RecordedTag.local` unless
-   * it is `nothing`.
+   * Of the manifest and all that is kept below it there. Its tags are `RecordedTag.local` as
+   * `isLocalBy` says.
    */
   readonly hold: SaidHold
   /** Point to the manifest from now on; empty for a push by digest alone. */

@@ -29,6 +29,8 @@ export type Fact =
       readonly digest: Digest
       readonly mediaType: string
       readonly atMs: number
+      /** It is held as `imported`. */
+      readonly imported?: true
       /**
        * Of the foreign layers that it lists, these were in the repository when the fact was
        * written: FOREIGN_NAMED_MAX at most. Not there when it lists nothing such, and in facts of
@@ -48,8 +50,10 @@ export type Fact =
       readonly tag: Tag
       readonly digest: Digest
       readonly atMs: number
-      /** Not there in facts of earlier versions. */
+      /** Not there in facts of earlier versions. Of an imported one it may be any edge's. */
       readonly order?: Order
+      /** A bundle pointed it here, and an upstream may have said otherwise since. */
+      readonly imported?: true
     }
   | {
       readonly kind: 'deleted'

@@ -6,8 +6,9 @@ import type { ContentClass } from './blob-store-content.ts'
  * is kept.
  * - `pushed`: this edge is its home
  * - `undelivered`: it is yet to be brought to its upstream
+ * - `imported`: an operator brought it in a bundle, and its upstream may be out of reach
  */
-export const HOLDS = ['pushed', 'undelivered'] as const
+export const HOLDS = ['pushed', 'undelivered', 'imported'] as const
 export type Hold = (typeof HOLDS)[number]
 
 /**
@@ -23,6 +24,11 @@ export type StaysBy = Hold | 'pinned' | 'leased' | 'unclear'
  * - `nothing`: it stays as long as there is room, but for what was recorded of it before
  */
 export type SaidHold = Hold | 'awaited' | 'nothing'
+
+/** Are tags that are pointed by it this edge's word, that no upstream is asked about? */
+export function isLocalBy(hold: SaidHold): boolean {
+  return hold !== 'nothing' && hold !== 'imported'
+}
 
 /** Here alone it is said which class follows from it. */
 export function classOf(hold: SaidHold): ContentClass {

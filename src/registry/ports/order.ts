@@ -1,5 +1,6 @@
 // The order of pushes and deletes, which no wall clock decides: edges will have to agree on it. Of
-// two by one edge the one with the higher number came later. Nothing compares them yet.
+// two by one edge the one with the higher number came later. Imports compare those that
+// bundles bring (content/imported-tag.ts).
 
 export interface Order {
   /** Whose number it is: the identity of the catalog under which it was told. */

@@ -106,7 +106,12 @@ async function keepOne(keeping: Keeping, listed: Listed): Promise<readonly Becom
   const identity = { kind: 'manifest', repository: repositoryKey(repository), digest } as const
   // Kept by way of another repository, it has its fact there alone.
   if (isKept && (await facts.has(identity))) return []
-  return [{ digest, fact: await pushedManifestFact(catalog, repository, { manifest, atMs }) }]
+  return [
+    {
+      digest,
+      fact: await pushedManifestFact(catalog, repository, { manifest, atMs, isImported: false }),
+    },
+  ]
 }
 
 /**

@@ -48,7 +48,10 @@ export async function recordPushed(deps: RecordPushDeps, push: PushToRecord): Pr
   const { catalog, presence } = deps
   const listed = (await listedBy(catalog, push)).filter(digest => !push.confirmed.has(digest))
   await presence.whileAbsent(push.repository, listed, async absent => {
-    const fact = await pushedManifestFact(catalog, push.repository, push)
+    const fact = await pushedManifestFact(catalog, push.repository, {
+      ...push,
+      isImported: push.hold === 'imported' || (await isImported(catalog, push)),
+    })
     await record(
       deps,
       push,
@@ -56,6 +59,11 @@ export async function recordPushed(deps: RecordPushDeps, push: PushToRecord): Pr
     )
   })
   await presence.affirm(push.repository, listed)
+}
+
+/** Before, and is pushed now: it stays imported as well. */
+async function isImported(catalog: Catalog, { repository, manifest }: PushToRecord) {
+  return (await catalog.holdsOf(repository, manifest.digest)).includes('imported')
 }
 
 /**
@@ -187,6 +195,7 @@ function changesOf(
 ): readonly Change[] {
   const { tags, delivery, atMs, order } = push
   const ordered = order === undefined ? {} : { order }
+  const imported = push.hold === 'imported' ? ({ imported: true } as const) : {}
   const { repository, digest } = fact
   const before: readonly Change[] = [
     { write: absent.map(each => ({ kind: 'deleted', repository, digest: each, atMs })) },
@@ -202,7 +211,17 @@ function changesOf(
   return [
     ...before,
     { remove: [{ kind: 'deleted', repository, digest }] },
-    { write: tags.map(tag => ({ kind: 'tag', repository, tag, digest, atMs, ...ordered })) },
+    {
+      write: tags.map(tag => ({
+        kind: 'tag',
+        repository,
+        tag,
+        digest,
+        atMs,
+        ...imported,
+        ...ordered,
+      })),
+    },
   ]
 }
 

@@ -100,7 +100,13 @@ async function rebuild(parts: RebuildParts, counts: Counts): Promise<void> {
 /** That was given for it: what is pushed or deleted from now on comes after it. */
 function numberOf(fact: Fact): number {
   if (fact.kind === 'delivery') return fact.id
-  return (fact.kind === 'manifest' ? undefined : fact.order?.number) ?? 0
+  if (fact.kind === 'manifest' || isOfAnyEdge(fact)) return 0
+  return fact.order?.number ?? 0
+}
+
+/** Its number was given by whoever made the bundle. */
+function isOfAnyEdge(fact: Fact): boolean {
+  return fact.kind === 'tag' && fact.imported === true
 }
 
 const COUNTED = {

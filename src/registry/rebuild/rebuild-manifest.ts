@@ -4,7 +4,7 @@ import type { Digest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import { parseManifest } from '../../oci/manifest.ts'
 import { manifestKind } from '../../oci/media-type.ts'
-import { LOCALHOST, parseRepositoryKey, type Repository } from '../../oci/reference.ts'
+import { parseRepositoryKey, type Repository } from '../../oci/reference.ts'
 import { asRecorded } from '../content/edges.ts'
 import { filterFew, mapFew } from '../../async/few-at-once.ts'
 import type { StoredContent } from '../content/content.ts'
@@ -12,7 +12,7 @@ import type { Edge, RecordedManifest } from '../ports/catalog-content.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import { type KeptManifestFact, memberEdges } from '../facts/kept-manifest.ts'
-import type { RepositoryPolicies } from '../routing/repository-policy.ts'
+import { isHome, type RepositoryPolicies } from '../routing/repository-policy.ts'
 
 export interface RebuildManifestParts {
   readonly content: StoredContent
@@ -58,7 +58,8 @@ export async function rebuildManifest(
       async child => !(await isGone(child)),
     )
     // Elsewhere its delivery says why it is kept.
-    const hold = isHome(parts.policies, repository) ? 'pushed' : 'awaited'
+    const elsewhere = fact.imported ? 'imported' : 'awaited'
+    const hold = isHome(parts.policies, repository) ? 'pushed' : elsewhere
     return { repository, manifest, confirmed, hold, tags: [], atMs }
   })
   if (pushed === undefined) return undefined
@@ -73,11 +74,6 @@ export async function rebuildManifest(
     recordBlob(parts, repository, { edge, atMs, ...acknowledged }),
   )
   return here.filter(Boolean).length
-}
-
-/** What is pushed there stays at this edge: nobody else need have it. */
-export function isHome(policies: RepositoryPolicies, repository: Repository): boolean {
-  return repository.registry === LOCALHOST || policies.find(repository).push === 'store'
 }
 
 async function recordBlob(

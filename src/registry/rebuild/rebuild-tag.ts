@@ -4,8 +4,7 @@ import { parseRepositoryKey } from '../../oci/reference.ts'
 import type { StoredContent } from '../content/content.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Fact } from '../ports/facts.ts'
-import type { RepositoryPolicies } from '../routing/repository-policy.ts'
-import { isHome } from './rebuild-manifest.ts'
+import { isHome, type RepositoryPolicies } from '../routing/repository-policy.ts'
 
 export interface RebuildTagParts {
   readonly catalog: Catalog
@@ -30,11 +29,14 @@ export async function rebuildTag(
     // The upstream has had it since; what it says of it now is asked at the next pull, unless it
     // has said so to this catalog already.
     const known = await catalog.findTag(repository, tag)
-    if (known === undefined || known.checkedAtMs <= atMs)
+    if (known !== undefined && known.checkedAtMs > atMs) return true
+    if (fact.imported !== true) {
       await catalog.recordTag(repository, tag, digest, { checkedAtMs: atMs })
-    return true
+      return true
+    }
   }
-  const hold = isKept ? 'pushed' : 'awaited'
+  const elsewhere = isCarried ? 'awaited' : 'imported'
+  const hold = isKept ? 'pushed' : elsewhere
   const ordered = order === undefined ? {} : { order }
   const more = { tags: [tag], atMs, hold, ...ordered } as const
   return (await content.pushKnown(repository, digest, more)) !== undefined

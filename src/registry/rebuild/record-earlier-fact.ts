@@ -50,7 +50,8 @@ export async function recordEarlierFact(
   fact: EarlierFact,
 ): Promise<'recorded' | 'superseded' | 'lost' | 'waiting'> {
   // What is pushed or deleted from now on comes after it.
-  const after = fact.kind === 'tag' || fact.kind === 'deleted' ? fact.order : undefined
+  const isHere = fact.kind === 'deleted' || (fact.kind === 'tag' && fact.imported !== true)
+  const after = isHere ? fact.order : undefined
   if (after !== undefined) await deps.catalog.raiseSequence(after.number)
   if (fact.kind === 'delivery') return recordDelivery(deps, fact)
   if (fact.kind === 'deleted') return recordDeleted(deps, fact)
@@ -134,7 +135,9 @@ async function recordTag(
   const delivery = entries.find(entry => carries(entry, fact))
   if (delivery === undefined) {
     await rebuildTag(deps, fact, false)
-    return (await catalog.findTag(repository, tag))?.local === true ? 'recorded' : 'waiting'
+    const known = await catalog.findTag(repository, tag)
+    const isKnown = fact.imported ? known?.digest === digest : known?.local === true
+    return isKnown ? 'recorded' : 'waiting'
   }
   const ordered = order === undefined ? {} : { order }
   const more = { tags: [tag], hold: 'undelivered', delivery, atMs, ...ordered } as const

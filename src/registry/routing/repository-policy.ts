@@ -1,6 +1,6 @@
 // What the operator lets clients do with a repository beyond pulling: the first rule of
 // `repositories` whose pattern fits its canonical name. Who may do it is for access/.
-import type { Repository, Tag } from '../../oci/reference.ts'
+import { LOCALHOST, type Repository, type Tag } from '../../oci/reference.ts'
 import type { ConflictChoice, PushMode } from '../ports/push-modes.ts'
 import type { Quota } from './quota.ts'
 
@@ -29,4 +29,9 @@ export const DENIED: RepositoryPolicy = {
 export interface RepositoryPolicies {
   /** MUST NOT do input or output. */
   find(repository: Repository): RepositoryPolicy
+}
+
+/** What is pushed there stays at this edge: nobody else need have it. */
+export function isHome(policies: RepositoryPolicies, repository: Repository): boolean {
+  return repository.registry === LOCALHOST || policies.find(repository).push === 'store'
 }

@@ -68,16 +68,11 @@ async function publish(
   repository: Repository,
   { open, digest, stream }: { open: OpenUpload; digest: Digest; stream: BlobStream | undefined },
 ): Promise<StoredBlob> {
+  if (stream === undefined) return publishHere(deps, repository, { open, digest })
   const { content, presence, note, space } = deps
   const { file, upload } = open
   const published = (): void => upload.published(space, digest)
   const blob = await verified(file, digest)
-  if (stream === undefined) {
-    await presence.record(repository, digest, of =>
-      content.publish(file, { ...of, hold: 'awaited' }, published),
-    )
-    return blob
-  }
   await withPushErrors(repository, () => stream.finish(sourceOf(file, blob)))
   // The upstream has it: what this disk does with its copy is caching.
   const isHere = await bestEffort(note, () =>
@@ -86,6 +81,23 @@ async function publish(
     ),
   )
   if (!isHere) await bestEffort(note, () => presence.recordElsewhere(repository, digest))
+  return blob
+}
+
+/**
+ * Durable when it resolves, and pending until a manifest lists it.
+ * @throws RegistryError DIGEST_INVALID; StoreError
+ */
+export async function publishHere(
+  { content, presence, space }: FinishDeps,
+  repository: Repository,
+  { open, digest }: { open: OpenUpload; digest: Digest },
+): Promise<StoredBlob> {
+  const { file, upload } = open
+  const blob = await verified(file, digest)
+  await presence.record(repository, digest, of =>
+    content.publish(file, { ...of, hold: 'awaited' }, () => upload.published(space, digest)),
+  )
   return blob
 }
 

@@ -7,7 +7,7 @@ import type {
   TagCheck,
   RecordedTag,
 } from '../../../src/registry/ports/catalog-tags.ts'
-import type { SaidHold } from '../../../src/registry/ports/holds.ts'
+import { isLocalBy, type SaidHold } from '../../../src/registry/ports/holds.ts'
 import type { Order } from '../../../src/registry/ports/order.ts'
 import type { RepositoryState } from './catalog-repositories.ts'
 
@@ -64,7 +64,7 @@ export function pushTag(
     checkedAtMs: atMs,
     changedAtMs,
     previous: undefined,
-    local: hold !== 'nothing',
+    local: isLocalBy(hold),
     ...order,
   })
   carriedBy.set(tag, to.delivery)

@@ -2,6 +2,7 @@
 import type { Carry } from '../../../src/registry/carry/carry.ts'
 import { Exports } from '../../../src/registry/carry/exports.ts'
 import { Held } from '../../../src/registry/carry/held.ts'
+import { Imports } from '../../../src/registry/carry/imports.ts'
 
 const unasked = () => {
   throw new Error('nobody asks for this')
@@ -11,4 +12,5 @@ export const NO_CARRY: Carry = {
   key: unasked,
   inventory: unasked,
   exports: new Exports({ held: new Held(), signer: unasked, released: () => {} } as never),
+  imports: new Imports({ held: new Held(), released: () => {} } as never),
 }

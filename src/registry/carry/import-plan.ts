@@ -1,0 +1,273 @@
+// What a bundle says that it brings, as its inventory and then its manifests tell it: what is to
+// come, to which repositories it belongs, and in which order it is published. In memory while the
+// import runs, with bounds: no bundle makes more of it than they say.
+import type {
+  InventoryContent,
+  InventoryHead,
+  InventoryImage,
+  InventoryLine,
+} from '../../bundle/inventory.ts'
+import { placeOfImage } from '../../bundle/inventory.ts'
+import { BundleFault } from '../../bundle/tar-pieces.ts'
+import { type Digest, digestFrom } from '../../oci/digest.ts'
+import { RegistryError } from '../../oci/errors.ts'
+import { MANIFEST_LIMIT_BYTES } from '../../oci/manifest.ts'
+import {
+  parseRepositoryKey,
+  type Repository,
+  type RepositoryKey,
+  repositoryKey,
+  type Tag,
+  tagFrom,
+} from '../../oci/reference.ts'
+import { isListed } from '../content/edges.ts'
+import type { RecordedManifest } from '../ports/catalog-content.ts'
+import type { Order } from '../ports/order.ts'
+
+/** As of exports; some 500 bytes each. */
+const CONTENTS_MAX = 200_000
+const IMAGES_MAX = 200_000
+/** All that manifests list, and all repositories that they are in: some 50 bytes each. */
+const LINKS_MAX = 2_000_000
+/** An identity, with what says how its numbers count. */
+const EDGE_MAX_LENGTH = 200
+
+export interface PlannedImage {
+  /** Canonical. */
+  readonly image: string
+  readonly repository: Repository
+  /** Undefined: no tag leads to it. */
+  readonly tag: Tag | undefined
+  readonly digest: Digest
+  readonly order: Order | undefined
+  readonly changedAtMs: number | undefined
+}
+
+export interface ExpectedContent {
+  readonly digest: Digest
+  readonly sizeBytes: number
+  /** Of manifests alone. */
+  readonly mediaType: string | undefined
+  readonly state: InventoryContent['state']
+  /** Of a blob, once a manifest listed it. */
+  readonly repositories: Set<RepositoryKey>
+  /** Of a manifest that has come: what it lists. */
+  children: readonly Digest[]
+  hasCome: boolean
+}
+
+export class ImportPlan {
+  readonly #images: PlannedImage[] = []
+  readonly #contents = new Map<Digest, ExpectedContent>()
+  readonly #keys = new Map<string, RepositoryKey>()
+  #head: InventoryHead | undefined
+  #links = 0
+
+  /** A line of the inventory. @throws BundleFault */
+  read(line: InventoryLine): void {
+    if ('entrepot' in line) this.#head = line
+    else if ('image' in line) this.#addImage(line)
+    else if ('content' in line) this.#addContent(line)
+  }
+
+  /** Whose bundle it is. */
+  get edge(): string {
+    return this.#head?.edge ?? ''
+  }
+
+  get images(): readonly PlannedImage[] {
+    return this.#images
+  }
+
+  /** Undefined for what it does not name. */
+  find(digest: Digest): ExpectedContent | undefined {
+    return this.#contents.get(digest)
+  }
+
+  /** All that it names, whether it brings it or not. */
+  digests(): Iterable<Digest> {
+    return this.#contents.keys()
+  }
+
+  /** What has to be here already. */
+  *supposed(): Generator<ExpectedContent> {
+    for (const each of this.#contents.values()) if (each.state === 'supposed') yield each
+  }
+
+  /** An index lists it, and nobody asked for it. */
+  isLeftOut(digest: Digest): boolean {
+    return this.#contents.get(digest)?.state === 'left out'
+  }
+
+  /** What comes now, once. @throws BundleFault */
+  come(digest: Digest, sizeBytes: number): ExpectedContent {
+    const expected = this.#contents.get(digest)
+    if (expected === undefined || expected.state !== undefined)
+      throw new BundleFault(`the inventory does not say that it brings ${digest}`)
+    if (expected.hasCome) throw new BundleFault(`${digest} comes twice`)
+    if (expected.sizeBytes !== sizeBytes)
+      throw new BundleFault(
+        `${digest} has ${sizeBytes} bytes, and ${expected.sizeBytes} by the inventory`,
+      )
+    if (expected.repositories.size === 0)
+      throw new BundleFault(`no manifest that came before ${digest} lists it`)
+    expected.hasCome = true
+    return expected
+  }
+
+  /** What a manifest lists that has come. @throws BundleFault */
+  list({ digest, edges }: RecordedManifest): void {
+    const parent = this.#contents.get(digest)
+    if (parent === undefined) return
+    const children: Digest[] = []
+    for (const edge of edges) {
+      const child = this.#contents.get(edge.child)
+      if (child === undefined) {
+        if (!isListed(edge)) continue
+        throw new BundleFault(`${digest} lists ${edge.child}, which the inventory does not name`)
+      }
+      if (edge.kind === 'subject') continue
+      this.#count(1)
+      children.push(child.digest)
+      // Of manifests that is said once all have come: parents may be behind their children.
+      if (child.mediaType === undefined)
+        for (const each of parent.repositories) this.#addTo(child, each)
+    }
+    parent.children = children
+  }
+
+  /** @throws BundleFault where something is missing */
+  finish(): void {
+    for (const { digest, hasCome, state } of this.#contents.values())
+      if (!hasCome && state === undefined)
+        throw new BundleFault(`it ends without ${digest}, which its inventory names`)
+    for (const { digest } of this.#images) {
+      const content = this.#contents.get(digest)
+      if (content?.mediaType === undefined || content.state === 'left out')
+        throw new BundleFault(`an image leads to ${digest}, which is no manifest of it`)
+    }
+  }
+
+  /** What is brought or supposed, children before their parents. */
+  manifests(): readonly ExpectedContent[] {
+    const ordered: ExpectedContent[] = []
+    const seen = new Set<Digest>()
+    for (const root of this.#contents.values()) this.#walk(root, { seen, ordered })
+    for (const parent of ordered.toReversed())
+      for (const digest of parent.children) {
+        const child = this.#contents.get(digest)
+        if (child?.mediaType === undefined) continue
+        for (const key of parent.repositories) this.#addTo(child, key)
+      }
+    return ordered
+  }
+
+  /** Without recursion: how deep indexes are in each other, the bundle says. */
+  #walk(
+    root: ExpectedContent,
+    { seen, ordered }: { seen: Set<Digest>; ordered: ExpectedContent[] },
+  ) {
+    const stack = [{ content: root, at: 0 }]
+    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+      const { content } = top
+      const isToDo = content.mediaType !== undefined && content.state !== 'left out'
+      if (!isToDo || (top.at === 0 && seen.has(content.digest))) {
+        stack.pop()
+        continue
+      }
+      seen.add(content.digest)
+      const child = content.children[top.at]
+      top.at += 1
+      if (child === undefined) {
+        ordered.push(content)
+        stack.pop()
+        continue
+      }
+      const below = this.#contents.get(child)
+      if (below !== undefined && !seen.has(child)) stack.push({ content: below, at: 0 })
+    }
+  }
+
+  #addImage({ image, digest, order, changedAtMs }: InventoryImage): void {
+    if (this.#images.length === IMAGES_MAX) throw tooMuch('images', IMAGES_MAX)
+    const [key = '', reference = ''] = placeOfImage(image).split('\0')
+    const repository = parseRepositoryKey(this.#key(key))
+    const isByDigest = image === `${key}@${reference}`
+    const tag = isByDigest ? undefined : tagFrom(reference)
+    if (isByDigest ? digestFrom(reference) !== digest : tag === undefined)
+      throw new BundleFault(`${JSON.stringify(image.slice(0, 300))} is no name of an image`)
+    this.#images.push({
+      image,
+      repository,
+      tag,
+      digest,
+      order: orderFrom(order),
+      changedAtMs: isTime(changedAtMs) ? changedAtMs : undefined,
+    })
+  }
+
+  #addContent({ content: digest, size, type, in: repositories, state }: InventoryContent): void {
+    if (this.#contents.size === CONTENTS_MAX) throw tooMuch('manifests and blobs', CONTENTS_MAX)
+    if (type !== undefined && size > MANIFEST_LIMIT_BYTES)
+      throw new BundleFault(`the manifest ${digest} is larger than any that is kept`)
+    const expected: ExpectedContent = {
+      digest,
+      sizeBytes: size,
+      mediaType: type === undefined ? undefined : String(type),
+      state,
+      repositories: new Set(),
+      children: [],
+      hasCome: false,
+    }
+    if (type !== undefined && Array.isArray(repositories))
+      for (const key of repositories) this.#addTo(expected, this.#key(String(key)))
+    this.#contents.set(digest, expected)
+  }
+
+  #addTo({ repositories }: ExpectedContent, key: RepositoryKey): void {
+    if (repositories.has(key)) return
+    this.#count(1)
+    repositories.add(key)
+  }
+
+  #count(links: number): void {
+    this.#links += links
+    if (this.#links > LINKS_MAX) throw tooMuch('links', LINKS_MAX)
+  }
+
+  /** One text for all that name it. @throws BundleFault */
+  #key(text: string): RepositoryKey {
+    const known = this.#keys.get(text)
+    if (known !== undefined) return known
+    const key = keyFrom(text)
+    if (key === undefined)
+      throw new BundleFault(`${JSON.stringify(text.slice(0, 300))} is no name of a repository`)
+    this.#keys.set(text, key)
+    return key
+  }
+}
+
+function keyFrom(text: string): RepositoryKey | undefined {
+  try {
+    const key = repositoryKey(parseRepositoryKey(text))
+    return key === text ? key : undefined
+  } catch (error) {
+    if (error instanceof RegistryError) return undefined
+    throw error
+  }
+}
+
+function orderFrom(order: InventoryImage['order']): Order | undefined {
+  if (order === undefined || order === null) return undefined
+  const { edge, number } = order
+  const isText = typeof edge === 'string' && edge.length <= EDGE_MAX_LENGTH
+  return isText && Number.isSafeInteger(number) ? { edge, number } : undefined
+}
+
+function isTime(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+}
+
+function tooMuch(what: string, most: number): BundleFault {
+  return new BundleFault(`it has more than ${most} ${what}: export fewer images at once`)
+}

@@ -1,0 +1,293 @@
+// A bundle comes in: all of it is verified, and what is not here yet is stored, before the first
+// name of it is published; then image by image, each as a whole. Whatever ends it, the same bundle
+// goes on: what is here by then is not written again, and no name tells of half an image.
+import { bundleKeyFrom, type BundleKeyText, bundleKeyId } from '../../bundle/bundle-key.ts'
+import { type BundleMember, bundleMembers } from '../../bundle/bundle-members.ts'
+import { RottenBlob } from '../../bundle/checked-bundle.ts'
+import { InventoryReader } from '../../bundle/inventory-reader.ts'
+import { BundleFault } from '../../bundle/tar-pieces.ts'
+import { type Digest, digestAlgorithm, digestOf } from '../../oci/digest.ts'
+import { RegistryError } from '../../oci/errors.ts'
+import { parseManifest } from '../../oci/manifest.ts'
+import { LOCALHOST, parseRepositoryKey, type Repository } from '../../oci/reference.ts'
+import { asRecorded } from '../content/edges.ts'
+import type { OperatorDeps } from '../operator/operator-deps.ts'
+import { verified } from '../ports/catalog-content.ts'
+import type { Order } from '../ports/order.ts'
+import { orderByClock, type TagOutcome } from '../content/imported-tag.ts'
+import type { Held } from './held.ts'
+import { type ExpectedContent, ImportPlan, type PlannedImage } from './import-plan.ts'
+import { once, requireLayout, requireRight, wholeOf } from './read-member.ts'
+
+export interface ImportsDeps
+  extends Pick<OperatorDeps, 'registry' | 'catalog' | 'store' | 'namespaces'> {
+  readonly held: Held
+  /** Told when what was held may leave again. */
+  readonly released: () => void
+}
+
+export interface ImportOptions {
+  /** Only says what would change; every byte is verified all the same. */
+  readonly dryRun: boolean
+  /** As `key show` prints them: one of these is to have signed it. Empty: anybody. */
+  readonly keys: readonly string[]
+}
+
+export type ImportEvent =
+  /** Its signature is right; whose it is, the reader has to know. */
+  | {
+      readonly kind: 'inventory'
+      readonly edge: string
+      readonly key: string
+      readonly keyId: string
+      readonly images: number
+      readonly bytes: number
+    }
+  /** Nothing is wrong, and an operator ought to know. */
+  | { readonly kind: 'note'; readonly message: string }
+  | {
+      readonly kind: 'image'
+      readonly image: string
+      readonly digest: Digest
+      readonly outcome: TagOutcome
+    }
+  /** The last one. */
+  | ({ readonly kind: 'imported'; readonly dryRun: boolean } & Counts)
+
+interface Counts {
+  /** That were told, and lead to what they were imported as. */
+  images: number
+  /** Manifests and blobs that were not here. */
+  written: number
+  writtenBytes: number
+  /** Of manifests and blobs that were. */
+  hereBytes: number
+}
+
+/** Of supposed content that is not here, so many are named. */
+const NAMED_MAX = 5
+
+interface Import extends Omit<ImportOptions, 'keys'> {
+  readonly keys: readonly BundleKeyText[]
+  readonly plan: ImportPlan
+  readonly counts: Counts
+}
+
+export class Imports {
+  readonly #deps: ImportsDeps
+  #isRunning = false
+
+  constructor(deps: ImportsDeps) {
+    this.#deps = deps
+  }
+
+  /**
+   * One at a time. Ends with the first thing that is wrong, and then nothing was published.
+   * @throws RegistryError; StoreError; what the source throws
+   */
+  async *run(
+    source: AsyncIterable<Uint8Array>,
+    options: ImportOptions,
+    signal: AbortSignal,
+  ): AsyncGenerator<ImportEvent> {
+    if (this.#isRunning)
+      throw new RegistryError('TOOMANYREQUESTS', 'another import is under way: wait for its end')
+    const { held, released } = this.#deps
+    const counts = { images: 0, written: 0, writtenBytes: 0, hereBytes: 0 }
+    const running: Import = {
+      ...options,
+      keys: options.keys.map(keyFrom),
+      plan: new ImportPlan(),
+      counts,
+    }
+    const holding: Digest[] = []
+    this.#isRunning = true
+    try {
+      for await (const member of bundleMembers(source)) {
+        signal.throwIfAborted()
+        if (member.kind !== 'inventory') await this.#take(running, member)
+        else {
+          yield await readInventory(running, member)
+          holding.push(...running.plan.digests())
+          held.hold(holding)
+          await this.#requireSupposed(running)
+        }
+      }
+      running.plan.finish()
+      yield* this.#publish(running, signal)
+      yield { kind: 'imported', dryRun: options.dryRun, ...counts }
+    } catch (error) {
+      throw error instanceof BundleFault ? refused(error) : error
+    } finally {
+      held.release(holding)
+      released()
+      this.#isRunning = false
+    }
+  }
+
+  async #take(running: Import, member: BundleMember): Promise<void> {
+    if (member.kind === 'layout') await requireLayout(member)
+    if (member.kind !== 'blob') return
+    const { plan } = running
+    const expected = plan.come(member.digest, member.sizeBytes)
+    if (expected.mediaType === undefined) return this.#takeIn(running, expected, member.bytes)
+    const bytes = await wholeOf(member)
+    const { digest } = expected
+    if (digestOf(bytes, digestAlgorithm(digest)) !== digest) throw new RottenBlob(digest)
+    list(plan, expected, bytes)
+    await this.#takeIn(running, expected, once(bytes))
+  }
+
+  /** Whatever of it is not here is stored. */
+  async #takeIn(
+    { counts, dryRun }: Import,
+    expected: ExpectedContent,
+    body: AsyncIterable<Uint8Array>,
+  ): Promise<void> {
+    const { digest, sizeBytes } = expected
+    if (await this.#isHere(expected)) {
+      counts.hereBytes += sizeBytes
+      return
+    }
+    if (dryRun) await requireRight(digest, body)
+    else await this.#store(expected, body)
+    counts.written += 1
+    counts.writtenBytes += sizeBytes
+  }
+
+  async #store(
+    { digest, sizeBytes, repositories }: ExpectedContent,
+    body: AsyncIterable<Uint8Array>,
+  ): Promise<void> {
+    const [home] = repositories
+    if (home === undefined) throw new BundleFault(`${digest} belongs to no repository`)
+    const { importing } = this.#deps.registry
+    try {
+      await importing.blob(parseRepositoryKey(home), { digest, sizeBytes, body })
+    } catch (error) {
+      if (error instanceof RegistryError && error.code === 'DIGEST_INVALID')
+        throw new RottenBlob(digest)
+      throw error
+    }
+  }
+
+  /** Not what was found on the disk alone: nobody has seen that it is right. */
+  async #isHere({ digest, sizeBytes }: ExpectedContent): Promise<boolean> {
+    const { catalog, store } = this.#deps
+    const content = verified(await catalog.findContent(digest))
+    if (content?.sizeBytes !== sizeBytes) return false
+    return (await store.find(digest, sizeBytes)) !== undefined
+  }
+
+  async #requireSupposed({ plan }: Import): Promise<void> {
+    const lacking: Digest[] = []
+    for (const expected of plan.supposed())
+      if (!(await this.#isHere(expected))) lacking.push(expected.digest)
+      else if (expected.mediaType !== undefined)
+        list(plan, expected, await this.#bytesOf(expected.digest))
+    if (lacking.length === 0) return
+    const named = lacking.slice(0, NAMED_MAX).join(', ')
+    throw new BundleFault(
+      `it supposes what is not here, ${lacking.length} manifests and blobs: ${named}${lacking.length > NAMED_MAX ? ' …' : ''}; import what it is based on first, or have it exported whole`,
+    )
+  }
+
+  async *#publish(running: Import, signal: AbortSignal): AsyncGenerator<ImportEvent> {
+    const { plan, counts, dryRun } = running
+    for (const { digest, mediaType = '', repositories } of dryRun ? [] : plan.manifests())
+      for (const key of repositories) {
+        signal.throwIfAborted()
+        await this.#record(running, parseRepositoryKey(key), { digest, mediaType })
+      }
+    yield* this.#notes(plan)
+    for (const image of plan.images) {
+      signal.throwIfAborted()
+      const outcome = await this.#name(running, image)
+      if (LEADS_THERE.has(outcome)) counts.images += 1
+      yield { kind: 'image', image: image.image, digest: image.digest, outcome }
+    }
+  }
+
+  #record(
+    { plan }: Import,
+    repository: Repository,
+    what: {
+      readonly digest: Digest
+      readonly mediaType: string
+      readonly tag?: { tag: NonNullable<PlannedImage['tag']>; order: Order }
+    },
+  ): Promise<TagOutcome> {
+    return this.#deps.registry.importing.manifest(repository, {
+      ...what,
+      bytes: () => this.#bytesOf(what.digest),
+      mayLack: digest => plan.isLeftOut(digest),
+    })
+  }
+
+  /** Its manifest is there by now. */
+  async #name(running: Import, image: PlannedImage): Promise<TagOutcome> {
+    const { repository, tag, digest } = image
+    if (tag === undefined) return 'new'
+    const { importing } = this.#deps.registry
+    const order = image.order ?? orderByClock(running.plan.edge, image.changedAtMs ?? 0)
+    if (running.dryRun) return importing.foresee(repository, { digest, tag, order })
+    const mediaType = running.plan.find(digest)?.mediaType ?? ''
+    return this.#record(running, repository, { digest, mediaType, tag: { tag, order } })
+  }
+
+  /** What is here, and no client could ask for. */
+  *#notes({ images }: ImportPlan): Generator<ImportEvent> {
+    const registries = new Set(images.map(({ repository }) => repository.registry))
+    for (const registry of registries) {
+      if (registry === LOCALHOST || this.#deps.namespaces.find(registry) !== undefined) continue
+      const message = `nothing of ${registry} can be pulled here: the configuration names no such upstream; "${registry}: { offline: true }" under "upstreams" does`
+      yield { kind: 'note', message }
+    }
+  }
+
+  async #bytesOf(digest: Digest): Promise<Uint8Array> {
+    const bytes = await this.#deps.store.readVerified(digest)
+    if (bytes !== undefined) return bytes
+    throw new RegistryError('MANIFEST_UNKNOWN', `${digest} is gone again: import it once more`)
+  }
+}
+
+const LEADS_THERE: ReadonlySet<TagOutcome> = new Set(['new', 'moved', 'same'])
+
+/** All of it is right before anything of it is believed. @throws BundleFault */
+async function readInventory(
+  { plan, keys }: Import,
+  { bytes }: BundleMember,
+): Promise<Extract<ImportEvent, { kind: 'inventory' }>> {
+  const reader = new InventoryReader()
+  for await (const piece of bytes) for (const line of reader.push(piece)) plan.read(line)
+  const { edge, end, key } = reader.finish()
+  const keyId = bundleKeyId(key)
+  if (keys.length > 0 && !keys.includes(key))
+    throw new BundleFault(
+      `it is signed by ${key} (${keyId}), which is none of the keys that are asked for`,
+    )
+  return { kind: 'inventory', edge, key, keyId, images: end.images, bytes: end.bytes }
+}
+
+/** @throws BundleFault */
+function list(plan: ImportPlan, { digest, mediaType = '' }: ExpectedContent, bytes: Uint8Array) {
+  try {
+    plan.list(asRecorded(parseManifest(bytes, mediaType), digest, bytes.length))
+  } catch (error) {
+    if (!(error instanceof RegistryError)) throw error
+    throw new BundleFault(`${digest} is no manifest: ${error.message}`)
+  }
+}
+
+/** @throws RegistryError for what is none */
+function keyFrom(text: string): BundleKeyText {
+  const key = bundleKeyFrom(text)
+  if (key !== undefined) return key
+  throw new RegistryError('NAME_INVALID', `${text} is no key as "entrepot key show" prints it`)
+}
+
+function refused({ message, isCut }: BundleFault): RegistryError {
+  const rest = isCut ? '; what came stays for a day, and the same command goes on' : ''
+  return new RegistryError('MANIFEST_INVALID', `no name was imported: ${message}${rest}`)
+}
