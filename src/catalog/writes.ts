@@ -146,7 +146,7 @@ const WRITES: Writes = {
   putBack: { changes: nothing },
   endFollowing: { changes: nothing },
   adopt: { changes: nothing, rows: files => files.length },
-  noteStock: { changes: nothing },
+  noteStock: { changes: nothing, rows: (_isAllFound, butFor = []) => 1 + butFor.length },
   tidy: { changes: () => ({ of: 'whatever is forgotten' }), rows: ({ rows }) => rows },
 
   recount: { changes: nothing, rows: rows => rows },

@@ -31,6 +31,8 @@ const NOT_COMPARED = 'facts and catalog could not be compared'
 const NOT_ADOPTED = 'files without rows were not adopted'
 const UNSEEN = 'the disk cannot look at some of them'
 const NOT_COUNTED = 'what they take is not counted'
+const NOR_LEAVES =
+  'nor, as something is lost, do they leave once they are pulled; where more than 256 are such, or a directory, nothing does that is pulled. Where the disk never can, stop the edge and check its file system, or remove them'
 
 /** Of files that were adopted: why they do not leave. */
 const STAYING = {
@@ -213,7 +215,8 @@ export class StockTaking implements Stock {
       const told = hint === undefined ? { ...report } : { ...report, hint }
       logger[isNews ? 'warn' : 'debug'](told, 'files without rows were adopted')
       // What could not be looked at may be here, and no row tells of it.
-      if (!isWhole) this.#fail(NOT_ADOPTED, new Error(UNSEEN), NOT_COUNTED)
+      const untilThen = isAllFound ? NOT_COUNTED : `${NOT_COUNTED}, ${NOR_LEAVES}`
+      if (!isWhole) this.#fail(NOT_ADOPTED, new Error(UNSEEN), untilThen)
       return isWhole
     } catch (error) {
       this.#fail(NOT_ADOPTED, error, 'where something is lost, what is pulled meanwhile stays')

@@ -407,6 +407,20 @@ export function spaceContract(t: Test, makeCatalog: MakeCatalog): void {
     },
   )
 
+  t.test('R915: what is to come is unclear once it is here, until all is found', async t => {
+    const catalog = await makeCatalog(t)
+    const [toCome, other] = [digestNamed('to come'), digestNamed('other')]
+    await catalog.noteStock(false, [toCome])
+    t.strictSame(await catalog.isUnclear(toCome), false, 'it is not here')
+    t.equal(await catalog.findContent(toCome), undefined)
+    for (let step = 0; step < 4; step += 1) await catalog.tidy({ beforeMs: 99, rows: 99 })
+    for (const name of ['to come', 'other']) await catalog.recordBlob(blobOf(name))
+    t.strictSame(await catalog.isUnclear(toCome), true)
+    t.strictSame(await catalog.isUnclear(other), false)
+    while (await catalog.noteStock(true));
+    t.strictSame(await catalog.isUnclear(toCome), false)
+  })
+
   t.test('R613: nor does it leave its repository for room that nobody would have', async t => {
     const catalog = await makeCatalog(t)
     await pullTwo(catalog)

@@ -178,10 +178,11 @@ const NAMED_IN = [
   'carried WHERE content',
 ]
 
-/** Of the content `gone`. */
-export const UNNAMED = NAMED_IN.map(where => `NOT EXISTS (SELECT 1 FROM ${where} = gone.id)`).join(
-  ' AND ',
-)
+/** Of the content `gone`: nor is it unclear, which it may be before it is here. */
+export const UNNAMED = [
+  'gone.unclear = 0',
+  ...NAMED_IN.map(where => `NOT EXISTS (SELECT 1 FROM ${where} = gone.id)`),
+].join(' AND ')
 
 function prepareLeaving(database: Database) {
   const row = (sql: string) => database.prepare(sql)

@@ -119,6 +119,7 @@ export function looseWrites(database: Database, { ids, content }: LooseParts) {
     'UPDATE content SET created_at = 0, unclear = max(unclear, ?) WHERE id = ?',
   )
   const endStock = row(`DELETE FROM meta WHERE key = 'taking stock'`)
+  const setUnclear = row('UPDATE content SET unclear = 1 WHERE id = ?')
   const setClear = row(
     `UPDATE content SET unclear = 0 WHERE id IN (
        SELECT id FROM content WHERE unclear = 1 LIMIT ${CLEARED_AT_ONCE})`,
@@ -146,7 +147,8 @@ export function looseWrites(database: Database, { ids, content }: LooseParts) {
       putUseBack.run({ atMs: nowMs })
       shorten.run({ untilMs: nowMs + longestMs })
     },
-    noteStock(isAllFound: boolean): boolean {
+    noteStock(isAllFound: boolean, butFor: readonly Digest[] = []): boolean {
+      for (const digest of butFor) setUnclear.run(ids.contentId(digest))
       endStock.run()
       return isAllFound && setClear.run().changes === CLEARED_AT_ONCE
     },

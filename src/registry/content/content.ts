@@ -222,24 +222,24 @@ export class StoredContent {
 
   /**
    * Files that no row tells of count as cached content of nobody: those that are here, that no row
-   * tells of by then and that are not on their way out. `unknown`: of so many of them the disk
-   * cannot say whether they are.
+   * tells of by then and that are not on their way out. `unknown`: of these the disk cannot say
+   * whether they are.
    * @throws StoreError
    */
   async adopt(
     digests: readonly Digest[],
     { atMs, isUnclear }: { readonly atMs: number; readonly isUnclear: boolean },
-  ): Promise<{ readonly adopted: readonly StoredBlob[]; readonly unknown: number }> {
+  ): Promise<{ readonly adopted: readonly StoredBlob[]; readonly unknown: readonly Digest[] }> {
     const { store, catalog } = this.#deps
     const adopted: StoredBlob[] = []
-    let unknown = 0
+    const unknown: Digest[] = []
     // A listing may tell of a file twice that comes again meanwhile.
     await this.#turns.takeMany([...new Set(digests)], async each => {
       const looked = await mapFew(each, LOOKED_AT_ONCE, async digest => {
         if ((await catalog.findContent(digest)) !== undefined) return undefined
         if ((await catalog.findLeaving(digest)) !== undefined) return undefined
         const found = await store.look(digest)
-        if (found === UNKNOWN) unknown += 1
+        if (found === UNKNOWN) unknown.push(digest)
         return found === UNKNOWN || found === 'none' ? undefined : found
       })
       const files = looked.filter(file => file !== undefined)

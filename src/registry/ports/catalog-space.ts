@@ -196,8 +196,9 @@ export interface SpaceWrites {
   /**
    * Every file has a row, or facts say no more than the catalog (`isAllFound`), so that nothing is
    * unclear any more. MUST resolve to whether it is to be called again for the rest of it.
+   * `butFor`: files without a row, which are unclear once they are here; default none.
    */
-  noteStock(isAllFound: boolean): Promise<boolean>
+  noteStock(isAllFound: boolean, butFor?: readonly Digest[]): Promise<boolean>
   /**
    * Forgets what is not here and was not asked for lately: tags that point to it, memberships that
    * nothing there lists, what deletes took along; lists of upstreams; and repositories that have

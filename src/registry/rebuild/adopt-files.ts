@@ -33,7 +33,10 @@ export interface AdoptedFiles {
   readonly passedOver: number
 }
 
-/** Written together: one commit takes many rows, and clients wait for commits. */
+/**
+ * Written together: one commit takes many rows, and clients wait for commits. So are those that the
+ * disk cannot look at, which it does not do for more of them, as a rule.
+ */
 const PAGE_FILES = 256
 
 /**
@@ -46,12 +49,14 @@ export async function adoptFiles(
   { atMs, isAllFound, signal }: Adopting,
 ): Promise<AdoptedFiles> {
   const found = { files: 0, bytes: 0, passedOver: 0 }
+  const without: Digest[] = []
   let page: Digest[] = []
   const adopt = async () => {
     const { adopted, unknown } = await content.adopt(page, { atMs, isUnclear: !isAllFound })
     page = []
     found.files += adopted.length
-    found.passedOver += unknown
+    found.passedOver += unknown.length
+    without.push(...unknown.slice(0, PAGE_FILES - without.length))
     for (const { sizeBytes } of adopted) found.bytes += sizeBytes
   }
   const passed: Digest[] = []
@@ -70,8 +75,10 @@ export async function adoptFiles(
   page = passed
   await adopt()
   if (isMore) found.passedOver += 1
-  // What was passed over may be of what is lost, whoever else brings it meanwhile.
-  if (isAllFound || found.passedOver === 0)
-    while (await catalog.noteStock(isAllFound)) signal.throwIfAborted()
+  // What was passed over may be of what is lost, whoever else brings it meanwhile. Of what nobody
+  // knows the name of, anything that comes may be.
+  const isNamed = found.passedOver === without.length
+  if (isAllFound || isNamed)
+    while (await catalog.noteStock(isAllFound, isAllFound ? [] : without)) signal.throwIfAborted()
   return found
 }

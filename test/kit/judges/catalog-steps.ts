@@ -314,7 +314,11 @@ const call: fc.Arbitrary<Step> = fc.oneof(
     fc.tuple(plain({ nowMs: atMs, longestMs: fc.nat(20) })),
     c => times => c.putBack(times),
   ),
-  steps('noteStock', fc.tuple(fc.boolean()), c => isAllFound => c.noteStock(isAllFound)),
+  steps(
+    'noteStock',
+    fc.tuple(fc.boolean(), fc.array(digest, { maxLength: 2 })),
+    c => (isAllFound, butFor) => c.noteStock(isAllFound, isAllFound ? [] : butFor),
+  ),
   steps(
     'adopt',
     fc.tuple(

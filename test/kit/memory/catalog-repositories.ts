@@ -97,6 +97,8 @@ export class MemoryRepositories {
   readonly unneeded = new Map<Digest, ReadonlySet<Digest>>()
   /** What is here and may be of something that is lost. */
   readonly unclear = new Set<Digest>()
+  /** These are, once they are here. */
+  readonly unclearToCome = new Set<Digest>()
   /** So is what comes. */
   isTakingStock = false
   /** Manifests that were given to a registry that shares, when needs were settled last. */
@@ -338,7 +340,8 @@ export class MemoryRepositories {
     const { digest, sizeBytes, atMs } = content
     const before = this.contents.get(digest)
     this.recorded.add(digest)
-    if (this.isTakingStock) this.unclear.add(digest)
+    const isToCome = this.unclearToCome.delete(digest)
+    if (this.isTakingStock || isToCome) this.unclear.add(digest)
     this.contents.set(digest, {
       digest,
       sizeBytes,

@@ -162,6 +162,7 @@ export class MemorySpace {
 
   #isNamed(digest: Digest): boolean {
     if (this.#all.contents.has(digest) || this.leaving.has(digest)) return true
+    if (this.#all.unclearToCome.has(digest)) return true
     const edges = [...this.#all.edges]
     const isEdge = edges.some(
       ([parent, children]) =>
@@ -192,9 +193,17 @@ export class MemorySpace {
     for (const digest of this.#all.contents.keys()) this.#all.unclear.add(digest)
   }
 
-  noteStock(isAllFound: boolean): boolean {
+  noteStock(isAllFound: boolean, butFor: readonly Digest[] = []): boolean {
+    const { contents, unclear, unclearToCome, recorded } = this.#all
     this.#all.isTakingStock = false
-    if (isAllFound) this.#all.unclear.clear()
+    for (const digest of butFor) {
+      recorded.add(digest)
+      if (contents.has(digest)) unclear.add(digest)
+      else unclearToCome.add(digest)
+    }
+    if (!isAllFound) return false
+    unclear.clear()
+    unclearToCome.clear()
     return false
   }
 

@@ -355,7 +355,7 @@ function writesOn({
       followers.putBack(times.nowMs)
     },
     adopt: (files, atMs, isUnclear) => space.adopt(files, atMs, isUnclear),
-    noteStock: isAllFound => space.noteStock(isAllFound),
+    noteStock: (isAllFound, butFor) => space.noteStock(isAllFound, butFor),
     evictImage: eviction => images.evictImage(eviction),
     trimGhosts: roomBytes => images.trimGhosts(roomBytes),
   }

@@ -157,6 +157,35 @@ t.test('R769: nor does what was passed over leave once somebody brings it', asyn
   t.equal(await take(), 1)
 })
 
+t.test('R915: what comes later leaves, though a file was passed over for good', async t => {
+  const { catalog, content, store, disk, leave } = createWorld()
+  await catalog.markRebuilt(false)
+  const bad = leave('perhaps of a manifest that is lost')
+  disk.isUnreadable = true
+  const { signal } = new AbortController()
+  const adopt = (isAllFound: boolean, of = store) =>
+    adoptFiles({ catalog, content, store: of }, { atMs: 7, isAllFound, signal })
+  const later = digestOf(Buffer.from('pulled later'))
+  const pull = (digest: Digest) =>
+    catalog.recordBlob({ repository, digest, sizeBytes: 5, atMs: 8, hold: 'nothing' })
+  const unnamed = async function* (passedOver?: (digest: undefined) => void) {
+    passedOver?.(undefined)
+    yield* store.list()
+  }
+  t.match(await adopt(false, { ...store, list: unnamed }), { passedOver: 1 })
+  await pull(later)
+  t.ok(await catalog.isUnclear(later), 'nobody knows what lies in a directory')
+  t.match(await adopt(false), { passedOver: 1 })
+  await catalog.tidy({ beforeMs: 99, rows: 99 })
+  const after = digestOf(Buffer.from('pulled after that'))
+  for (const each of [bad, after]) await pull(each)
+  t.notOk(await catalog.isUnclear(after))
+  t.ok(await catalog.isUnclear(bad), 'that is known by its name')
+  disk.isUnreadable = false
+  await adopt(true)
+  t.notOk(await catalog.isUnclear(bad))
+})
+
 t.test('it ends when it is told to', async t => {
   const { leave, adopt } = createWorld()
   leave('something')
