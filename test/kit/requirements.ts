@@ -578,6 +578,7 @@ const BOUNDS: readonly Row[] = [
   [375, 'P1', 'what is passed over costs each run no look of its own'],
   [763, 'P2', 'what leaves while nobody waits for it leaves clients the processor, bit by bit'],
   [764, 'P1', 'whoever needs room, deletes or writes waits for no rest of what leaves'],
+  [916, 'P2', 'who needs room while much leaves bit by bit has it in large steps from then on'],
   [376, 'P1', 'a dry run of the eviction tells what the run then does, and what is free by it'],
   [377, 'P1', 'what is above the ceiling of a quota leaves first, and no pull fails for it'],
   [378, 'P1', 'what is within the floor of a quota stays when others need room'],

@@ -63,7 +63,7 @@ class Followers {
     const due = pagesOf<Follower, Follower>(
       page => this.#deps.catalog.listFollowers({ beforeMs, ...page }),
       last => last,
-      PAGE_ROWS,
+      () => PAGE_ROWS,
     )
     for await (const page of due) for (const each of page) await this.#takeWithAll(each)
   }

@@ -248,7 +248,7 @@ export class Leaving {
     return pagesOf<LeavingContent, Digest>(
       page => this.#deps.catalog.listLeaving(page),
       ({ digest }) => digest,
-      rowsAtOnce(this.#deps.haste),
+      () => rowsAtOnce(this.#deps.haste),
     )
   }
 

@@ -11,19 +11,21 @@ export type ListRows<Row, Place> = (page: {
 }) => Promise<readonly Row[]>
 
 /**
- * Pages of `limit` rows, none of them empty; others have their turn in between. `placeOf`: what the
- * next page is behind. @throws what `list` throws
+ * Pages of so many rows as `limitNow` says before each, none of them empty; others have their turn
+ * in between. `placeOf`: what the next page is behind. @throws what `list` throws
  */
 export async function* pagesOf<Row, Place>(
   list: ListRows<Row, Place>,
   placeOf: (last: Row) => Place,
-  limit: number = PAGE_ROWS,
+  limitNow: () => number = () => PAGE_ROWS,
 ): AsyncGenerator<readonly Row[]> {
+  let limit = limitNow()
   let page = await list({ limit })
   for (let last = page.at(-1); last !== undefined; last = page.at(-1)) {
     yield page
     if (page.length < limit) return
     await nextTurn()
+    limit = limitNow()
     page = await list({ after: placeOf(last), limit })
   }
 }
@@ -34,5 +36,5 @@ export async function* rowsOf<Row, Place>(
   placeOf: (last: Row) => Place,
   limit: number = PAGE_ROWS,
 ): AsyncGenerator<Row> {
-  for await (const page of pagesOf(list, placeOf, limit)) yield* page
+  for await (const page of pagesOf(list, placeOf, () => limit)) yield* page
 }

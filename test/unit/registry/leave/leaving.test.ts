@@ -262,6 +262,28 @@ t.test('R764: what somebody waits for leaves in few commits', async t => {
   t.ok(most.files > 200, `${most.files} files`)
 })
 
+t.test('R916: who needs room during a pass at leisure waits for few commits', async t => {
+  const { catalog, leaving, haste } = makeLeavingWorld()
+  const digests = Array.from({ length: 1_000 }, (_, at) => digestNamed(`file ${at}`))
+  await catalog.adopt(
+    digests.map(each => ({ digest: each, sizeBytes: 1 })),
+    1,
+  )
+  await catalog.letGo({ digests, reason: 'collected', atMs: 2 })
+  const needed = Promise.withResolvers<void>()
+  const sizes: number[] = []
+  const finish = catalog.finishLeaving.bind(catalog)
+  catalog.finishLeaving = each => {
+    if (sizes.length === 0) void haste.of(() => needed.promise)
+    sizes.push(each.length)
+    return finish(each)
+  }
+  await leaving.finish()
+  needed.resolve()
+  t.ok((sizes[0] ?? 0) <= 32, 'nobody waited')
+  t.equal(Math.max(...sizes), 256)
+})
+
 t.test('R764: whoever deletes or purges waits, and nobody for what leaves by itself', async t => {
   const { catalog, leaving, haste } = makeLeavingWorld()
   const seen: Record<string, boolean> = {}

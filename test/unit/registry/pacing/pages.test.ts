@@ -29,7 +29,11 @@ for (const size of [0, 1, 2, 3, 4, 7])
 t.test('no page is empty, and whoever has enough is asked for no more', async t => {
   const { asked, list } = listOf(4)
   const pages: (readonly number[])[] = []
-  for await (const page of pagesOf<number, number>(list, last => last, 2)) {
+  for await (const page of pagesOf<number, number>(
+    list,
+    last => last,
+    () => 2,
+  )) {
     pages.push(page)
     if (pages.length === 1) t.equal(asked.length, 1)
   }
@@ -43,6 +47,11 @@ t.test('others have their turn between two pages', async t => {
   const { list } = listOf(4)
   const seen: string[] = []
   setImmediate(() => seen.push('others'))
-  for await (const [first] of pagesOf<number, number>(list, last => last, 2)) seen.push(`${first}`)
+  for await (const [first] of pagesOf<number, number>(
+    list,
+    last => last,
+    () => 2,
+  ))
+    seen.push(`${first}`)
   t.strictSame(seen, ['0', 'others', '2'])
 })
