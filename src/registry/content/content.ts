@@ -54,10 +54,11 @@ export class StoredContent {
     this.#deps = deps
     this.#turns = turns
     const { store, catalog, left = () => {} } = deps
-    const remove = async (digest: Digest) => {
-      if ((await catalog.findContent(digest)) === undefined) await store.remove(digest)
-    }
-    this.#unrecorded = new UnrecordedFiles(remove, left)
+    this.#unrecorded = new UnrecordedFiles({
+      remove: digest => store.remove(digest),
+      catalog,
+      left,
+    })
   }
 
   /** `named` is told when the file has its name, before there is a row. @throws StoreError */

@@ -1,16 +1,22 @@
 // Files of which no row tells, because a write failed between the two: nobody would count them, so
 // whoever failed takes them away again. For those alone who have the turn of the digest.
 import type { Digest } from '../../oci/digest.ts'
+import type { Catalog } from '../ports/catalog.ts'
 import { StoreError } from '../ports/store-error.ts'
 
-export class UnrecordedFiles {
-  readonly #remove: (digest: Digest) => Promise<void>
-  readonly #left: () => void
+export interface UnrecordedFilesDeps {
+  /** The file. @throws StoreError */
+  readonly remove: (digest: Digest) => Promise<void>
+  readonly catalog: Pick<Catalog, 'findContent'>
+  /** Told that a file may stay, uncounted. */
+  readonly left: () => void
+}
 
-  /** `remove`: the file, unless a row tells of it. `left` is told that it may stay, uncounted. */
-  constructor(remove: (digest: Digest) => Promise<void>, left: () => void) {
-    this.#remove = remove
-    this.#left = left
+export class UnrecordedFiles {
+  readonly #deps: UnrecordedFilesDeps
+
+  constructor(deps: UnrecordedFilesDeps) {
+    this.#deps = deps
   }
 
   /**
@@ -46,18 +52,24 @@ export class UnrecordedFiles {
   }
 
   /** The file, if it is one. @throws StoreError */
-  async remove(digest: Digest): Promise<void> {
-    try {
-      await this.#remove(digest)
-    } catch (error) {
-      this.#left()
-      throw error
-    }
+  remove(digest: Digest): Promise<void> {
+    return this.#unlessTold(digest, () => this.#deps.remove(digest))
   }
 
   /** Never rejects: what failed before says more than that its file could not be removed. */
   async #failed(digest: Digest, mustStay: boolean): Promise<void> {
-    if (mustStay) this.#left()
-    else await this.remove(digest).catch(() => {})
+    const { left } = this.#deps
+    await (mustStay ? this.#unlessTold(digest, left) : this.remove(digest)).catch(() => {})
+  }
+
+  /** A row may tell of it, also where a write failed. @throws StoreError; what `work` throws */
+  async #unlessTold(digest: Digest, work: () => Promise<void> | void): Promise<void> {
+    const { catalog, left } = this.#deps
+    try {
+      if ((await catalog.findContent(digest)) === undefined) await work()
+    } catch (error) {
+      left()
+      throw error
+    }
   }
 }

@@ -142,6 +142,14 @@ t.test('a write that fails takes away no file that was here before, row or not',
   await t.rejects(anew.publish(await failing(), blob), unnamed)
   t.ok(disk.blobs.has(digest), 'it may have been acknowledged')
   t.equal(left, 1, 'it is to be adopted')
+  const full = new StoreError('full', 'the catalog has no room')
+  const known = new StoredContent({
+    store,
+    catalog: around(catalog, { recordBlob: () => () => Promise.reject(full) }),
+    left: () => void (left += 1),
+  })
+  await t.rejects(known.publish(await verified(), keptBlob), full)
+  t.equal(left, 1, 'R917: what has a row is not looked for')
   await store.remove(digest)
   await t.rejects(anew.publish(await failing(), blob), unnamed)
   t.notOk(disk.blobs.has(digest), 'what came by this write goes with it')
