@@ -112,6 +112,11 @@ export const COMMANDS = {
     asksServer: true,
     load: () => import('./gc.ts'),
   },
+  scrub: {
+    summary: 'read all that is here once more, and tell what is wrong',
+    asksServer: true,
+    load: () => import('./scrub.ts'),
+  },
   export: {
     summary: 'write images into a file that goes where no line leads',
     asksServer: true,

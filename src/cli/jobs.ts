@@ -34,6 +34,7 @@ Jobs
   gc       what nothing needs any more (storage.gc)
   purge    what an operator purges: "entrepot purge PATTERN" runs it
   retain   what storage.retention lets go of what was pushed here
+  scrub    reads what is here once more, and puts right what a disk has changed (storage.scrub)
   export   exports under way, all of them: to be paused, resumed and cancelled; "entrepot export" begins one
   uploads  uploads that nobody went on with (storage.maintenance.uploadpurging)
 

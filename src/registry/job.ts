@@ -4,7 +4,7 @@
 import { RegistryError } from '../oci/errors.ts'
 
 /** What operators call them. */
-export const JOB_NAMES = ['cleanup', 'evict', 'gc', 'purge', 'retain', 'uploads'] as const
+export const JOB_NAMES = ['cleanup', 'evict', 'gc', 'purge', 'retain', 'scrub', 'uploads'] as const
 
 export type JobName = (typeof JOB_NAMES)[number]
 

@@ -22,6 +22,8 @@ import { Pins, type PinsDeps } from '../registry/pins/pins.ts'
 import { neverUnset } from '../registry/time/unset-clock.ts'
 import { createRegistry } from '../registry/registry.ts'
 import type { OtherThreads, RegistryDeps, RunningRegistry } from '../registry/running-registry.ts'
+import { fromUpstream } from '../registry/scrub/from-upstream.ts'
+import { scrub } from '../registry/scrub/scrub.ts'
 import { createPolicies } from '../registry/routing/repository-policies.ts'
 import type { RetentionNow } from '../registry/retain/explain-retention.ts'
 import type { RepositoryPolicies } from '../registry/routing/repository-policy.ts'
@@ -34,6 +36,7 @@ import { type LastRuns, openLastRuns } from '../upkeep/last-runs.ts'
 import { createRetention } from '../upkeep/retention.ts'
 import { tidyCatalog } from '../registry/collect/tidy-catalog.ts'
 import { createPurgeJob } from '../upkeep/purge-job.ts'
+import { createScrubJob } from '../upkeep/scrub-job.ts'
 import { createUploadPurge } from '../upkeep/purge-uploads.ts'
 import { openRoom } from './room.ts'
 import { Upstreams } from './upstreams.ts'
@@ -178,7 +181,8 @@ async function openPins({ pins: configured }: Config, deps: PinsDeps): Promise<P
   return pins
 }
 
-interface UpkeepParts extends Pick<Content, 'store' | 'catalog'> {
+interface UpkeepParts extends Pick<Content, 'store' | 'catalog' | 'content'> {
+  readonly namespaces: Upstreams
   readonly clock: Clock
   readonly note: NoteEvent
   readonly registry: RunningRegistry
@@ -223,7 +227,12 @@ function openUpkeep(
     run: run => registry.evict(run),
   }
   const purge = createPurgeJob((selector, options) => registry.purge(selector, options))
-  const jobs = new Jobs([cleanup, evict, gc, purge, retention, uploads], parts)
+  const scrubbed = { ...parts, sources: [fromUpstream({ ...parts, registry })] }
+  const scrubJob = createScrubJob({
+    ...parts,
+    scrub: (run, extent) => scrub(scrubbed, run, extent),
+  })
+  const jobs = new Jobs([cleanup, evict, gc, purge, retention, scrubJob, uploads], parts)
   undo.push(() => jobs.stop())
   return {
     jobs,

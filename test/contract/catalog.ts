@@ -22,6 +22,7 @@ import { namesContract } from './catalog-names.ts'
 import { outboxContract } from './catalog-outbox.ts'
 import { usesContract } from './catalog-uses.ts'
 import { jobNotesContract } from './catalog-job-notes.ts'
+import { verifiedContract } from './catalog-verified.ts'
 import { pinsContract } from './catalog-pins.ts'
 import { imagesContract } from './catalog-images.ts'
 import { pushesContract } from './catalog-pushes.ts'
@@ -42,6 +43,7 @@ export function catalogContract(t: Test, makeCatalog: MakeCatalog): void {
   usesContract(t, makeCatalog)
   pinsContract(t, makeCatalog)
   jobNotesContract(t, makeCatalog)
+  verifiedContract(t, makeCatalog)
   holdingsContract(t, makeCatalog)
   holdsContract(t, makeCatalog)
   followersContract(t, makeCatalog)
@@ -65,6 +67,7 @@ export function catalogContract(t: Test, makeCatalog: MakeCatalog): void {
       contentClass: 'cached',
       createdAtMs: 5,
       lastUsedAtMs: 5,
+      verifiedAtMs: 5,
     })
     t.equal(await catalog.findContent(digestNamed('twice')), undefined, 'a child is only named')
   })

@@ -817,6 +817,10 @@ const PLATFORM: readonly Row[] = [
     'P1',
     'what a job tells, logs and counts as gone is what went: not what became held before',
   ],
+  [860, 'P0', 'a scrub finds what a disk did to cached content, and has it fetched again'],
+  [861, 'P0', 'what was pushed and is lost is named with its images, and a push heals it'],
+  [862, 'P1', 'a manifest that has rotted is found by a scrub as a blob is'],
+  [863, 'P1', 'content is verified again in the order of when it was verified last'],
 ]
 
 const ROWS = [

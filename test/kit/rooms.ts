@@ -182,6 +182,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     imports: ['async', 'bundle', 'oci'],
     never: ['fill', 'pull', 'upload', 'push', 'delete', 'rebuild'],
   }),
+  // What a disk has changed is brought back as clients' pulls would bring it.
+  'registry/scrub': insideOf('registry', {
+    imports: ['oci'],
+    never: ['fill', 'pull', 'upload', 'push', 'delete', 'rebuild', 'operator'],
+  }),
   // Rights do not depend on what exists, so nothing is here to look it up by.
   access: { imports: ['async', 'oci'], builtins: NO_INPUT_OUTPUT },
   // Files of accounts, and what it takes to try a password.

@@ -3,6 +3,11 @@
 import type { Database } from 'better-sqlite3'
 import type { Digest } from '../../oci/digest.ts'
 import type { CatalogTotals, RecordedContent } from '../../registry/ports/catalog-content.ts'
+import type {
+  UnverifiedPage,
+  UnverifiedPlace,
+  Verified,
+} from '../../registry/ports/catalog-verified.ts'
 import type { CountedUses } from '../../registry/ports/catalog-uses.ts'
 import { classOf, type SaidHold } from '../../registry/ports/holds.ts'
 import { CLASS_CODES, contentClass, digestBytes, digestFromBytes } from './encoding.ts'
@@ -16,11 +21,12 @@ export interface ContentRow {
   readonly class: number
   readonly created_at: number
   readonly last_used_at: number
+  readonly verified_at: number
 }
 
 /** Of `content c`; what a ContentRow has. */
 export const CONTENT_COLUMNS =
-  'c.id, c.digest, c.size, c.media_type, c.class, c.created_at, c.last_used_at'
+  'c.id, c.digest, c.size, c.media_type, c.class, c.created_at, c.last_used_at, c.verified_at'
 
 export function contentReads(database: Database) {
   const findContent = database.prepare(
@@ -31,6 +37,15 @@ export function contentReads(database: Database) {
     `SELECT ${CONTENT_COLUMNS} FROM content c WHERE c.digest > ? AND c.present = 1
      ORDER BY c.digest LIMIT ?`,
   )
+  const listUnverified = database.prepare(
+    `SELECT ${CONTENT_COLUMNS} FROM content c
+     WHERE c.present = 1 AND c.verified_at < ?
+       AND (c.verified_at, c.id) > (?, coalesce((SELECT id FROM content WHERE digest = ?), -1))
+     ORDER BY c.verified_at, c.id LIMIT ?`,
+  )
+  const unverifiedSince = database
+    .prepare('SELECT min(verified_at) FROM content WHERE present = 1')
+    .pluck()
   const totals = database.prepare(
     `SELECT repositories, tags, manifests, blobs, content_bytes AS contentBytes, content_blocks AS contentBlocks,
        kept_blocks AS keptBlocks, leaving_blocks AS leavingBlocks FROM totals`,
@@ -46,8 +61,17 @@ export function contentReads(database: Database) {
       const start = after === undefined ? Buffer.alloc(0) : digestBytes(after)
       return (listContent.all(start, limit) as ContentRow[]).map(contentOf)
     },
+    listUnverified({ fromMs = 0, beforeMs, after, limit }: UnverifiedPage): RecordedContent[] {
+      const from = after === undefined ? [fromMs, Buffer.alloc(0)] : placeOf(after)
+      return (listUnverified.all(beforeMs, ...from, limit) as ContentRow[]).map(contentOf)
+    },
+    unverifiedSince: () => (unverifiedSince.get() as number | null) ?? undefined,
     totals: () => totals.get() as CatalogTotals,
   }
+}
+
+function placeOf({ verifiedAtMs, digest }: UnverifiedPlace): [number, Buffer] {
+  return [verifiedAtMs, digestBytes(digest)]
 }
 
 function contentOf(row: ContentRow): RecordedContent {
@@ -58,12 +82,16 @@ function contentOf(row: ContentRow): RecordedContent {
     contentClass: contentClass(row.class),
     createdAtMs: row.created_at,
     lastUsedAtMs: row.last_used_at,
+    verifiedAtMs: row.verified_at,
   }
 }
 
+/** Whether the bytes that are recorded have just been hashed: compared with `present`. */
+const VERIFIED = { no: 0, 'if new': 1, yes: 2 } as const
+
 /**
- * id, size, media type, class, time. The first media type stays: it says that this is a manifest
- * for somebody, and which to older versions.
+ * id, size, media type, class, time, VERIFIED. The first media type stays: it says that this is a
+ * manifest for somebody, and which to older versions.
  */
 const SET_PRESENT = `
 UPDATE content SET
@@ -73,8 +101,9 @@ UPDATE content SET
   created_at = iif(present AND created_at > 0, created_at, new.at),
   last_used_at = iif(present, max(last_used_at, new.at), new.at),
   unclear = max(unclear, EXISTS (SELECT 1 FROM meta WHERE key = 'taking stock')),
+  verified_at = iif(new.verified > present, new.at, iif(present, verified_at, 0)),
   present = 1
-FROM (SELECT ? AS id, ? AS size, ? AS media_type, ? AS class, ? AS at) AS new
+FROM (SELECT ? AS id, ? AS size, ? AS media_type, ? AS class, ? AS at, ? AS verified) AS new
 WHERE content.id = new.id`
 
 // What was pushed and belongs to somebody is never forgotten: its bytes may come back, and nothing
@@ -95,21 +124,31 @@ export interface PresentContent {
   readonly mediaType?: string
   readonly hold: SaidHold
   readonly atMs: number
+  /** `if new`: what is here already may be another file than that. */
+  readonly verified: keyof typeof VERIFIED
 }
 
 export function contentWrites(database: Database) {
   const setPresent = database.prepare(SET_PRESENT)
   const forgetContent = database.prepare(FORGET_CONTENT)
+  const noteVerified = database.prepare(
+    'UPDATE content SET verified_at = ? WHERE digest = ? AND present = 1',
+  )
   const noteUse = database.prepare(
     'UPDATE content SET last_used_at = ? WHERE digest = ? AND present = 1 AND last_used_at < ?',
   )
 
   return {
-    setPresent(id: number, { sizeBytes, mediaType, hold, atMs }: PresentContent) {
-      setPresent.run(id, sizeBytes, mediaType ?? null, CLASS_CODES[classOf(hold)], atMs)
+    setPresent(id: number, content: PresentContent) {
+      const { sizeBytes, mediaType = null, hold, atMs, verified } = content
+      const contentClass = CLASS_CODES[classOf(hold)]
+      setPresent.run(id, sizeBytes, mediaType, contentClass, atMs, VERIFIED[verified])
     },
     forgetContent(digest: Digest): void {
       forgetContent.run(digestBytes(digest))
+    },
+    noteVerified({ digests, atMs }: Verified): void {
+      for (const digest of digests) noteVerified.run(atMs, digestBytes(digest))
     },
     noteUses(uses: readonly CountedUses[]): void {
       for (const { digest, atMs } of uses) noteUse.run(atMs, digestBytes(digest), atMs)

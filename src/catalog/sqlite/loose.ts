@@ -156,7 +156,7 @@ export function looseWrites(database: Database, { ids, content }: LooseParts) {
       for (const { digest, sizeBytes } of files) {
         const id = ids.contentId(digest)
         if (isPresent.get(id) !== undefined) continue
-        content.setPresent(id, { sizeBytes, hold: 'nothing', atMs })
+        content.setPresent(id, { sizeBytes, hold: 'nothing', atMs, verified: 'no' })
         setAdopted.run(isUnclear ? 1 : 0, id)
       }
     },

@@ -6,7 +6,12 @@ import type { Repository } from '../../oci/reference.ts'
 import type { RecordedManifest, RecordManifest } from '../../registry/ports/catalog-content.ts'
 import type { RecordPush } from '../../registry/ports/catalog-pushes.ts'
 import { MAX_REFERRERS } from '../bounds.ts'
-import { CONTENT_COLUMNS, type ContentRow, type ContentWrites } from './content.ts'
+import {
+  CONTENT_COLUMNS,
+  type ContentRow,
+  type ContentWrites,
+  type PresentContent,
+} from './content.ts'
 import { digestBytes, digestFromBytes, EDGE_CODES, REASON_CODES } from './encoding.ts'
 import { edgeReads, edgeWrites } from './edges.ts'
 import type { Ids } from './ids.ts'
@@ -135,7 +140,8 @@ interface ManifestWriteParts {
 }
 
 /** What a push and an upstream's answer say of a manifest alike. */
-type ManifestContent = Pick<RecordPush, 'repository' | 'manifest' | 'hold' | 'atMs'>
+type ManifestContent = Pick<RecordPush, 'repository' | 'manifest' | 'hold' | 'atMs'> &
+  Pick<PresentContent, 'verified'>
 
 export function manifestWrites(database: Database, parts: ManifestWriteParts) {
   const { ids, content, members, pending } = parts
@@ -149,7 +155,7 @@ export function manifestWrites(database: Database, parts: ManifestWriteParts) {
    * lists the manifest (R179).
    */
   function recordManifest(record: RecordManifest): void {
-    const { repository, id } = setManifest({ ...record, hold: 'nothing' })
+    const { repository, id } = setManifest({ ...record, hold: 'nothing', verified: 'yes' })
     const { manifest, apart = false } = record
     const edgesChanged = edges.record(id, manifest.edges, apart)
     const isNews = sql.prove.run(id).changes === 1 || edgesChanged
@@ -165,7 +171,7 @@ export function manifestWrites(database: Database, parts: ManifestWriteParts) {
   /** As a client says, which proves nothing of what is below: neither here nor at an upstream. */
   function recordPushed(record: RecordPush): void {
     const { manifest, confirmed = [], completes = false } = record
-    const { repository, id } = setManifest(record)
+    const { repository, id } = setManifest({ ...record, verified: 'if new' })
     if (edges.record(id, manifest.edges)) sql.claim.run(id)
     sql.notePushed.run(repository)
     // A second tag, or a PUT that is repeated, sends no blob: what is pending by then is of others,
@@ -177,10 +183,10 @@ export function manifestWrites(database: Database, parts: ManifestWriteParts) {
     for (const member of confirmed) members.confirm(repository, ids.contentId(member))
   }
 
-  function setManifest({ repository, manifest, hold, atMs }: ManifestContent) {
+  function setManifest({ repository, manifest, ...how }: ManifestContent) {
     const id = ids.contentId(manifest.digest)
     const { sizeBytes, mediaType } = manifest
-    content.setPresent(id, { sizeBytes, mediaType, hold, atMs })
+    content.setPresent(id, { ...how, sizeBytes, mediaType })
     return { repository: ids.repositoryId(repository), id }
   }
 

@@ -175,8 +175,8 @@ export function memberWrites(database: Database, { ids, content, pending }: Memb
     recordBlob(record: RecordBlob): void {
       const repository = ids.repositoryId(record.repository)
       const id = ids.contentId(record.digest)
-      const { sizeBytes, hold, atMs, acknowledgedAtMs } = record
-      content.setPresent(id, { sizeBytes, hold, atMs })
+      const { sizeBytes, hold, atMs, acknowledgedAtMs, isVerified = false } = record
+      content.setPresent(id, { sizeBytes, hold, atMs, verified: isVerified ? 'yes' : 'no' })
       bring.run(repository, id)
       if (acknowledgedAtMs !== undefined) pending.add(repository, id, acknowledgedAtMs)
     },

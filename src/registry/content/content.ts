@@ -28,10 +28,10 @@ export interface StoredContentDeps {
 export type TurnsOfDigests = Pick<Turns, 'take' | 'takeMany'>
 
 /** Whose blob it is, and since when. */
-export type BlobOf = Omit<RecordBlob, 'sizeBytes' | 'hold'>
+export type BlobOf = Omit<RecordBlob, 'sizeBytes' | 'hold' | 'isVerified'>
 
 /** And why it stays. How it is stored, this place knows. */
-export type HeldBlob = Omit<RecordBlob, 'sizeBytes'>
+export type HeldBlob = Omit<RecordBlob, 'sizeBytes' | 'isVerified'>
 
 /** A file that grew, verified: `FillFile` and `UploadFile`. */
 interface Grown {
@@ -69,7 +69,7 @@ export class StoredContent {
       const contentClass = await this.#writtenAs(digest, blob.hold)
       const stored = await this.#unrecorded.noneOf(digest, () => file.commit(contentClass), already)
       named?.()
-      const record = () => this.#deps.catalog.recordBlob({ ...blob, ...stored })
+      const record = () => this.#deps.catalog.recordBlob({ ...blob, ...stored, isVerified: true })
       await this.#unrecorded.unless(digest, record, already)
       return stored
     })

@@ -45,6 +45,20 @@ export interface ReadHandle {
 
 export type Looked = StoredBlob | 'none' | typeof UNKNOWN
 
+export interface Rereading {
+  /** MUST change nothing. */
+  readonly dryRun: boolean
+  /** Awaited after each piece, of so many bytes; what it throws ends the reading. */
+  readonly between: (pieceBytes: number) => Promise<void>
+}
+
+export interface Reread {
+  /** `none`: there is no file. Of what is `wrong` or `unreadable` none is here any more. */
+  readonly found: 'right' | 'wrong' | 'unreadable' | 'none'
+  /** Its mode kept it from being read. */
+  readonly isMended: boolean
+}
+
 export type PassedOver = (digest: Digest | undefined) => void
 
 export interface WholeBlobs {
@@ -72,6 +86,13 @@ export interface WholeBlobs {
    * is fetched anew.
    */
   readVerified(digest: Digest): Promise<Uint8Array | undefined>
+  /**
+   * Reads all of it, whatever its length, to see whether it is what its digest says. MUST read once
+   * more what is not; then it is put out of the way, but for what the disk cannot read and was
+   * pushed, as everywhere.
+   * @throws StoreError io; what `between` throws
+   */
+  reread(digest: Digest, how: Rereading): Promise<Reread>
   /**
    * Stores small content whole, by the same write protocol as a fill. Idempotent.
    * @throws StoreError full, io, corrupt

@@ -53,6 +53,8 @@ export interface RecordedContent {
   /** 0 for a file that was adopted: nobody has seen that its bytes are those of its digest. */
   readonly createdAtMs: number
   readonly lastUsedAtMs: number
+  /** When its bytes were last hashed; 0 where nobody has. */
+  readonly verifiedAtMs: number
 }
 
 /** Undefined also where only a file was found: its length says nothing of how long it is to be. */
@@ -120,6 +122,8 @@ export interface RecordBlob {
    * the manifest of its push comes. Default it is not.
    */
   readonly acknowledgedAtMs?: number
+  /** The bytes that are here were hashed now. Default false. */
+  readonly isVerified?: boolean
 }
 
 export interface ContentReads {

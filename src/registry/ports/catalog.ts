@@ -13,6 +13,7 @@ import type { PinReads, PinWrites } from './catalog-pins.ts'
 import type { SpaceReads, SpaceWrites } from './catalog-space.ts'
 import type { TagReads, TagWrites } from './catalog-tags.ts'
 import type { UseWrites } from './catalog-uses.ts'
+import type { VerifiedReads, VerifiedWrites } from './catalog-verified.ts'
 import type { OutboxReads, OutboxWrites } from './outbox.ts'
 
 /** A read sees every write that was acknowledged before it is begun. */
@@ -26,7 +27,8 @@ export interface CatalogReads
     PinReads,
     JobReads,
     HoldingReads,
-    ImageReads {}
+    ImageReads,
+    VerifiedReads {}
 
 /**
  * Each resolves once it is durable. They are applied in the order of the calls.
@@ -42,7 +44,8 @@ export interface CatalogWrites
     UseWrites,
     PinWrites,
     JobWrites,
-    ImageWrites {}
+    ImageWrites,
+    VerifiedWrites {}
 
 /** Who remembers answers that are made of what is in the catalog; registry/epochs.ts. */
 export interface ChangedAnswers {

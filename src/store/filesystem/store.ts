@@ -11,6 +11,8 @@ import type {
   Looked,
   PassedOver,
   ReadHandle,
+  Reread,
+  Rereading,
   StoredBlob,
 } from '../../registry/ports/blob-store-content.ts'
 import type { FillFile, LeftPart } from '../../registry/ports/blob-store-fills.ts'
@@ -25,7 +27,6 @@ import { diskError } from './disk-error.ts'
 import { LengthCheck } from './length-check.ts'
 import { FilesystemFacts } from './facts.ts'
 import { FilesystemFill } from './growing/fill-file.ts'
-import { readIfRight } from './hash-file.ts'
 import { BlobKeeper } from './keep-blob.ts'
 import { blobPath, layoutUnder, temporaryPath, WRITING_MODE } from './layout.ts'
 import { listBlobs } from './list-blobs.ts'
@@ -36,13 +37,13 @@ import { Prefixes } from './prefixes.ts'
 import { publish } from './growing/publish.ts'
 import { type Knowledge, Quarantine } from './quarantine.ts'
 import { lookAtSpace } from './space-of.ts'
-import { openRegularFile } from './read-handle.ts'
 import { LeftParts, PARTS_MAX } from './growing/parts.ts'
 import { sweep } from './sweep.ts'
 import { SyncTurns } from './sync-turns.ts'
 import { Turns } from '../../async/turns.ts'
 import { Unreadable } from './unreadable.ts'
 import { FilesystemUploads } from './growing/uploads.ts'
+import { WholeReading } from './whole-reading.ts'
 
 export interface FilesystemStoreOptions {
   /**
@@ -113,6 +114,7 @@ class FilesystemStore implements BlobStore {
   readonly #quarantine: Quarantine
   readonly #lengthCheck: LengthCheck
   readonly #bad: BadPlaces
+  readonly #whole: WholeReading
   readonly #others: OtherFiles
   readonly space: BlobStore['space']
 
@@ -131,6 +133,7 @@ class FilesystemStore implements BlobStore {
     this.#quarantine = new Quarantine(disk, this.#turns, knowledge)
     this.#bad = new BadPlaces(disk, this.#quarantine)
     const parts = { disk, quarantine: this.#quarantine, bad: this.#bad }
+    this.#whole = new WholeReading(parts)
     this.#lengthCheck = new LengthCheck({ ...parts, known: knowledge.known })
   }
 
@@ -159,22 +162,12 @@ class FilesystemStore implements BlobStore {
     }
   }
 
-  async readVerified(digest: Digest): Promise<Uint8Array | undefined> {
-    const path = blobPath(this.#disk.layout, digest)
-    const opened = await orStoreError(this.#disk, `open ${digest}`, () =>
-      this.#disk.unreadable.orNone(digest, () => openRegularFile(path)),
-    )
-    if (opened === undefined) return undefined
-    try {
-      const read = await orStoreError(this.#disk, `read ${digest}`, () =>
-        this.#bad.wholeOrNone(digest, opened, () => readIfRight(opened, digest)),
-      )
-      if (read !== undefined && read.bytes === undefined)
-        await this.#quarantine.take(digest, opened.identity)
-      return read?.bytes
-    } finally {
-      await opened.file.close()
-    }
+  readVerified(digest: Digest): Promise<Uint8Array | undefined> {
+    return this.#whole.readVerified(digest)
+  }
+
+  reread(digest: Digest, how: Rereading): Promise<Reread> {
+    return this.#whole.reread(digest, how)
   }
 
   async put(digest: Digest, bytes: Uint8Array, contentClass: ContentClass): Promise<StoredBlob> {

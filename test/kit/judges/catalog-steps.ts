@@ -307,6 +307,11 @@ const call: fc.Arbitrary<Step> = fc.oneof(
     const what = { beforeMs: ms + 1, rows: 99 }
     await Promise.all(Array.from({ length: 2 * digests.length }, () => c.tidy(what)))
   }),
+  steps(
+    'noteVerified',
+    fc.tuple(plain({ digests: some, atMs })),
+    c => verified => c.noteVerified(verified),
+  ),
   steps('trimGhosts', fc.tuple(fc.nat(9)), c => blocks => c.trimGhosts(blocks * 4096)),
   steps('expireLeases', fc.tuple(atMs), c => ms => c.expireLeases(ms)),
   steps(

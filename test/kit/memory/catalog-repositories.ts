@@ -75,6 +75,7 @@ type PresentContent = Pick<RecordedContent, 'digest' | 'sizeBytes' | 'mediaType'
   readonly hold: SaidHold
   readonly createdAtMs?: number
   readonly atMs: number
+  readonly verified: 'yes' | 'if new' | 'no'
 }
 
 function replace<Key, Value>(map: Map<Key, Value>, by: ReadonlyMap<Key, Value>): void {
@@ -339,6 +340,7 @@ export class MemoryRepositories {
   setPresent(content: PresentContent): void {
     const { digest, sizeBytes, atMs } = content
     const before = this.contents.get(digest)
+    const isVerified = { yes: true, 'if new': before === undefined, no: false }[content.verified]
     this.recorded.add(digest)
     const isToCome = this.unclearToCome.delete(digest)
     if (this.isTakingStock || isToCome) this.unclear.add(digest)
@@ -349,7 +351,13 @@ export class MemoryRepositories {
       contentClass: before?.contentClass === 'kept' ? 'kept' : classOf(content.hold),
       createdAtMs: content.createdAtMs ?? (before?.createdAtMs || atMs),
       lastUsedAtMs: Math.max(before?.lastUsedAtMs ?? 0, atMs),
+      verifiedAtMs: isVerified ? atMs : (before?.verifiedAtMs ?? 0),
     })
+  }
+
+  noteVerified(digest: Digest, atMs: number): void {
+    const content = this.contents.get(digest)
+    if (content !== undefined) this.contents.set(digest, { ...content, verifiedAtMs: atMs })
   }
 
   /** Layers of it are here, and all of those are unclear. */

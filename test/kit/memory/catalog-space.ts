@@ -183,6 +183,7 @@ export class MemorySpace {
           hold: 'nothing',
           createdAtMs: 0,
           atMs,
+          verified: 'no',
         })
       }
   }

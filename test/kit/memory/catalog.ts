@@ -3,8 +3,12 @@
 // test that uses it.
 import { randomUUID } from 'node:crypto'
 import { type Repository, repositoryKey } from '../../../src/oci/reference.ts'
-import type { ListedMember } from '../../../src/registry/ports/catalog-content.ts'
+import type { ListedMember, RecordedContent } from '../../../src/registry/ports/catalog-content.ts'
 import type { AsOf } from '../../../src/registry/ports/catalog-space.ts'
+import type {
+  UnverifiedPage,
+  UnverifiedPlace,
+} from '../../../src/registry/ports/catalog-verified.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import type { Catalog, ChangedAnswers } from '../../../src/registry/ports/catalog.ts'
 import { MAX_DELIVERERS, MAX_REFERRERS } from '../../../src/catalog/bounds.ts'
@@ -174,6 +178,11 @@ function readsOn({
         .filter(({ digest }) => after === undefined || digest > after)
         .sort((a, b) => (a.digest < b.digest ? -1 : 1))
         .slice(0, limit),
+    listUnverified: page => listUnverified(all, page),
+    unverifiedSince: () => {
+      const times = [...all.contents.values()].map(({ verifiedAtMs }) => verifiedAtMs)
+      return times.length === 0 ? undefined : Math.min(...times)
+    },
     totals: () => ({
       ...all.totals(),
       leavingBlocks: blocksOf([...space.leaving.values()]),
@@ -219,6 +228,24 @@ function readsOn({
   }
 }
 
+function listUnverified(
+  all: MemoryRepositories,
+  { fromMs = 0, beforeMs, after, limit }: UnverifiedPage,
+): RecordedContent[] {
+  const ids = [...all.recorded]
+  const placeOf = ({ verifiedAtMs, digest }: UnverifiedPlace) =>
+    [verifiedAtMs, ids.indexOf(digest)] as const
+  const compare = (a: UnverifiedPlace, b: UnverifiedPlace) => {
+    const [[aMs, aId], [bMs, bId]] = [placeOf(a), placeOf(b)]
+    return aMs - bMs || aId - bId
+  }
+  return [...all.contents.values()]
+    .filter(({ verifiedAtMs }) => verifiedAtMs >= fromMs && verifiedAtMs < beforeMs)
+    .filter(each => after === undefined || compare(each, after) > 0)
+    .sort(compare)
+    .slice(0, limit)
+}
+
 type PinWriteName = 'pin' | 'unpin'
 
 function pinWritesOn(pins: MemoryPins): Pick<Writes, PinWriteName> {
@@ -248,7 +275,7 @@ function writesOn({
     recordManifest: record => {
       const { manifest, tag, atMs } = record
       const state = all.open(record.repository)
-      all.setPresent({ ...manifest, ...record, hold: 'nothing' })
+      all.setPresent({ ...manifest, ...record, hold: 'nothing', verified: 'yes' })
       all.addManifest(state, manifest, record.apart)
       images.welcome({ ...record, digest: manifest.digest })
       if (tag === undefined) return
@@ -258,7 +285,11 @@ function writesOn({
     recordBlob: record => {
       const state = all.open(record.repository)
       all.addMember(state, record.digest, true)
-      all.setPresent({ ...record, mediaType: undefined })
+      all.setPresent({
+        ...record,
+        mediaType: undefined,
+        verified: record.isVerified === true ? 'yes' : 'no',
+      })
       addPending(state.pending, record)
     },
     recordMember: (repository, digest) => all.addMember(all.open(repository), digest),
@@ -266,6 +297,9 @@ function writesOn({
       const isKept = all.contents.get(digest)?.contentClass === 'kept'
       if (isKept && all.isHeld(digest)) return
       if (!all.needs(digest).some(child => all.contents.has(child))) all.contents.delete(digest)
+    },
+    noteVerified: ({ digests, atMs }) => {
+      for (const digest of digests) all.noteVerified(digest, atMs)
     },
     noteUses: uses => {
       for (const { digest, atMs } of uses) all.noteUse(digest, atMs)
@@ -286,7 +320,7 @@ function writesOn({
       const { manifest, tags, delivery, confirmed = [] } = record
       const { digest } = manifest
       const state = all.open(record.repository)
-      all.setPresent({ ...manifest, ...record })
+      all.setPresent({ ...manifest, ...record, verified: 'if new' })
       complete(state, record)
       all.addPushed(state, manifest, confirmed)
       for (const tag of tags) pushTag(state, { ...record, tag, digest, delivery: delivery?.id })

@@ -13,6 +13,8 @@ import {
   type Looked,
   type PassedOver,
   type ReadHandle,
+  type Reread,
+  type Rereading,
   type StoredBlob,
   UNKNOWN,
 } from '../../../src/registry/ports/blob-store-content.ts'
@@ -90,6 +92,16 @@ class MemoryStore implements BlobStore {
     if (digestOf(bytes, digestAlgorithm(digest)) === digest) return Uint8Array.from(bytes)
     this.#disk.blobs.delete(digest)
     return undefined
+  }
+
+  async reread(digest: Digest, { dryRun, between }: Rereading): Promise<Reread> {
+    if (this.#disk.isUnreadable) return { found: 'unreadable', isMended: false }
+    const bytes = this.#read(digest)
+    if (bytes === undefined) return { found: 'none', isMended: false }
+    await between(bytes.length)
+    const isRight = digestOf(bytes, digestAlgorithm(digest)) === digest
+    if (!isRight && !dryRun) this.#disk.blobs.delete(digest)
+    return { found: isRight ? 'right' : 'wrong', isMended: false }
   }
 
   async put(digest: Digest, bytes: Uint8Array, _contentClass: ContentClass): Promise<StoredBlob> {

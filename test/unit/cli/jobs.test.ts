@@ -90,9 +90,9 @@ t.test('R350: a paused job runs for nobody until it is resumed', async t => {
 
 t.test('R350: what cannot be run is told, and nothing is done', async t => {
   const { edge, run } = await start(t)
-  t.match(await run('run', 'scrub'), {
+  t.match(await run('run', 'polish'), {
     exitCode: 1,
-    stderr: /no job "scrub", but cleanup, /,
+    stderr: /no job "polish", but cleanup, /,
   })
   t.match(await run('run', 'cleanup', '--dry-run'), { exitCode: 1, stderr: /has no dry run/ })
   t.match(await run('run'), { exitCode: 2, stderr: /usage: entrepot jobs run NAME/ })

@@ -303,7 +303,7 @@ t.test('R350: a stop ends what runs, waits for it, and nothing begins after it',
 
 t.test('R350: what is no job is told with the names of those that are', t => {
   const { jobs } = createWorld(t)
-  t.throws(() => jobs.pause('scrub'), { code: 'NAME_INVALID', message: /"scrub", but cleanup/ })
+  t.throws(() => jobs.pause('polish'), { code: 'NAME_INVALID', message: /"polish", but cleanup/ })
   t.end()
 })
 

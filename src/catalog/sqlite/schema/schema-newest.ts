@@ -2,7 +2,7 @@
 // first start takes. Written by "npm run docs", never by hand.
 
 export const NEWEST = `
-CREATE TABLE content ( id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, present INTEGER NOT NULL DEFAULT 0 CHECK (present IN (0, 1)), size INTEGER CHECK (size >= 0), media_type TEXT, class INTEGER CHECK (class IN (0, 1)), created_at INTEGER, last_used_at INTEGER, claimed INTEGER NOT NULL DEFAULT 0 CHECK (claimed IN (0, 1)), refs INTEGER NOT NULL DEFAULT 0, loose_at INTEGER, deleted_at INTEGER, unclear INTEGER NOT NULL DEFAULT 0, CHECK (present = 0 OR (size IS NOT NULL AND class IS NOT NULL AND created_at IS NOT NULL AND last_used_at IS NOT NULL)) ) STRICT;
+CREATE TABLE content ( id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, present INTEGER NOT NULL DEFAULT 0 CHECK (present IN (0, 1)), size INTEGER CHECK (size >= 0), media_type TEXT, class INTEGER CHECK (class IN (0, 1)), created_at INTEGER, last_used_at INTEGER, claimed INTEGER NOT NULL DEFAULT 0 CHECK (claimed IN (0, 1)), refs INTEGER NOT NULL DEFAULT 0, loose_at INTEGER, deleted_at INTEGER, unclear INTEGER NOT NULL DEFAULT 0, verified_at INTEGER NOT NULL DEFAULT 0, CHECK (present = 0 OR (size IS NOT NULL AND class IS NOT NULL AND created_at IS NOT NULL AND last_used_at IS NOT NULL)) ) STRICT;
 CREATE TABLE repository ( id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, held INTEGER NOT NULL DEFAULT 0 CHECK (held >= 0) , pushed INTEGER NOT NULL DEFAULT 0 CHECK (pushed IN (0, 1)), blocks INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE TABLE repository_content ( repository INTEGER NOT NULL REFERENCES repository, content INTEGER NOT NULL REFERENCES content, reason INTEGER NOT NULL, size INTEGER CHECK (size >= 0), expires INTEGER, media_type TEXT, delivered INTEGER NOT NULL DEFAULT 0 CHECK (delivered IN (0, 1)), holds INTEGER NOT NULL DEFAULT 0, used_at INTEGER NOT NULL DEFAULT 0, counted_at INTEGER NOT NULL DEFAULT 0, pulls INTEGER NOT NULL DEFAULT 0, warmth INTEGER NOT NULL DEFAULT 0, apart INTEGER NOT NULL DEFAULT 0, follows_at INTEGER, PRIMARY KEY (repository, content) ) STRICT, WITHOUT ROWID;
 CREATE INDEX repository_content_by_content ON repository_content (content);
@@ -54,6 +54,7 @@ CREATE INDEX carried_by_content ON carried (content);
 CREATE TRIGGER outbox_carries_no_more BEFORE DELETE ON outbox BEGIN DELETE FROM carried WHERE delivery = OLD.id; END;
 CREATE INDEX content_loose ON content (last_used_at) WHERE present = 1 AND refs = 0 AND class = 0 AND unclear = 0;
 CREATE INDEX content_loose_since ON content (loose_at) WHERE loose_at IS NOT NULL AND unclear = 0;
+CREATE INDEX content_by_verified ON content (verified_at) WHERE present = 1;
 CREATE INDEX content_unclear ON content (unclear) WHERE unclear = 1;
 CREATE INDEX member_held ON repository_content (content) WHERE holds <> 0;
 CREATE INDEX member_undelivered ON repository_content (repository) WHERE holds & 2;

@@ -19,13 +19,14 @@ const { cached, kept } = CLASS_CODES
 // manifest (schema-needs.ts). `loose_at`: since when nothing needs it; 0 until somebody has put the
 // time in. `deleted_at`: when a client or a policy last deleted it somewhere as a manifest, while
 // it stayed for others. `unclear`: it was here before the catalog was begun, and something is lost
-// that may list it. What an older minor records is as of a registry that shares, and needs what it
-// lists.
+// that may list it. `verified_at`: when its bytes were last hashed here; 0 of what nobody has. What
+// an older minor records is as of a registry that shares, and needs what it lists.
 const COLUMNS = `
 ALTER TABLE content ADD COLUMN refs INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE content ADD COLUMN loose_at INTEGER;
 ALTER TABLE content ADD COLUMN deleted_at INTEGER;
 ALTER TABLE content ADD COLUMN unclear INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE content ADD COLUMN verified_at INTEGER NOT NULL DEFAULT 0;
 
 ALTER TABLE repository ADD COLUMN blocks INTEGER NOT NULL DEFAULT 0;
 
@@ -117,6 +118,7 @@ UPDATE content SET refs =
 const INDEXES = `
 CREATE INDEX content_loose ON content (last_used_at) WHERE present = 1 AND refs = 0 AND class = ${cached} AND unclear = 0;
 CREATE INDEX content_loose_since ON content (loose_at) WHERE loose_at IS NOT NULL AND unclear = 0;
+CREATE INDEX content_by_verified ON content (verified_at) WHERE present = 1;
 CREATE INDEX content_unclear ON content (unclear) WHERE unclear = 1;
 CREATE INDEX member_held ON repository_content (content) WHERE holds <> 0;
 CREATE INDEX member_undelivered ON repository_content (repository) WHERE holds & ${HOLD_BITS.undelivered};

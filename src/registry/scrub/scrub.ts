@@ -1,0 +1,224 @@
+// Reads all that is here once more, the longest unverified first: a disk changes bytes and says
+// nothing. What is wrong is brought back from wherever it can be had. What was pushed and is
+// nowhere else is named, with the images that it breaks: a push of the same bytes heals it.
+import type { Digest } from '../../oci/digest.ts'
+import { parseRepositoryKey, type Repository } from '../../oci/reference.ts'
+import type { StoredContent } from '../content/content.ts'
+import { noteMissing } from '../content/missing-content.ts'
+import type { Gone, JobResult, JobRun } from '../job.ts'
+import type { BlobStore } from '../ports/blob-store.ts'
+import type { Reread } from '../ports/blob-store-content.ts'
+import type { RecordedContent } from '../ports/catalog-content.ts'
+import type { Catalog } from '../ports/catalog.ts'
+import type { Clock } from '../ports/clock.ts'
+import type { NoteEvent } from '../ports/events.ts'
+import { brokenImages } from './broken-images.ts'
+
+/** Rows of one page, and marks of one commit. What a kill loses of them is read once more. */
+const PAGE_ROWS = 100
+/** Of what is broken, which an operator reads. */
+const BROKEN_TOLD_MAX = 1_000
+/** Repositories that are asked for content; a layer of a base image belongs to very many. */
+const REPOSITORIES_ASKED = 8
+
+/**
+ * A place from which content comes back. What it brings is verified and published as any other.
+ */
+export interface ContentSource {
+  /**
+   * Resolves when it is here, or cannot be had from there. MUST NOT reject for what is elsewhere.
+   * @throws StoreError; the signal's reason
+   */
+  bring(repository: Repository, digest: Digest, signal: AbortSignal): Promise<void>
+}
+
+export interface ScrubDeps {
+  readonly store: BlobStore
+  readonly catalog: Catalog
+  readonly content: StoredContent
+  readonly clock: Pick<Clock, 'nowMs'>
+  readonly note: NoteEvent
+  /** Asked in this order. */
+  readonly sources: readonly ContentSource[]
+}
+
+/** What became of content that was not what its digest says. */
+export const HEALINGS = ['mended', 'refetched', 'forgotten', 'broken'] as const
+export type Healing = (typeof HEALINGS)[number]
+
+export interface ScrubResult extends JobResult {
+  readonly readBlobs: number
+  readonly readBytes: number
+  /** Of what was found wrong: so many of each. */
+  readonly healed: Readonly<Record<Healing, number>>
+}
+
+/** How much one run reads, and how fast. */
+export interface ScrubExtent {
+  /** Content that was last verified earlier than that, on the wall clock; not later than now. */
+  readonly beforeMs: number
+  /** Awaited after each piece that was read. Rejects when the run is to end. */
+  readonly between: (pieceBytes: number) => Promise<void>
+}
+
+/** What was cut off in the middle of a file is read from its beginning by the next run. */
+const CUT_OFF = Symbol('cut off')
+
+export async function scrub(
+  deps: ScrubDeps,
+  run: JobRun,
+  extent: ScrubExtent,
+): Promise<ScrubResult> {
+  return await new ScrubRun(deps, run, extent).all()
+}
+
+class ScrubRun {
+  readonly #deps: ScrubDeps
+  readonly #run: JobRun
+  readonly #extent: ScrubExtent
+  readonly #told: Gone[] = []
+  readonly #healed = { mended: 0, refetched: 0, forgotten: 0, broken: 0 }
+  readonly #startMs: number
+  #readBlobs = 0
+  #readBytes = 0
+
+  constructor(deps: ScrubDeps, run: JobRun, extent: ScrubExtent) {
+    this.#deps = deps
+    this.#run = run
+    this.#extent = extent
+    this.#startMs = deps.clock.nowMs()
+  }
+
+  async all(): Promise<ScrubResult> {
+    // What was verified later than now had that from a clock that was ahead.
+    await this.#readRange({ fromMs: this.#startMs + 1, beforeMs: Number.MAX_SAFE_INTEGER })
+    await this.#readRange({ fromMs: 0, beforeMs: this.#extent.beforeMs })
+    return this.#result()
+  }
+
+  async #readRange(range: { readonly fromMs: number; readonly beforeMs: number }): Promise<void> {
+    const { catalog } = this.#deps
+    const { signal } = this.#run
+    let page = signal.aborted ? [] : await catalog.listUnverified({ ...range, limit: PAGE_ROWS })
+    for (let after = page.at(-1); after !== undefined; after = page.at(-1)) {
+      const looked = await this.#readPage(page)
+      if (!this.#run.dryRun && looked.length > 0)
+        await catalog.noteVerified({ digests: looked, atMs: this.#atMs() })
+      if (signal.aborted) break
+      page = await catalog.listUnverified({ ...range, after, limit: PAGE_ROWS })
+    }
+  }
+
+  /** Whatever the clock does meanwhile, none of it is listed a second time. */
+  #atMs(): number {
+    return Math.max(this.#deps.clock.nowMs(), this.#startMs)
+  }
+
+  /** Resolves to what was read whole. */
+  async #readPage(page: readonly RecordedContent[]): Promise<readonly Digest[]> {
+    const looked: Digest[] = []
+    for (const content of page) {
+      if (this.#run.signal.aborted) break
+      await this.#run.pause()
+      const reread = await this.#reread(content.digest)
+      if (reread === CUT_OFF) break
+      this.#readBlobs += 1
+      if (reread.found !== 'right') await this.#heal(content, reread)
+      else if (reread.isMended) this.#tell('mended', content, 'its mode kept it from being read')
+      looked.push(content.digest)
+    }
+    return looked
+  }
+
+  async #reread(digest: Digest): Promise<Reread | typeof CUT_OFF> {
+    const { dryRun, signal, pause } = this.#run
+    const between = async (pieceBytes: number) => {
+      this.#readBytes += pieceBytes
+      await this.#extent.between(pieceBytes)
+      await pause()
+      signal.throwIfAborted()
+    }
+    try {
+      return await this.#deps.store.reread(digest, { dryRun, between })
+    } catch (error) {
+      if (signal.aborted) return CUT_OFF
+      throw error
+    }
+  }
+
+  async #heal(content: RecordedContent, { found }: Reread): Promise<void> {
+    const { catalog, store } = this.#deps
+    const { digest } = content
+    const { dryRun } = this.#run
+    const what = FOUND[found]
+    // It may have left this edge, or come anew, since it was listed.
+    if ((await catalog.findContent(digest)) === undefined) return
+    if (dryRun) return this.#tell('broken', content, what)
+    if (found === 'none' && (await noteMissing(this.#deps, digest)) === 'here') return
+    // Its row is another one from here on, or none; what it breaks does not depend on that.
+    if (found !== 'none') await noteMissing(this.#deps, digest)
+    if (await this.#bringBack(digest)) return this.#tell('refetched', content, what)
+    const isRecorded = (await catalog.findContent(digest)) !== undefined
+    if (!isRecorded) return this.#tell('forgotten', content, what)
+    if (found === 'none' && (await store.find(digest)) !== undefined) return
+    const images = await brokenImages(catalog, digest)
+    this.#tell('broken', content, `${what}; it breaks ${images}`)
+    this.#note(digest, `${what}; it breaks ${images}`)
+  }
+
+  async #bringBack(digest: Digest): Promise<boolean> {
+    const { catalog, store, sources } = this.#deps
+    const keys = await catalog.listRepositoriesOf(digest, REPOSITORIES_ASKED)
+    for (const source of sources)
+      for (const key of keys) {
+        if (this.#run.signal.aborted) return false
+        await source.bring(parseRepositoryKey(key), digest, this.#run.signal)
+        if ((await store.find(digest)) !== undefined) return true
+      }
+    return false
+  }
+
+  #tell(healing: Healing, { digest, sizeBytes }: RecordedContent, what: string): void {
+    this.#healed[healing] += 1
+    const reason = `${what}: ${BECAME[healing]}`
+    if (this.#told.length < BROKEN_TOLD_MAX)
+      this.#told.push({ what: digest, reason, bytes: sizeBytes })
+    const count = Object.values(this.#healed).reduce((sum, each) => sum + each)
+    this.#run.progress({ count, freedBytes: 0 })
+  }
+
+  #note(digest: Digest, reason: string): void {
+    this.#deps.note({
+      kind: 'storage failed',
+      failure: 'corrupt',
+      reason: `${digest}: ${reason}`,
+      hint: 'push the image again, or bring the file back from a backup; then check the disk',
+    })
+  }
+
+  #result(): ScrubResult {
+    const count = Object.values(this.#healed).reduce((sum, each) => sum + each)
+    return {
+      gone: this.#told,
+      count,
+      freedBytes: 0,
+      readBlobs: this.#readBlobs,
+      readBytes: this.#readBytes,
+      healed: { ...this.#healed },
+    }
+  }
+}
+
+const FOUND: Readonly<Record<Reread['found'], string>> = {
+  right: 'it is in order',
+  wrong: 'its bytes were others',
+  unreadable: 'the disk cannot read it',
+  none: 'its file is gone',
+}
+
+const BECAME: Readonly<Record<Healing, string>> = {
+  mended: 'put right',
+  refetched: 'fetched again',
+  forgotten: 'forgotten, and fetched when it is next asked for',
+  broken: 'broken until its bytes are back',
+}
