@@ -11,7 +11,12 @@ import type { PROVIDER_KEYS } from './schema/oidc-schema.ts'
 import type { RULE_KEYS } from './schema/repository-schema.ts'
 import type { KEEP_LINE_KEYS, POLICY_KEYS, RETENTION_KEYS } from './schema/retention-schema.ts'
 import type { HTTP_KEYS, Settings, UpstreamSettings } from './schema/schema.ts'
-import type { STORAGE_KEYS, COLLECTION_KEYS, UPLOAD_PURGING_KEYS } from './schema/storage-schema.ts'
+import type {
+  STORAGE_KEYS,
+  COLLECTION_KEYS,
+  SCRUB_KEYS,
+  UPLOAD_PURGING_KEYS,
+} from './schema/storage-schema.ts'
 import type { Secret } from './secret.ts'
 import type {
   CONNECTION_KEYS,
@@ -161,6 +166,7 @@ export interface StorageConfig extends Named<typeof STORAGE_KEYS> {
   /** `ageMs`: since the last byte; Infinity: never abandoned. */
   readonly uploadPurging: UploadPurgingConfig
   readonly collection: Named<typeof COLLECTION_KEYS>
+  readonly scrub: Named<typeof SCRUB_KEYS>
   readonly retention: RetentionConfig
 }
 

@@ -36,7 +36,7 @@ import { type LastRuns, openLastRuns } from '../upkeep/last-runs.ts'
 import { createRetention } from '../upkeep/retention.ts'
 import { tidyCatalog } from '../registry/collect/tidy-catalog.ts'
 import { createPurgeJob } from '../upkeep/purge-job.ts'
-import { createScrubJob } from '../upkeep/scrub-job.ts'
+import { ScrubJob } from '../upkeep/scrub-job.ts'
 import { createUploadPurge } from '../upkeep/purge-uploads.ts'
 import { openRoom } from './room.ts'
 import { Upstreams } from './upstreams.ts'
@@ -228,8 +228,9 @@ function openUpkeep(
   }
   const purge = createPurgeJob((selector, options) => registry.purge(selector, options))
   const scrubbed = { ...parts, sources: [fromUpstream({ ...parts, registry })] }
-  const scrubJob = createScrubJob({
+  const scrubJob = new ScrubJob({
     ...parts,
+    settings: () => storage.scrub,
     scrub: (run, extent) => scrub(scrubbed, run, extent),
   })
   const jobs = new Jobs([cleanup, evict, gc, purge, retention, scrubJob, uploads], parts)

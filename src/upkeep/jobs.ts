@@ -34,6 +34,8 @@ export interface Schedule {
   readonly notBeforeMs?: number
   /** Default false. */
   readonly dryRun?: boolean
+  /** What the job is told of a run that is due. Default nothing. */
+  readonly args?: JobArgs
 }
 
 export interface Scheduling {
@@ -177,7 +179,7 @@ export class Jobs implements JobControl {
       const nowMs = clock.monotonicMs()
       if (!isHeld && dueMs <= nowMs) {
         lastMs = nowMs
-        await this.#runOnce(runs, schedule.dryRun ?? false)
+        await this.#runOnce(runs, schedule)
       } else {
         const waitMs = isHeld ? Number.POSITIVE_INFINITY : dueMs - nowMs
         // Woken early, the loop looks at what holds now.
@@ -186,8 +188,8 @@ export class Jobs implements JobControl {
     }
   }
 
-  async #runOnce(runs: JobRuns, dryRun: boolean): Promise<void> {
-    const { run, ended } = runs.ask(dryRun)
+  async #runOnce(runs: JobRuns, { dryRun = false, args }: Schedule): Promise<void> {
+    const { run, ended } = runs.ask(dryRun, args)
     try {
       await ended
     } catch (error) {

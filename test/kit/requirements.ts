@@ -821,6 +821,8 @@ const PLATFORM: readonly Row[] = [
   [861, 'P0', 'what was pushed and is lost is named with its images, and a push heals it'],
   [862, 'P1', 'a manifest that has rotted is found by a scrub as a blob is'],
   [863, 'P1', 'content is verified again in the order of when it was verified last'],
+  [864, 'P1', 'all that is here is read once within the period, evenly and no faster than allowed'],
+  [865, 'P2', 'an operator who asks for a scrub does not wait for the one that runs by itself'],
 ]
 
 const ROWS = [

@@ -23,7 +23,12 @@ import { judgeClientLimits } from './judge-client-limits.ts'
 import { judgeProxies } from './judge-proxies.ts'
 import { named } from '../schema/keys.ts'
 import { HTTP_KEYS, type Settings } from '../schema/schema.ts'
-import { STORAGE_KEYS, COLLECTION_KEYS, UPLOAD_PURGING_KEYS } from '../schema/storage-schema.ts'
+import {
+  STORAGE_KEYS,
+  COLLECTION_KEYS,
+  SCRUB_KEYS,
+  UPLOAD_PURGING_KEYS,
+} from '../schema/storage-schema.ts'
 import { Secret } from '../secret.ts'
 import { listSettings } from '../settings-list.ts'
 import { closest } from '../suggest.ts'
@@ -170,6 +175,7 @@ function buildStorage(judge: Judge, settings: Settings, known: KnownNames): Stor
     uploadPurging: named(UPLOAD_PURGING_KEYS, storage.maintenance.uploadpurging),
     retention: buildRetention(judge, settings, known),
     collection: named(COLLECTION_KEYS, storage.gc),
+    scrub: named(SCRUB_KEYS, storage.scrub),
   }
 }
 

@@ -1,5 +1,5 @@
 // The keys of `storage`: where content is kept, how much of it, and what is done with it by itself.
-import { BOOLEAN, DURATION, PATH, SHARE, SIZE } from '../formats/formats.ts'
+import { BOOLEAN, BYTES, DURATION, PATH, SHARE, SIZE } from '../formats/formats.ts'
 import { group, optional, value } from './keys.ts'
 import { RETENTION_KEYS } from './retention-schema.ts'
 
@@ -7,6 +7,9 @@ import { RETENTION_KEYS } from './retention-schema.ts'
 const SHORTEST_PURGE_MS = 60_000
 /** A client asks what is here, and sends what it lists a moment later. */
 const SHORTEST_GRACE_MS = 10_000
+
+/** One large blob would take days. */
+const SLOWEST_SCRUB_BYTES = 64 * 1024
 
 export const UPLOAD_PURGING_KEYS = {
   enabled: value(BOOLEAN, {
@@ -52,6 +55,24 @@ export const COLLECTION_KEYS = {
       'How often that is looked for; the first time is soon after the start. What was deleted does not wait for it.',
     default: '1h',
     atLeast: SHORTEST_GRACE_MS,
+    reload: true,
+  }),
+}
+
+export const SCRUB_KEYS = {
+  period: value(DURATION, {
+    as: 'periodMs',
+    description:
+      'Within it every byte that is here is read once more and compared with its digest, the longest unread first. `0` or `forever`: only when an operator asks.',
+    default: '7d',
+    reload: true,
+  }),
+  rate: value(BYTES, {
+    as: 'rateBytes',
+    description:
+      'How much of that is read in a second at most, by itself; what an operator asks for is read as fast as the disk gives it. Where it is too little for the period, that takes longer.',
+    default: '64MiB',
+    atLeast: SLOWEST_SCRUB_BYTES,
     reload: true,
   }),
 }
@@ -109,6 +130,10 @@ export const STORAGE = group('Where content is kept, and how much of it.', {
   gc: group(
     'Taking away what nothing needs any more: what was deleted, above all.',
     COLLECTION_KEYS,
+  ),
+  scrub: group(
+    'Reading what is here once more, since a disk changes bytes and says nothing.',
+    SCRUB_KEYS,
   ),
   retention: group(
     'What goes by itself of what was pushed here for good; operations.md, "Retention", has examples.',

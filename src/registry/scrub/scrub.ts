@@ -57,7 +57,9 @@ export interface ScrubResult extends JobResult {
 export interface ScrubExtent {
   /** Content that was last verified earlier than that, on the wall clock; not later than now. */
   readonly beforeMs: number
-  /** Awaited after each piece that was read. Rejects when the run is to end. */
+  /** Asked between one blob and the next: the rest is for another run. */
+  readonly isOver: () => boolean
+  /** Awaited after each piece that was read. May reject once the run's signal is aborted. */
   readonly between: (pieceBytes: number) => Promise<void>
 }
 
@@ -98,15 +100,18 @@ class ScrubRun {
 
   async #readRange(range: { readonly fromMs: number; readonly beforeMs: number }): Promise<void> {
     const { catalog } = this.#deps
-    const { signal } = this.#run
-    let page = signal.aborted ? [] : await catalog.listUnverified({ ...range, limit: PAGE_ROWS })
+    let page = this.#isOver ? [] : await catalog.listUnverified({ ...range, limit: PAGE_ROWS })
     for (let after = page.at(-1); after !== undefined; after = page.at(-1)) {
       const looked = await this.#readPage(page)
       if (!this.#run.dryRun && looked.length > 0)
         await catalog.noteVerified({ digests: looked, atMs: this.#atMs() })
-      if (signal.aborted) break
+      if (this.#isOver) break
       page = await catalog.listUnverified({ ...range, after, limit: PAGE_ROWS })
     }
+  }
+
+  get #isOver(): boolean {
+    return this.#run.signal.aborted || this.#extent.isOver()
   }
 
   /** Whatever the clock does meanwhile, none of it is listed a second time. */
@@ -118,7 +123,7 @@ class ScrubRun {
   async #readPage(page: readonly RecordedContent[]): Promise<readonly Digest[]> {
     const looked: Digest[] = []
     for (const content of page) {
-      if (this.#run.signal.aborted) break
+      if (this.#isOver) break
       await this.#run.pause()
       const reread = await this.#reread(content.digest)
       if (reread === CUT_OFF) break

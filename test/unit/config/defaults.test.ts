@@ -17,6 +17,7 @@ t.test(
       minFree: { kind: 'share', share: 0.05 },
       lowWaterShare: 0.95,
       collection: { delayMs: 3_600_000, intervalMs: 3_600_000 },
+      scrub: { periodMs: 7 * 86_400_000, rateBytes: 64 * 1024 ** 2 },
       uploadPurging: {
         enabled: true,
         ageMs: 7 * 86_400_000,
