@@ -118,6 +118,30 @@ function wholeContent(t: Test, makeStore: MakeStore): void {
     }
   })
 
+  t.test('R860: reread: what is right stays, what is wrong is not here any more', async t => {
+    const { store, damage } = await makeStore(t)
+    const read: number[] = []
+    const between = async (pieceBytes: number) => void read.push(pieceBytes)
+    const reread = (dryRun = false) => store.reread(DIGEST, { dryRun, between })
+    t.same(await reread(), { found: 'none', isMended: false })
+    await store.put(DIGEST, BYTES, 'cached')
+    t.match(await reread(), { found: 'right', isMended: false })
+    t.same(read, [BYTES.length])
+    for (const wrong of [OTHER, Buffer.alloc(0), BYTES.subarray(1), flipped(BYTES)]) {
+      await store.put(DIGEST, BYTES, 'cached')
+      await damage(DIGEST, wrong)
+      t.match(await reread(true), { found: 'wrong' })
+      t.same(await listed(store), [DIGEST], 'a dry run changes nothing')
+      t.match(await reread(), { found: 'wrong' })
+      t.same(await listed(store), [])
+    }
+    await store.put(DIGEST, BYTES, 'cached')
+    const cut = new Error('cut off')
+    const ending = store.reread(DIGEST, { dryRun: false, between: () => Promise.reject(cut) })
+    await t.rejects(ending, cut)
+    t.same(await listed(store), [DIGEST])
+  })
+
   t.test('R271: what has another length than is known is not here, and gone', async t => {
     const { store, damage, know } = await makeStore(t)
     know(DIGEST, { sizeBytes: BYTES.length, contentClass: 'cached' })
