@@ -1,7 +1,8 @@
 // Sends parts of files to sockets with sendfile(2), from threads of its own, for all JavaScript
 // environments of a process. Linux, and nothing of Node but its stable Node-API, so that one binary
-// serves every Node. src/http/addon.ts alone loads it, and its callers say what each function is
-// for; what is checked here is what would corrupt memory or reach a stranger's socket.
+// serves every Node. src/http/addon.ts loads it, and the thread that reads what is verified again.
+// Its callers say what each function is for; what is checked here is what would corrupt memory or
+// reach a stranger's socket.
 //
 // Who owns what: an environment's table of sendings is touched by its own thread alone. A sending
 // is handed to its worker by an order and back by a report; between the two only the worker touches
@@ -24,8 +25,10 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -504,6 +507,46 @@ static napi_value js_read(napi_env env, napi_callback_info info) {
   return number(env, count < 0 ? -errno : (double)count);
 }
 
+/**
+ * resident(file, position, length): how many pages of these bytes are in the page cache, or minus
+ * an error number. `position`: of a whole page.
+ */
+static napi_value js_resident(napi_env env, napi_callback_info info) {
+  double given[3];
+  if (!arguments(env, info, 3, given)) return NULL;
+  size_t length = (size_t)given[2], page = (size_t)sysconf(_SC_PAGESIZE);
+  if (length == 0) return number(env, 0);
+  size_t pages = (length + page - 1) / page, found = 0;
+  // Only asked about: a page that the file does not have is never touched.
+  void *mapped = mmap(NULL, length, PROT_NONE, MAP_SHARED, (int)given[0], (off_t)given[1]);
+  if (mapped == MAP_FAILED) return number(env, -errno);
+  unsigned char *each = malloc(pages);
+  int result = each == NULL ? ENOMEM : mincore(mapped, length, each) == 0 ? 0 : errno;
+  for (size_t at = 0; result == 0 && at < pages; at++) found += each[at] & 1;
+  free(each);
+  munmap(mapped, length);
+  return number(env, result == 0 ? (double)found : -result);
+}
+
+/**
+ * drop(file, position, length): these bytes leave the page cache, but for what is not written yet;
+ * a length of 0 is to the end. 0, or an error number.
+ */
+static napi_value js_drop(napi_env env, napi_callback_info info) {
+  double given[3];
+  if (!arguments(env, info, 3, given)) return NULL;
+  int file = (int)given[0];
+  return number(env, posix_fadvise(file, (off_t)given[1], (off_t)given[2], POSIX_FADV_DONTNEED));
+}
+
+/** idle(): the disk serves this thread when nobody else wants it. 0, or an error number. */
+static napi_value js_idle(napi_env env, napi_callback_info info) {
+  (void)info;
+  // ioprio_set(IOPRIO_WHO_PROCESS, this thread, IOPRIO_CLASS_IDLE): no header says their names.
+  long result = syscall(SYS_ioprio_set, 1, 0, 3 << 13);
+  return number(env, result == 0 ? 0 : errno);
+}
+
 /** Takes the reports: in the environment's own thread. */
 static void take_reports(napi_env env, napi_value unused, void *context, void *data) {
   (void)unused;
@@ -605,7 +648,8 @@ NAPI_MODULE_INIT() {
     napi_callback call;
   } functions[] = {{"start", js_start}, {"open", js_open},   {"send", js_send},
                    {"sent", js_sent},   {"close", js_close}, {"limit", js_limit},
-                   {"read", js_read}};
+                   {"read", js_read},   {"resident", js_resident},
+                   {"drop", js_drop},   {"idle", js_idle}};
   for (size_t at = 0; at < sizeof functions / sizeof *functions; at++) {
     napi_value function;
     napi_create_function(env, functions[at].name, NAPI_AUTO_LENGTH, functions[at].call, NULL,

@@ -38,6 +38,7 @@ const entries = {
   'http-thread': 'src/server/http-thread.ts',
   'writer-thread': 'src/catalog/sqlite/writer/writer-thread.ts',
   'bcrypt-thread': 'src/accounts/bcrypt-thread.ts',
+  'hashing-thread': 'src/store/filesystem/reading/hashing-thread.ts',
 }
 
 /** The files at and under `path`, which need not be there, always in the same order. */

@@ -2,6 +2,7 @@
 // there is none, which costs speed and nothing else.
 import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
+import { fileURLToPath } from 'node:url'
 import type { ReadCached } from '../registry/fill/buffer-pool.ts'
 
 /** What native/sender.c exports, where each is described. */
@@ -18,6 +19,8 @@ export interface Addon {
 
 /** Two levels up from src/http and from dist/parts alike. */
 export const ADDON_BUILT = '../../native/sender.node'
+/** The same, for a thread that loads it by itself. */
+export const ADDON_FILE = fileURLToPath(new URL(ADDON_BUILT, import.meta.url))
 
 /** Undefined where it was not built or cannot be loaded. `built`: another build of it. */
 export function loadAddon(built = ADDON_BUILT): Addon | undefined {

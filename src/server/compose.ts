@@ -11,6 +11,7 @@ import type { Config } from '../config/config.ts'
 import { parseSelector } from '../config/selectors.ts'
 import { DataPort } from './data-port.ts'
 import { type Engine, openEngine } from './engine.ts'
+import { ADDON_FILE } from '../http/addon.ts'
 import { listening, listeningAt, mustBeFree } from './listening.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Metrics } from '../observe/metrics.ts'
@@ -65,7 +66,7 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
   const dataPort: DataPort = new DataPort(config, { ...all, accounts: accounts.inForce, tls })
   undo.push(() => dataPort.end())
   const { readCached, sending, elsewhere } = dataPort
-  const deps = { ...surroundings, ...base, readCached, elsewhere }
+  const deps = { ...surroundings, ...base, ...addonFor(surroundings), readCached, elsewhere }
   const engine = await openEngine(config, deps)
   // The data directory is this process's alone by now.
   accounts.begin()
@@ -121,6 +122,11 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
       await undo.run()
     },
   }
+}
+
+/** Of ContentDeps. */
+function addonFor({ native }: Surroundings): { readonly addon: string | undefined } {
+  return { addon: native === false ? undefined : ADDON_FILE }
 }
 
 function openAudit(

@@ -41,6 +41,8 @@ export interface ContentDeps {
   readonly note: NoteEvent
   readonly logger: Logger
   readonly policies: RepositoryPolicies
+  /** The file of the native addon; undefined where it may not be loaded. */
+  readonly addon: string | undefined
   /** The catalog of the same directory; closed by whoever opened it, after everything here. */
   readonly opening: Promise<SqliteCatalog>
   /** Is given what has to be closed. */
@@ -69,6 +71,7 @@ export async function openContent(storage: StorageConfig, deps: ContentDeps): Pr
     isAllFound: () => stock?.isAllFound ?? false,
     catalog: catalog.identity,
     giveRoom: () => catalog.giveRoom(),
+    addon: deps.addon,
   })
   const content = new StoredContent({ store, catalog, left: () => stock?.missesFiles() })
   const parts = { store, catalog, content, clock, note }

@@ -62,6 +62,8 @@ export interface EngineDeps {
   /** Of RegistryDeps. */
   readonly elsewhere: OtherThreads | undefined
   /** Of ContentDeps. */
+  readonly addon: string | undefined
+  /** Of ContentDeps. */
   readonly opening: Promise<SqliteCatalog>
   /** Is given what has to be closed. */
   readonly undo: Closing

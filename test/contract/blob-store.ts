@@ -122,7 +122,9 @@ function wholeContent(t: Test, makeStore: MakeStore): void {
     const { store, damage } = await makeStore(t)
     const read: number[] = []
     const between = async (pieceBytes: number) => void read.push(pieceBytes)
-    const reread = (dryRun = false) => store.reread(DIGEST, { dryRun, between })
+    const reader = store.openRereader()
+    t.teardown(() => reader.close())
+    const reread = (dryRun = false) => reader.reread(DIGEST, { dryRun, between })
     t.same(await reread(), { found: 'none', isMended: false })
     await store.put(DIGEST, BYTES, 'cached')
     t.match(await reread(), { found: 'right', isMended: false })
@@ -137,7 +139,7 @@ function wholeContent(t: Test, makeStore: MakeStore): void {
     }
     await store.put(DIGEST, BYTES, 'cached')
     const cut = new Error('cut off')
-    const ending = store.reread(DIGEST, { dryRun: false, between: () => Promise.reject(cut) })
+    const ending = reader.reread(DIGEST, { dryRun: false, between: () => Promise.reject(cut) })
     await t.rejects(ending, cut)
     t.same(await listed(store), [DIGEST])
   })

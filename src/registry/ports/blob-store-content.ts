@@ -59,6 +59,18 @@ export interface Reread {
   readonly isMended: boolean
 }
 
+/** Reads one blob at a time. */
+export interface Rereader {
+  /**
+   * Reads all of it, whatever its length, to see whether it is what its digest says. MUST read once
+   * more what is not; then it is put out of the way, but for what the disk cannot read and was
+   * pushed, as everywhere. MUST NOT be called again before it has settled.
+   * @throws StoreError io; what `between` throws
+   */
+  reread(digest: Digest, how: Rereading): Promise<Reread>
+  close(): Promise<void>
+}
+
 export type PassedOver = (digest: Digest | undefined) => void
 
 export interface WholeBlobs {
@@ -87,12 +99,10 @@ export interface WholeBlobs {
    */
   readVerified(digest: Digest): Promise<Uint8Array | undefined>
   /**
-   * Reads all of it, whatever its length, to see whether it is what its digest says. MUST read once
-   * more what is not; then it is put out of the way, but for what the disk cannot read and was
-   * pushed, as everywhere.
-   * @throws StoreError io; what `between` throws
+   * For who reads what is here only to verify it: beside those who serve, and without taking their
+   * place in memory. MUST be closed once.
    */
-  reread(digest: Digest, how: Rereading): Promise<Reread>
+  openRereader(): Rereader
   /**
    * Stores small content whole, by the same write protocol as a fill. Idempotent.
    * @throws StoreError full, io, corrupt

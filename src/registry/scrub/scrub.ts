@@ -7,7 +7,7 @@ import type { StoredContent } from '../content/content.ts'
 import { noteMissing } from '../content/missing-content.ts'
 import type { Gone, JobResult, JobRun } from '../job.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
-import type { Reread } from '../ports/blob-store-content.ts'
+import type { Reread, Rereader } from '../ports/blob-store-content.ts'
 import type { RecordedContent } from '../ports/catalog-content.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -71,11 +71,20 @@ export async function scrub(
   run: JobRun,
   extent: ScrubExtent,
 ): Promise<ScrubResult> {
-  return await new ScrubRun(deps, run, extent).all()
+  const reader = deps.store.openRereader()
+  try {
+    return await new ScrubRun({ ...deps, reader }, run, extent).all()
+  } finally {
+    await reader.close()
+  }
+}
+
+interface Reading extends ScrubDeps {
+  readonly reader: Rereader
 }
 
 class ScrubRun {
-  readonly #deps: ScrubDeps
+  readonly #deps: Reading
   readonly #run: JobRun
   readonly #extent: ScrubExtent
   readonly #told: Gone[] = []
@@ -84,7 +93,7 @@ class ScrubRun {
   #readBlobs = 0
   #readBytes = 0
 
-  constructor(deps: ScrubDeps, run: JobRun, extent: ScrubExtent) {
+  constructor(deps: Reading, run: JobRun, extent: ScrubExtent) {
     this.#deps = deps
     this.#run = run
     this.#extent = extent
@@ -144,7 +153,7 @@ class ScrubRun {
       signal.throwIfAborted()
     }
     try {
-      return await this.#deps.store.reread(digest, { dryRun, between })
+      return await this.#deps.reader.reread(digest, { dryRun, between })
     } catch (error) {
       if (signal.aborted) return CUT_OFF
       throw error

@@ -22,16 +22,8 @@ const STEP_BYTES = 1024 * 1024
 /** Of one readVerified. Manifests are at most 4 MiB; whoever wants more reads by position. */
 const READ_WHOLE_LIMIT_BYTES = 64 * 1024 * 1024
 
-/**
- * Feeds the first `lengthBytes` of `file` to `hash`. `between` is awaited after each step.
- * @throws EIO when the file is shorter; what `between` throws
- */
-export async function hashBytes(
-  hash: Hash,
-  file: FileHandle,
-  lengthBytes: number,
-  between: (stepBytes: number) => Promise<void> = async () => {},
-): Promise<void> {
+/** Feeds the first `lengthBytes` of `file` to `hash`. @throws EIO when the file is shorter */
+export async function hashBytes(hash: Hash, file: FileHandle, lengthBytes: number): Promise<void> {
   const buffer = createReadBuffer(Math.min(STEP_BYTES, lengthBytes))
   for (let position = 0; position < lengthBytes; ) {
     const wanted = buffer.subarray(0, Math.min(buffer.length, lengthBytes - position))
@@ -39,7 +31,6 @@ export async function hashBytes(
     if (length < wanted.length) throw shorter()
     hash.update(wanted)
     position += length
-    await between(length)
   }
 }
 

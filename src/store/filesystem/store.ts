@@ -11,8 +11,7 @@ import type {
   Looked,
   PassedOver,
   ReadHandle,
-  Reread,
-  Rereading,
+  Rereader,
   StoredBlob,
 } from '../../registry/ports/blob-store-content.ts'
 import type { FillFile, LeftPart } from '../../registry/ports/blob-store-fills.ts'
@@ -43,7 +42,7 @@ import { SyncTurns } from './sync-turns.ts'
 import { Turns } from '../../async/turns.ts'
 import { Unreadable } from './unreadable.ts'
 import { FilesystemUploads } from './growing/uploads.ts'
-import { WholeReading } from './whole-reading.ts'
+import { WholeReading } from './reading/whole-reading.ts'
 
 export interface FilesystemStoreOptions {
   /**
@@ -68,6 +67,8 @@ export interface FilesystemStoreOptions {
   readonly giveRoom?: () => Promise<boolean>
   /** Most parts that no fill has open. Default PARTS_MAX. */
   readonly partsMax?: number
+  /** The file of the native addon. Default: there is none, which costs what is in memory. */
+  readonly addon?: string | undefined
 }
 
 /** What one data directory holds beside the catalog. */
@@ -82,7 +83,7 @@ export async function openFilesystemStore(
 ): Promise<FilesystemStores> {
   const { isKnowing = () => true, isAllFound = () => true, ...others } = options
   const { directory, known, isForgone = async () => false, ...further } = others
-  const { catalog, giveRoom = async () => false, partsMax = PARTS_MAX, ...rest } = further
+  const { catalog, giveRoom = async () => false, partsMax = PARTS_MAX, addon, ...rest } = further
   try {
     const layout = layoutUnder(await prepareRoot(directory))
     const prefixes = new Prefixes(layout)
@@ -93,7 +94,7 @@ export async function openFilesystemStore(
     const knowledge = { known, isForgone, isKnowing, isAllFound }
     const facts = new FilesystemFacts(disk, { catalog, giveRoom })
     const otherFiles = new OtherFiles(disk, facts)
-    const blobs = new FilesystemStore(disk, otherFiles, { partsMax, ...knowledge })
+    const blobs = new FilesystemStore(disk, otherFiles, { partsMax, addon, ...knowledge })
     await blobs.loadParts()
     await blobs.clearQuarantine()
     await otherFiles.measureSmall()
@@ -121,7 +122,7 @@ class FilesystemStore implements BlobStore {
   constructor(
     disk: Disk,
     others: OtherFiles,
-    { partsMax, ...knowledge }: { partsMax: number } & Knowledge,
+    { partsMax, addon, ...knowledge }: { partsMax: number; addon: string | undefined } & Knowledge,
   ) {
     this.#disk = disk
     const isOpen = (digest: Digest) => this.#fills.has(digest)
@@ -133,7 +134,7 @@ class FilesystemStore implements BlobStore {
     this.#quarantine = new Quarantine(disk, this.#turns, knowledge)
     this.#bad = new BadPlaces(disk, this.#quarantine)
     const parts = { disk, quarantine: this.#quarantine, bad: this.#bad }
-    this.#whole = new WholeReading(parts)
+    this.#whole = new WholeReading({ ...parts, addon })
     this.#lengthCheck = new LengthCheck({ ...parts, known: knowledge.known })
   }
 
@@ -166,8 +167,8 @@ class FilesystemStore implements BlobStore {
     return this.#whole.readVerified(digest)
   }
 
-  reread(digest: Digest, how: Rereading): Promise<Reread> {
-    return this.#whole.reread(digest, how)
+  openRereader(): Rereader {
+    return this.#whole.openRereader()
   }
 
   async put(digest: Digest, bytes: Uint8Array, contentClass: ContentClass): Promise<StoredBlob> {

@@ -14,6 +14,7 @@ import {
   type PassedOver,
   type ReadHandle,
   type Reread,
+  type Rereader,
   type Rereading,
   type StoredBlob,
   UNKNOWN,
@@ -94,7 +95,11 @@ class MemoryStore implements BlobStore {
     return undefined
   }
 
-  async reread(digest: Digest, { dryRun, between }: Rereading): Promise<Reread> {
+  openRereader(): Rereader {
+    return { reread: (digest, how) => this.#reread(digest, how), close: async () => {} }
+  }
+
+  async #reread(digest: Digest, { dryRun, between }: Rereading): Promise<Reread> {
     if (this.#disk.isUnreadable) return { found: 'unreadable', isMended: false }
     const bytes = this.#read(digest)
     if (bytes === undefined) return { found: 'none', isMended: false }

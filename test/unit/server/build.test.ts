@@ -24,6 +24,7 @@ const THREADS = {
   server: { 'http-thread.ts': '' },
   catalog: { sqlite: { writer: { 'writer-thread.ts': '' } } },
   accounts: { 'bcrypt-thread.ts': '' },
+  store: { filesystem: { reading: { 'hashing-thread.ts': '' } } },
 }
 /** Not in a build: with a binary of its own, and headers that nothing loads. */
 const LEFT_OUT = ['better-sqlite3', 'node-api-headers']

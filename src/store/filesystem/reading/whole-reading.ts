@@ -1,15 +1,16 @@
 // Content that is read whole to see whether it is what its digest says: a manifest at each read,
 // and everything when it is its turn to be verified. What is wrong goes out of the way.
 import { chmod, type FileHandle, lstat } from 'node:fs/promises'
-import { type Digest, digestAlgorithm, finishDigest, startDigest } from '../../oci/digest.ts'
-import type { Reread, Rereading } from '../../registry/ports/blob-store-content.ts'
-import type { BadPlaces } from './bad-places.ts'
-import { type Disk, orStoreError } from './disk.ts'
-import { causeOf, errnoOf, isUnreadable } from './disk-error.ts'
-import { hashBytes, readIfRight } from './hash-file.ts'
-import { WHOLE_MODE, blobPath } from './layout.ts'
-import type { Quarantine } from './quarantine.ts'
-import { type OpenedFile, openRegularFile } from './read-handle.ts'
+import { type Digest, digestAlgorithm } from '../../../oci/digest.ts'
+import type { Reread, Rereader, Rereading } from '../../../registry/ports/blob-store-content.ts'
+import type { BadPlaces } from '../bad-places.ts'
+import { type Disk, orStoreError } from '../disk.ts'
+import { causeOf, errnoOf, isUnreadable } from '../disk-error.ts'
+import { readIfRight } from '../hash-file.ts'
+import { WHOLE_MODE, blobPath } from '../layout.ts'
+import type { Quarantine } from '../quarantine.ts'
+import { type FileIdentity, type OpenedFile, openRegularFile } from '../read-handle.ts'
+import { HashApart } from './hash-apart.ts'
 
 /** The owner may read it. */
 const READABLE = 0o400
@@ -20,6 +21,19 @@ export interface WholeReadingParts {
   readonly disk: Disk
   readonly quarantine: Quarantine
   readonly bad: BadPlaces
+  /** As HashApart has it. */
+  readonly addon: string | undefined
+}
+
+interface RereadingApart extends Rereading {
+  readonly apart: HashApart
+  /** And not from memory. */
+  readonly fromDisk: boolean
+}
+
+interface ReadOnce extends Reread {
+  /** Which it was that was read. */
+  readonly file?: FileIdentity
 }
 
 export class WholeReading {
@@ -48,25 +62,30 @@ export class WholeReading {
     }
   }
 
-  /** As WholeBlobs.reread. @throws StoreError io; the signal's reason */
-  async reread(digest: Digest, how: Rereading): Promise<Reread> {
-    const { disk } = this.#parts
+  /** As WholeBlobs.openRereader. */
+  openRereader(): Rereader {
+    const apart = new HashApart(this.#parts.addon)
+    return {
+      reread: (digest, how) => this.#reread(digest, { ...how, apart, fromDisk: false }),
+      close: () => apart.end(),
+    }
+  }
+
+  async #reread(digest: Digest, how: RereadingApart): Promise<Reread> {
+    const { disk, quarantine } = this.#parts
     return await orStoreError(disk, `read ${digest}`, async () => {
       const first = await this.#readOnce(digest, how)
-      if (first.found !== 'wrong') return first
-      // Memory that failed once may have been what was wrong.
-      const second = await this.#readOnce(digest, how)
-      if (second.found !== 'wrong' || how.dryRun) return second
-      if (second.file !== undefined) await this.#parts.quarantine.take(digest, second.file)
-      return second
+      if (first.found !== 'wrong') return told(first)
+      // What is in memory may have been what was wrong.
+      const second = await this.#readOnce(digest, { ...how, fromDisk: true })
+      if (second.found === 'wrong' && second.file !== undefined && !how.dryRun)
+        await quarantine.take(digest, second.file)
+      return told(second)
     })
   }
 
   /** By a handle of its own. */
-  async #readOnce(
-    digest: Digest,
-    how: Rereading,
-  ): Promise<Reread & { file?: OpenedFile['identity'] }> {
+  async #readOnce(digest: Digest, how: RereadingApart): Promise<ReadOnce> {
     const { bad } = this.#parts
     const opening = await this.#open(digest, how)
     if (typeof opening === 'string') return { found: opening, isMended: false }
@@ -135,10 +154,13 @@ async function mendMode(file: FileHandle): Promise<boolean> {
 async function isRightFile(
   { file, sizeBytes }: OpenedFile,
   digest: Digest,
-  { between }: Rereading,
+  { apart, fromDisk, between }: RereadingApart,
 ): Promise<boolean> {
   const algorithm = digestAlgorithm(digest)
-  const hash = startDigest(algorithm)
-  await hashBytes(hash, file, sizeBytes, between)
-  return finishDigest(hash, algorithm) === digest
+  const hashed = { descriptor: file.fd, sizeBytes, algorithm, fromDisk, between }
+  return (await apart.digestOf(hashed)) === digest
+}
+
+function told({ found, isMended }: ReadOnce): Reread {
+  return { found, isMended }
 }
