@@ -75,6 +75,7 @@ function writeText(context: CliContext, status: Status): void {
     ...describeMemory(status),
     ['pins', describePins(status)],
     ...describeLost(status),
+    ...describeScrub(status),
     [
       'sent',
       `${describeBytes(traffic.sentBytes)} in ${describeCount(traffic.requests, 'request')} since the start`,
@@ -227,6 +228,19 @@ function describePins({ pins, pinnedBytes }: Status): string {
   if (pins === 0) return 'none'
   const hold = pinnedBytes === undefined ? 'being counted' : `hold ${describeBytes(pinnedBytes)}`
   return `${pins}, ${hold}; "entrepot pin --list" tells which`
+}
+
+/** A server of before scrubbing tells of none. */
+function describeScrub({ scrub, nowMs }: Partial<Status>): readonly string[][] {
+  if (scrub?.oldestAtMs === undefined) return []
+  const { broken, oldestAtMs } = scrub
+  const read =
+    oldestAtMs === 0
+      ? 'something here was never verified yet'
+      : `all that is here was verified within ${describeSpan(Math.max(0, (nowMs ?? 0) - oldestAtMs))}`
+  if (broken === 0) return [['scrub', read]]
+  const what = broken === 1 ? '1 file is' : `${broken} files are`
+  return [['scrub', `${what} broken until pushed again: "entrepot scrub" tells which; ${read}`]]
 }
 
 function describeLost({ lost }: Status): readonly string[][] {

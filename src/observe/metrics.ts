@@ -45,6 +45,8 @@ type WatchedKey =
   | 'storageTaken'
   | 'pins'
   | 'pinnedBytes'
+  | 'scrubBroken'
+  | 'scrubOldest'
   | 'returnedImages'
   | 'returnedBytes'
   | 'storageLimit'

@@ -6,6 +6,7 @@ import { repositoryKey } from '../oci/reference.ts'
 import type { Logger } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import { noteEvicted, noteLeft, noteMiscounted, noteNothingEvictable } from './note-eviction.ts'
+import { noteDamaged, noteReread } from './note-scrub.ts'
 import {
   type Event,
   type Notebook,
@@ -75,6 +76,10 @@ function note(event: EngineEvent, notebook: Notebook): void {
       return notebook.logger.info({ from: event.from, to: event.to }, event.kind)
     case 'miscounted':
       return noteMiscounted(event, notebook)
+    case 'reread':
+      return noteReread(event, notebook)
+    case 'damaged':
+      return noteDamaged(event, notebook)
     case 'content lied':
       return noteLie(event, notebook)
     case 'mirror left out':

@@ -5,6 +5,9 @@ const FAILURE = ['full', 'io', 'corrupt', 'busy'] as const
 /** `leaving`: the row is gone, and the file goes next. */
 const HELD_AS = ['kept', 'cached', 'leaving'] as const
 
+/** What became of content that was found damaged. */
+const BECAME = ['mended', 'refetched', 'forgotten', 'broken'] as const
+
 export const STORAGE_METRICS = {
   storageFailures: {
     name: 'entrepot_storage_failures_total',
@@ -89,6 +92,37 @@ export const STORAGE_METRICS = {
     type: 'gauge',
     help: 'Manifests, tags and queued pushes that were pushed here and are lost, and files in facts/ that cannot be read: what they may need stays. Not there while that is being found out.',
     labels: {},
+  },
+  scrubBlobs: {
+    name: 'entrepot_scrub_blobs_total',
+    type: 'counter',
+    help: 'Files of blobs and manifests that were read once more to verify them.',
+    labels: {},
+  },
+  scrubBytes: {
+    name: 'entrepot_scrub_bytes_total',
+    type: 'counter',
+    help: 'Bytes of them.',
+    labels: {},
+  },
+  scrubDamaged: {
+    name: 'entrepot_scrub_damaged_total',
+    type: 'counter',
+    help: 'Files that were not what their digests say: `mended` (their mode kept them from being read), `refetched`, `forgotten` (fetched when next asked for), `broken` (pushed, and nowhere else).',
+    labels: { became: BECAME },
+  },
+  scrubBroken: {
+    name: 'entrepot_scrub_broken',
+    type: 'gauge',
+    help: 'Files that a scrub has found broken since the start, and that still are: until they are pushed again, or deleted.',
+    labels: {},
+  },
+  scrubOldest: {
+    name: 'entrepot_scrub_oldest_seconds',
+    type: 'gauge',
+    help: 'How long ago that of all files was verified that was verified longest ago: below `storage.scrub.period` where scrubbing keeps up. Not there while nothing is here, or something that nobody has verified yet.',
+    labels: {},
+    isAbsentAtFirst: true,
   },
   returnedImages: {
     name: 'entrepot_evicted_images_returned',

@@ -22,6 +22,7 @@ import { Pins, type PinsDeps } from '../registry/pins/pins.ts'
 import { neverUnset } from '../registry/time/unset-clock.ts'
 import { createRegistry } from '../registry/registry.ts'
 import type { OtherThreads, RegistryDeps, RunningRegistry } from '../registry/running-registry.ts'
+import { Broken } from '../registry/scrub/broken.ts'
 import { fromUpstream } from '../registry/scrub/from-upstream.ts'
 import { scrub } from '../registry/scrub/scrub.ts'
 import { createPolicies } from '../registry/routing/repository-policies.ts'
@@ -80,6 +81,7 @@ export interface Engine extends Content {
   readonly jobs: JobControl
   readonly pins: Pins
   readonly pinnedBytes: PinnedBytes
+  readonly broken: Broken
   /** By exports under way. */
   readonly held: Held
   /** Begins what works by itself. Call it once clients can be heard. */
@@ -134,8 +136,7 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
     deliveries,
     policies,
     storageLimits: room.forRegistry.storageLimits,
-    retention: upkeep.retention,
-    jobs: upkeep.jobs,
+    ...upkeep.shown,
     pins,
     pinnedBytes: new PinnedBytes(parts),
     held: parts.held,
@@ -192,11 +193,14 @@ interface UpkeepParts extends Pick<Content, 'store' | 'catalog' | 'content'> {
   readonly undo: Closing
 }
 
+interface Upkeep extends Pick<Engine, 'start' | 'replace'> {
+  /** To whoever tells operators of it. */
+  readonly shown: Pick<Engine, 'jobs' | 'retention' | 'broken'>
+  loosened(): void
+}
+
 /** What works by itself beside deliveries, each at its own pace, and what operators ask for. */
-function openUpkeep(
-  config: Config,
-  { registry, undo, ...parts }: UpkeepParts,
-): Pick<Engine, 'jobs' | 'retention' | 'start' | 'replace'> & { loosened(): void } {
+function openUpkeep(config: Config, { registry, undo, ...parts }: UpkeepParts): Upkeep {
   let { storage } = config
   const uploads = createUploadPurge({
     settings: () => storage.uploadPurging,
@@ -229,7 +233,8 @@ function openUpkeep(
     run: run => registry.evict(run),
   }
   const purge = createPurgeJob((selector, options) => registry.purge(selector, options))
-  const scrubbed = { ...parts, sources: [fromUpstream({ ...parts, registry })] }
+  const broken = new Broken(parts)
+  const scrubbed = { ...parts, broken, sources: [fromUpstream({ ...parts, registry })] }
   const scrubJob = new ScrubJob({
     ...parts,
     settings: () => storage.scrub,
@@ -238,8 +243,7 @@ function openUpkeep(
   const jobs = new Jobs([cleanup, evict, gc, purge, retention, scrubJob, uploads], parts)
   undo.push(() => jobs.stop())
   return {
-    jobs,
-    retention: () => storage.retention,
+    shown: { jobs, broken, retention: () => storage.retention },
     loosened: () => void gc.loosened(),
     start: () => {
       jobs.start()

@@ -9,6 +9,7 @@ import type { Namespaces } from '../registry/routing/namespaces.ts'
 import type { PinnedBytes } from '../registry/pins/pinned-bytes.ts'
 import type { Pins } from '../registry/pins/pins.ts'
 import type { Clock } from '../registry/ports/clock.ts'
+import type { Broken } from '../registry/scrub/broken.ts'
 import { LEAVE_REASONS, type LeaveReason } from '../registry/ports/catalog-space.ts'
 import { bytesByUpstream, roomNow, type RoomNowDeps } from '../registry/space/room-now.ts'
 import type { ThreadState } from '../threads/http-threads.ts'
@@ -18,21 +19,25 @@ interface GaugedEngine
     Pick<RoomNowDeps, 'registry' | 'storageLimits'> {
   readonly upstreams: Pick<Namespaces, 'list'>
   readonly pins: Pick<Pins, 'list'>
+  readonly broken: Pick<Broken, 'count'>
   readonly pinnedBytes: Pick<PinnedBytes, 'read'>
 }
 
 /** What is so at this moment. @throws StoreError */
 export async function readGauges(engine: GaugedEngine, clock: Clock): Promise<WatchedGauges> {
   const { store, catalog, stock } = engine
-  const [room, ofUpstreams, totals, returned, outbox, uploads, pinned] = await Promise.all([
-    roomNow(engine),
-    bytesByUpstream(catalog, engine.upstreams),
-    catalog.totals(),
-    catalog.returnedImages(),
-    catalog.outboxTotals(),
-    store.listUploads(),
-    engine.pinnedBytes.read(),
-  ])
+  const [room, ofUpstreams, totals, returned, outbox, uploads, pinned, broken, verifiedMs] =
+    await Promise.all([
+      roomNow(engine),
+      bytesByUpstream(catalog, engine.upstreams),
+      catalog.totals(),
+      catalog.returnedImages(),
+      catalog.outboxTotals(),
+      store.listUploads(),
+      engine.pinnedBytes.read(),
+      engine.broken.count(),
+      catalog.unverifiedSince(),
+    ])
   const { blobs, manifests, repositories, tags, contentBytes } = totals
   const nowMs = clock.nowMs()
   return {
@@ -54,6 +59,9 @@ export async function readGauges(engine: GaugedEngine, clock: Clock): Promise<Wa
     pins: engine.pins.list().length,
     ...(pinned === undefined ? {} : { pinnedBytes: pinned }),
     ...(stock.lost === undefined ? {} : { lost: stock.lost }),
+    scrubBroken: broken,
+    // A clock that was set back makes nothing younger than new.
+    ...(verifiedMs ? { scrubOldest: Math.max(0, nowMs - verifiedMs) / 1000 } : {}),
     returnedImages: returned.images,
     returnedBytes: returned.bytes,
     blobs,

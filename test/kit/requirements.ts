@@ -823,6 +823,7 @@ const PLATFORM: readonly Row[] = [
   [863, 'P1', 'content is verified again in the order of when it was verified last'],
   [864, 'P1', 'all that is here is read once within the period, evenly and no faster than allowed'],
   [866, 'P1', 'a scrub leaves in memory what is there, and brings nothing else there'],
+  [867, 'P1', 'what is broken, and how long ago all was verified, is told by status and metrics'],
   [865, 'P2', 'an operator who asks for a scrub does not wait for the one that runs by itself'],
 ]
 

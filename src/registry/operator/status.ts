@@ -66,6 +66,12 @@ interface StatusPage {
    * them stays. Absent while that is being found out.
    */
   readonly lost?: number
+  readonly scrub: {
+    /** Found broken since the start, and still is. */
+    readonly broken: number
+    /** When that was verified which was longest ago; 0: never. Absent while nothing is here. */
+    readonly oldestAtMs?: number
+  }
   readonly traffic: Traffic
   /** What waits to be delivered. */
   readonly queue: {
@@ -135,6 +141,7 @@ export async function describeStatus(deps: OperatorDeps): Promise<Status> {
     pins: deps.pins.list().length,
     ...(pinned === undefined ? {} : { pinnedBytes: pinned }),
     ...(lost === undefined ? {} : { lost }),
+    scrub: await scrubNow(deps),
     traffic,
     queue: { ...sumQueue(outbox), ...(reason === undefined ? {} : { reason }) },
     uploads: {
@@ -148,6 +155,12 @@ export async function describeStatus(deps: OperatorDeps): Promise<Status> {
       ...(namedByClient ? {} : { heldBytes: held.get(upstream.registry) ?? 0 }),
     })),
   }
+}
+
+async function scrubNow({ broken, catalog }: OperatorDeps): Promise<Status['scrub']> {
+  const oldestAtMs = await catalog.unverifiedSince()
+  const oldest = oldestAtMs === undefined ? {} : { oldestAtMs }
+  return { broken: await broken.count(), ...oldest }
 }
 
 async function deletedNow({

@@ -20,6 +20,13 @@ export type FillOutcome = 'stored' | 'uncached' | 'corrupt' | 'failed' | 'abando
 /** `room`: there was none left. `quota`: more was here than its quota allows. */
 export type EvictedFor = 'room' | 'quota'
 
+/**
+ * What became of content that a scrub found damaged. `mended`: its bytes were right, and could not
+ * be read. `forgotten`: it is fetched when it is next asked for. `broken`: it was pushed, or is a
+ * manifest whose layers are here, and nobody has it.
+ */
+export type Healing = 'mended' | 'refetched' | 'forgotten' | 'broken'
+
 export type EngineEvent =
   | {
       readonly kind: 'upstream request'
@@ -129,6 +136,20 @@ export type EngineEvent =
       /** What the catalog said of so much content was wrong: how often it is needed. */
       readonly kind: 'miscounted'
       readonly contents: number
+    }
+  | {
+      /** So much of what is here was read once more, to verify it. */
+      readonly kind: 'reread'
+      readonly blobs: number
+      readonly bytes: number
+    }
+  | {
+      /** It was not what its digest says. */
+      readonly kind: 'damaged'
+      readonly digest: Digest
+      readonly became: Healing
+      /** What was found, and which images it breaks. */
+      readonly reason: string
     }
   | { readonly kind: 'content lied'; readonly registry: RegistryHost; readonly what: string }
   | {

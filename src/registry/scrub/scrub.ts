@@ -11,7 +11,8 @@ import type { Reread, Rereader } from '../ports/blob-store-content.ts'
 import type { RecordedContent } from '../ports/catalog-content.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { NoteEvent } from '../ports/events.ts'
+import type { Healing, NoteEvent } from '../ports/events.ts'
+import type { Broken } from './broken.ts'
 import { brokenImages } from './broken-images.ts'
 
 /** Rows of one page, and marks of one commit. What a kill loses of them is read once more. */
@@ -38,13 +39,10 @@ export interface ScrubDeps {
   readonly content: StoredContent
   readonly clock: Pick<Clock, 'nowMs'>
   readonly note: NoteEvent
+  readonly broken: Pick<Broken, 'add'>
   /** Asked in this order. */
   readonly sources: readonly ContentSource[]
 }
-
-/** What became of content that was not what its digest says. */
-export const HEALINGS = ['mended', 'refetched', 'forgotten', 'broken'] as const
-export type Healing = (typeof HEALINGS)[number]
 
 export interface ScrubResult extends JobResult {
   readonly readBlobs: number
@@ -131,6 +129,7 @@ class ScrubRun {
   /** Resolves to what was read whole. */
   async #readPage(page: readonly RecordedContent[]): Promise<readonly Digest[]> {
     const looked: Digest[] = []
+    const before = { blobs: this.#readBlobs, bytes: this.#readBytes }
     for (const content of page) {
       if (this.#isOver) break
       await this.#run.pause()
@@ -141,6 +140,8 @@ class ScrubRun {
       else if (reread.isMended) this.#tell('mended', content, 'its mode kept it from being read')
       looked.push(content.digest)
     }
+    const [blobs, bytes] = [this.#readBlobs - before.blobs, this.#readBytes - before.bytes]
+    this.#deps.note({ kind: 'reread', blobs, bytes })
     return looked
   }
 
@@ -176,8 +177,8 @@ class ScrubRun {
     if (!isRecorded) return this.#tell('forgotten', content, what)
     if (found === 'none' && (await store.find(digest)) !== undefined) return
     const images = await brokenImages(catalog, digest)
+    this.#deps.broken.add(digest)
     this.#tell('broken', content, `${what}; it breaks ${images}`)
-    this.#note(digest, `${what}; it breaks ${images}`)
   }
 
   async #bringBack(digest: Digest): Promise<boolean> {
@@ -194,20 +195,13 @@ class ScrubRun {
 
   #tell(healing: Healing, { digest, sizeBytes }: RecordedContent, what: string): void {
     this.#healed[healing] += 1
+    if (!this.#run.dryRun)
+      this.#deps.note({ kind: 'damaged', digest, became: healing, reason: what })
     const reason = `${what}: ${BECAME[healing]}`
     if (this.#told.length < BROKEN_TOLD_MAX)
       this.#told.push({ what: digest, reason, bytes: sizeBytes })
     const count = Object.values(this.#healed).reduce((sum, each) => sum + each)
     this.#run.progress({ count, freedBytes: 0 })
-  }
-
-  #note(digest: Digest, reason: string): void {
-    this.#deps.note({
-      kind: 'storage failed',
-      failure: 'corrupt',
-      reason: `${digest}: ${reason}`,
-      hint: 'push the image again, or bring the file back from a backup; then check the disk',
-    })
   }
 
   #result(): ScrubResult {

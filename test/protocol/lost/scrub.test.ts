@@ -12,11 +12,13 @@ import {
   writeFileSync,
 } from 'node:fs'
 import t from 'tap'
+import type { Status } from '../../../src/registry/operator/status.ts'
 import type { ScrubResult } from '../../../src/registry/scrub/scrub.ts'
 import { runCli } from '../../kit/cli.ts'
 import { type Content, patternBlob } from '../../kit/content.ts'
 import { startTestEdge, type TestEdge } from '../../kit/edge.ts'
 import { makeImage } from '../../kit/image.ts'
+import { get } from '../../kit/clients/raw-client.ts'
 import { blobPath } from '../../kit/disk/store-directory.ts'
 import { BLOBS, MANIFESTS, startPair } from '../../kit/worlds/edge-over-stub.ts'
 import { filesIn, NO_UPSTREAM, pushBlob } from '../../kit/worlds/edge-push.ts'
@@ -83,7 +85,7 @@ t.test('R860: what a disk did to cached files is found, and fetched again', asyn
   t.match(await scrub(edge), { exitCode: 0, count: 0 })
 })
 
-t.test('R861: what was pushed and is lost is named with its image, until it is pushed', async t => {
+t.test('R861, R867: what was pushed and is lost is named with its image, until it is pushed', async t => {
   const edge = await startTestEdge(t, { upstreams: NO_UPSTREAM })
   const image = makeImage({ seed: 'pushed', layers: KINDS.map(() => SIZE) })
   const push = async () => {
@@ -106,8 +108,23 @@ t.test('R861: what was pushed and is lost is named with its image, until it is p
     t.equal((await edge.get(`/v2/localhost/app/blobs/${digest}`)).status, 404)
     t.equal((await edge.send('HEAD', `/v2/localhost/app/blobs/${digest}`)).status, 404)
   }
+  const told = edge.lines().filter(({ msg }) => msg === 'content was damaged')
+  t.equal(told.filter(({ became }) => became === 'broken').length, 6)
+  t.match(told, [{ reason: /./, hint: /./ }])
   t.match(await scrub(edge), { exitCode: 1, healed: { broken: 6 } }, 'as long as it is broken')
+  const broken = async () => {
+    const { stdout } = await runCli(['status', '--json', '--socket', edge.socket])
+    return (JSON.parse(stdout) as Status).scrub.broken
+  }
+  t.equal(await broken(), 6)
+  const { body } = await get(`${edge.adminUrl}/metrics`)
+  t.match(body.toString(), /^entrepot_scrub_broken 6$/m)
+  t.match(body.toString(), /^entrepot_scrub_damaged_total\{became="mended"\} 1$/m)
+  t.match(body.toString(), /^entrepot_scrub_oldest_seconds 0/m)
+  const { stdout } = await runCli(['status', '--socket', edge.socket])
+  t.match(stdout, /6 files are broken until pushed again: "entrepot scrub" tells which/)
   t.equal((await push()).status, 201)
+  t.equal(await broken(), 0)
   t.match(await scrub(edge), { exitCode: 0, count: 0 })
   for (const blob of image.layers)
     t.ok((await edge.get(`/v2/localhost/app/blobs/${blob.digest}`)).body.equals(blob.bytes()))

@@ -200,6 +200,7 @@ UPDATE repository_content SET (used_at, counted_at, warmth) =
     (SELECT last_used_at, last_used_at, last_used_at FROM content WHERE id = repository_content.content)
   WHERE media_type <> '' AND (SELECT present FROM content WHERE id = repository_content.content) = 1;
 UPDATE tag SET pushed_at = changed_at WHERE local = 1;
+UPDATE content SET verified_at = created_at WHERE present = 1;
 `
 
 const COUNTED = `
