@@ -824,6 +824,7 @@ const PLATFORM: readonly Row[] = [
   [864, 'P1', 'all that is here is read once within the period, evenly and no faster than allowed'],
   [866, 'P1', 'a scrub leaves in memory what is there, and brings nothing else there'],
   [867, 'P1', 'what is broken, and how long ago all was verified, is told by status and metrics'],
+  [868, 'P0', 'what a scrub could not read is not here for a push, until a scrub can'],
   [865, 'P2', 'an operator who asks for a scrub does not wait for the one that runs by itself'],
 ]
 

@@ -28,6 +28,8 @@ export class BadPlaces {
   readonly #disk: Disk
   readonly #quarantine: Quarantine
   readonly #failing: BoundedCache<FileIdentity, Digest>
+  /** Found so by who reads everything, until that finds otherwise. */
+  readonly #broken: BoundedCache<FileIdentity, Digest> = boundedCache(FAILING_MAX)
   /** When the last ones were moved away, on the monotonic clock. */
   #movedAtMs: readonly number[] = []
 
@@ -40,12 +42,19 @@ export class BadPlaces {
 
   /** Lies where it was, and cannot be read for now? New bytes in its place can. */
   async isFailing(digest: Digest): Promise<boolean> {
-    const identity = this.#failing.get(digest)
+    const identity = this.#failing.get(digest) ?? this.#broken.get(digest)
     if (identity === undefined) return false
     const stats = await lstat(blobPath(this.#disk.layout, digest)).catch(() => undefined)
     if (stats !== undefined && isSameFile(stats, identity)) return true
     this.#failing.delete(digest)
+    this.#broken.delete(digest)
     return false
+  }
+
+  /** All of it was read, or could not be. */
+  noteReread(digest: Digest, identity: FileIdentity, isReadable: boolean): void {
+    if (!isReadable) this.#broken.set(digest, identity)
+    else if (this.#broken.delete(digest)) this.#failing.delete(digest)
   }
 
   /**

@@ -85,50 +85,53 @@ t.test('R860: what a disk did to cached files is found, and fetched again', asyn
   t.match(await scrub(edge), { exitCode: 0, count: 0 })
 })
 
-t.test('R861, R867: what was pushed and is lost is named with its image, until it is pushed', async t => {
-  const edge = await startTestEdge(t, { upstreams: NO_UPSTREAM })
-  const image = makeImage({ seed: 'pushed', layers: KINDS.map(() => SIZE) })
-  const push = async () => {
-    for (const blob of [image.config, ...image.layers])
-      if ((await edge.send('HEAD', `/v2/localhost/app/blobs/${blob.digest}`)).status === 404)
-        await pushBlob(edge, 'localhost/app', blob.bytes())
-    const { mediaType, bytes } = image.manifest
-    const headers = { 'content-type': mediaType }
-    return edge.send('PUT', '/v2/localhost/app/manifests/v1', { headers, body: bytes })
-  }
-  t.equal((await push()).status, 201)
-  harmAll(edge, image.layers)
-  const found = await scrub(edge)
-  t.match(found, { exitCode: 1, healed: { mended: 1, refetched: 0, forgotten: 0, broken: 6 } })
-  for (const { what, reason } of found.gone.slice(0, 6)) {
-    t.ok(image.layers.some(({ digest }) => digest === what))
-    t.match(reason, /breaks localhost\/app:v1/)
-  }
-  for (const { digest } of image.layers.slice(0, 6)) {
-    t.equal((await edge.get(`/v2/localhost/app/blobs/${digest}`)).status, 404)
-    t.equal((await edge.send('HEAD', `/v2/localhost/app/blobs/${digest}`)).status, 404)
-  }
-  const told = edge.lines().filter(({ msg }) => msg === 'content was damaged')
-  t.equal(told.filter(({ became }) => became === 'broken').length, 6)
-  t.match(told, [{ reason: /./, hint: /./ }])
-  t.match(await scrub(edge), { exitCode: 1, healed: { broken: 6 } }, 'as long as it is broken')
-  const broken = async () => {
-    const { stdout } = await runCli(['status', '--json', '--socket', edge.socket])
-    return (JSON.parse(stdout) as Status).scrub.broken
-  }
-  t.equal(await broken(), 6)
-  const { body } = await get(`${edge.adminUrl}/metrics`)
-  t.match(body.toString(), /^entrepot_scrub_broken 6$/m)
-  t.match(body.toString(), /^entrepot_scrub_damaged_total\{became="mended"\} 1$/m)
-  t.match(body.toString(), /^entrepot_scrub_oldest_seconds 0/m)
-  const { stdout } = await runCli(['status', '--socket', edge.socket])
-  t.match(stdout, /6 files are broken until pushed again: "entrepot scrub" tells which/)
-  t.equal((await push()).status, 201)
-  t.equal(await broken(), 0)
-  t.match(await scrub(edge), { exitCode: 0, count: 0 })
-  for (const blob of image.layers)
-    t.ok((await edge.get(`/v2/localhost/app/blobs/${blob.digest}`)).body.equals(blob.bytes()))
-})
+t.test(
+  'R861, R867: what was pushed and is lost is named with its image, until it is pushed',
+  async t => {
+    const edge = await startTestEdge(t, { upstreams: NO_UPSTREAM })
+    const image = makeImage({ seed: 'pushed', layers: KINDS.map(() => SIZE) })
+    const push = async () => {
+      for (const blob of [image.config, ...image.layers])
+        if ((await edge.send('HEAD', `/v2/localhost/app/blobs/${blob.digest}`)).status === 404)
+          await pushBlob(edge, 'localhost/app', blob.bytes())
+      const { mediaType, bytes } = image.manifest
+      const headers = { 'content-type': mediaType }
+      return edge.send('PUT', '/v2/localhost/app/manifests/v1', { headers, body: bytes })
+    }
+    t.equal((await push()).status, 201)
+    harmAll(edge, image.layers)
+    const found = await scrub(edge)
+    t.match(found, { exitCode: 1, healed: { mended: 1, refetched: 0, forgotten: 0, broken: 6 } })
+    for (const { what, reason } of found.gone.slice(0, 6)) {
+      t.ok(image.layers.some(({ digest }) => digest === what))
+      t.match(reason, /breaks localhost\/app:v1/)
+    }
+    for (const { digest } of image.layers.slice(0, 6)) {
+      t.equal((await edge.get(`/v2/localhost/app/blobs/${digest}`)).status, 404)
+      t.equal((await edge.send('HEAD', `/v2/localhost/app/blobs/${digest}`)).status, 404)
+    }
+    const told = edge.lines().filter(({ msg }) => msg === 'content was damaged')
+    t.equal(told.filter(({ became }) => became === 'broken').length, 6)
+    t.match(told, [{ reason: /./, hint: /./ }])
+    t.match(await scrub(edge), { exitCode: 1, healed: { broken: 6 } }, 'as long as it is broken')
+    const broken = async () => {
+      const { stdout } = await runCli(['status', '--json', '--socket', edge.socket])
+      return (JSON.parse(stdout) as Status).scrub.broken
+    }
+    t.equal(await broken(), 6)
+    const { body } = await get(`${edge.adminUrl}/metrics`)
+    t.match(body.toString(), /^entrepot_scrub_broken 6$/m)
+    t.match(body.toString(), /^entrepot_scrub_damaged_total\{became="mended"\} 1$/m)
+    t.match(body.toString(), /^entrepot_scrub_oldest_seconds 0/m)
+    const { stdout } = await runCli(['status', '--socket', edge.socket])
+    t.match(stdout, /6 files are broken until pushed again: "entrepot scrub" tells which/)
+    t.equal((await push()).status, 201)
+    t.equal(await broken(), 0)
+    t.match(await scrub(edge), { exitCode: 0, count: 0 })
+    for (const blob of image.layers)
+      t.ok((await edge.get(`/v2/localhost/app/blobs/${blob.digest}`)).body.equals(blob.bytes()))
+  },
+)
 
 t.test('R862: a cached manifest that has rotted is fetched again', async t => {
   const image = makeImage({ seed: 'manifest' })

@@ -92,10 +92,12 @@ export class WholeReading {
     const { opened, isMended } = opening
     try {
       const isRight = await bad.wholeOrNone(digest, opened, () => isRightFile(opened, digest, how))
+      if (!how.dryRun) bad.noteReread(digest, opened.identity, isRight !== undefined)
       if (isRight === undefined) return { found: 'unreadable', isMended }
       return { found: isRight ? 'right' : 'wrong', isMended, file: opened.identity }
     } catch (error) {
       if (!isUnreadable(error)) throw error
+      if (!how.dryRun) bad.noteReread(digest, opened.identity, false)
       return { found: 'unreadable', isMended }
     } finally {
       await opened.file.close()
