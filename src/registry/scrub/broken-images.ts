@@ -19,7 +19,7 @@ export async function brokenImages(catalog: Reads, digest: Digest): Promise<stri
     if (names.size > IMAGES_TOLD) break
     await addNames(catalog, { repository: parseRepositoryKey(key), digest, names }, 0)
   }
-  if (names.size === 0) return 'no image, and the push that it is of'
+  if (names.size === 0) return 'no image, but a push that has not ended'
   const told = [...names].slice(0, IMAGES_TOLD).join(', ')
   return names.size > IMAGES_TOLD ? `${told} and more` : told
 }
