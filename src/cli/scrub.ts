@@ -10,8 +10,9 @@ export const help = `entrepot scrub [--dry-run] [--json]
 
 Reads every byte that is here, and compares it with its digest. What is wrong is put out of the way and fetched again
 where its upstream has it. What was pushed here and is nowhere else is named, with the images that it breaks: a push of
-the same image, or its file from a backup, heals it. The server does it by itself within storage.scrub.period (7 days);
-this is all of it now, as fast as the disk gives it. Ctrl-C ends it; the next one goes on where it ended.
+the same image, an import of its bundle, or its file from a backup, heals it. The server does it by itself within
+storage.scrub.period (7 days); this is all of it now, as fast as the disk gives it. Ctrl-C ends it; the next one begins
+with what it had not read.
 
   --dry-run  changes nothing, and tells what is wrong
 ${COMMON_HELP}

@@ -240,7 +240,12 @@ function describeScrub({ scrub, nowMs }: Partial<Status>): readonly string[][] {
       : `all that is here was verified within ${describeSpan(Math.max(0, (nowMs ?? 0) - oldestAtMs))}`
   if (broken === 0) return [['scrub', read]]
   const what = broken === 1 ? '1 file is' : `${broken} files are`
-  return [['scrub', `${what} broken until pushed again: "entrepot scrub" tells which; ${read}`]]
+  return [
+    [
+      'scrub',
+      `${what} broken until pushed or imported again: "entrepot scrub" tells which; ${read}`,
+    ],
+  ]
 }
 
 function describeLost({ lost }: Status): readonly string[][] {

@@ -6,7 +6,7 @@ const HINTS = {
   refetched: 'check the disk: it has changed or lost what it was given',
   forgotten: 'check the disk; what was pulled is fetched when it is next asked for',
   broken:
-    'push the image again, or bring the file back from a backup; then check the disk ("entrepot scrub" tells all that is broken)',
+    'push the image again, import its bundle again, or bring the file back from a backup; then check the disk ("entrepot scrub" tells all that is broken)',
 } as const
 
 export function noteReread({ blobs, bytes }: Event<'reread'>, { metrics }: Notebook): void {

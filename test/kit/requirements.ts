@@ -825,6 +825,12 @@ const PLATFORM: readonly Row[] = [
   [866, 'P1', 'a scrub leaves in memory what is there, and brings nothing else there'],
   [867, 'P1', 'what is broken, and how long ago all was verified, is told by status and metrics'],
   [868, 'P0', 'what a scrub could not read is not here for a push, until a scrub can'],
+  [
+    869,
+    'P1',
+    'what was delivered to an upstream and is lost is brought back from there by a scrub',
+  ],
+  [870, 'P1', 'what came in a bundle and is lost is named, and importing it again heals it'],
   [865, 'P2', 'an operator who asks for a scrub does not wait for the one that runs by itself'],
 ]
 

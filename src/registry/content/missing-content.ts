@@ -33,7 +33,7 @@ export async function noteMissing(
     kind: 'storage failed',
     failure: 'corrupt',
     reason: `${digest} was pushed here, and its file is gone or cannot be read`,
-    hint: 'bring the file back from a backup, or push it again; then check the disk',
+    hint: 'bring the file back from a backup, push it again, or import its bundle again; then check the disk',
   })
   return missing === 'gone' ? 'lost' : 'unknown'
 }

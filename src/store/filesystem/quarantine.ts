@@ -102,7 +102,7 @@ export class Quarantine {
     const { quarantine: directory, root } = disk.layout
     const went = isRemoved ? `removed: longer than ${directory} may hold` : `moved to ${directory}`
     const comesBack = isKept
-      ? 'push the content again, or bring its file back from a backup'
+      ? 'push the content again, import its bundle again, or bring its file back from a backup'
       : 'the content is fetched again when it is next asked for'
     disk.note({
       kind: 'storage failed',

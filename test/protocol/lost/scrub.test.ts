@@ -124,7 +124,10 @@ t.test(
     t.match(body.toString(), /^entrepot_scrub_damaged_total\{became="mended"\} 1$/m)
     t.match(body.toString(), /^entrepot_scrub_oldest_seconds 0/m)
     const { stdout } = await runCli(['status', '--socket', edge.socket])
-    t.match(stdout, /6 files are broken until pushed again: "entrepot scrub" tells which/)
+    t.match(
+      stdout,
+      /6 files are broken until pushed or imported again: "entrepot scrub" tells which/,
+    )
     t.equal((await push()).status, 201)
     t.equal(await broken(), 0)
     t.match(await scrub(edge), { exitCode: 0, count: 0 })
