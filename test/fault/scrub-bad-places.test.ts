@@ -1,6 +1,8 @@
 // Goal: what the disk cannot read is found by a scrub, fetched again, or named and healed by a
 // push. Method: the command against the whole edge in process, on an ext4 of which single files are
 // spoiled while nobody has it open, so that the kernel itself fails to read them.
+import { chmodSync, chownSync, existsSync, readdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { ScrubResult } from '../../src/registry/scrub/scrub.ts'
 import { runCli } from '../kit/cli.ts'
@@ -9,11 +11,14 @@ import { mountSmallDisk } from '../kit/disk/small-disk.ts'
 import { blobPath } from '../kit/disk/store-directory.ts'
 import { startTestEdge, type TestEdge } from '../kit/edge.ts'
 import { makeImage } from '../kit/image.ts'
+import { untilStill } from '../kit/threads/under-way.ts'
 import { BLOBS, startPair } from '../kit/worlds/edge-over-stub.ts'
-import { NO_UPSTREAM, pushBlob } from '../kit/worlds/edge-push.ts'
+import { filesIn, NO_UPSTREAM, pushBlob } from '../kit/worlds/edge-push.ts'
 
 const DISK_MIB = 96
 const SIZE = 30_000
+/** No other process of this machine is of that user. */
+const STRANGER = 54_321
 /** Longer than what a read has failed at counts as not here by itself. */
 const LONG_MS = 120_000
 
@@ -75,4 +80,38 @@ t.test('R868: what was cached there is fetched again', async t => {
   const answer = await edge.get(`${BLOBS}/${blob.digest}`)
   t.match(answer, { status: 200, headers: { 'x-entrepot-source': 'hit' } })
   t.ok(answer.body.equals(blob.bytes()))
+})
+
+/** As if this process had begun as `STRANGER`, to whom only these directories belong. */
+function asStranger(t: Test, edge: TestEdge, files: readonly string[]): void {
+  const root = dirname(edge.dataDirectory)
+  const all = readdirSync(root, { recursive: true, encoding: 'utf8' })
+  for (const name of ['', ...all]) chownSync(join(root, name), STRANGER, STRANGER)
+  for (const file of files) chownSync(file, 0, 0)
+  process.seteuid?.(STRANGER)
+  t.teardown(() => process.seteuid?.(0))
+}
+
+t.test('R871: files of somebody else are no bad files: few go, and the scrub ends', async t => {
+  const { edge, stub } = await startPair(t)
+  const blobs = Array.from({ length: 60 }, (_, at) => patternBlob(`strange ${at}`, 500))
+  for (const blob of blobs) {
+    stub.addBlob('library/app', blob)
+    await edge.get(`${BLOBS}/${blob.digest}`)
+  }
+  const files = blobs.map(({ digest }) => blobPath(edge.dataDirectory, digest))
+  await untilStill(() => files.every(existsSync))
+  for (const file of files) chmodSync(file, 0o400)
+  await edge.clock.advance(1)
+  asStranger(t, edge, files)
+  const { exitCode, stderr } = await runCli(['scrub', '--socket', edge.socket])
+  t.equal(exitCode, 1)
+  t.match(stderr, /16 files in a row cannot be read/)
+  process.seteuid?.(0)
+  t.equal((await filesIn(edge, 'quarantine')).length, 8)
+  t.ok(stub.count({ kind: 'blob' }) <= 60 + 16, 'nor is all of it fetched again')
+  for (const file of files) chownSync(file, STRANGER, STRANGER)
+  t.match(await scrub(edge), { exitCode: 0, healed: { broken: 0 } })
+  for (const blob of blobs)
+    t.ok((await edge.get(`${BLOBS}/${blob.digest}`)).body.equals(blob.bytes()), blob.digest)
 })

@@ -12,6 +12,7 @@ import type { RecordedContent } from '../ports/catalog-content.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
 import type { Healing, NoteEvent } from '../ports/events.ts'
+import { StoreError } from '../ports/store-error.ts'
 import type { Broken } from './broken.ts'
 import { brokenImages } from './broken-images.ts'
 
@@ -19,6 +20,11 @@ import { brokenImages } from './broken-images.ts'
 const PAGE_ROWS = 100
 /** Of what is broken, which an operator reads. */
 const BROKEN_TOLD_MAX = 1_000
+/**
+ * So many in a row that could not be read, and it is the disk and not its places: what is behind
+ * them waits for another run. Each of them may have been fetched for nothing.
+ */
+const UNREADABLE_MAX = 16
 /** Repositories that are asked for content; a layer of a base image belongs to very many. */
 const REPOSITORIES_ASKED = 8
 
@@ -61,9 +67,7 @@ export interface ScrubExtent {
   readonly between: (pieceBytes: number) => Promise<void>
 }
 
-/** What was cut off in the middle of a file is read from its beginning by the next run. */
-const CUT_OFF = Symbol('cut off')
-
+/** @throws StoreError, also where the disk gives nothing any more */
 export async function scrub(
   deps: ScrubDeps,
   run: JobRun,
@@ -90,6 +94,8 @@ class ScrubRun {
   readonly #startMs: number
   #readBlobs = 0
   #readBytes = 0
+  /** One behind the other. */
+  #unreadable = 0
 
   constructor(deps: Reading, run: JobRun, extent: ScrubExtent) {
     this.#deps = deps
@@ -99,9 +105,11 @@ class ScrubRun {
   }
 
   async all(): Promise<ScrubResult> {
+    const startMs = this.#startMs
     // What was verified later than now had that from a clock that was ahead.
-    await this.#readRange({ fromMs: this.#startMs + 1, beforeMs: Number.MAX_SAFE_INTEGER })
-    await this.#readRange({ fromMs: 0, beforeMs: this.#extent.beforeMs })
+    await this.#readRange({ fromMs: startMs + 1, beforeMs: Number.MAX_SAFE_INTEGER })
+    await this.#readRange({ fromMs: 0, beforeMs: Math.min(this.#extent.beforeMs, startMs) })
+    if (this.#isFailing) throw diskFails()
     return this.#result()
   }
 
@@ -109,21 +117,21 @@ class ScrubRun {
     const { catalog } = this.#deps
     let page = this.#isOver ? [] : await catalog.listUnverified({ ...range, limit: PAGE_ROWS })
     for (let after = page.at(-1); after !== undefined; after = page.at(-1)) {
-      const looked = await this.#readPage(page)
-      if (!this.#run.dryRun && looked.length > 0)
-        await catalog.noteVerified({ digests: looked, atMs: this.#atMs() })
+      const digests = await this.#readPage(page)
+      // Verified when this run began: whatever the clock does meanwhile, no range has them again.
+      if (!this.#run.dryRun && digests.length > 0)
+        await catalog.noteVerified({ digests, atMs: this.#startMs })
       if (this.#isOver) break
       page = await catalog.listUnverified({ ...range, after, limit: PAGE_ROWS })
     }
   }
 
   get #isOver(): boolean {
-    return this.#run.signal.aborted || this.#extent.isOver()
+    return this.#run.signal.aborted || this.#extent.isOver() || this.#isFailing
   }
 
-  /** Whatever the clock does meanwhile, none of it is listed a second time. */
-  #atMs(): number {
-    return Math.max(this.#deps.clock.nowMs(), this.#startMs)
+  get #isFailing(): boolean {
+    return this.#unreadable >= UNREADABLE_MAX
   }
 
   /** Resolves to what was read whole. */
@@ -133,11 +141,7 @@ class ScrubRun {
     for (const content of page) {
       if (this.#isOver) break
       await this.#run.pause()
-      const reread = await this.#reread(content.digest)
-      if (reread === CUT_OFF) break
-      this.#readBlobs += 1
-      if (reread.found !== 'right') await this.#heal(content, reread)
-      else if (reread.isMended) this.#tell('mended', content, 'its mode kept it from being read')
+      if (!(await this.#readOne(content))) break
       looked.push(content.digest)
     }
     const [blobs, bytes] = [this.#readBlobs - before.blobs, this.#readBytes - before.bytes]
@@ -145,7 +149,22 @@ class ScrubRun {
     return looked
   }
 
-  async #reread(digest: Digest): Promise<Reread | typeof CUT_OFF> {
+  /** False where the run was cut off meanwhile: the next one reads it from its beginning. */
+  async #readOne(content: RecordedContent): Promise<boolean> {
+    try {
+      const reread = await this.#reread(content.digest)
+      this.#readBlobs += 1
+      this.#unreadable = reread.found === 'unreadable' ? this.#unreadable + 1 : 0
+      if (reread.found !== 'right') await this.#heal(content, reread)
+      else if (reread.isMended) this.#tell('mended', content, 'its mode kept it from being read')
+      return true
+    } catch (error) {
+      if (this.#run.signal.aborted) return false
+      throw error
+    }
+  }
+
+  async #reread(digest: Digest): Promise<Reread> {
     const { dryRun, signal, pause } = this.#run
     const between = async (pieceBytes: number) => {
       this.#readBytes += pieceBytes
@@ -156,8 +175,8 @@ class ScrubRun {
     try {
       return await this.#deps.reader.reread(digest, { dryRun, between })
     } catch (error) {
-      if (signal.aborted) return CUT_OFF
-      throw error
+      if (!isDisk(error)) throw error
+      return { found: 'unreadable', isMended: false }
     }
   }
 
@@ -169,9 +188,9 @@ class ScrubRun {
     // It may have left this edge, or come anew, since it was listed.
     if ((await catalog.findContent(digest)) === undefined) return
     if (dryRun) return this.#tell('broken', content, what)
-    if (found === 'none' && (await noteMissing(this.#deps, digest)) === 'here') return
     // Its row is another one from here on, or none; what it breaks does not depend on that.
-    if (found !== 'none') await noteMissing(this.#deps, digest)
+    const missing = await this.#noteMissing(digest)
+    if (found === 'none' && missing === 'here') return
     if (await this.#bringBack(digest)) return this.#tell('refetched', content, what)
     const isRecorded = (await catalog.findContent(digest)) !== undefined
     if (!isRecorded) return this.#tell('forgotten', content, what)
@@ -181,14 +200,28 @@ class ScrubRun {
     this.#tell('broken', content, `${what}; it breaks ${images}`)
   }
 
+  async #noteMissing(digest: Digest): ReturnType<typeof noteMissing> {
+    try {
+      return await noteMissing(this.#deps, digest)
+    } catch (error) {
+      if (!isDisk(error)) throw error
+      return 'unknown'
+    }
+  }
+
   async #bringBack(digest: Digest): Promise<boolean> {
     const { catalog, store, sources } = this.#deps
     const keys = await catalog.listRepositoriesOf(digest, REPOSITORIES_ASKED)
     for (const source of sources)
       for (const key of keys) {
         if (this.#run.signal.aborted) return false
-        await source.bring(parseRepositoryKey(key), digest, this.#run.signal)
-        if ((await store.find(digest)) !== undefined) return true
+        try {
+          await source.bring(parseRepositoryKey(key), digest, this.#run.signal)
+          if ((await store.find(digest)) !== undefined) return true
+        } catch (error) {
+          // It stays broken, and the rest is read all the same.
+          if (!(error instanceof StoreError)) throw error
+        }
       }
     return false
   }
@@ -215,6 +248,17 @@ class ScrubRun {
       healed: { ...this.#healed },
     }
   }
+}
+
+/** Of one file, as far as anybody can tell. */
+function isDisk(error: unknown): boolean {
+  return error instanceof StoreError && error.failure === 'io'
+}
+
+function diskFails(): StoreError {
+  return new StoreError('io', `${UNREADABLE_MAX} files in a row cannot be read`, {
+    hint: 'see the kernel log (dmesg) for the disk of this edge, and who owns its files; what is behind them waits for the next scrub, and nothing of it is forgotten',
+  })
 }
 
 const FOUND: Readonly<Record<Reread['found'], string>> = {

@@ -8,7 +8,7 @@ import { type BoundedCache, boundedCache } from '../../async/bounded-cache.ts'
 import type { Digest } from '../../oci/digest.ts'
 import type { ReadHandle } from '../../registry/ports/blob-store-content.ts'
 import type { Disk } from './disk.ts'
-import { causeOf, errnoOf, isUnreadable } from './disk-error.ts'
+import { isUnreadable, whyUnread } from './disk-error.ts'
 import { blobPath } from './layout.ts'
 import type { Quarantine } from './quarantine.ts'
 import { type FileIdentity, isSameFile, type OpenedFile, readHandle } from './read-handle.ts'
@@ -106,7 +106,7 @@ export class BadPlaces {
     try {
       return await read()
     } catch (error) {
-      if (isUnreadable(error)) await this.#putAway(digest, identity, error)
+      if (isUnreadable(error)) await this.putAway(digest, identity, error)
       throw error
     }
   }
@@ -132,14 +132,17 @@ export class BadPlaces {
     return true
   }
 
-  /** In the quarantine it keeps its place on the disk, which nothing else is written to. */
-  async #putAway(digest: Digest, identity: FileIdentity, error: unknown): Promise<void> {
+  /**
+   * Of what could not be read. In the quarantine it keeps its place on the disk, which nothing else
+   * is written to; what has to stay is not here for a while.
+   */
+  async putAway(digest: Digest, identity: FileIdentity, error: unknown): Promise<void> {
     if (!this.#mayMoveNow() || !(await this.#quarantine.isCached(digest))) {
       this.#leave(digest, identity, error)
       return
     }
     try {
-      await this.#quarantine.take(digest, identity, `cannot be read (${errnoOf(causeOf(error))})`)
+      await this.#quarantine.take(digest, identity, `cannot be read (${whyUnread(error)})`)
     } catch {
       // The file system may have become read-only for the same reason.
       this.#leave(digest, identity, error)

@@ -38,6 +38,12 @@ export function causeOf(error: unknown): unknown {
   return error instanceof StoreError ? error.cause : error
 }
 
+/** For people: `EIO`, or what else was met. */
+export function whyUnread(error: unknown): string {
+  const cause = causeOf(error)
+  return errnoOf(cause) ?? String(cause)
+}
+
 export interface Doing {
   /** A verb phrase for the message: `write a part`. */
   readonly doing: string

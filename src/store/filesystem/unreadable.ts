@@ -3,7 +3,7 @@
 import type { NoteEvent } from '../../registry/ports/events.ts'
 import { StoreError } from '../../registry/ports/store-error.ts'
 import { UNKNOWN } from '../../registry/ports/blob-store-content.ts'
-import { causeOf, diskError, errnoOf, isUnreadable } from './disk-error.ts'
+import { causeOf, diskError, isUnreadable, whyUnread } from './disk-error.ts'
 import type { Layout } from './layout.ts'
 
 /** Remembered as told; of a disk with more bad places that is told of again. */
@@ -47,7 +47,7 @@ export class Unreadable {
     const cause = causeOf(error)
     const known = diskError(cause, { doing: 'read it', root: this.#root })
     const hint = known instanceof StoreError ? known.hint : undefined
-    const reason = `${what} cannot be read (${errnoOf(cause) ?? String(cause)})`
+    const reason = `${what} cannot be read (${whyUnread(error)})`
     this.#note({ kind: 'storage failed', failure: 'io', reason, hint })
   }
 }

@@ -5,7 +5,7 @@ import { type Digest, digestAlgorithm } from '../../../oci/digest.ts'
 import type { Reread, Rereader, Rereading } from '../../../registry/ports/blob-store-content.ts'
 import type { BadPlaces } from '../bad-places.ts'
 import { type Disk, orStoreError } from '../disk.ts'
-import { causeOf, errnoOf, isUnreadable } from '../disk-error.ts'
+import { errnoOf, isUnreadable } from '../disk-error.ts'
 import { readIfRight } from '../hash-file.ts'
 import { WHOLE_MODE, blobPath } from '../layout.ts'
 import type { Quarantine } from '../quarantine.ts'
@@ -34,7 +34,14 @@ interface RereadingApart extends Rereading {
 interface ReadOnce extends Reread {
   /** Which it was that was read. */
   readonly file?: FileIdentity
+  /** What its bytes are. */
+  readonly hashed?: Digest
 }
+
+type Opening = { readonly opened: OpenedFile; readonly isMended: boolean } | 'none' | 'unreadable'
+
+/** Instead of the system's error. */
+const UNSTEADY = 'it gives other bytes each time'
 
 export class WholeReading {
   readonly #parts: WholeReadingParts
@@ -78,10 +85,21 @@ export class WholeReading {
       if (first.found !== 'wrong') return told(first)
       // What is in memory may have been what was wrong.
       const second = await this.#readOnce(digest, { ...how, fromDisk: true })
-      if (second.found === 'wrong' && second.file !== undefined && !how.dryRun)
-        await quarantine.take(digest, second.file)
+      if (second.found !== 'wrong' || second.file === undefined) return told(second)
+      if (second.hashed !== first.hashed) return await this.#unsteady(digest, second.file, how)
+      if (!how.dryRun) await quarantine.take(digest, second.file)
       return told(second)
     })
+  }
+
+  /** Bytes that are others each time do not lie there: they are changed on their way. */
+  async #unsteady(digest: Digest, file: FileIdentity, { dryRun }: Rereading): Promise<Reread> {
+    const { bad } = this.#parts
+    if (!dryRun) {
+      bad.noteReread(digest, file, false)
+      await bad.putAway(digest, file, UNSTEADY)
+    }
+    return { found: 'unreadable', isMended: false }
   }
 
   /** By a handle of its own. */
@@ -91,10 +109,11 @@ export class WholeReading {
     if (typeof opening === 'string') return { found: opening, isMended: false }
     const { opened, isMended } = opening
     try {
-      const isRight = await bad.wholeOrNone(digest, opened, () => isRightFile(opened, digest, how))
-      if (!how.dryRun) bad.noteReread(digest, opened.identity, isRight !== undefined)
-      if (isRight === undefined) return { found: 'unreadable', isMended }
-      return { found: isRight ? 'right' : 'wrong', isMended, file: opened.identity }
+      const hashed = await bad.wholeOrNone(digest, opened, () => hashFile(opened, digest, how))
+      if (!how.dryRun) bad.noteReread(digest, opened.identity, hashed !== undefined)
+      if (hashed === undefined) return { found: 'unreadable', isMended }
+      const found = hashed === digest ? 'right' : 'wrong'
+      return { found, isMended, hashed, file: opened.identity }
     } catch (error) {
       if (!isUnreadable(error)) throw error
       if (!how.dryRun) bad.noteReread(digest, opened.identity, false)
@@ -104,10 +123,7 @@ export class WholeReading {
     }
   }
 
-  async #open(
-    digest: Digest,
-    { dryRun }: Rereading,
-  ): Promise<{ opened: OpenedFile; isMended: boolean } | 'none' | 'unreadable'> {
+  async #open(digest: Digest, { dryRun }: Rereading): Promise<Opening> {
     const { disk } = this.#parts
     const path = blobPath(disk.layout, digest)
     try {
@@ -116,33 +132,47 @@ export class WholeReading {
       const isMended = !dryRun && (await mendMode(opened.file))
       return { opened, isMended }
     } catch (error) {
-      if (FORBIDDEN.has(errnoOf(error) ?? '')) return await this.#openForbidden(digest, dryRun)
+      if (isForbidden(error)) return await this.#openForbidden(digest, error, dryRun)
       if (!isUnreadable(error)) throw error
       disk.unreadable.tell(digest, error)
       return 'unreadable'
     }
   }
 
-  /** What this process may not read goes out of the way, unless its mode can be mended. */
-  async #openForbidden(
-    digest: Digest,
-    dryRun: boolean,
-  ): Promise<{ opened: OpenedFile; isMended: boolean } | 'none' | 'unreadable'> {
-    const { disk, quarantine } = this.#parts
-    if (dryRun) return 'unreadable'
+  /** What this process may not read is as what the disk cannot, unless its mode can be mended. */
+  async #openForbidden(digest: Digest, error: unknown, dryRun: boolean): Promise<Opening> {
+    const { disk, bad } = this.#parts
     const path = blobPath(disk.layout, digest)
-    const stats = await lstat(path)
-    if (!stats.isFile()) return 'none'
+    if (dryRun) return 'unreadable'
     try {
-      await chmod(path, WHOLE_MODE)
-      const opened = await openRegularFile(path)
-      return opened === undefined ? 'none' : { opened, isMended: true }
-    } catch (error) {
-      if (!FORBIDDEN.has(errnoOf(error) ?? '')) throw error
-      await quarantine.take(digest, stats, `cannot be read (${errnoOf(causeOf(error))})`)
+      const stats = await lstat(path)
+      if (!stats.isFile()) return 'none'
+      const opened = await openMended(path)
+      if (opened !== 'forbidden') return opened === undefined ? 'none' : { opened, isMended: true }
+      bad.noteReread(digest, stats, false)
+      await bad.putAway(digest, stats, error)
+      return 'unreadable'
+    } catch (caught) {
+      // Its directory may not be looked into either.
+      if (!isForbidden(caught)) throw caught
+      disk.unreadable.tell(digest, caught)
       return 'unreadable'
     }
   }
+}
+
+async function openMended(path: string): Promise<OpenedFile | 'forbidden' | undefined> {
+  try {
+    await chmod(path, WHOLE_MODE)
+    return await openRegularFile(path)
+  } catch (error) {
+    if (isForbidden(error)) return 'forbidden'
+    throw error
+  }
+}
+
+function isForbidden(error: unknown): boolean {
+  return FORBIDDEN.has(errnoOf(error) ?? '')
 }
 
 /** False where there was nothing to mend. */
@@ -153,14 +183,13 @@ async function mendMode(file: FileHandle): Promise<boolean> {
   return true
 }
 
-async function isRightFile(
+function hashFile(
   { file, sizeBytes }: OpenedFile,
   digest: Digest,
   { apart, fromDisk, between }: RereadingApart,
-): Promise<boolean> {
+): Promise<Digest> {
   const algorithm = digestAlgorithm(digest)
-  const hashed = { descriptor: file.fd, sizeBytes, algorithm, fromDisk, between }
-  return (await apart.digestOf(hashed)) === digest
+  return apart.digestOf({ descriptor: file.fd, sizeBytes, algorithm, fromDisk, between })
 }
 
 function told({ found, isMended }: ReadOnce): Reread {
