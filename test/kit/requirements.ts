@@ -614,6 +614,7 @@ const BOUNDS: readonly Row[] = [
   [792, 'P0', 'a disk that cannot say for a moment what is here costs nothing that is here'],
   [769, 'P2', 'nor does it let go what it passed over, and what something lost may need'],
   [917, 'P2', 'a write that fails costs no walk over all files where a row tells of its file'],
+  [930, 'P0', 'a bundle opens nothing of other repositories by naming its digest'],
   [915, 'P2', 'a file that it passes over for good keeps nothing else from leaving'],
   [
     753,

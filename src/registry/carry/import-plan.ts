@@ -136,8 +136,12 @@ export class ImportPlan {
     parent.children = children
   }
 
-  /** @throws BundleFault where something is missing */
-  finish(): void {
+  /**
+   * All has come: its manifests, brought or supposed, children before their parents; by now each
+   * repository is said that has one.
+   * @throws BundleFault where something is missing
+   */
+  finish(): readonly ExpectedContent[] {
     for (const { digest, hasCome, state } of this.#contents.values())
       if (!hasCome && state === undefined)
         throw new BundleFault(`it ends without ${digest}, which its inventory names`)
@@ -146,10 +150,10 @@ export class ImportPlan {
       if (content?.mediaType === undefined || content.state === 'left out')
         throw new BundleFault(`an image leads to ${digest}, which is no manifest of it`)
     }
+    return this.#manifests()
   }
 
-  /** What is brought or supposed, children before their parents. */
-  manifests(): readonly ExpectedContent[] {
+  #manifests(): readonly ExpectedContent[] {
     const ordered: ExpectedContent[] = []
     const seen = new Set<Digest>()
     for (const root of this.#contents.values()) this.#walk(root, { seen, ordered })

@@ -12,11 +12,11 @@ import { parseManifest } from '../../oci/manifest.ts'
 import { LOCALHOST, parseRepositoryKey, type Repository } from '../../oci/reference.ts'
 import { asRecorded } from '../content/edges.ts'
 import type { OperatorDeps } from '../operator/operator-deps.ts'
-import { verified } from '../ports/catalog-content.ts'
 import type { Order } from '../ports/order.ts'
 import { orderByClock, type TagOutcome } from '../content/imported-tag.ts'
 import type { Held } from './held.ts'
 import { type ExpectedContent, ImportPlan, type PlannedImage } from './import-plan.ts'
+import { isGiven, isHere, requireGiven, requireHere } from './import-rights.ts'
 import { once, requireLayout, requireRight, wholeOf } from './read-member.ts'
 
 export interface ImportsDeps
@@ -64,9 +64,6 @@ interface Counts {
   hereBytes: number
 }
 
-/** Of supposed content that is not here, so many are named. */
-const NAMED_MAX = 5
-
 interface Import extends Omit<ImportOptions, 'keys'> {
   readonly keys: readonly BundleKeyText[]
   readonly plan: ImportPlan
@@ -113,7 +110,9 @@ export class Imports {
           await this.#requireSupposed(running)
         }
       }
-      running.plan.finish()
+      const manifests = running.plan.finish()
+      await requireGiven(this.#deps, running.plan, running.keys.length > 0)
+      if (!options.dryRun) await this.#recordAll(running, manifests, signal)
       yield* this.#publish(running, signal)
       yield { kind: 'imported', dryRun: options.dryRun, ...counts }
     } catch (error) {
@@ -138,14 +137,15 @@ export class Imports {
     await this.#takeIn(running, expected, once(bytes))
   }
 
-  /** Whatever of it is not here is stored. */
+  /** Whatever of it is not here is stored; what is, and not given there, is hashed all the same. */
   async #takeIn(
     { counts, dryRun }: Import,
     expected: ExpectedContent,
     body: AsyncIterable<Uint8Array>,
   ): Promise<void> {
     const { digest, sizeBytes } = expected
-    if (await this.#isHere(expected)) {
+    if (await isHere(this.#deps, expected)) {
+      if (!(await isGiven(this.#deps, expected))) await requireRight(digest, body)
       counts.hereBytes += sizeBytes
       return
     }
@@ -171,34 +171,29 @@ export class Imports {
     }
   }
 
-  /** Not what was found on the disk alone: nobody has seen that it is right. */
-  async #isHere({ digest, sizeBytes }: ExpectedContent): Promise<boolean> {
-    const { catalog, store } = this.#deps
-    const content = verified(await catalog.findContent(digest))
-    if (content?.sizeBytes !== sizeBytes) return false
-    return (await store.find(digest, sizeBytes)) !== undefined
-  }
-
   async #requireSupposed({ plan }: Import): Promise<void> {
     const lacking: Digest[] = []
     for (const expected of plan.supposed())
-      if (!(await this.#isHere(expected))) lacking.push(expected.digest)
+      if (!(await isHere(this.#deps, expected))) lacking.push(expected.digest)
       else if (expected.mediaType !== undefined)
         list(plan, expected, await this.#bytesOf(expected.digest))
-    if (lacking.length === 0) return
-    const named = lacking.slice(0, NAMED_MAX).join(', ')
-    throw new BundleFault(
-      `it supposes what is not here, ${lacking.length} manifests and blobs: ${named}${lacking.length > NAMED_MAX ? ' …' : ''}; import what it is based on first, or have it exported whole`,
-    )
+    requireHere(lacking)
   }
 
-  async *#publish(running: Import, signal: AbortSignal): AsyncGenerator<ImportEvent> {
-    const { plan, counts, dryRun } = running
-    for (const { digest, mediaType = '', repositories } of dryRun ? [] : plan.manifests())
+  async #recordAll(
+    running: Import,
+    manifests: readonly ExpectedContent[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    for (const { digest, mediaType = '', repositories } of manifests)
       for (const key of repositories) {
         signal.throwIfAborted()
         await this.#record(running, parseRepositoryKey(key), { digest, mediaType })
       }
+  }
+
+  async *#publish(running: Import, signal: AbortSignal): AsyncGenerator<ImportEvent> {
+    const { plan, counts } = running
     yield* this.#notes(plan)
     for (const image of plan.images) {
       signal.throwIfAborted()

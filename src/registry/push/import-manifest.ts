@@ -11,6 +11,7 @@ import type { RecordedTag } from '../ports/catalog-tags.ts'
 import type { Hold } from '../ports/holds.ts'
 import type { Order } from '../ports/order.ts'
 import { isHome } from '../routing/repository-policy.ts'
+import { mayGive } from '../routing/sharing.ts'
 import { withFullDiskErrors } from '../upload/upload-refusal.ts'
 import {
   type ImportedTag,
@@ -27,7 +28,7 @@ export interface ImportedManifest {
   /** Asked for once they are needed. */
   readonly bytes: () => Promise<Uint8Array>
   readonly tag?: { readonly tag: Tag; readonly order: Order }
-  /** Of what it lists: it need not be here. */
+  /** Of what it lists: it need not be here, and nothing says that it may be read there. */
   readonly mayLack: (digest: Digest) => boolean
 }
 
@@ -129,16 +130,19 @@ function orderFor(hold: Hold, order: Order | undefined): { readonly order?: Orde
 }
 
 /**
- * What it lists is kept, and belongs to the repository from now on.
+ * What it lists is kept, and belongs to the repository from now on; of what may be lacking only
+ * what was given there before.
  * @throws RegistryError BLOB_UNKNOWN
  */
 async function requireListed(
-  { catalog, content, presence }: PushManifestDeps,
+  deps: PushManifestDeps,
   repository: Repository,
   { manifest, mayLack, digest: parent, tag }: Importing,
 ): Promise<void> {
+  const { catalog, content, presence } = deps
   const children = new Set(manifest.edges.filter(isListed).map(({ child }) => child))
   for (const digest of children) {
+    if (mayLack(digest) && !(await mayGive(deps, repository, { digest }))) continue
     const known = await catalog.findManifest(repository, digest)
     // It was imported before, and is held.
     if (known !== undefined && (await catalog.holdsOf(repository, digest)).length > 0) continue
