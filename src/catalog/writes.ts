@@ -173,7 +173,7 @@ const WRITES: Writes = {
     rows: () => ROWS_OF_IMAGE,
   },
   trimGhosts: { changes: nothing },
-  noteVerified: { changes: nothing, rows: ({ digests }) => digests.length },
+  noteVerified: { changes: nothing, rows: ({ digests, broken }) => digests.length + broken.length },
 }
 
 /** Every write goes through `write`, which resolves to its result when it is durable. */

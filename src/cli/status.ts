@@ -231,21 +231,20 @@ function describePins({ pins, pinnedBytes }: Status): string {
 }
 
 /** A server of before scrubbing tells of none. */
-function describeScrub({ scrub, nowMs }: Partial<Status>): readonly string[][] {
-  if (scrub?.oldestAtMs === undefined) return []
-  const { broken, oldestAtMs } = scrub
-  const read =
-    oldestAtMs === 0
-      ? 'something here was never verified yet'
-      : `all that is here was verified within ${describeSpan(Math.max(0, (nowMs ?? 0) - oldestAtMs))}`
-  if (broken === 0) return [['scrub', read]]
+function describeScrub({ scrub, nowMs = 0 }: Partial<Status>): readonly string[][] {
+  const { broken = 0, oldestAtMs } = scrub ?? {}
   const what = broken === 1 ? '1 file is' : `${broken} files are`
-  return [
-    [
-      'scrub',
-      `${what} broken until pushed or imported again: "entrepot scrub" tells which; ${read}`,
-    ],
+  const lost = `${what} broken until pushed or imported again: "entrepot scrub" tells which`
+  const told = [
+    ...(broken === 0 ? [] : [lost]),
+    ...(oldestAtMs === undefined ? [] : [describeOldest(nowMs - oldestAtMs, oldestAtMs)]),
   ]
+  return told.length === 0 ? [] : [['scrub', told.join('; ')]]
+}
+
+function describeOldest(ageMs: number, oldestAtMs: number): string {
+  if (oldestAtMs === 0) return 'something here was never verified yet'
+  return `all that is here was verified within ${describeSpan(Math.max(0, ageMs))}`
 }
 
 function describeLost({ lost }: Status): readonly string[][] {

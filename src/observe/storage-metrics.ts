@@ -114,7 +114,7 @@ export const STORAGE_METRICS = {
   scrubBroken: {
     name: 'entrepot_scrub_broken',
     type: 'gauge',
-    help: 'Files that a scrub has found broken since the start, and that still are: until they are pushed again, or deleted.',
+    help: 'Files that a scrub has found broken, and that nobody has pushed again, imported again or deleted since. One that was brought back by hand counts for an hour at most.',
     labels: {},
   },
   scrubOldest: {

@@ -22,7 +22,6 @@ import { Pins, type PinsDeps } from '../registry/pins/pins.ts'
 import { neverUnset } from '../registry/time/unset-clock.ts'
 import { createRegistry } from '../registry/registry.ts'
 import type { OtherThreads, RegistryDeps, RunningRegistry } from '../registry/running-registry.ts'
-import { Broken } from '../registry/scrub/broken.ts'
 import { fromUpstream } from '../registry/scrub/from-upstream.ts'
 import { scrub } from '../registry/scrub/scrub.ts'
 import { createPolicies } from '../registry/routing/repository-policies.ts'
@@ -81,7 +80,6 @@ export interface Engine extends Content {
   readonly jobs: JobControl
   readonly pins: Pins
   readonly pinnedBytes: PinnedBytes
-  readonly broken: Broken
   /** By exports under way. */
   readonly held: Held
   /** Begins what works by itself. Call it once clients can be heard. */
@@ -195,7 +193,7 @@ interface UpkeepParts extends Pick<Content, 'store' | 'catalog' | 'content'> {
 
 interface Upkeep extends Pick<Engine, 'start' | 'replace'> {
   /** To whoever tells operators of it. */
-  readonly shown: Pick<Engine, 'jobs' | 'retention' | 'broken'>
+  readonly shown: Pick<Engine, 'jobs' | 'retention'>
   loosened(): void
 }
 
@@ -233,8 +231,7 @@ function openUpkeep(config: Config, { registry, undo, ...parts }: UpkeepParts): 
     run: run => registry.evict(run),
   }
   const purge = createPurgeJob((selector, options) => registry.purge(selector, options))
-  const broken = new Broken(parts)
-  const scrubbed = { ...parts, broken, sources: [fromUpstream({ ...parts, registry })] }
+  const scrubbed = { ...parts, sources: [fromUpstream({ ...parts, registry })] }
   const scrubJob = new ScrubJob({
     ...parts,
     settings: () => storage.scrub,
@@ -243,7 +240,7 @@ function openUpkeep(config: Config, { registry, undo, ...parts }: UpkeepParts): 
   const jobs = new Jobs([cleanup, evict, gc, purge, retention, scrubJob, uploads], parts)
   undo.push(() => jobs.stop())
   return {
-    shown: { jobs, broken, retention: () => storage.retention },
+    shown: { jobs, retention: () => storage.retention },
     loosened: () => void gc.loosened(),
     start: () => {
       jobs.start()

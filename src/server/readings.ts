@@ -9,7 +9,6 @@ import type { Namespaces } from '../registry/routing/namespaces.ts'
 import type { PinnedBytes } from '../registry/pins/pinned-bytes.ts'
 import type { Pins } from '../registry/pins/pins.ts'
 import type { Clock } from '../registry/ports/clock.ts'
-import type { Broken } from '../registry/scrub/broken.ts'
 import { LEAVE_REASONS, type LeaveReason } from '../registry/ports/catalog-space.ts'
 import { bytesByUpstream, roomNow, type RoomNowDeps } from '../registry/space/room-now.ts'
 import type { ThreadState } from '../threads/http-threads.ts'
@@ -19,7 +18,6 @@ interface GaugedEngine
     Pick<RoomNowDeps, 'registry' | 'storageLimits'> {
   readonly upstreams: Pick<Namespaces, 'list'>
   readonly pins: Pick<Pins, 'list'>
-  readonly broken: Pick<Broken, 'count'>
   readonly pinnedBytes: Pick<PinnedBytes, 'read'>
 }
 
@@ -35,7 +33,7 @@ export async function readGauges(engine: GaugedEngine, clock: Clock): Promise<Wa
       catalog.outboxTotals(),
       store.listUploads(),
       engine.pinnedBytes.read(),
-      engine.broken.count(),
+      catalog.countBroken(),
       catalog.unverifiedSince(),
     ])
   const { blobs, manifests, repositories, tags, contentBytes } = totals

@@ -20,6 +20,13 @@ const EVERY_MS = 10 * 60_000
 const DUE_AFTER_SHARE = 0.75
 /** Slower, and one large blob would take a run of hours. */
 const SLOWEST_BYTES_PER_SECOND = 1024 * 1024
+/**
+ * What is broken is looked at again so soon, where not at the start of a process: a disk may have
+ * failed for a moment, somebody may have brought a file back, and an upstream may be there again.
+ */
+const BROKEN_AGAIN_MS = 60 * 60_000
+/** In one run: each may be a place that takes the disk seconds, and upstreams are asked for it. */
+const BROKEN_MAX = 100
 /** Of a pause that was too long, so much is made up for: a moment's reading. */
 const MADE_UP_MS = 1_000
 
@@ -46,6 +53,7 @@ export class ScrubJob implements AskedJob, Scheduling {
   readonly #deps: ScrubJobDeps
   /** Of the run by itself that is under way. */
   #way: AbortController | undefined
+  #isFirst = true
 
   constructor(deps: ScrubJobDeps) {
     this.#deps = deps
@@ -67,7 +75,9 @@ export class ScrubJob implements AskedJob, Scheduling {
 
   #readAll(run: JobRun): Promise<ScrubResult> {
     const { clock, scrub } = this.#deps
-    return scrub(run, { beforeMs: clock.nowMs(), isOver: () => false, between: async () => {} })
+    const beforeMs = clock.nowMs()
+    const broken = { beforeMs, max: Infinity }
+    return scrub(run, { beforeMs, broken, isOver: () => false, between: async () => {} })
   }
 
   async #readDue(run: JobRun): Promise<ScrubResult> {
@@ -85,9 +95,11 @@ export class ScrubJob implements AskedJob, Scheduling {
     })
     const extent = {
       beforeMs: clock.nowMs() - DUE_AFTER_SHARE * periodMs,
+      broken: { beforeMs: clock.nowMs() - (this.#isFirst ? 0 : BROKEN_AGAIN_MS), max: BROKEN_MAX },
       isOver: () => clock.monotonicMs() >= endMs,
       between,
     }
+    this.#isFirst = false
     try {
       return await scrub({ ...run, signal }, extent)
     } finally {

@@ -3,7 +3,11 @@
 // catalog; times are made up.
 import type { Test } from 'tap'
 import type { Catalog } from '../../src/registry/ports/catalog.ts'
-import type { UnverifiedPage } from '../../src/registry/ports/catalog-verified.ts'
+import type {
+  UnverifiedPage,
+  UnverifiedPlace,
+  Verified,
+} from '../../src/registry/ports/catalog-verified.ts'
 import {
   blobOf,
   digestNamed,
@@ -36,12 +40,61 @@ export function verifiedContract(t: Test, makeCatalog: MakeCatalog): void {
     const [first] = await catalog.listUnverified({ beforeMs: EVER, limit: 1 })
     if (first === undefined) throw new Error('there are three')
     t.same(await listed(catalog, { after: first }), ['c', 'a'])
-    await catalog.noteVerified({ digests: [digestNamed('b'), digestNamed('d')], atMs: 40 })
+    await catalog.noteVerified({
+      digests: [digestNamed('b'), digestNamed('d')],
+      broken: [],
+      atMs: 40,
+    })
     t.same(await listed(catalog), ['c', 'a', 'b'])
     t.same(await listed(catalog, { after: first }), ['c', 'a', 'b'], 'where it was listed then')
     await catalog.forgetContent(digestNamed('c'))
     t.same(await listed(catalog), ['a', 'b'])
   })
+
+  t.test('R874: what is broken is listed apart, until it comes anew or is found right', async t => {
+    const catalog = await makeCatalog(t)
+    const note = (more: Partial<Verified> & Pick<Verified, 'atMs'>) =>
+      catalog.noteVerified({ digests: [], broken: [], ...more })
+    const broken = (page: Partial<UnverifiedPage> = {}) =>
+      listed(catalog, { broken: true, ...page })
+    for (const [at, name] of NAMES.entries())
+      await catalog.recordBlob(blobOf(name, { atMs: 10 + at, isVerified: true }))
+    t.equal(await catalog.countBroken(), 0)
+    await note({ broken: [digestNamed('b')], atMs: 30 })
+    await note({ broken: [digestNamed('a'), digestNamed('e')], atMs: 20 })
+    t.equal(await catalog.countBroken(), 2)
+    t.same(await broken(), ['a', 'b'], 'that first which was looked at longest ago')
+    t.same(await broken({ beforeMs: 30 }), ['a'])
+    t.same(await broken({ fromMs: 21 }), ['b'])
+    const [first] = await catalog.listUnverified({ broken: true, beforeMs: EVER, limit: 1 })
+    t.match(first, { verifiedAtMs: 0, brokenAtMs: 20 })
+    t.same(await broken({ after: first as UnverifiedPlace }), ['b'])
+    t.same(await listed(catalog), ['c', 'd'])
+    t.equal(await catalog.unverifiedSince(), 12)
+    await catalog.recordBlob(blobOf('a', { atMs: 35 }))
+    t.same(await broken(), ['a', 'b'], 'its bytes are not those')
+    await catalog.recordBlob(blobOf('a', { atMs: 40, isVerified: true }))
+    await note({ digests: [digestNamed('b')], atMs: 50 })
+    t.same(await listed(catalog), ['c', 'd', 'a', 'b'])
+    await note({ broken: [digestNamed('c'), digestNamed('d')], atMs: 60 })
+    await catalog.forgetContent(digestNamed('c'))
+    t.equal(await catalog.countBroken(), 1)
+  })
+
+  t.test(
+    'R874: a manifest that is pushed anew is broken no more, and verified by nobody',
+    async t => {
+      const catalog = await makeCatalog(t)
+      const { digest } = manifestNamed('pushed', [])
+      await catalog.recordPush(pushOf('pushed', { atMs: 5 }))
+      await catalog.noteVerified({ digests: [], broken: [digest], atMs: 6 })
+      await catalog.recordPush(pushOf('pushed', { atMs: 7 }))
+      t.match(await catalog.findContent(digest), { verifiedAtMs: 0, brokenAtMs: undefined })
+      await catalog.noteVerified({ digests: [], broken: [digest], atMs: 8 })
+      await catalog.recordManifest(pullOf(manifestNamed('pushed', []), { atMs: 9 }))
+      t.match(await catalog.findContent(digest), { verifiedAtMs: 9, brokenAtMs: undefined })
+    },
+  )
 
   t.test('R863: what is only found here is verified by nobody', async t => {
     const catalog = await makeCatalog(t)

@@ -68,6 +68,7 @@ export function catalogContract(t: Test, makeCatalog: MakeCatalog): void {
       createdAtMs: 5,
       lastUsedAtMs: 5,
       verifiedAtMs: 5,
+      brokenAtMs: undefined,
     })
     t.equal(await catalog.findContent(digestNamed('twice')), undefined, 'a child is only named')
   })

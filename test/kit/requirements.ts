@@ -834,6 +834,7 @@ const PLATFORM: readonly Row[] = [
   [870, 'P1', 'what came in a bundle and is lost is named, and importing it again heals it'],
   [871, 'P0', 'a disk that gives nothing for a while has little moved away or fetched by a scrub'],
   [872, 'P1', 'whatever the clock does, a scrub reads each file once, and none is never read'],
+  [874, 'P1', 'what a scrub found broken is told after a restart too, and looked at again soon'],
   [873, 'P1', 'a scrub that is cancelled keeps what it did, and the next one goes on'],
   [865, 'P2', 'an operator who asks for a scrub does not wait for the one that runs by itself'],
 ]

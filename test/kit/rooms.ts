@@ -184,7 +184,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   }),
   // What a disk has changed is brought back as clients' pulls would bring it.
   'registry/scrub': insideOf('registry', {
-    imports: ['async', 'oci'],
+    imports: ['oci'],
     never: ['fill', 'pull', 'upload', 'push', 'delete', 'rebuild', 'operator'],
   }),
   // Rights do not depend on what exists, so nothing is here to look it up by.

@@ -3,11 +3,7 @@
 import type { Database } from 'better-sqlite3'
 import type { Digest } from '../../oci/digest.ts'
 import type { CatalogTotals, RecordedContent } from '../../registry/ports/catalog-content.ts'
-import type {
-  UnverifiedPage,
-  UnverifiedPlace,
-  Verified,
-} from '../../registry/ports/catalog-verified.ts'
+import type { UnverifiedPage, Verified } from '../../registry/ports/catalog-verified.ts'
 import type { CountedUses } from '../../registry/ports/catalog-uses.ts'
 import { classOf, type SaidHold } from '../../registry/ports/holds.ts'
 import { CLASS_CODES, contentClass, digestBytes, digestFromBytes } from './encoding.ts'
@@ -21,12 +17,16 @@ export interface ContentRow {
   readonly class: number
   readonly created_at: number
   readonly last_used_at: number
+  /** Negative: when it was last found broken. */
   readonly verified_at: number
 }
 
 /** Of `content c`; what a ContentRow has. */
 export const CONTENT_COLUMNS =
   'c.id, c.digest, c.size, c.media_type, c.class, c.created_at, c.last_used_at, c.verified_at'
+
+/** Before all others where nothing has that digest. */
+const ID_OR_NONE = 'coalesce((SELECT id FROM content WHERE digest = ?), -1)'
 
 export function contentReads(database: Database) {
   const findContent = database.prepare(
@@ -39,12 +39,19 @@ export function contentReads(database: Database) {
   )
   const listUnverified = database.prepare(
     `SELECT ${CONTENT_COLUMNS} FROM content c
-     WHERE c.present = 1 AND c.verified_at < ?
-       AND (c.verified_at, c.id) > (?, coalesce((SELECT id FROM content WHERE digest = ?), -1))
+     WHERE c.present = 1 AND c.verified_at < ? AND (c.verified_at, c.id) > (?, ${ID_OR_NONE})
      ORDER BY c.verified_at, c.id LIMIT ?`,
   )
+  const listBroken = database.prepare(
+    `SELECT ${CONTENT_COLUMNS} FROM content c
+     WHERE c.present = 1 AND c.verified_at > ? AND (c.verified_at, c.id) < (?, ${ID_OR_NONE})
+     ORDER BY c.verified_at DESC, c.id DESC LIMIT ?`,
+  )
   const unverifiedSince = database
-    .prepare('SELECT min(verified_at) FROM content WHERE present = 1')
+    .prepare('SELECT min(verified_at) FROM content WHERE present = 1 AND verified_at >= 0')
+    .pluck()
+  const countBroken = database
+    .prepare('SELECT count(*) FROM content WHERE present = 1 AND verified_at < 0')
     .pluck()
   const totals = database.prepare(
     `SELECT repositories, tags, manifests, blobs, content_bytes AS contentBytes, content_blocks AS contentBlocks,
@@ -61,17 +68,32 @@ export function contentReads(database: Database) {
       const start = after === undefined ? Buffer.alloc(0) : digestBytes(after)
       return (listContent.all(start, limit) as ContentRow[]).map(contentOf)
     },
-    listUnverified({ fromMs = 0, beforeMs, after, limit }: UnverifiedPage): RecordedContent[] {
-      const from = after === undefined ? [fromMs, Buffer.alloc(0)] : placeOf(after)
-      return (listUnverified.all(beforeMs, ...from, limit) as ContentRow[]).map(contentOf)
+    listUnverified({
+      broken = false,
+      beforeMs,
+      limit,
+      ...page
+    }: UnverifiedPage): RecordedContent[] {
+      const from = placeBefore(page, broken)
+      const rows = broken
+        ? listBroken.all(-beforeMs, ...from, limit)
+        : listUnverified.all(beforeMs, ...from, limit)
+      return (rows as ContentRow[]).map(contentOf)
     },
     unverifiedSince: () => (unverifiedSince.get() as number | null) ?? undefined,
+    countBroken: () => countBroken.get() as number,
     totals: () => totals.get() as CatalogTotals,
   }
 }
 
-function placeOf({ verifiedAtMs, digest }: UnverifiedPlace): [number, Buffer] {
-  return [verifiedAtMs, digestBytes(digest)]
+/** Behind which a page begins: `verified_at`, and a digest or none. */
+function placeBefore(
+  { fromMs = 0, after }: Pick<UnverifiedPage, 'fromMs' | 'after'>,
+  broken: boolean,
+): [number, Buffer] {
+  if (after === undefined) return [broken ? 1 - Math.max(fromMs, 1) : fromMs, Buffer.alloc(0)]
+  const { verifiedAtMs, brokenAtMs, digest } = after
+  return [brokenAtMs === undefined ? verifiedAtMs : -brokenAtMs, digestBytes(digest)]
 }
 
 function contentOf(row: ContentRow): RecordedContent {
@@ -82,7 +104,8 @@ function contentOf(row: ContentRow): RecordedContent {
     contentClass: contentClass(row.class),
     createdAtMs: row.created_at,
     lastUsedAtMs: row.last_used_at,
-    verifiedAtMs: row.verified_at,
+    verifiedAtMs: Math.max(0, row.verified_at),
+    brokenAtMs: row.verified_at < 0 ? -row.verified_at : undefined,
   }
 }
 
@@ -101,7 +124,10 @@ UPDATE content SET
   created_at = iif(present AND created_at > 0, created_at, new.at),
   last_used_at = iif(present, max(last_used_at, new.at), new.at),
   unclear = max(unclear, EXISTS (SELECT 1 FROM meta WHERE key = 'taking stock')),
-  verified_at = iif(new.verified > present, new.at, iif(present, verified_at, 0)),
+  verified_at = CASE
+    WHEN new.verified > present THEN new.at
+    WHEN present = 0 OR (verified_at < 0 AND new.verified > 0) THEN 0
+    ELSE verified_at END,
   present = 1
 FROM (SELECT ? AS id, ? AS size, ? AS media_type, ? AS class, ? AS at, ? AS verified) AS new
 WHERE content.id = new.id`
@@ -147,8 +173,9 @@ export function contentWrites(database: Database) {
     forgetContent(digest: Digest): void {
       forgetContent.run(digestBytes(digest))
     },
-    noteVerified({ digests, atMs }: Verified): void {
+    noteVerified({ digests, broken, atMs }: Verified): void {
       for (const digest of digests) noteVerified.run(atMs, digestBytes(digest))
+      for (const digest of broken) noteVerified.run(-Math.max(1, atMs), digestBytes(digest))
     },
     noteUses(uses: readonly CountedUses[]): void {
       for (const { digest, atMs } of uses) noteUse.run(atMs, digestBytes(digest), atMs)

@@ -13,7 +13,6 @@ import type { Pins } from '../pins/pins.ts'
 import type { RetentionNow } from '../retain/explain-retention.ts'
 import type { RunningRegistry } from '../running-registry.ts'
 import type { RepositoryPolicies } from '../routing/repository-policy.ts'
-import type { Broken } from '../scrub/broken.ts'
 import type { Selector } from '../pins/selectors.ts'
 import type { StorageLimits } from '../space/limits.ts'
 import type { Stock } from '../facts/stock.ts'
@@ -24,7 +23,6 @@ export interface OperatorDeps {
   readonly catalog: Catalog
   readonly facts: FactStore
   readonly stock: Pick<Stock, 'lost'>
-  readonly broken: Pick<Broken, 'count'>
   readonly jobs: JobControl
   readonly namespaces: Namespaces
   readonly policies: RepositoryPolicies

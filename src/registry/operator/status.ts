@@ -67,7 +67,7 @@ interface StatusPage {
    */
   readonly lost?: number
   readonly scrub: {
-    /** Found broken since the start, and still is. */
+    /** Found broken, and still is as far as anybody has looked. */
     readonly broken: number
     /** When that was verified which was longest ago; 0: never. Absent while nothing is here. */
     readonly oldestAtMs?: number
@@ -157,10 +157,10 @@ export async function describeStatus(deps: OperatorDeps): Promise<Status> {
   }
 }
 
-async function scrubNow({ broken, catalog }: OperatorDeps): Promise<Status['scrub']> {
+async function scrubNow({ catalog }: OperatorDeps): Promise<Status['scrub']> {
   const oldestAtMs = await catalog.unverifiedSince()
   const oldest = oldestAtMs === undefined ? {} : { oldestAtMs }
-  return { broken: await broken.count(), ...oldest }
+  return { broken: await catalog.countBroken(), ...oldest }
 }
 
 async function deletedNow({

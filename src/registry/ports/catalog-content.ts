@@ -53,8 +53,10 @@ export interface RecordedContent {
   /** 0 for a file that was adopted: nobody has seen that its bytes are those of its digest. */
   readonly createdAtMs: number
   readonly lastUsedAtMs: number
-  /** When its bytes were last hashed; 0 where nobody has. */
+  /** When its bytes were last hashed; 0 where nobody has, or they were found to be others. */
   readonly verifiedAtMs: number
+  /** When it was last found that its bytes are lost. Until they come anew, or are found right. */
+  readonly brokenAtMs: number | undefined
 }
 
 /** Undefined also where only a file was found: its length says nothing of how long it is to be. */

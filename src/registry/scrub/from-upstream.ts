@@ -6,7 +6,7 @@ import type { Repository } from '../../oci/reference.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Namespaces } from '../routing/namespaces.ts'
 import type { RunningRegistry } from '../running-registry.ts'
-import type { ContentSource } from './scrub.ts'
+import type { ContentSource } from './healing.ts'
 
 export interface FromUpstreamDeps {
   readonly registry: Pick<RunningRegistry, 'pullBlob' | 'pullManifest' | 'settled'>

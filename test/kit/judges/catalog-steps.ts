@@ -309,7 +309,7 @@ const call: fc.Arbitrary<Step> = fc.oneof(
   }),
   steps(
     'noteVerified',
-    fc.tuple(plain({ digests: some, atMs })),
+    fc.tuple(plain({ digests: some, broken: some, atMs })),
     c => verified => c.noteVerified(verified),
   ),
   steps('trimGhosts', fc.tuple(fc.nat(9)), c => blocks => c.trimGhosts(blocks * 4096)),

@@ -352,12 +352,17 @@ export class MemoryRepositories {
       createdAtMs: content.createdAtMs ?? (before?.createdAtMs || atMs),
       lastUsedAtMs: Math.max(before?.lastUsedAtMs ?? 0, atMs),
       verifiedAtMs: isVerified ? atMs : (before?.verifiedAtMs ?? 0),
+      brokenAtMs: content.verified === 'no' ? before?.brokenAtMs : undefined,
     })
   }
 
-  noteVerified(digest: Digest, atMs: number): void {
+  noteVerified(
+    digest: Digest,
+    { verifiedAtMs, brokenAtMs }: Pick<RecordedContent, 'verifiedAtMs'> & { brokenAtMs?: number },
+  ): void {
     const content = this.contents.get(digest)
-    if (content !== undefined) this.contents.set(digest, { ...content, verifiedAtMs: atMs })
+    if (content === undefined) return
+    this.contents.set(digest, { ...content, verifiedAtMs, brokenAtMs })
   }
 
   /** Layers of it are here, and all of those are unclear. */

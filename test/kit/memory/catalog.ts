@@ -180,9 +180,12 @@ function readsOn({
         .slice(0, limit),
     listUnverified: page => listUnverified(all, page),
     unverifiedSince: () => {
-      const times = [...all.contents.values()].map(({ verifiedAtMs }) => verifiedAtMs)
+      const whole = [...all.contents.values()].filter(each => each.brokenAtMs === undefined)
+      const times = whole.map(({ verifiedAtMs }) => verifiedAtMs)
       return times.length === 0 ? undefined : Math.min(...times)
     },
+    countBroken: () =>
+      [...all.contents.values()].filter(each => each.brokenAtMs !== undefined).length,
     totals: () => ({
       ...all.totals(),
       leavingBlocks: blocksOf([...space.leaving.values()]),
@@ -230,17 +233,15 @@ function readsOn({
 
 function listUnverified(
   all: MemoryRepositories,
-  { fromMs = 0, beforeMs, after, limit }: UnverifiedPage,
+  { broken = false, fromMs = 0, beforeMs, after, limit }: UnverifiedPage,
 ): RecordedContent[] {
   const ids = [...all.recorded]
-  const placeOf = ({ verifiedAtMs, digest }: UnverifiedPlace) =>
-    [verifiedAtMs, ids.indexOf(digest)] as const
-  const compare = (a: UnverifiedPlace, b: UnverifiedPlace) => {
-    const [[aMs, aId], [bMs, bId]] = [placeOf(a), placeOf(b)]
-    return aMs - bMs || aId - bId
-  }
+  const atMs = ({ verifiedAtMs, brokenAtMs }: UnverifiedPlace) => brokenAtMs ?? verifiedAtMs
+  const compare = (a: UnverifiedPlace, b: UnverifiedPlace) =>
+    atMs(a) - atMs(b) || (ids.indexOf(a.digest) - ids.indexOf(b.digest)) * (broken ? -1 : 1)
   return [...all.contents.values()]
-    .filter(({ verifiedAtMs }) => verifiedAtMs >= fromMs && verifiedAtMs < beforeMs)
+    .filter(each => (each.brokenAtMs !== undefined) === broken)
+    .filter(each => atMs(each) >= fromMs && atMs(each) < beforeMs)
     .filter(each => after === undefined || compare(each, after) > 0)
     .sort(compare)
     .slice(0, limit)
@@ -298,8 +299,10 @@ function writesOn({
       if (isKept && all.isHeld(digest)) return
       if (!all.needs(digest).some(child => all.contents.has(child))) all.contents.delete(digest)
     },
-    noteVerified: ({ digests, atMs }) => {
-      for (const digest of digests) all.noteVerified(digest, atMs)
+    noteVerified: ({ digests, broken, atMs }) => {
+      for (const digest of digests) all.noteVerified(digest, { verifiedAtMs: atMs })
+      for (const digest of broken)
+        all.noteVerified(digest, { verifiedAtMs: 0, brokenAtMs: Math.max(1, atMs) })
     },
     noteUses: uses => {
       for (const { digest, atMs } of uses) all.noteUse(digest, atMs)

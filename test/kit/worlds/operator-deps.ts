@@ -16,7 +16,6 @@ export function operatorDepsOf(engine: Engine, given: Partial<OperatorDeps> = {}
     storageLimits: () => limitsOf(),
     pins: new Pins(engine),
     stock: { lost: 0 },
-    broken: { count: async () => 0 },
     pinnedBytes: { read: async () => 0 },
     parseSelector,
     jobs: new Jobs([], { clock, note: () => {}, lastRuns: new LastRuns(catalog) }),

@@ -11,6 +11,9 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import t from 'tap'
 import type { Status } from '../../../src/registry/operator/status.ts'
 import type { ScrubResult } from '../../../src/registry/scrub/scrub.ts'
@@ -135,6 +138,24 @@ t.test(
       t.ok((await edge.get(`/v2/localhost/app/blobs/${blob.digest}`)).body.equals(blob.bytes()))
   },
 )
+
+t.test('R874: what is broken is told after a restart as well, until it is pushed', async t => {
+  const directory = await mkdtemp(join(tmpdir(), 'scrub-'))
+  t.teardown(() => rm(directory, { recursive: true }))
+  const options = { upstreams: NO_UPSTREAM, directory }
+  const blob = patternBlob('remembered', SIZE)
+  const first = await startTestEdge(t, options)
+  await pushBlob(first, 'localhost/app', blob.bytes())
+  chmodSync(blobPath(first.dataDirectory, blob.digest), 0o600)
+  writeFileSync(blobPath(first.dataDirectory, blob.digest), Buffer.alloc(SIZE))
+  t.match(await scrub(first), { exitCode: 1, healed: { broken: 1 } })
+  await first.stop()
+  const edge = await startTestEdge(t, options)
+  const told = async () => (await runCli(['status', '--socket', edge.socket])).stdout
+  t.match(await told(), /1 file is broken until pushed or imported again/)
+  await pushBlob(edge, 'localhost/app', blob.bytes())
+  t.notMatch(await told(), /broken/)
+})
 
 t.test('R862: a cached manifest that has rotted is fetched again', async t => {
   const image = makeImage({ seed: 'manifest' })

@@ -99,3 +99,15 @@ t.test('R865: who asks does not wait for the run that reads by itself', async t 
   await clock.advance(10 * MINUTE_MS)
   t.equal(extents.length, 3, 'it goes on by itself')
 })
+
+t.test(
+  'R874: what is broken is looked at first by each process, and then again in an hour',
+  async t => {
+    const { clock, extents } = createWorld(t)
+    await clock.advance(5 * MINUTE_MS)
+    t.match(extents[0]?.broken, { beforeMs: clock.nowMs(), max: 100 })
+    await clock.advance(15 * MINUTE_MS)
+    const { beforeMs = 0 } = extents[1]?.broken ?? {}
+    t.ok(Math.abs(beforeMs - (clock.nowMs() - 5 * MINUTE_MS - HOUR_MS)) < MINUTE_MS)
+  },
+)

@@ -19,8 +19,9 @@ const { cached, kept } = CLASS_CODES
 // manifest (schema-needs.ts). `loose_at`: since when nothing needs it; 0 until somebody has put the
 // time in. `deleted_at`: when a client or a policy last deleted it somewhere as a manifest, while
 // it stayed for others. `unclear`: it was here before the catalog was begun, and something is lost
-// that may list it. `verified_at`: when its bytes were last hashed here; 0 of what nobody has. What
-// an older minor records is as of a registry that shares, and needs what it lists.
+// that may list it. `verified_at`: when its bytes were last hashed here; 0 of what nobody has,
+// negative: when they were last found to be lost. What an older minor records is as of a registry
+// that shares, and needs what it lists.
 const COLUMNS = `
 ALTER TABLE content ADD COLUMN refs INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE content ADD COLUMN loose_at INTEGER;

@@ -5,12 +5,9 @@ import t from 'tap'
 import type { Digest } from '../../../../src/oci/digest.ts'
 import type { JobRun } from '../../../../src/registry/job.ts'
 import type { Rereader } from '../../../../src/registry/ports/blob-store-content.ts'
-import { Broken } from '../../../../src/registry/scrub/broken.ts'
-import {
-  type ContentSource,
-  scrub,
-  type ScrubExtent,
-} from '../../../../src/registry/scrub/scrub.ts'
+import type { EngineEvent } from '../../../../src/registry/ports/events.ts'
+import type { ContentSource } from '../../../../src/registry/scrub/healing.ts'
+import { scrub, type ScrubExtent } from '../../../../src/registry/scrub/scrub.ts'
 import { around } from '../../../kit/around.ts'
 import { pushImage } from '../../../kit/clients/push-image.ts'
 import { createEngine, localOf } from '../../../kit/engine.ts'
@@ -51,11 +48,13 @@ async function createWorld(files: number, world: World = {}) {
       await world.source?.(repository, digest, signal)
     },
   }
-  const deps = { ...engine, broken: new Broken(engine), sources: [source], note: () => {} }
+  const note = (event: EngineEvent) => void engine.events.push(event)
+  const deps = { ...engine, sources: [source], note }
   const run = (given: Partial<JobRun> = {}, extent: Partial<ScrubExtent> = {}) => {
     read.length = 0
     return scrub(deps, quietRun(given), {
       beforeMs: engine.clock.nowMs(),
+      broken: { beforeMs: engine.clock.nowMs(), max: Infinity },
       isOver: () => false,
       between: async () => {},
       ...extent,
@@ -150,3 +149,31 @@ t.test('R873: one that is cancelled while content is brought back ends as any ot
   await world.clock.advance(1)
   t.match(await world.run({}), { healed: { broken: 1 } })
 })
+
+t.test(
+  'R874: what is broken is told once, and looked at again until its bytes are back',
+  async t => {
+    const world = await createWorld(30)
+    const { events, disk, catalog } = world
+    const [one, two, three] = world.image.layers.map(({ digest }) => digest)
+    if (one === undefined || two === undefined || three === undefined) throw new Error('it has 29')
+    const bytes = disk.blobs.get(one) ?? Buffer.alloc(0)
+    for (const digest of [one, two, three]) disk.blobs.delete(digest)
+    t.match(await world.run(), { healed: { broken: 3 } })
+    const told = () => events.filter(({ kind }) => kind === 'damaged' || kind === 'storage failed')
+    t.equal(told().length, 6)
+    t.equal(await catalog.countBroken(), 3)
+    await world.clock.advance(DAY_MS)
+    const nowMs = world.clock.nowMs()
+    const asked = { beforeMs: 0, broken: { beforeMs: nowMs, max: 2 } }
+    t.match(await world.run({}, asked), { readBlobs: 2, healed: { broken: 2 } }, 'some of them')
+    await world.clock.advance(1)
+    t.match(await world.run({}, asked), { readBlobs: 1, healed: { broken: 1 } }, 'then the others')
+    t.match(await world.run({}, asked), { readBlobs: 0, count: 0 }, 'each of them once')
+    t.equal(told().length, 6, 'nothing of it is news')
+    disk.blobs.set(one, bytes)
+    await world.clock.advance(1)
+    t.match(await world.run(), { readBlobs: 31, healed: { broken: 2 } })
+    t.equal(await catalog.countBroken(), 2, 'one was brought back by hand')
+  },
+)
