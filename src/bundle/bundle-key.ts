@@ -26,6 +26,23 @@ export function bundleKeyFrom(text: string): BundleKeyText | undefined {
   return FORM.test(text) && keyText(rawOf(key)) === text ? key : undefined
 }
 
+/** Undefined for what is no Ed25519 key in PEM. */
+export function bundleKeyFromPem(text: string): BundleKeyText | undefined {
+  if (!text.includes('-----BEGIN PUBLIC KEY-----')) return undefined
+  try {
+    const spki = createPublicKey(text).export({ type: 'spki', format: 'der' })
+    const isEd25519 = spki.subarray(0, SPKI_PREFIX.length).equals(SPKI_PREFIX)
+    return isEd25519 ? keyText(spki.subarray(SPKI_PREFIX.length)) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Not to be trusted by: another key with the same one can be looked for. */
+export function isBundleKeyId(text: string): boolean {
+  return /^[0-9a-f]{16}$/.test(text)
+}
+
 /** What people compare: sixteen characters of the key's SHA-256. */
 export function bundleKeyId(key: BundleKeyText): string {
   return createHash('sha256').update(rawOf(key)).digest('hex').slice(0, ID_LENGTH)

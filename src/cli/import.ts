@@ -3,7 +3,7 @@
 import { createReadStream, existsSync, statSync } from 'node:fs'
 import { BUNDLE_TYPE } from '../admin/carry-api.ts'
 import type { FailedEvent } from '../admin/requests.ts'
-import type { ImportEvent } from '../registry/carry/imports.ts'
+import type { ImportEvent } from '../registry/carry/import-answers.ts'
 import { commandClock } from '../server/clock.ts'
 import { followAdmin } from './admin-client.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
@@ -11,6 +11,7 @@ import { COMMON_HELP, readCommon } from './options.ts'
 import { describeBytes, describeCount, shortDigest, writeJson } from './output.ts'
 import { takeOwnOptions } from './own-options.ts'
 import { createProgressBar } from './progress-bar.ts'
+import { requiredKeys } from './required-keys.ts'
 
 export const help = `entrepot import FILE|- [--dry-run] [--require-signature KEY]… [--json]
 
@@ -20,7 +21,8 @@ that they had there, also where their upstream is offline. What was imported is 
 
   FILE                       the bundle; where there is FILE.001 instead, its volumes; - is standard input
   --dry-run                  verifies it, and says what would change
-  --require-signature KEY    only a bundle that is signed by this key, as "entrepot key show" prints it; may be given more than once
+  --require-signature KEY    only a bundle that is signed by this key, as "entrepot key show" prints it, or by that in this file; may be
+                             given more than once. Where the configuration has import.trustedkeys, it has to be one of those as well
 
 A tag does not go back: what an older bundle of the same edge says of it is told and left. What was pushed here stays as well. An
 import that was cut is gone on with by the same command: what is here by then is not written again.
@@ -49,7 +51,7 @@ export async function run(args: readonly string[], context: CliContext): Promise
   const [path = ''] = positionals
   const query = {
     'dry-run': own.has('dry-run') ? 'true' : undefined,
-    key: own.values['require-signature'],
+    key: requiredKeys('--require-signature', own.values['require-signature']),
   }
   const source = sourceOf(path, context)
   const draw = context.isTerminal && !json ? createProgressBar(context, monotonicMs) : undefined
@@ -121,9 +123,10 @@ async function* watched(
 function show(event: ImportEvent, { stdout, stderr }: CliContext): void {
   switch (event.kind) {
     case 'inventory': {
-      const { edge, keyId, images, bytes } = event
+      const { edge, keyId, images, bytes, isTrusted } = event
+      const trusted = isTrusted ? 'a trusted key' : OF_WHOM
       const what = `${describeCount(images, 'image')}, ${describeBytes(bytes)}`
-      return void stdout.write(`${what}, of edge ${edge}; signed by ${keyId}\n`)
+      return void stdout.write(`${what}, of edge ${edge}; signed by ${keyId}, ${trusted}\n`)
     }
     case 'note':
       return void stderr.write(`${event.message}\n`)
@@ -142,6 +145,8 @@ function show(event: ImportEvent, { stdout, stderr }: CliContext): void {
     }
   }
 }
+
+const OF_WHOM = 'whose key that is nobody asked: import.trustedkeys or --require-signature does'
 
 const OUTCOMES = {
   new: 'new',

@@ -6,6 +6,7 @@ import type { RegistryHost } from '../oci/reference.ts'
 import type { ListenAddress } from './addresses.ts'
 import type { Selector } from '../registry/pins/selectors.ts'
 import type { Place } from './findings.ts'
+import type { IMPORT_KEYS } from './schema/import-schema.ts'
 import type { Named } from './schema/keys.ts'
 import type { PROVIDER_KEYS } from './schema/oidc-schema.ts'
 import type { RULE_KEYS } from './schema/repository-schema.ts'
@@ -56,11 +57,15 @@ export interface Config {
   readonly accessPlaces: readonly (Place | undefined)[]
   /** What stays under any pressure. */
   readonly pins: readonly Selector[]
+  readonly import: ImportConfig
   /** What the environment says about HTTP proxies, for upstreams whose proxy is `environment`. */
   readonly proxyEnvironment: ProxyEnvironment
   /** Every key with its value, for comparing and showing; secrets stay secret. */
   readonly settings: readonly Setting[]
 }
+
+/** `trustedKeys`: one of them is to have signed what is imported. Empty: anybody. */
+export type ImportConfig = Named<typeof IMPORT_KEYS>
 
 export interface AuditConfig {
   /** `stdout`, `stderr`, or the path of a file. */

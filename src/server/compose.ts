@@ -28,7 +28,8 @@ import {
   readTraffic,
 } from './readings.ts'
 import type { Epochs } from '../registry/epochs.ts'
-import { createCarry } from '../registry/carry/carry.ts'
+import { type CarryDeps, createCarry } from '../registry/carry/carry.ts'
+import type { Held } from '../registry/carry/held.ts'
 import { createOperator } from '../registry/operator/operator.ts'
 import type { OperatorDeps } from '../registry/operator/operator-deps.ts'
 import type { Clock } from '../registry/ports/clock.ts'
@@ -75,8 +76,7 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
   let addresses: Addresses | undefined
   const adminApi = () => addresses?.adminApi
   const operating = operatorDeps({ ...base, engine, dataPort, reloads, tls, accounts, adminApi })
-  const signer = openBundleKey(config.storage.rootDirectory)
-  const carry = createCarry({ ...operating, held: engine.held, signer })
+  const carry = createCarry(carryDeps(config, { ...operating, held: engine.held, reloads }))
   watchGauges(metrics, { engine, dataPort, clock })
   metrics.watch(async () => readRobots(accounts.inForce.robots?.all ?? []))
 
@@ -196,6 +196,14 @@ function operatorDeps(
     },
     departures: () => readDepartures(metrics),
   }
+}
+
+function carryDeps(
+  { storage }: Config,
+  { reloads, ...deps }: OperatorDeps & { readonly held: Held; readonly reloads: Reloads },
+): CarryDeps {
+  const trustedKeys = () => reloads.imports.trustedKeys
+  return { ...deps, signer: openBundleKey(storage.rootDirectory), trustedKeys }
 }
 
 function watchGauges(

@@ -38,6 +38,11 @@ export class Reloads {
     this.#parts = parts
   }
 
+  /** What holds for imports that begin now. */
+  get imports(): Config['import'] {
+    return this.#current.import
+  }
+
   /** Keys that have changed since the start and wait for another one. */
   get needsRestart(): readonly string[] {
     return this.#needsRestart

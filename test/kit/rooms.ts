@@ -300,6 +300,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'config/formats': insideOf('config', {
     imports: [
       'oci',
+      'bundle/bundle-key.ts',
       'observe/log-levels.ts',
       'access/names.ts',
       'access/network.ts',

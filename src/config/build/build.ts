@@ -21,6 +21,7 @@ import { judgeExposed } from './judge-exposed.ts'
 import { judgeLimits } from './judge-limits.ts'
 import { judgeClientLimits } from './judge-client-limits.ts'
 import { judgeProxies } from './judge-proxies.ts'
+import { IMPORT_KEYS } from '../schema/import-schema.ts'
 import { named } from '../schema/keys.ts'
 import { HTTP_KEYS, type Settings } from '../schema/schema.ts'
 import {
@@ -68,6 +69,7 @@ export function buildConfig(judge: Judge, settings: Settings): Config {
     auth,
     ...rules,
     pins: buildPins(judge, settings, known),
+    import: named(IMPORT_KEYS, settings.import),
     proxyEnvironment: buildProxyEnvironment(judge.surroundings.env),
     settings: listSettings(settings, judge.fileTexts),
   })

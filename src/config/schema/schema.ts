@@ -26,6 +26,7 @@ import {
 import { ACCESS_RULES } from './access-schema.ts'
 import { AUTH } from './auth-schema.ts'
 import { CLIENT_LIMITS } from './client-limits-schema.ts'
+import { IMPORT_KEYS } from './import-schema.ts'
 import { REPOSITORY_RULES } from './repository-schema.ts'
 import { STORAGE } from './storage-schema.ts'
 import { TLS_KEYS } from './tls-schema.ts'
@@ -211,6 +212,7 @@ const SCHEMA = group('Configuration of Entrepot. Everything may be left out.', {
     default: [],
     reload: true,
   }),
+  import: group('Bringing in what "entrepot export" wrote at another edge.', IMPORT_KEYS),
 })
 
 /** The same for those who walk it. */

@@ -1,6 +1,6 @@
 // What operators carry out of this edge, and into it: the key by which it signs, inventories,
 // exports, and imports.
-import type { BundleSigner } from '../../bundle/bundle-key.ts'
+import type { BundleKeyText, BundleSigner } from '../../bundle/bundle-key.ts'
 import { bundleKeyId } from '../../bundle/bundle-key.ts'
 import type { OperatorDeps } from '../operator/operator-deps.ts'
 import { writeEdgeInventory } from './edge-inventory.ts'
@@ -10,6 +10,8 @@ import { Imports } from './imports.ts'
 
 export interface CarryDeps extends OperatorDeps {
   readonly held: Held
+  /** See ImportsDeps. */
+  readonly trustedKeys: () => readonly BundleKeyText[]
   /** Makes the key where there is none. @throws RegistryError where it cannot be had */
   readonly signer: () => BundleSigner
 }

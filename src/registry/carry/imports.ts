@@ -1,10 +1,9 @@
 // A bundle comes in: all of it is verified, and what is not here yet is stored, before the first
 // name of it is published; then image by image, each as a whole. Whatever ends it, the same bundle
 // goes on: what is here by then is not written again, and no name tells of half an image.
-import { bundleKeyFrom, type BundleKeyText, bundleKeyId } from '../../bundle/bundle-key.ts'
+import type { BundleKeyText } from '../../bundle/bundle-key.ts'
 import { type BundleMember, bundleMembers } from '../../bundle/bundle-members.ts'
 import { RottenBlob } from '../../bundle/checked-bundle.ts'
-import { InventoryReader } from '../../bundle/inventory-reader.ts'
 import { BundleFault } from '../../bundle/tar-pieces.ts'
 import { type Digest, digestAlgorithm, digestOf } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
@@ -14,7 +13,9 @@ import { asRecorded } from '../content/edges.ts'
 import type { OperatorDeps } from '../operator/operator-deps.ts'
 import type { Order } from '../ports/order.ts'
 import { orderByClock, type TagOutcome } from '../content/imported-tag.ts'
+import { isAsked, keyFrom, readInventory, type RequiredKeys } from './believe.ts'
 import type { Held } from './held.ts'
+import type { ImportCounts, ImportEvent, ImportOptions } from './import-answers.ts'
 import { type ExpectedContent, ImportPlan, type PlannedImage } from './import-plan.ts'
 import { isGiven, isHere, requireGiven, requireHere } from './import-rights.ts'
 import { once, requireLayout, requireRight, wholeOf } from './read-member.ts'
@@ -22,52 +23,16 @@ import { once, requireLayout, requireRight, wholeOf } from './read-member.ts'
 export interface ImportsDeps
   extends Pick<OperatorDeps, 'registry' | 'catalog' | 'store' | 'namespaces'> {
   readonly held: Held
+  /** One of them is to have signed what is imported; asked for each time. Empty: anybody. */
+  readonly trustedKeys: () => readonly BundleKeyText[]
   /** Told when what was held may leave again. */
   readonly released: () => void
 }
 
-export interface ImportOptions {
-  /** Only says what would change; every byte is verified all the same. */
-  readonly dryRun: boolean
-  /** As `key show` prints them: one of these is to have signed it. Empty: anybody. */
-  readonly keys: readonly string[]
-}
-
-export type ImportEvent =
-  /** Its signature is right; whose it is, the reader has to know. */
-  | {
-      readonly kind: 'inventory'
-      readonly edge: string
-      readonly key: string
-      readonly keyId: string
-      readonly images: number
-      readonly bytes: number
-    }
-  /** Nothing is wrong, and an operator ought to know. */
-  | { readonly kind: 'note'; readonly message: string }
-  | {
-      readonly kind: 'image'
-      readonly image: string
-      readonly digest: Digest
-      readonly outcome: TagOutcome
-    }
-  /** The last one. */
-  | ({ readonly kind: 'imported'; readonly dryRun: boolean } & Counts)
-
-interface Counts {
-  /** That were told, and lead to what they were imported as. */
-  images: number
-  /** Manifests and blobs that were not here. */
-  written: number
-  writtenBytes: number
-  /** Of manifests and blobs that were. */
-  hereBytes: number
-}
-
 interface Import extends Omit<ImportOptions, 'keys'> {
-  readonly keys: readonly BundleKeyText[]
+  readonly keys: RequiredKeys
   readonly plan: ImportPlan
-  readonly counts: Counts
+  readonly counts: ImportCounts
 }
 
 export class Imports {
@@ -89,11 +54,11 @@ export class Imports {
   ): AsyncGenerator<ImportEvent> {
     if (this.#isRunning)
       throw new RegistryError('TOOMANYREQUESTS', 'another import is under way: wait for its end')
-    const { held, released } = this.#deps
-    const counts = { images: 0, written: 0, writtenBytes: 0, hereBytes: 0 }
+    const { held, released, trustedKeys } = this.#deps
+    const counts: ImportCounts = { images: 0, written: 0, writtenBytes: 0, hereBytes: 0 }
     const running: Import = {
       ...options,
-      keys: options.keys.map(keyFrom),
+      keys: { asked: options.keys.map(keyFrom), trusted: trustedKeys() },
       plan: new ImportPlan(),
       counts,
     }
@@ -111,7 +76,7 @@ export class Imports {
         }
       }
       const manifests = running.plan.finish()
-      await requireGiven(this.#deps, running.plan, running.keys.length > 0)
+      await requireGiven(this.#deps, running.plan, isAsked(running.keys))
       if (!options.dryRun) await this.#recordAll(running, manifests, signal)
       yield* this.#publish(running, signal)
       yield { kind: 'imported', dryRun: options.dryRun, ...counts }
@@ -249,22 +214,6 @@ export class Imports {
 
 const LEADS_THERE: ReadonlySet<TagOutcome> = new Set(['new', 'moved', 'same'])
 
-/** All of it is right before anything of it is believed. @throws BundleFault */
-async function readInventory(
-  { plan, keys }: Import,
-  { bytes }: BundleMember,
-): Promise<Extract<ImportEvent, { kind: 'inventory' }>> {
-  const reader = new InventoryReader()
-  for await (const piece of bytes) for (const line of reader.push(piece)) plan.read(line)
-  const { edge, end, key } = reader.finish()
-  const keyId = bundleKeyId(key)
-  if (keys.length > 0 && !keys.includes(key))
-    throw new BundleFault(
-      `it is signed by ${key} (${keyId}), which is none of the keys that are asked for`,
-    )
-  return { kind: 'inventory', edge, key, keyId, images: end.images, bytes: end.bytes }
-}
-
 /** @throws BundleFault */
 function list(plan: ImportPlan, { digest, mediaType = '' }: ExpectedContent, bytes: Uint8Array) {
   try {
@@ -273,13 +222,6 @@ function list(plan: ImportPlan, { digest, mediaType = '' }: ExpectedContent, byt
     if (!(error instanceof RegistryError)) throw error
     throw new BundleFault(`${digest} is no manifest: ${error.message}`)
   }
-}
-
-/** @throws RegistryError for what is none */
-function keyFrom(text: string): BundleKeyText {
-  const key = bundleKeyFrom(text)
-  if (key !== undefined) return key
-  throw new RegistryError('NAME_INVALID', `${text} is no key as "entrepot key show" prints it`)
 }
 
 function refused({ message, isCut }: BundleFault): RegistryError {

@@ -1,0 +1,43 @@
+// What an import is asked for, and what it tells.
+import type { Digest } from '../../oci/digest.ts'
+import type { TagOutcome } from '../content/imported-tag.ts'
+
+export interface ImportOptions {
+  /** Only says what would change; every byte is verified all the same. */
+  readonly dryRun: boolean
+  /** As `key show` prints them: one of these is to have signed it as well. Empty: anybody. */
+  readonly keys: readonly string[]
+}
+
+export type ImportEvent =
+  /** Its signature is right; whose it is, the reader has to know. */
+  | {
+      readonly kind: 'inventory'
+      readonly edge: string
+      readonly key: string
+      readonly keyId: string
+      /** It is one that was asked for, here or by the configuration. */
+      readonly isTrusted: boolean
+      readonly images: number
+      readonly bytes: number
+    }
+  /** Nothing is wrong, and an operator ought to know. */
+  | { readonly kind: 'note'; readonly message: string }
+  | {
+      readonly kind: 'image'
+      readonly image: string
+      readonly digest: Digest
+      readonly outcome: TagOutcome
+    }
+  /** The last one. */
+  | ({ readonly kind: 'imported'; readonly dryRun: boolean } & ImportCounts)
+
+export interface ImportCounts {
+  /** That were told, and lead to what they were imported as. */
+  images: number
+  /** Manifests and blobs that were not here. */
+  written: number
+  writtenBytes: number
+  /** Of manifests and blobs that were. */
+  hereBytes: number
+}
