@@ -1,10 +1,8 @@
 // Reads an inventory as its bytes come, a line at a time, and says at its end whose it is. Until
 // then nothing of it may be believed: what comes last is the signature of all that came before.
 import { createHash } from 'node:crypto'
-import { type Digest, digestFrom } from '../oci/digest.ts'
 import { bundleKeyFrom, isSignedBy, statementOf } from './bundle-key.ts'
 import {
-  INVENTORY_VERSION,
   type InventoryContent,
   type InventoryEnd,
   type InventoryHead,
@@ -12,6 +10,7 @@ import {
   type InventoryLine,
   placeOfImage,
 } from './inventory.ts'
+import { contentFrom, fault, headFrom, imageFrom } from './inventory-lines.ts'
 import { BundleFault } from './tar-pieces.ts'
 
 /** A manifest may be in a thousand repositories, of 255 characters each. */
@@ -49,28 +48,17 @@ export class InventoryReader {
   #read(bytes: Buffer): InventoryLine {
     if (this.#end !== undefined) throw fault('goes on behind its signature')
     const line = parseLine(bytes)
-    if ('end' in line && this.#head !== undefined) return this.#readEnd(line as InventoryEnd)
+    if ('end' in line && this.#head !== undefined)
+      return this.#readEnd(line as unknown as InventoryEnd)
     this.#hash.update(bytes)
-    if (this.#head === undefined) return this.#readHead(line)
-    if ('image' in line) return this.#readImage(line as InventoryImage)
-    if ('content' in line) return this.#readContent(line as InventoryContent)
+    if (this.#head === undefined) return (this.#head = headFrom(line))
+    if ('image' in line) return this.#readImage(imageFrom(line))
+    if ('content' in line) return this.#readContent(contentFrom(line))
     throw fault('has a line that nobody knows')
   }
 
-  #readHead(line: object): InventoryHead {
-    const head = line as InventoryHead
-    if (head.entrepot !== 'inventory') throw fault('is none: its first line says so')
-    if (head.version !== INVENTORY_VERSION)
-      throw fault(`has version ${String(head.version)}; a newer entrepot reads it`)
-    if (typeof head.edge !== 'string') throw fault('does not say whose it is')
-    this.#head = head
-    return head
-  }
-
   #readImage(line: InventoryImage): InventoryImage {
-    const { image, digest } = line
-    if (typeof image !== 'string' || !isDigest(digest)) throw fault('has an image without a digest')
-    const place = placeOfImage(image)
+    const place = placeOfImage(line.image)
     if (this.#content !== '' || place <= this.#image) throw fault('is not in its order')
     this.#image = place
     this.#counts.images += 1
@@ -79,8 +67,6 @@ export class InventoryReader {
 
   #readContent(line: InventoryContent): InventoryContent {
     const { content, size, state } = line
-    if (!isDigest(content) || !Number.isSafeInteger(size) || size < 0)
-      throw fault('has content without a digest or a size')
     if (content <= this.#content) throw fault('is not in its order')
     this.#content = content
     this.#counts.contents += 1
@@ -91,7 +77,7 @@ export class InventoryReader {
   #readEnd(line: InventoryEnd): InventoryEnd {
     const sha256 = this.#hash.digest('hex')
     const { images, contents, bytes } = this.#counts
-    const said = line.end
+    const said = Object(line.end) as Partial<InventoryEnd['end']>
     if (line.sha256 !== sha256) throw fault('is not the one that was signed')
     if (said.images !== images || said.contents !== contents || said.bytes !== bytes)
       throw fault('is not what its end counts')
@@ -109,18 +95,10 @@ export class InventoryReader {
   }
 }
 
-function parseLine(bytes: Buffer): object {
+function parseLine(bytes: Buffer): Record<string, unknown> {
   try {
     const line: unknown = JSON.parse(bytes.toString('utf8'))
-    if (typeof line === 'object' && line !== null) return line
+    if (typeof line === 'object' && line !== null) return line as Record<string, unknown>
   } catch {}
   throw fault('has a line that is no JSON')
-}
-
-function isDigest(value: unknown): value is Digest {
-  return typeof value === 'string' && digestFrom(value) !== undefined
-}
-
-function fault(what: string): BundleFault {
-  return new BundleFault(`the inventory ${what}`)
 }

@@ -615,6 +615,9 @@ const BOUNDS: readonly Row[] = [
   [769, 'P2', 'nor does it let go what it passed over, and what something lost may need'],
   [917, 'P2', 'a write that fails costs no walk over all files where a row tells of its file'],
   [930, 'P0', 'a bundle opens nothing of other repositories by naming its digest'],
+  [931, 'P0', 'no number or identity of a bundle takes the place of those of this edge'],
+  [932, 'P1', 'what an inventory says is bounded in memory and in work'],
+  [933, 'P0', 'an export gives to a repository nothing that it would not give a client there'],
   [915, 'P2', 'a file that it passes over for good keeps nothing else from leaving'],
   [
     753,

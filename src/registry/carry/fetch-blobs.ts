@@ -1,12 +1,13 @@
 // Brings in the blobs of a plan that are not here, a few at a time, and tells how far that is. What
 // cannot be had is told with its image, and keeps the others no less from coming.
 import { eachFew } from '../../async/few-at-once.ts'
+import type { Digest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
-import { parseRepositoryKey } from '../../oci/reference.ts'
+import { parseRepositoryKey, type RepositoryKey } from '../../oci/reference.ts'
 import { pullOne } from '../operator/warm-image.ts'
 import type { GatherDeps } from './gather.ts'
 import { messageOf } from './message-of.ts'
-import type { ExportPlan, PlannedBlob } from './plan.ts'
+import type { ExportPlan } from './plan.ts'
 
 /** As many as a client pulls: an upstream gives no more the faster for it. */
 const BLOBS_AT_ONCE = 4
@@ -36,10 +37,14 @@ export async function* fetchBlobs(
   await work
 }
 
+interface Telling extends Fetching {
+  readonly told: Told
+}
+
 async function fetchAll(
   deps: GatherDeps,
   plan: ExportPlan,
-  { signal, pause, told }: Fetching & { readonly told: Told },
+  { signal, pause, told }: Telling,
 ): Promise<void> {
   const blobs = plan.wantedBlobs()
   for (const { digest, sizeBytes } of blobs)
@@ -47,25 +52,27 @@ async function fetchAll(
   await eachFew(blobs, BLOBS_AT_ONCE, async blob => {
     signal.throwIfAborted()
     await pause()
-    try {
-      await fetchOne(deps, plan, { blob, signal, told })
-    } catch (error) {
-      if (!(error instanceof RegistryError)) throw error
-      told.add({ kind: 'missing', image: blob.image, message: messageOf(error) })
-    }
+    // To be here for one of them is no right in another (ADR 0004), here or where the bundle goes.
+    for (const [at, key] of [...blob.repositories].entries())
+      try {
+        await fetchOne(deps, plan, { digest: blob.digest, key, signal, told })
+      } catch (error) {
+        if (!(error instanceof RegistryError)) throw error
+        const image = at === 0 ? blob.image : key
+        told.add({ kind: 'missing', image, message: messageOf(error) })
+      }
   })
 }
 
 async function fetchOne(
   deps: GatherDeps,
   plan: ExportPlan,
-  { blob, signal, told }: { blob: PlannedBlob; signal: AbortSignal; told: Told },
+  { digest, key, ...rest }: { digest: Digest; key: RepositoryKey } & Omit<Telling, 'pause'>,
 ): Promise<void> {
-  const { digest } = blob
+  const { signal, told } = rest
   let doneBytes = 0
   let sizeBytes = 0
-  const repository = parseRepositoryKey(blob.repository)
-  for await (const event of pullOne(deps, repository, { digest, signal })) {
+  for await (const event of pullOne(deps, parseRepositoryKey(key), { digest, signal })) {
     sizeBytes = event.sizeBytes
     if (event.source === 'hit' || event.source === 'local') continue
     told.doneBytes += event.doneBytes - doneBytes

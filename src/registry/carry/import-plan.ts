@@ -27,10 +27,13 @@ import type { Order } from '../ports/order.ts'
 /** As of exports; some 500 bytes each. */
 const CONTENTS_MAX = 200_000
 const IMAGES_MAX = 200_000
-/** All that manifests list, and all repositories that they are in: some 50 bytes each. */
+/**
+ * All that manifests list, once for each repository that they are in; some 50 bytes each. Looked at
+ * twice, so it bounds the work as well: about a second of it.
+ */
 const LINKS_MAX = 2_000_000
-/** An identity, with what says how its numbers count. */
-const EDGE_MAX_LENGTH = 200
+/** Of names, each of 255 characters at most. */
+const REPOSITORIES_MAX = 100_000
 
 export interface PlannedImage {
   /** Canonical. */
@@ -119,21 +122,22 @@ export class ImportPlan {
   list({ digest, edges }: RecordedManifest): void {
     const parent = this.#contents.get(digest)
     if (parent === undefined) return
-    const children: Digest[] = []
+    const children = new Set<Digest>()
     for (const edge of edges) {
       const child = this.#contents.get(edge.child)
       if (child === undefined) {
         if (!isListed(edge)) continue
         throw new BundleFault(`${digest} lists ${edge.child}, which the inventory does not name`)
       }
-      if (edge.kind === 'subject') continue
-      this.#count(1)
-      children.push(child.digest)
-      // Of manifests that is said once all have come: parents may be behind their children.
-      if (child.mediaType === undefined)
-        for (const each of parent.repositories) this.#addTo(child, each)
+      if (edge.kind !== 'subject') children.add(child.digest)
     }
-    parent.children = children
+    this.#count(children.size * (1 + parent.repositories.size))
+    parent.children = [...children]
+    // Of manifests that is said once all have come: parents may be behind their children.
+    for (const each of children) {
+      const child = this.#contents.get(each)
+      if (child?.mediaType === undefined) addAll(child?.repositories, parent.repositories)
+    }
   }
 
   /**
@@ -141,7 +145,7 @@ export class ImportPlan {
    * repository is said that has one.
    * @throws BundleFault where something is missing
    */
-  finish(): readonly ExpectedContent[] {
+  async finish(pause: () => Promise<void>): Promise<readonly ExpectedContent[]> {
     for (const { digest, hasCome, state } of this.#contents.values())
       if (!hasCome && state === undefined)
         throw new BundleFault(`it ends without ${digest}, which its inventory names`)
@@ -150,19 +154,23 @@ export class ImportPlan {
       if (content?.mediaType === undefined || content.state === 'left out')
         throw new BundleFault(`an image leads to ${digest}, which is no manifest of it`)
     }
-    return this.#manifests()
+    return this.#manifests(pause)
   }
 
-  #manifests(): readonly ExpectedContent[] {
+  async #manifests(pause: () => Promise<void>): Promise<readonly ExpectedContent[]> {
     const ordered: ExpectedContent[] = []
     const seen = new Set<Digest>()
     for (const root of this.#contents.values()) this.#walk(root, { seen, ordered })
-    for (const parent of ordered.toReversed())
+    for (const parent of ordered.toReversed()) {
+      await pause()
       for (const digest of parent.children) {
         const child = this.#contents.get(digest)
         if (child?.mediaType === undefined) continue
-        for (const key of parent.repositories) this.#addTo(child, key)
+        // A parent may have got more of them by its own.
+        this.#count(parent.repositories.size)
+        addAll(child.repositories, parent.repositories)
       }
+    }
     return ordered
   }
 
@@ -205,33 +213,29 @@ export class ImportPlan {
       repository,
       tag,
       digest,
-      order: orderFrom(order),
-      changedAtMs: isTime(changedAtMs) ? changedAtMs : undefined,
+      order,
+      changedAtMs,
     })
   }
 
-  #addContent({ content: digest, size, type, in: repositories, state }: InventoryContent): void {
+  #addContent({ content: digest, size, type, in: repositories = [], state }: InventoryContent) {
     if (this.#contents.size === CONTENTS_MAX) throw tooMuch('manifests and blobs', CONTENTS_MAX)
     if (type !== undefined && size > MANIFEST_LIMIT_BYTES)
       throw new BundleFault(`the manifest ${digest} is larger than any that is kept`)
     const expected: ExpectedContent = {
       digest,
       sizeBytes: size,
-      mediaType: type === undefined ? undefined : String(type),
+      mediaType: type,
       state,
       repositories: new Set(),
       children: [],
       hasCome: false,
     }
-    if (type !== undefined && Array.isArray(repositories))
-      for (const key of repositories) this.#addTo(expected, this.#key(String(key)))
+    if (type !== undefined) {
+      this.#count(repositories.length)
+      for (const key of repositories) expected.repositories.add(this.#key(key))
+    }
     this.#contents.set(digest, expected)
-  }
-
-  #addTo({ repositories }: ExpectedContent, key: RepositoryKey): void {
-    if (repositories.has(key)) return
-    this.#count(1)
-    repositories.add(key)
   }
 
   #count(links: number): void {
@@ -246,9 +250,14 @@ export class ImportPlan {
     const key = keyFrom(text)
     if (key === undefined)
       throw new BundleFault(`${JSON.stringify(text.slice(0, 300))} is no name of a repository`)
+    if (this.#keys.size === REPOSITORIES_MAX) throw tooMuch('repositories', REPOSITORIES_MAX)
     this.#keys.set(text, key)
     return key
   }
+}
+
+function addAll(to: Set<RepositoryKey> | undefined, keys: Iterable<RepositoryKey>): void {
+  for (const key of keys) to?.add(key)
 }
 
 function keyFrom(text: string): RepositoryKey | undefined {
@@ -259,17 +268,6 @@ function keyFrom(text: string): RepositoryKey | undefined {
     if (error instanceof RegistryError) return undefined
     throw error
   }
-}
-
-function orderFrom(order: InventoryImage['order']): Order | undefined {
-  if (order === undefined || order === null) return undefined
-  const { edge, number } = order
-  const isText = typeof edge === 'string' && edge.length <= EDGE_MAX_LENGTH
-  return isText && Number.isSafeInteger(number) ? { edge, number } : undefined
-}
-
-function isTime(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
 }
 
 function tooMuch(what: string, most: number): BundleFault {

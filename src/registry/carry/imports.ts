@@ -12,16 +12,18 @@ import { LOCALHOST, parseRepositoryKey, type Repository } from '../../oci/refere
 import { asRecorded } from '../content/edges.ts'
 import type { OperatorDeps } from '../operator/operator-deps.ts'
 import type { Order } from '../ports/order.ts'
-import { orderByClock, type TagOutcome } from '../content/imported-tag.ts'
+import type { TagOutcome } from '../content/imported-tag.ts'
+import { createPacer } from '../pacing/pacer.ts'
 import { isAsked, keyFrom, readInventory, type RequiredKeys } from './believe.ts'
 import type { Held } from './held.ts'
 import type { ImportCounts, ImportEvent, ImportOptions } from './import-answers.ts'
 import { type ExpectedContent, ImportPlan, type PlannedImage } from './import-plan.ts'
 import { isGiven, isHere, requireGiven, requireHere } from './import-rights.ts'
+import { orderOf } from './import-order.ts'
 import { once, requireLayout, requireRight, wholeOf } from './read-member.ts'
 
 export interface ImportsDeps
-  extends Pick<OperatorDeps, 'registry' | 'catalog' | 'store' | 'namespaces'> {
+  extends Pick<OperatorDeps, 'registry' | 'catalog' | 'store' | 'namespaces' | 'clock'> {
   readonly held: Held
   /** One of them is to have signed what is imported; asked for each time. Empty: anybody. */
   readonly trustedKeys: () => readonly BundleKeyText[]
@@ -75,7 +77,7 @@ export class Imports {
           await this.#requireSupposed(running)
         }
       }
-      const manifests = running.plan.finish()
+      const manifests = await running.plan.finish(createPacer(this.#deps.clock))
       await requireGiven(this.#deps, running.plan, isAsked(running.keys))
       if (!options.dryRun) await this.#recordAll(running, manifests, signal)
       yield* this.#publish(running, signal)
@@ -189,7 +191,7 @@ export class Imports {
     const { repository, tag, digest } = image
     if (tag === undefined) return 'new'
     const { importing } = this.#deps.registry
-    const order = image.order ?? orderByClock(running.plan.edge, image.changedAtMs ?? 0)
+    const order = orderOf(image, running.plan.edge, this.#deps.clock.nowMs())
     if (running.dryRun) return importing.foresee(repository, { digest, tag, order })
     const mediaType = running.plan.find(digest)?.mediaType ?? ''
     return this.#record(running, repository, { digest, mediaType, tag: { tag, order } })

@@ -24,8 +24,8 @@ export interface PlannedContent {
 
 /** Still to be had. */
 export interface PlannedBlob extends PlannedContent {
-  /** From which it is. */
-  readonly repository: RepositoryKey
+  /** Whose manifests list it: whoever gets the bundle reads it in each of these. */
+  readonly repositories: ReadonlySet<RepositoryKey>
 }
 
 interface Planned extends PlannedContent {
@@ -88,12 +88,9 @@ export class ExportPlan {
 
   /** Blobs that the bundle is to bring. */
   wantedBlobs(): readonly PlannedBlob[] {
-    return [...this.#contents.values()]
-      .filter(each => !isManifest(each) && !this.#supposed.has(each.digest))
-      .map(({ repositories: [repository = '' as RepositoryKey], ...blob }) => ({
-        ...blob,
-        repository,
-      }))
+    return [...this.#contents.values()].filter(
+      each => !isManifest(each) && !this.#supposed.has(each.digest),
+    )
   }
 
   /** What a blob turned out to be, once it is here. */

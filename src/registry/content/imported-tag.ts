@@ -34,18 +34,21 @@ export function isByClock({ edge }: Order): boolean {
   return edge.startsWith(BY_CLOCK)
 }
 
+/** `identity`: this edge's own, by which nobody else counts. */
 export function judgeImportedTag(
   here: RecordedTag | undefined,
   imported: ImportedTag,
-  isImmutable: boolean,
+  { identity, isImmutable }: { readonly identity: string; readonly isImmutable: boolean },
 ): TagOutcome {
   if (here === undefined) return 'new'
   if (here.digest === imported.digest) return 'same'
-  const outcome = judgeOther(here, imported)
+  const outcome = judgeOther(here, imported, identity)
   return outcome === 'moved' && isImmutable ? 'immutable' : outcome
 }
 
-function judgeOther(here: RecordedTag, { order }: ImportedTag): TagOutcome {
+function judgeOther(here: RecordedTag, { order }: ImportedTag, identity: string): TagOutcome {
+  // Whatever a bundle says of it: what this edge has pushed since it knows best.
+  if (here.local && order.edge === identity) return 'pushed here'
   if (here.order?.edge === order.edge) return here.order.number < order.number ? 'moved' : 'older'
   if (here.local) return 'pushed here'
   // Pulled here, its upstream has said so until then.

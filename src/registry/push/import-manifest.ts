@@ -91,7 +91,7 @@ async function accept(
 
 /** What would become of the tag now. @throws StoreError */
 export async function foreseeImport(
-  deps: Pick<PushManifestDeps, 'catalog' | 'policies'>,
+  deps: JudgeDeps,
   repository: Repository,
   { tag, ...imported }: ImportedTag & { readonly tag: Tag },
 ): Promise<TagOutcome> {
@@ -102,12 +102,15 @@ export async function foreseeImport(
   })
 }
 
+type JudgeDeps = Pick<PushManifestDeps, 'catalog' | 'policies'>
+
 function judge(
-  { policies }: Pick<PushManifestDeps, 'policies'>,
+  { catalog, policies }: JudgeDeps,
   repository: Repository,
   { tag, here, ...imported }: ImportedTag & { tag: Tag; here: RecordedTag | undefined },
 ): TagOutcome {
-  return judgeImportedTag(here, imported, policies.find(repository).isImmutable(tag))
+  const isImmutable = policies.find(repository).isImmutable(tag)
+  return judgeImportedTag(here, imported, { identity: catalog.identity, isImmutable })
 }
 
 /** It leads there already, by the word of an upstream or of an older bundle. */

@@ -6,6 +6,7 @@ import { parseRepositoryKey } from '../../oci/reference.ts'
 import { bestEffort } from '../best-effort.ts'
 import { eachFew } from '../../async/few-at-once.ts'
 import type { StoredContent } from '../content/content.ts'
+import { countedNumber } from '../ports/order.ts'
 import { StoreError } from '../ports/store-error.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Clock } from '../ports/clock.ts'
@@ -101,7 +102,7 @@ async function rebuild(parts: RebuildParts, counts: Counts): Promise<void> {
 function numberOf(fact: Fact): number {
   if (fact.kind === 'delivery') return fact.id
   if (fact.kind === 'manifest' || isOfAnyEdge(fact)) return 0
-  return fact.order?.number ?? 0
+  return countedNumber(fact.order)
 }
 
 /** Its number was given by whoever made the bundle. */

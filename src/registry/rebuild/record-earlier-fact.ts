@@ -6,6 +6,7 @@ import { parseRepositoryKey, type Repository, repositoryKey } from '../../oci/re
 import { parseDelivery } from '../deliveries/delivery-payload.ts'
 import { rowsOf } from '../pacing/pages.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
+import { countedNumber } from '../ports/order.ts'
 import type { Delivery } from '../ports/outbox.ts'
 import type { Fact, FactStore, ListedFact } from '../ports/facts.ts'
 import type { RepositoryPolicies } from '../routing/repository-policy.ts'
@@ -51,8 +52,8 @@ export async function recordEarlierFact(
 ): Promise<'recorded' | 'superseded' | 'lost' | 'waiting'> {
   // What is pushed or deleted from now on comes after it.
   const isHere = fact.kind === 'deleted' || (fact.kind === 'tag' && fact.imported !== true)
-  const after = isHere ? fact.order : undefined
-  if (after !== undefined) await deps.catalog.raiseSequence(after.number)
+  const after = isHere ? countedNumber(fact.order) : 0
+  if (after > 0) await deps.catalog.raiseSequence(after)
   if (fact.kind === 'delivery') return recordDelivery(deps, fact)
   if (fact.kind === 'deleted') return recordDeleted(deps, fact)
   const { kind, repository, digest } = fact

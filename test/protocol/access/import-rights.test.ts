@@ -2,6 +2,7 @@
 // read where it was given, and nowhere else. Method: an edge in process with a repository that
 // nobody may pull from; bundles by a stranger list its layer under a name that everybody may pull
 // from, in each way by which a bundle need not bring what it names.
+import { existsSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { tmpdir } from 'node:os'
@@ -10,6 +11,8 @@ import { type Digest, digestOf } from '../../../src/oci/digest.ts'
 import { type MadeContent, makeBundle, makeSigner } from '../../kit/bundle.ts'
 import { runCli } from '../../kit/cli.ts'
 import { startTestEdge, type TestEdge } from '../../kit/edge.ts'
+import { bytesContent } from '../../kit/content.ts'
+import { startStub } from '../../kit/stubs/stub-registry.ts'
 import { document, makeImage } from '../../kit/image.ts'
 import { pushTo } from '../../kit/worlds/lost-edge.ts'
 
@@ -97,6 +100,67 @@ for (const state of ['supposed', 'left out'] as const)
     for (const path of [`manifests/${hidden.digest}`, `blobs/${hidden.digest}`, `blobs/${layer}`])
       t.match(await edge.get(`/v2/${name}/${path}`), { status: 404 }, path)
   })
+
+t.test('R931: a bundle does not count by the numbers of this edge', async t => {
+  const edge = await startTestEdge(t, { upstreams: OFFLINE })
+  const name = 'localhost/public/x'
+  await pushTo(edge, name, { image: makeImage({ seed: 'ours' }), tags: ['v1'] })
+  const inventory = await runCli(['inventory', '--socket', edge.socket])
+  const { edge: identity } = JSON.parse(inventory.stdout.split('\n')[0] ?? '')
+  const said = (order: { edge: string; number: number }) =>
+    makeBundle(
+      [{ image: `${name}:v1`, digest: manifest.digest, order }],
+      [
+        { digest: manifest.digest, bytes: manifest.bytes, type: manifestType, in: [name] },
+        { digest: digestOf(config), bytes: config },
+        { digest: layer, bytes: secret.layers[0]?.bytes() ?? Buffer.alloc(0) },
+      ],
+    )
+  const own = await imports(edge, await said({ edge: identity, number: 2 ** 52 }))
+  t.match(own, { exitCode: 0, stdout: /x:v1 .* left: / })
+  const beyond = await imports(edge, await said({ edge: 'x', number: Number.MAX_SAFE_INTEGER }))
+  t.match(beyond, { exitCode: 1, stderr: /an order .* that no edge gives/ })
+})
+
+t.test('R933: what one registry lists of a private one is exported for neither', async t => {
+  const [corp, strange] = [await startStub(t), await startStub(t)]
+  corp.addImage('app', 'v1', secret)
+  const listed = { ...secret, manifest, layers: [], config: bytesContent(config) }
+  strange.addImage('public/x', 'v1', listed)
+  const upstreams = {
+    'corp.example': { url: corp.url, private: true },
+    'docker.io': { url: strange.url },
+  }
+  const edge = await startTestEdge(t, { upstreams })
+  const names = ['corp.example/app:v1', 'docker.io/public/x:v1']
+  const file = join(tmpdir(), `export-rights-${process.pid}.tar`)
+  const result = await edge.settle(
+    runCli(['export', ...names, '-o', file, '--socket', edge.socket]),
+  )
+  t.match(result, { exitCode: 1, stderr: /docker\.io\/public\/x: docker\.io does not have/ })
+  t.notOk(existsSync(file))
+})
+
+t.test('R932: many repositories and many layers are bounded by their product', async t => {
+  const edge = await start(t)
+  const places = Array.from({ length: 1_000 }, (_, at) => `localhost/public/x${at}`)
+  const layers = Array.from({ length: 2_500 }, (_, at) => digestOf(Buffer.from(`${at}`)))
+  const many = document(manifestType, {
+    schemaVersion: 2,
+    mediaType: manifestType,
+    config: listing('application/vnd.oci.image.config.v1+json', digestOf(config), config.length),
+    layers: layers.map(each => listing('application/vnd.oci.image.layer.v1.tar', each, 1)),
+  })
+  const bundle = await makeBundle(
+    [],
+    [
+      { digest: many.digest, bytes: many.bytes, type: manifestType, in: places },
+      { digest: digestOf(config), bytes: config },
+      ...layers.map(digest => ({ digest, size: 1, state: 'left out' as const })),
+    ],
+  )
+  t.match(await imports(edge, bundle), { exitCode: 1, stderr: /more than 2000000 links/ })
+})
 
 t.test('R930: what brings the bytes may have them, and what a named key supposes', async t => {
   const edge = await start(t)

@@ -83,6 +83,30 @@ t.test('lines that are not in their order are refused, and double ones', async t
   }
 })
 
+t.test('R931: values of other types and beyond their bounds are refused', async t => {
+  const image = (more: object) => ({ images: [{ ...PARTS.images[0], ...more }] })
+  const content = (more: object) => ({ contents: [{ ...PARTS.contents[0], ...more }] })
+  const nested: unknown[] = []
+  const deep = Array.from({ length: 10_000 }).reduce<unknown[]>(inner => [inner], nested)
+  const parts: Record<string, object> = {
+    'a long identity': { edge: 'e'.repeat(60_000) },
+    'an identity that clears the screen': { edge: 'e\u001b[2J' },
+    'a number that no edge gives': image({ order: { edge: 'e', number: Number.MAX_SAFE_INTEGER } }),
+    'an order of a long identity': image({ order: { edge: 'e'.repeat(300), number: 1 } }),
+    'a time that never comes': image({ changedAtMs: Number.MAX_SAFE_INTEGER }),
+    'a time before all': image({ changedAtMs: -1 }),
+    'an object as a media type': content({ type: { toString: 1 } }),
+    'a long media type': content({ type: 'a'.repeat(300) }),
+    'what is deep': content({ in: deep }),
+    'more repositories than are written': content({ in: Array.from({ length: 1_001 }, String) }),
+    'a state that nobody knows': content({ state: 'elsewhere' }),
+  }
+  for (const [name, more] of Object.entries(parts)) {
+    const text = await collect(writeInventory({ ...PARTS, ...more } as typeof PARTS, signer))
+    t.throws(() => read(text, 65_536), BundleFault, name)
+  }
+})
+
 t.test('a line without an end is refused before it fills the memory', async t => {
   const reader = new InventoryReader()
   const piece = Buffer.alloc(512 * 1024, 'x')

@@ -24,7 +24,7 @@ function known(more: Partial<RecordedTag>): RecordedTag {
 }
 
 const judge = (here: RecordedTag | undefined, order: Order, isImmutable = false) =>
-  judgeImportedTag(here, { digest: after, order }, isImmutable)
+  judgeImportedTag(here, { digest: after, order }, { identity: 'here', isImmutable })
 
 t.test('R891: of one edge the later push counts, and of one clock the later time', async t => {
   t.equal(judge(undefined, pushedAt('a', 1)), 'new')
@@ -42,6 +42,8 @@ t.test('R891: what was pushed here stays, and what an upstream said later', asyn
     'pushed here',
   )
   t.equal(judge(known({ local: true }), orderByClock('a', 9_000)), 'pushed here')
+  const own = known({ local: true, order: pushedAt('here', 1) })
+  t.equal(judge(own, pushedAt('here', 9)), 'pushed here', 'a bundle says so, and nobody else')
   t.equal(judge(known({}), orderByClock('a', 999)), 'older')
   t.equal(judge(known({}), orderByClock('a', 1_001)), 'moved')
   t.equal(judge(known({}), pushedAt('a', 1)), 'moved', 'nothing tells which is later')
