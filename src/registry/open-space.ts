@@ -25,6 +25,11 @@ export interface OpenedSpace {
   /** They take room, and give some. */
   readonly uploads: Uploads
   readonly idleUploads: IdleUploadSessions
+  /**
+   * One look: what could not leave before, then what is above its quota, before others have to.
+   * @throws StoreError
+   */
+  readonly keepRoom: (signal: AbortSignal) => Promise<void>
 }
 
 interface SpaceParts {
@@ -70,7 +75,20 @@ export function openSpace(deps: RegistryDeps, { openBlobs, uses }: SpaceParts): 
   const uploads = new Uploads({ ...deps, space })
   const idleUploads: IdleUploadSessions = new IdleUploadSessions({ ...deps, uploads })
   const manifestRoom = new ManifestRoom({ ...room, space })
-  return { leaving, evictor, space, manifestRoom, uploads, idleUploads }
+  return {
+    leaving,
+    evictor,
+    space,
+    manifestRoom,
+    uploads,
+    idleUploads,
+    keepRoom: async signal => {
+      await leaving.retry()
+      await evictor.trim(0, { signal })
+      await store.measureOthers()
+      await space.trim(signal)
+    },
+  }
 }
 
 /** For nobody who asks next, in any thread. */

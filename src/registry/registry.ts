@@ -127,6 +127,7 @@ function openParts(given: RegistryDeps) {
     leaving,
     evictor,
     idleUploads,
+    keepRoom: opened.keepRoom,
     turns,
     uses,
     manifests: { ...ofManifests, silent, prefetch, uses, leases },
@@ -223,7 +224,7 @@ function besideClients(parts: Parts): Omit<RunningRegistry, keyof Registry> {
     fullBecause: () => space.fullBecause(),
     refusedForSpace: () => wantOfSpace.refused,
     takenBytes: () => deps.store.measureOthers().then(() => space.takenBytes()),
-    keepRoom: signal => keepRoom(parts, signal),
+    keepRoom: parts.keepRoom,
     purge: async (selector, options) => {
       try {
         return await purge(purging(parts), selector, options)
@@ -257,13 +258,6 @@ function besideClients(parts: Parts): Omit<RunningRegistry, keyof Registry> {
       await Promise.all([...waiting, evictor.stop(), uses.stop(), leaving.stop(), time.stop()])
     },
   }
-}
-
-/** What is above its quota, before others have to leave. */
-async function keepRoom({ deps, evictor, blobPushes: { space } }: Parts, signal: AbortSignal) {
-  await evictor.trim(0, { signal })
-  await deps.store.measureOthers()
-  await space.trim(signal)
 }
 
 function collecting({ deps, leaving, manifestPushes }: Parts, graces: Graces): CollectDeps {

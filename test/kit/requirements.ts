@@ -614,6 +614,8 @@ const BOUNDS: readonly Row[] = [
   [792, 'P0', 'a disk that cannot say for a moment what is here costs nothing that is here'],
   [769, 'P2', 'nor does it let go what it passed over, and what something lost may need'],
   [917, 'P2', 'a write that fails costs no walk over all files where a row tells of its file'],
+  [990, 'P1', 'what a disk failed to remove for a moment is removed once it can be'],
+  [991, 'P1', 'a disk that removes nothing costs the cache little, however long that lasts'],
   [930, 'P0', 'a bundle opens nothing of other repositories by naming its digest'],
   [931, 'P0', 'no number or identity of a bundle takes the place of those of this edge'],
   [932, 'P1', 'what an inventory says is bounded in memory and in work'],

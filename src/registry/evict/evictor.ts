@@ -26,6 +26,7 @@ import type { Quota } from '../routing/quota.ts'
 import { QuotaStandings } from './quotas.ts'
 import { Stuck, type StuckDeps } from './stuck.ts'
 import { BatchTeller } from './tell-batch.ts'
+import { Vain, type VainDeps } from './vain.ts'
 import { WaitingForRoom } from './waiting-for-room.ts'
 
 /**
@@ -48,6 +49,7 @@ const USES_WAIT_MS = 500
 
 export interface EvictorDeps extends EvictionRunDeps, Pick<StuckDeps, 'note' | 'uploadsBytes'> {
   readonly clock: EvictionRunDeps['clock'] & Pick<Clock, 'sleep'>
+  readonly leaving: EvictionRunDeps['leaving'] & VainDeps['leaving']
   /** Resolves when what was used until now is in the catalog, or lost. */
   readonly usesWritten: () => Promise<void>
   /** What the data directory may take; shares of quotas are of that. @throws StoreError */
@@ -69,6 +71,7 @@ export class Evictor implements RoomByEviction {
   readonly #looked: LookedFor
   readonly #teller: BatchTeller
   readonly #stuck: Stuck
+  readonly #vain: Vain
   readonly #stopping = new AbortController()
   #running: Promise<void> = Promise.resolve()
 
@@ -78,6 +81,7 @@ export class Evictor implements RoomByEviction {
     this.#looked = new LookedFor(deps.clock, STUCK_FOR_MS)
     this.#teller = new BatchTeller(deps)
     this.#stuck = new Stuck(deps, STUCK_FOR_MS)
+    this.#vain = new Vain(deps)
   }
 
   makeRoom(bytes: number, signal: AbortSignal, of?: Repository): Promise<number> {
@@ -149,11 +153,14 @@ export class Evictor implements RoomByEviction {
   #trim(amount: number, how: Trim): Promise<number> {
     return this.#turns.take('run', async () => {
       let [wanted, bytes] = [amount, 0]
+      const before = await this.#vain.retry()
       const freed: Freed = (freedBytes, files) => {
         wanted -= how.leanBytes === undefined ? freedBytes : files
         bytes += freedBytes
         this.#waiting.noteFreed(freedBytes)
       }
+      freed(before.bytes, before.files)
+      if (before.isOver) return bytes
       let outcome: EvictionOutcome
       do {
         const run = await this.#openTrim(() => wanted, how)
@@ -218,6 +225,9 @@ export class Evictor implements RoomByEviction {
 
   /** Resolves to whether another one would be of no use. */
   async #runOnce(): Promise<boolean> {
+    const before = await this.#vain.retry()
+    this.#waiting.noteFreed(before.bytes)
+    if (before.isOver) return true
     const run = new EvictionRun(this.#deps, {
       standings: await this.#standings(),
       stages: STAGES,
@@ -241,7 +251,9 @@ export class Evictor implements RoomByEviction {
     const running = run.run(freed)
     this.underWay = Promise.allSettled([running]).then(() => {})
     try {
-      return await running
+      const outcome = await running
+      if (outcome === 'in vain') this.#vain.note()
+      return outcome
     } finally {
       this.underWay = undefined
       this.#teller.tell(run.batch, why)

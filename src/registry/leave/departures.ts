@@ -1,6 +1,7 @@
 // What left by one call, for whoever let it go: what the disk had back by it, and what of it is
 // still there because it cannot be removed.
 import type { Digest } from '../../oci/digest.ts'
+import type { Eviction } from '../ports/catalog-images.ts'
 import type { Leaves } from '../ports/catalog-space.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { Left } from './pass.ts'
@@ -19,6 +20,17 @@ export interface Departed<Each> {
   readonly left: readonly Departure<Each>[]
   /** By which their files went: the same for all who let something go meanwhile. */
   readonly passes: readonly Left[]
+}
+
+export interface LetGoHow<Each> {
+  readonly spared?: Eviction['spared']
+  /**
+   * Told once all is written down: whoever reads the catalog from then on, reads it without. Its
+   * files go meanwhile. MUST NOT throw. Default nobody.
+   */
+  readonly written?: () => void
+  /** Told once, also of what had left before a failure. MUST NOT throw. Default nobody. */
+  readonly departed?: (departed: Departed<Each>) => void
 }
 
 /** Looked up in one read. */

@@ -2,6 +2,7 @@
 // digest, if nobody has brought it back, a file is removed, and then the intent that said so. What
 // leaves, and why, is decided by others; here it is carried out, also what an earlier process had
 // begun. What cannot be removed stays an intent, and counts as taken.
+import { allOf } from '../../async/all-of.ts'
 import { eachFew } from '../../async/few-at-once.ts'
 import { Gate } from '../../async/gate.ts'
 import type { Haste } from '../../async/haste.ts'
@@ -16,8 +17,8 @@ import type { Clock } from '../ports/clock.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import { StoreError } from '../ports/store-error.ts'
 import { pagesOf } from '../pacing/pages.ts'
-import { type Departed, type Departure, withStuck } from './departures.ts'
-import { type Left, Pass } from './pass.ts'
+import { type Departed, type Departure, type LetGoHow, withStuck } from './departures.ts'
+import { type Left, NONE_LEFT, Pass } from './pass.ts'
 import { inPortions, rowsAtOnce } from './portions.ts'
 
 export interface LeavingDeps {
@@ -31,17 +32,6 @@ export interface LeavingDeps {
   readonly closeOpen: (digest: Digest) => void
   /** Not to be removed now: `finish` again when that is over. Default: none. */
   readonly isHeld?: ((digest: Digest) => boolean) | undefined
-}
-
-export interface LetGoHow<Each> {
-  readonly spared?: Eviction['spared']
-  /**
-   * Told once all is written down: whoever reads the catalog from then on, reads it without. Its
-   * files go meanwhile. MUST NOT throw. Default nobody.
-   */
-  readonly written?: () => void
-  /** Told once, also of what had left before a failure. MUST NOT throw. Default nobody. */
-  readonly departed?: (departed: Departed<Each>) => void
 }
 
 /** What goes for this is waited for; else only by those who need room, who say so by themselves. */
@@ -67,6 +57,7 @@ export class Leaving {
   readonly #unannounced = new Set<number>()
   #lastAtMs = 0
   readonly #stuck = new Set<Digest>()
+  #isBehind = false
   #running: Promise<Left> | undefined
   #next: Promise<Left> | undefined
 
@@ -204,6 +195,19 @@ export class Leaving {
     return this.#next
   }
 
+  /** The last pass could not remove all that it should have. */
+  get isBehind(): boolean {
+    return this.#isBehind
+  }
+
+  /**
+   * `finish`, where the last pass had to leave something; else nothing is done. Whoever counts on
+   * what left calls it: a disk that fails for a moment is not to keep what it failed at for good.
+   */
+  retry(): Promise<Left> {
+    return this.#isBehind ? this.finish() : Promise.resolve(NONE_LEFT)
+  }
+
   /** Resolves when nothing is done any more; what is left, the next process finishes. */
   async stop(): Promise<void> {
     this.#stopping.abort(NOT_NEEDED)
@@ -238,7 +242,9 @@ export class Leaving {
           )
           if (this.#isOver(pass)) break
         }
+      this.#isBehind = pass.failed > 0
     } catch (error) {
+      this.#isBehind = true
       noteStorage(note, error)
     }
     return pass.end(note)
@@ -289,10 +295,4 @@ export class Leaving {
   #isOver({ failed }: Pass): boolean {
     return failed >= FAILED_MAX || this.#stopping.signal.aborted
   }
-}
-
-/** Throws the first failure once all have ended. */
-async function allOf(all: readonly Promise<void>[]): Promise<void> {
-  for (const each of await Promise.allSettled(all))
-    if (each.status === 'rejected') throw each.reason
 }

@@ -11,6 +11,8 @@ export interface Left {
   readonly bytes: number
 }
 
+export const NONE_LEFT: Left = { files: 0, bytes: 0 }
+
 export class Pass {
   failed = 0
   readonly #left = new Map<LeaveReason, Left>()

@@ -380,6 +380,31 @@ t.test('R374, R624: a disk that removes nothing does not lose its cache', async 
   t.ok((await world.catalog.totals()).manifests > 100)
 })
 
+t.test('R991: what leaves in vain is tried again before more is let go', async t => {
+  let isBroken = true
+  const world = await openEvictionWorld(t, {
+    store: store => {
+      const remove = store.remove.bind(store)
+      const broken = () => Promise.reject(new StoreError('io', 'the disk is worn out'))
+      return Object.assign(store, {
+        remove: (digest: Digest) => (isBroken ? broken() : remove(digest)),
+      })
+    },
+  })
+  for (let at = 0; at < 200; at += 1) await world.pulled(APP, imageOf(`${at}`, 4))
+  await world.evict(KiB)
+  const { manifests } = await world.catalog.totals()
+  for (let at = 0; at < 20; at += 1) t.match(await world.evict(KiB), { freedBytes: 0 })
+  t.match(await world.catalog.totals(), { manifests }, 'no more than by the first')
+  await world.clock.advance(600_000)
+  await world.evict(KiB)
+  t.ok((await world.catalog.totals()).manifests < manifests, 'after a while the rest is tried')
+  isBroken = false
+  const left = await world.evict(KiB)
+  t.ok(left.freedBytes > KiB, 'all that had been let go before')
+  t.match(await world.catalog.totals(), { leavingBlocks: 0 })
+})
+
 t.test('R375: what is passed over is not looked at again and again', async t => {
   let listed = 0
   const world = await openEvictionWorld(t, {

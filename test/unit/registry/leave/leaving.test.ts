@@ -131,6 +131,24 @@ t.test('what cannot be removed stays an intent, is told of once, and goes later'
   t.strictSame(await world.found(), { file: false, row: false, isLeaving: false })
 })
 
+t.test('R990: what a disk or the catalog failed at for a moment is tried again', async t => {
+  const ports = memoryPorts()
+  const remove = ports.store.remove.bind(ports.store)
+  const finishLeaving = ports.catalog.finishLeaving.bind(ports.catalog)
+  const world = makeLeavingWorld(ports)
+  await world.begin()
+  await world.letGo()
+  t.match(await world.leaving.retry(), { files: 0 }, 'nothing has failed yet')
+  ports.store.remove = () => Promise.reject(new StoreError('io', 'the disk is broken'))
+  await world.leaving.finish()
+  ports.store.remove = remove
+  ports.catalog.finishLeaving = () => Promise.reject(new StoreError('busy', 'it is locked'))
+  await world.leaving.retry()
+  ports.catalog.finishLeaving = finishLeaving
+  await world.leaving.retry()
+  t.strictSame(await world.found(), { file: false, row: false, isLeaving: false })
+})
+
 t.test('many files that cannot be removed keep no other one here', async t => {
   const { store, catalog, ...world } = makeLeavingWorld()
   const digests = Array.from({ length: 400 }, (_, at) => digestNamed(`file ${at}`)).sort()
