@@ -816,6 +816,7 @@ const PLATFORM: readonly Row[] = [
   [896, 'P0', 'where a signature is asked for, no other bundle is taken'],
   [897, 'P0', 'what does not belong into a bundle is refused by its name'],
   [898, 'P0', 'where trusted keys are configured, nothing else is imported, from a reload on'],
+  [934, 'P1', 'what an index lists many times is exported and pulled once'],
   [899, 'P1', 'where no key is asked for, an import tells who signed, and that nobody asked'],
   [839, 'P1', 'each volume of a bundle is verifiable alone'],
   [840, 'P1', 'a delta leaves out what an inventory says is there, and names it'],

@@ -41,6 +41,8 @@ interface Walk extends Pick<Gathering, 'platforms' | 'referrers'> {
   /** As it is named in the inventory. */
   readonly image: string
   readonly signal: AbortSignal
+  /** What was gathered of it, or is about to be: a list that says a thing often says it once. */
+  readonly seen: Set<Digest>
 }
 
 /** Builders list their attestations under it, beside the platforms. */
@@ -57,11 +59,11 @@ export async function* gatherImage(
   { image, signal, ...how }: Gathering & { readonly signal: AbortSignal },
 ): AsyncGenerator<GatherEvent> {
   const { repository, reference } = nameImage(deps, image)
-  const walk = { ...how, deps, plan, repository, signal, image: formatImage(repository, reference) }
+  const name = formatImage(repository, reference)
+  const seen = new Set<Digest>()
+  const walk = { ...how, deps, plan, repository, signal, image: name, seen }
   const found: Digest[] = []
-  yield* gatherManifest(walk, { reference, found, depth: 0 })
-  const [digest] = found
-  if (digest === undefined) return
+  const digest = yield* gatherManifest(walk, reference, found)
   plan.addImage({ image: walk.image, digest, ...(await placeOfTag(deps, repository, reference)) })
   if (walk.referrers) for (const each of found) yield* gatherReferrers(walk, each, 0)
 }
@@ -74,39 +76,63 @@ async function placeOfTag({ catalog }: GatherDeps, repository: Repository, refer
   return tag.order === undefined ? { changedAtMs: tag.changedAtMs } : { order: tag.order }
 }
 
-interface Step {
-  readonly reference: Reference
-  /** Is given each manifest that is planned, the first one first. */
-  readonly found: Digest[]
-  readonly depth: number
+/**
+ * The manifest, of an index those that are wanted of its children, and their blobs; each of them
+ * once, however often it is listed. `found` is given each that was gathered now. Returns the first.
+ */
+async function* gatherManifest(
+  walk: Walk,
+  reference: Reference,
+  found: Digest[],
+): AsyncGenerator<GatherEvent, Digest> {
+  const root = yield* gatherOne(walk, reference)
+  const { digest } = root.answer
+  if (walk.seen.has(digest)) return digest
+  walk.seen.add(digest)
+  found.push(digest)
+  let level = planChildren(walk, root.manifest, walk.platforms)
+  for (let depth = 1; depth <= INDEX_DEPTH_MAX && level.length > 0; depth += 1) {
+    const next: Digest[] = []
+    for (const child of level) {
+      const { manifest } = yield* gatherOne(walk, { kind: 'digest', digest: child })
+      found.push(child)
+      next.push(...planChildren(walk, manifest, []))
+    }
+    level = next
+  }
+  return digest
 }
 
-/** The manifest, of an index those that are wanted of its children, and their blobs. */
-async function* gatherManifest(walk: Walk, step: Step): AsyncGenerator<GatherEvent> {
-  const { deps, plan, repository } = walk
-  const { reference, found, depth } = step
-  walk.signal.throwIfAborted()
+async function* gatherOne(walk: Walk, reference: Reference) {
+  const { deps, plan, repository, signal } = walk
+  signal.throwIfAborted()
   if (reference.kind === 'digest') plan.hold([reference.digest])
   const answer = await deps.registry.pullManifest(repository, { reference, accept: [] })
   const { digest, source } = answer
   plan.hold([digest])
+  const image = formatImage(repository, reference)
   for (const message of answer.warnings)
-    yield { kind: 'note', message: `${formatImage(repository, reference)}: ${message}` }
-  yield { kind: 'manifest', image: formatImage(repository, reference), digest, source }
+    yield { kind: 'note', message: `${image}: ${message}` } as const
+  yield { kind: 'manifest', image, digest, source } as const
   const manifest = await planManifest(walk, answer)
-  found.push(digest)
   planBlobs(walk, answer, manifest)
-  const { wanted, others } = chooseChildren(manifest, depth === 0 ? walk.platforms : [])
+  return { answer, manifest }
+}
+
+/** Those that are wanted and were not seen yet. */
+function planChildren(
+  { plan, seen }: Walk,
+  manifest: Manifest,
+  platforms: readonly string[],
+): Digest[] {
+  const { wanted, others } = chooseChildren(manifest, platforms)
   for (const { digest: child, sizeBytes, mediaType } of others)
     if (child !== undefined) plan.leaveOut(child, { size: sizeBytes, type: mediaType })
-  if (depth === INDEX_DEPTH_MAX) return
-  for (const child of wanted)
-    if (child.digest !== undefined)
-      yield* gatherManifest(walk, {
-        reference: { kind: 'digest', digest: child.digest },
-        found,
-        depth: depth + 1,
-      })
+  const fresh = new Set<Digest>()
+  for (const { digest: child } of wanted)
+    if (child !== undefined && !seen.has(child)) fresh.add(child)
+  for (const child of fresh) seen.add(child)
+  return [...fresh]
 }
 
 /** @throws RegistryError where it could not be kept */
@@ -170,16 +196,12 @@ async function* gatherReferrers(
   depth: number,
 ): AsyncGenerator<GatherEvent> {
   if (depth === INDEX_DEPTH_MAX) return
-  const { plan } = walk
   const { digests, notes } = await listReferrers(walk, subject)
   yield* notes
   const found: Digest[] = []
   for (const digest of digests)
-    if (!plan.has(digest))
-      yield* gatherManifest(
-        { ...walk, platforms: [] },
-        { reference: { kind: 'digest', digest }, found, depth: 0 },
-      )
+    if (!walk.seen.has(digest))
+      yield* gatherManifest({ ...walk, platforms: [] }, { kind: 'digest', digest }, found)
   yield* gatherCosigned(walk, subject, found)
   for (const each of found) yield* gatherReferrers(walk, each, depth + 1)
 }
@@ -216,13 +238,9 @@ async function* gatherCosigned(
     if (tag === undefined) return
     const reference = { kind: 'tag', tag } as const
     if (!(await isThere(walk, reference))) continue
-    const signed: Digest[] = []
-    yield* gatherManifest({ ...walk, platforms: [] }, { reference, found: signed, depth: 0 })
-    const [digest] = signed
-    if (digest === undefined) continue
+    const digest = yield* gatherManifest({ ...walk, platforms: [] }, reference, found)
     const image = formatImage(repository, reference)
     plan.addImage({ image, digest, ...(await placeOfTag(deps, repository, reference)) })
-    found.push(...signed)
   }
 }
 

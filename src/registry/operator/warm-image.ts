@@ -83,37 +83,40 @@ interface Wanted {
 }
 
 /**
- * The manifest and, of an index, the wanted children.
+ * The manifest and, of an index, the wanted children; each once, however often it is listed.
  * @throws RegistryError when no child is wanted
  */
 async function* pullManifests(
   deps: OperatorDeps,
-  wanted: Wanted,
-  depth = 0,
+  { repository, reference: root, platforms }: Wanted,
 ): AsyncGenerator<{ image: string; manifest: ManifestAnswer }> {
-  const { repository, reference, platforms } = wanted
-  const manifest = await deps.registry.pullManifest(repository, { reference, accept: [] })
-  yield { image: formatImage(repository, reference), manifest }
+  const seen = new Set<Digest>()
+  let level: readonly Reference[] = [root]
+  for (let depth = 0; depth <= INDEX_DEPTH_MAX && level.length > 0; depth += 1) {
+    const next: Reference[] = []
+    for (const reference of level) {
+      const manifest = await deps.registry.pullManifest(repository, { reference, accept: [] })
+      yield { image: formatImage(repository, reference), manifest }
+      for (const { child: digest } of chooseChildren(manifest, platforms)) {
+        if (!seen.has(digest)) next.push({ kind: 'digest', digest })
+        seen.add(digest)
+      }
+    }
+    level = next
+  }
+}
+
+/** @throws RegistryError when none is of these platforms */
+function chooseChildren(manifest: ManifestAnswer, platforms: readonly string[]): readonly Edge[] {
   const children = edgesOf(manifest).filter(edge => edge.kind === 'manifest' && isListed(edge))
-  if (children.length === 0 || depth === INDEX_DEPTH_MAX) return
-  const chosen =
-    platforms.length === 0
-      ? children
-      : children.filter(child => platforms.some(platform => isPlatform(child, platform)))
-  if (chosen.length === 0) {
-    const offered = children.map(child => child.platform).filter(platform => platform !== undefined)
-    throw new RegistryError(
-      'MANIFEST_UNKNOWN',
-      `none of its platforms was asked for; it has ${offered.join(', ')}`,
-    )
-  }
-  for (const child of chosen) {
-    yield* pullManifests(
-      deps,
-      { ...wanted, reference: { kind: 'digest', digest: child.child } },
-      depth + 1,
-    )
-  }
+  if (children.length === 0 || platforms.length === 0) return children
+  const chosen = children.filter(child => platforms.some(platform => isPlatform(child, platform)))
+  if (chosen.length > 0) return chosen
+  const offered = children.map(child => child.platform).filter(platform => platform !== undefined)
+  throw new RegistryError(
+    'MANIFEST_UNKNOWN',
+    `none of its platforms was asked for; it has ${offered.join(', ')}`,
+  )
 }
 
 /** The blob, until it is here. @throws RegistryError what a client would be told */
