@@ -117,6 +117,11 @@ export const COMMANDS = {
     asksServer: true,
     load: () => import('./scrub.ts'),
   },
+  fsck: {
+    summary: 'say what is wrong with the data directory',
+    asksServer: false,
+    load: () => import('./fsck.ts'),
+  },
   export: {
     summary: 'write images into a file that goes where no line leads',
     asksServer: true,

@@ -57,10 +57,16 @@ export const EXIT_CODES = {
   failed: 1,
   /** Wrong arguments. */
   usage: 2,
+  /** There is no data directory, as restic's `check` says it. */
+  noDirectory: 10,
+  /** Another process has the data directory; the same. */
+  locked: 11,
   /** The server is not running or cannot be reached. */
   unreachable: 69,
   /** The configuration is invalid (sysexits EX_CONFIG). */
   configuration: 78,
+  /** Ctrl-C, where something had to be put in order before the end. */
+  interrupted: 130,
 } as const
 
 export type ExitCode = (typeof EXIT_CODES)[keyof typeof EXIT_CODES]

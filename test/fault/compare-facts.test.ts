@@ -75,6 +75,22 @@ t.test(
   },
 )
 
+t.test('a manifest whose fact is lost gets it again while a tag leads to it', async t => {
+  const edge = await start(t)
+  const acknowledged = (await push(edge, 'acknowledged', 'v1')) as Digest
+  await edge.kill()
+  const repository = REPOSITORY as RepositoryKey
+  const fact = factName({ kind: 'manifest', repository, digest: acknowledged })
+  rmSync(join(edge.dataDirectory, 'facts', fact))
+  const from = edge.logs.length
+  await edge.restart()
+  t.match(await edge.untilLogged(({ msg }) => msg === COMPARED, from), { mended: 1 })
+  await edge.kill()
+  await loseCatalog(edge)
+  await edge.restart()
+  t.equal(await digestOf(edge, 'v1'), acknowledged)
+})
+
 t.test('after a stop in order nothing is compared', async t => {
   const edge = await start(t)
   // Stopped before, it would look again.

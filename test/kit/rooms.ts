@@ -187,6 +187,11 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     imports: ['oci'],
     never: ['fill', 'pull', 'upload', 'push', 'delete', 'rebuild', 'operator'],
   }),
+  // Tells what is wrong and changes nothing, whoever puts it right.
+  'registry/fsck': insideOf('registry', {
+    imports: ['oci'],
+    never: ['fill', 'pull', 'upload', 'push', 'delete', 'operator'],
+  }),
   // Rights do not depend on what exists, so nothing is here to look it up by.
   access: { imports: ['async', 'oci'], builtins: NO_INPUT_OUTPUT },
   // Files of accounts, and what it takes to try a password.
@@ -360,6 +365,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'accounts/replace-file.ts',
       'server/route-options.ts',
       'server/start.ts',
+      'server/fsck.ts',
       'server/surroundings.ts',
       'server/issuer-keys.ts',
       'server/probe-upstreams.ts',

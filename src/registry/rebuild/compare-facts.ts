@@ -2,25 +2,22 @@
 // and no row, and a catalog that is built from them weeks later would believe it. The catalog is
 // right, for nobody was told of anything else; but for what was told before it was built, and could
 // not be read then (record-earlier-fact.ts). Runs beside the traffic, after a start.
-import { parseRepositoryKey, repositoryKey, type RepositoryKey } from '../../oci/reference.ts'
-import { parseDelivery } from '../deliveries/delivery-payload.ts'
-import type { RecordedTag } from '../ports/catalog-tags.ts'
-import type { Catalog } from '../ports/catalog.ts'
-import type { Delivery } from '../ports/outbox.ts'
+import { parseRepositoryKey } from '../../oci/reference.ts'
 import type { Clock } from '../ports/clock.ts'
-import type { Fact, FactIdentity, ListedFact } from '../ports/facts.ts'
+import type { FactIdentity } from '../ports/facts.ts'
 import type { Turns } from '../../async/turns.ts'
 import type { BlobPresence } from '../facts/blob-presence.ts'
-import {
-  recordEarlierFact,
-  type EarlierFact,
-  type EarlierFactDeps,
-  howKnown,
-  isEarlierFact,
-} from './record-earlier-fact.ts'
-import { factByCatalog, saysTheSame } from '../facts/recorded-facts.ts'
 import { putBack } from '../facts/restore-facts.ts'
-import { rowsOf } from '../pacing/pages.ts'
+import { type EarlierFact, type EarlierFactDeps, recordEarlierFact } from './record-earlier-fact.ts'
+import {
+  entriesOf,
+  localTagsOf,
+  missingEntry,
+  missingTag,
+  repositoriesOf,
+  type Wrong,
+  wrongBy,
+} from './wrong-facts.ts'
 
 export interface CompareFactsDeps extends EarlierFactDeps {
   readonly clock: Clock
@@ -51,19 +48,6 @@ const PAUSE_MS = 5
  * more, another pass follows.
  */
 const LATER_MAX = 1_000
-
-/** What is to be put back together, in which turn. */
-interface Wrong {
-  readonly turn: string
-  readonly identities: readonly FactIdentity[]
-  /** To be learned from, and not only put right. */
-  readonly earlier?: EarlierFact
-  /**
-   * Right, and told under a catalog that is lost: told anew it need not be looked through at each
-   * start.
-   */
-  readonly isOld?: true
-}
 
 type Mend = (wrong: Wrong | undefined) => Promise<void>
 
@@ -135,56 +119,6 @@ async function compareAll(
 }
 
 /**
- * Of what only its own row tells: a manifest is not taken out without a tombstone, which is looked
- * at.
- */
-async function missingTag(
-  { facts }: CompareFactsDeps,
-  repository: RepositoryKey,
-  { tag, digest }: RecordedTag,
-): Promise<Wrong | undefined> {
-  const identity = { kind: 'tag', repository, tag } as const
-  if (await facts.has(identity)) return undefined
-  return { turn: repository, identities: [{ kind: 'manifest', repository, digest }, identity] }
-}
-
-async function missingEntry(
-  { facts }: CompareFactsDeps,
-  { id, key, payload }: Delivery,
-): Promise<Wrong | undefined> {
-  const identity = { kind: 'delivery', id } as const
-  if (await facts.has(identity)) return undefined
-  const digest = parseDelivery(payload)?.digest
-  if (digest === undefined) return { turn: key, identities: [identity] }
-  const repository = repositoryKey(parseRepositoryKey(key))
-  return { turn: key, identities: [{ kind: 'manifest', repository, digest }, identity] }
-}
-
-/** Undefined when nothing is. */
-async function wrongBy(deps: CompareFactsDeps, fact: ListedFact): Promise<Wrong | undefined> {
-  const right = await factByCatalog(deps.catalog, { identity: fact, atMs: 0 })
-  const wrong = concernedBy(fact)
-  if (isEarlierFact(fact)) {
-    if (right === undefined) return { ...wrong, earlier: fact }
-    const known = fact.kind === 'manifest' ? await howKnown(deps, fact) : 'all'
-    if (known === 'in part') return { ...wrong, earlier: fact }
-    const isToBeTold = fact.kind === 'manifest' || fact.kind === 'deleted'
-    if (isToBeTold && known === 'all' && saysTheSame(fact, right)) return { ...wrong, isOld: true }
-  }
-  return saysTheSame(fact, right) ? undefined : wrong
-}
-
-/** Where one of a manifest's fact and its tombstone is wrong, so may be the other. */
-function concernedBy(fact: Fact): Wrong {
-  if (fact.kind === 'delivery') return { turn: fact.key, identities: [fact] }
-  const { kind, repository } = fact
-  if (kind === 'tag') return { turn: repository, identities: [fact] }
-  const { digest } = fact
-  const manifest = { kind: 'manifest', repository, digest } as const
-  return { turn: repository, identities: [manifest, { kind: 'deleted', repository, digest }] }
-}
-
-/**
  * In its turn: no push is in the middle of it there, and what it was is found out anew. What is not
  * `mended` is left as it is.
  */
@@ -221,26 +155,4 @@ async function readable(
   const found: FactIdentity[] = []
   for (const each of identities) if ((await facts.find(each)) !== 'unreadable') found.push(each)
   return found
-}
-
-function repositoriesOf(catalog: Catalog): AsyncGenerator<RepositoryKey> {
-  return rowsOf<RepositoryKey, string>(
-    page => catalog.listRepositories(page),
-    key => key,
-  )
-}
-
-function localTagsOf(catalog: Catalog, key: RepositoryKey): AsyncGenerator<RecordedTag> {
-  const repository = parseRepositoryKey(key)
-  return rowsOf<RecordedTag, string>(
-    page => catalog.listLocalTags(repository, page),
-    ({ tag }) => tag,
-  )
-}
-
-function entriesOf(catalog: Catalog): AsyncGenerator<Delivery> {
-  return rowsOf<Delivery, number>(
-    page => catalog.listDeliveries(page),
-    ({ id }) => id,
-  )
 }

@@ -23,6 +23,11 @@ export interface EarlierFactDeps extends RebuildManifestParts {
   readonly queued: () => void
 }
 
+interface HowKnownDeps extends Pick<EarlierFactDeps, 'catalog'> {
+  readonly store: Pick<BlobStore, 'find'>
+  readonly facts: Pick<FactStore, 'has'>
+}
+
 type TagFact = Extract<Fact, { kind: 'tag' }>
 type DeletedFact = Extract<Fact, { kind: 'deleted' }>
 
@@ -162,7 +167,7 @@ function carries({ payload, createdAtMs }: Delivery, { tag, digest, atMs }: TagF
  * @throws StoreError
  */
 export async function howKnown(
-  { catalog, store, facts }: Pick<EarlierFactDeps, 'catalog' | 'store' | 'facts'>,
+  { catalog, store, facts }: HowKnownDeps,
   fact: KeptManifestFact,
 ): Promise<'all' | 'lacking' | 'in part'> {
   const { repository: key, digest } = fact

@@ -1,6 +1,7 @@
 // One process per data directory: an exclusive lock on lock.db, which the kernel lets go when the
 // process dies. It is held by an open transaction; nothing is ever written to the file, nor beside
 // it.
+import { accessSync, constants, existsSync } from 'node:fs'
 import { join } from 'node:path'
 import Sqlite, { type Database } from 'better-sqlite3'
 import { StoreError } from '../../../registry/ports/store-error.ts'
@@ -16,7 +17,11 @@ const HARMLESS = 'nothing is kept in it'
 export function lockDirectory(directory: string): { release(): void } {
   const file = join(directory, 'lock.db')
   assertFile(file, `remove ${file}; ${HARMLESS}`)
-  const database = open(file)
+  return locked(directory, file, open(file))
+}
+
+/** Closes `database` again where it cannot be locked. */
+function locked(directory: string, file: string, database: Database): { release(): void } {
   try {
     // With a journal on disk there would be no lock where there is no room.
     database.pragma('journal_mode = MEMORY')
@@ -30,6 +35,25 @@ export function lockDirectory(directory: string): { release(): void } {
       database.close()
     },
   }
+}
+
+/**
+ * The same for who only looks: no file is made, and none changed. Where there is no lock file, or
+ * nobody can write, there is nobody to be kept out.
+ * @throws StoreError as lockDirectory
+ */
+export function lockToLook(directory: string): { release(): void } {
+  const file = join(directory, 'lock.db')
+  const nothing = { release: () => {} }
+  if (!existsSync(file)) return nothing
+  assertFile(file, `remove ${file}; ${HARMLESS}`)
+  try {
+    accessSync(file, constants.R_OK | constants.W_OK)
+  } catch (error) {
+    if (Reflect.get(Object(error), 'code') === 'EROFS') return nothing
+    throw unusable(error, file)
+  }
+  return locked(directory, file, new Sqlite(file, { timeout: 0, fileMustExist: true }))
 }
 
 function open(file: string): Database {

@@ -1,0 +1,277 @@
+// Goal: fsck names whatever is wrong with a data directory, says which of it somebody has to put
+// right, and changes nothing. Method: the command over the directory of a whole edge that was
+// stopped, harmed behind its back; bytes and times of all files are compared before and after.
+import { createHash } from 'node:crypto'
+import {
+  chmodSync,
+  cpSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import type { DamageKind } from '../../../src/registry/fsck/damage.ts'
+import type { FsckReport } from '../../../src/registry/fsck/report.ts'
+import type { RepositoryKey, Tag } from '../../../src/oci/reference.ts'
+import { factName } from '../../../src/store/fact-text.ts'
+import { runCli } from '../../kit/cli.ts'
+import { patternBlob } from '../../kit/content.ts'
+import { blobPath } from '../../kit/disk/store-directory.ts'
+import { rot } from '../../kit/disk/rot.ts'
+import type { TestEdge } from '../../kit/edge.ts'
+import { type Image, makeImage } from '../../kit/image.ts'
+import { BLOBS, MANIFESTS, startPair } from '../../kit/worlds/edge-over-stub.ts'
+import { pushBlob } from '../../kit/worlds/edge-push.ts'
+
+const SIZE = 30_000
+const KEY = 'localhost/app' as RepositoryKey
+
+async function push(edge: TestEdge, image: Image, reference: string): Promise<void> {
+  for (const blob of [image.config, ...image.layers]) await pushBlob(edge, KEY, blob.bytes())
+  const { mediaType, bytes } = image.manifest
+  const headers = { 'content-type': mediaType }
+  const path = `/v2/${KEY}/manifests/${reference}`
+  const { status } = await edge.send('PUT', path, { headers, body: bytes })
+  if (status !== 201) throw new Error(`the push was answered with ${status}`)
+}
+
+/** A pulled image `v1`, and two pushed ones, `a` and one without a tag; stopped in order. */
+async function stopped(t: Test) {
+  const pulled = makeImage({ seed: 'pulled', layers: [SIZE, SIZE + 1] })
+  const { edge } = await startPair(t, { images: { v1: pulled } })
+  await edge.get(`${MANIFESTS}/v1`)
+  for (const { digest } of [pulled.config, ...pulled.layers]) await edge.get(`${BLOBS}/${digest}`)
+  const [pushed, untagged] = ['pushed', 'untagged'].map(seed =>
+    makeImage({ seed, layers: [SIZE + 2, SIZE + 3] }),
+  ) as [Image, Image]
+  await push(edge, pushed, 'a')
+  await push(edge, untagged, untagged.manifest.digest)
+  await edge.stop()
+  return { root: edge.dataDirectory, pulled, pushed, untagged }
+}
+
+interface Fsck extends FsckReport {
+  readonly exitCode: number
+  count(kind: DamageKind): number
+  whats(kind: DamageKind): readonly string[]
+  details(kind: DamageKind): readonly string[]
+}
+
+async function fsck(root: string, ...options: string[]): Promise<Fsck> {
+  const env = { ENTREPOT_STORAGE_ROOTDIRECTORY: root }
+  const { exitCode, stdout, stderr } = await runCli(['fsck', '--json', ...options], { env })
+  if (stdout === '') throw new Error(stderr)
+  const report = JSON.parse(stdout) as FsckReport
+  const found = (kind: DamageKind) => report.found.find(each => each.kind === kind)
+  return {
+    exitCode,
+    ...report,
+    count: kind => found(kind)?.count ?? 0,
+    whats: kind => found(kind)?.damages.map(({ what }) => what) ?? [],
+    details: kind => found(kind)?.damages.map(({ detail }) => detail) ?? [],
+  }
+}
+
+function tagFact(root: string, tag: string): string {
+  return join(root, 'facts', factName({ kind: 'tag', repository: KEY, tag: tag as Tag }))
+}
+
+function manifestFact(root: string, { manifest }: Image): string {
+  const { digest } = manifest
+  return join(root, 'facts', factName({ kind: 'manifest', repository: KEY, digest }))
+}
+
+/** Names, bytes, modes and times of everything. */
+function stateOf(root: string): ReadonlyMap<string, string> {
+  const names = readdirSync(root, { recursive: true, encoding: 'utf8' }).toSorted()
+  return new Map(
+    ['', ...names].map(name => {
+      const path = join(root, name)
+      const { mode, mtimeMs, size, ino } = lstatSync(path)
+      const isFile = lstatSync(path).isFile()
+      const hash = isFile ? createHash('sha256').update(readFileSync(path)).digest('hex') : ''
+      return [name, JSON.stringify({ mode, mtimeMs, size: isFile ? size : 0, ino, hash })]
+    }),
+  )
+}
+
+t.test('R970: nothing is wrong with what was stopped in order', async t => {
+  const { root } = await stopped(t)
+  const found = await fsck(root, '--read-data')
+  t.match(found, { exitCode: 0, found: [], repairable: 0, operators: 0 })
+  t.match(found.looked, { rows: 12, facts: 3, images: 3, readBlobs: 12 })
+  t.ok(found.looked.files > 12)
+})
+
+t.test('R970: rows without files, files without rows, and other lengths are named', async t => {
+  const { root, pulled, pushed } = await stopped(t)
+  const [gone, cut] = pulled.layers.map(({ digest }) => digest as string) as [string, string]
+  unlinkSync(blobPath(root, gone))
+  chmodSync(blobPath(root, cut), 0o600)
+  truncateSync(blobPath(root, cut), SIZE / 2)
+  chmodSync(blobPath(root, cut), 0o440)
+  const [lost] = pushed.layers.map(({ digest }) => digest as string) as [string, string]
+  unlinkSync(blobPath(root, lost))
+  const stray = patternBlob('stray', 100)
+  writeFileSync(blobPath(root, stray.digest), stray.bytes(), { mode: 0o440 })
+  const found = await fsck(root)
+  t.equal(found.exitCode, 1)
+  t.same(found.whats('cached missing'), [gone])
+  t.same(found.whats('wrong size'), [cut])
+  t.same(found.whats('kept missing'), [lost])
+  t.match(found.details('kept missing')[0], /localhost\/app:a/)
+  t.same(found.whats('file without row'), [stray.digest])
+  t.match(found, { repairable: 3, operators: 1 })
+})
+
+t.test('R970: modes, links and strange names are named', async t => {
+  const { root, pulled, pushed } = await stopped(t)
+  const [open, forbidden] = pulled.layers.map(({ digest }) => blobPath(root, digest))
+  chmodSync(open ?? '', 0o644)
+  chmodSync(forbidden ?? '', 0)
+  const link = blobPath(root, pushed.config.digest)
+  unlinkSync(link)
+  symlinkSync('/etc/hostname', link)
+  writeFileSync(join(root, 'blobs/sha256/00/notes'), 'x')
+  chmodSync(join(root, 'catalog.db'), 0o644)
+  const found = await fsck(root)
+  t.same(found.whats('mode'), ['catalog.db', pulled.layers[0]?.digest])
+  t.match(found.details('mode'), [/0644: chmod 0600/, /0644: chmod 0440/])
+  t.same(found.whats('forbidden'), [pulled.layers[1]?.digest])
+  t.same(found.whats('not a file'), [pushed.config.digest])
+  t.same(found.whats('strange'), ['blobs/sha256/00/notes'])
+})
+
+t.test('R971: facts that are missing, say something else or cannot be read are named', async t => {
+  const { root, pushed, untagged } = await stopped(t)
+  t.match(await fsck(root), { exitCode: 0 })
+  rmSync(manifestFact(root, untagged))
+  const fact = JSON.parse(readFileSync(tagFact(root, 'a'), 'utf8')) as object
+  const other = { ...fact, digest: untagged.manifest.digest }
+  chmodSync(tagFact(root, 'a'), 0o640)
+  writeFileSync(tagFact(root, 'a'), JSON.stringify(other))
+  rmSync(manifestFact(root, pushed))
+  const found = await fsck(root)
+  t.same(found.whats('manifest without fact'), [`${KEY}@${untagged.manifest.digest}`])
+  t.same(found.whats('fact contradicts'), [`${KEY}:a`])
+  t.same(found.whats('fact missing'), [`${KEY}@${pushed.manifest.digest}`])
+  t.match(found, { exitCode: 1, repairable: 2, operators: 1 })
+  writeFileSync(tagFact(root, 'a'), '{')
+  const unreadable = await fsck(root)
+  t.match(unreadable.details('fact unreadable'), [/of localhost\/app:a/])
+})
+
+t.test('R971: sidecars that cannot be read, and what is left over, are named', async t => {
+  const { root } = await stopped(t)
+  const hex = 'a'.repeat(64)
+  const part = `sha256-${hex}`
+  writeFileSync(join(root, 'fills', part), 'x')
+  writeFileSync(join(root, 'fills', `${part}.json`), '{"version":9}')
+  writeFileSync(join(root, 'fills', `sha256-${'b'.repeat(64)}.json`), '{}')
+  writeFileSync(join(root, 'uploads', 'abc'), 'x')
+  writeFileSync(join(root, 'tmp', 'abc'), 'x')
+  const found = await fsck(root)
+  t.same(found.whats('part of no use'), [`fills/${part}`, `fills/sha256-${'b'.repeat(64)}.json`])
+  t.same(found.whats('upload of no use'), ['uploads/abc'])
+  t.same(found.whats('leftover'), ['tmp/abc'])
+  t.match(found, { exitCode: 1, repairable: 3, operators: 0 })
+})
+
+t.test('R971: a catalog that does not hold together is named, and what facts lack', async t => {
+  const { root, pushed } = await stopped(t)
+  const file = join(root, 'catalog.db')
+  rot(file)
+  unlinkSync(blobPath(root, pushed.manifest.digest))
+  const found = await fsck(root)
+  t.ok(found.count('catalog damaged') > 0)
+  t.same(found.whats('kept missing'), [pushed.manifest.digest])
+  rmSync(file)
+  t.same((await fsck(root)).whats('catalog missing'), ['catalog.db'])
+  writeFileSync(file, 'no database at all, but a text that is longer than a header'.repeat(100))
+  t.ok((await fsck(root)).count('catalog damaged') > 0)
+})
+
+t.test('R972: a pushed image whose blob the catalog has no more is named', async t => {
+  const { root, pushed, pulled } = await stopped(t)
+  const { default: Sqlite } = await import('better-sqlite3')
+  const database = new Sqlite(join(root, 'catalog.db'))
+  for (const digest of [pushed.layers[0]?.digest, pulled.layers[0]?.digest]) {
+    const key = Buffer.from(`01${digest?.slice('sha256:'.length)}`, 'hex')
+    database.prepare('UPDATE content SET present = 0 WHERE digest = ?').run(key)
+  }
+  database.close()
+  const found = await fsck(root)
+  t.same(found.whats('image broken'), [`${KEY}@${pushed.manifest.digest}`])
+  t.same(found.whats('cached images incomplete'), [
+    `docker.io/library/app@${pulled.manifest.digest}`,
+  ])
+  t.equal(found.count('file without row'), 2)
+})
+
+t.test('R973: nothing is changed, not even a time', async t => {
+  const { root, pulled } = await stopped(t)
+  // As a killed process leaves it.
+  const { default: Sqlite } = await import('better-sqlite3')
+  const copy = join(t.testdir(), 'data')
+  const database = new Sqlite(join(root, 'catalog.db'))
+  database.pragma('wal_autocheckpoint = 0')
+  database.prepare(`INSERT INTO meta (key, value) VALUES ('of the log', 1)`).run()
+  cpSync(root, copy, { recursive: true, preserveTimestamps: true })
+  database.close()
+  const [wrong] = pulled.layers
+  const path = blobPath(copy, wrong?.digest ?? '')
+  chmodSync(path, 0o600)
+  writeFileSync(path, Buffer.alloc(SIZE))
+  chmodSync(path, 0)
+  mkdirSync(join(copy, 'strange'))
+  writeFileSync(join(copy, 'fills', 'x'), 'x')
+  const before = stateOf(copy)
+  t.ok(before.has('catalog.db-wal'))
+  const found = await fsck(copy, '--read-data')
+  t.equal(found.exitCode, 1)
+  t.same(stateOf(copy), before)
+})
+
+t.test('R974: every byte, or a part of it, is read where that is asked for', async t => {
+  const { root, pulled } = await stopped(t)
+  const digest = pulled.layers[0]?.digest ?? ''
+  const path = blobPath(root, digest)
+  chmodSync(path, 0o600)
+  writeFileSync(path, Buffer.alloc(SIZE))
+  chmodSync(path, 0o440)
+  t.match(await fsck(root), { exitCode: 0 }, 'its length is right')
+  t.same((await fsck(root, '--read-data')).whats('wrong bytes'), [digest])
+  let readBlobs = 0
+  let wrong = 0
+  for (let part = 1; part <= 7; part++) {
+    const found = await fsck(root, `--read-data=${part}/7`)
+    readBlobs += found.looked.readBlobs
+    wrong += found.count('wrong bytes')
+  }
+  t.match({ readBlobs, wrong }, { readBlobs: 12, wrong: 1 }, 'each in one of the parts')
+  const env = { ENTREPOT_STORAGE_ROOTDIRECTORY: root }
+  for (const part of ['8/7', '0/7', 'x', '1/0'])
+    t.equal((await runCli(['fsck', `--read-data=${part}`], { env })).exitCode, 2, part)
+})
+
+t.test('R975: exit codes are those of restic, and people are told what to do', async t => {
+  const { root, pushed } = await stopped(t)
+  const none = { ENTREPOT_STORAGE_ROOTDIRECTORY: join(root, 'none') }
+  t.equal((await runCli(['fsck'], { env: none })).exitCode, 10)
+  const env = { ENTREPOT_STORAGE_ROOTDIRECTORY: root }
+  const clean = await runCli(['fsck'], { env })
+  t.match(clean, { exitCode: 0, stdout: /^looked at 12 rows, \d+ files.*nothing is wrong\n$/ })
+  unlinkSync(blobPath(root, pushed.manifest.digest))
+  const { exitCode, stdout } = await runCli(['fsck'], { env })
+  t.equal(exitCode, 1)
+  t.match(stdout, /^kept missing \(1\): .*What to do: push the image again/)
+  t.match(stdout, `  ${pushed.manifest.digest}  of localhost/app:a\n`)
+  t.match(stdout, /0 of which the server puts right, 1 for you to\n$/)
+})
