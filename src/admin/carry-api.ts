@@ -27,6 +27,7 @@ export function registerCarry(api: FastifyInstance, carry: Carry, logger: Logger
     const options = {
       dryRun: parameter(request, 'dry-run') === 'true',
       keys: parameters(request, 'key'),
+      as: parameter(request, 'as'),
     }
     const bundle = (body as Readable).iterator({ destroyOnReturn: false })
     // What is left of one that is refused would stand before the next request of the connection.

@@ -2,7 +2,8 @@
 // checked before anybody sees a byte of one. What its bytes are to be, whoever reads says.
 import type { Digest } from '../oci/digest.ts'
 import { digestOfName, INDEX_NAME, INVENTORY_NAME, LAYOUT_NAME } from './layout.ts'
-import { BundleFault, type ReadMember, type TarPiece, tarPieces } from './tar-pieces.ts'
+import { MemberBody, nextPiece } from './member-body.ts'
+import { BundleFault, type ReadMember, shownName, type TarPiece } from './tar-pieces.ts'
 
 export type BundleMember = {
   readonly sizeBytes: number
@@ -22,17 +23,20 @@ const FIRST = [
 
 /** @throws BundleFault for what is no bundle, or one that is not read here */
 export async function* bundleMembers(
-  source: AsyncIterable<Uint8Array>,
+  pieces: AsyncGenerator<TarPiece>,
 ): AsyncGenerator<BundleMember> {
-  const pieces = tarPieces(source)
   let count = 0
   try {
-    for (let piece = await next(pieces); piece !== undefined; piece = await next(pieces)) {
+    for (
+      let piece = await nextPiece(pieces);
+      piece !== undefined;
+      piece = await nextPiece(pieces)
+    ) {
       if (piece.kind !== 'head') continue
       const { member } = piece
       const what = whatIs(member, count)
       count += 1
-      const body = new Body(pieces)
+      const body = new MemberBody(pieces)
       yield { ...what, sizeBytes: member.sizeBytes, bytes: body.read() }
       await body.passOver()
     }
@@ -46,7 +50,7 @@ function whatIs(
   { name, kind }: ReadMember,
   place: number,
 ): { readonly kind: (typeof FIRST)[number]['kind'] } | { kind: 'blob'; digest: Digest } {
-  const shown = JSON.stringify(name.slice(0, 300))
+  const shown = shownName({ name })
   if (kind !== 'file') throw new BundleFault(`${shown} is no file: a bundle has nothing else`)
   const expected = FIRST[place]
   if (expected !== undefined) {
@@ -56,31 +60,4 @@ function whatIs(
   const digest = digestOfName(name)
   if (digest !== undefined) return { kind: 'blob', digest }
   throw new BundleFault(`${shown} belongs into no bundle, or not there`)
-}
-
-/** Of one member, whose end is known by what stands behind it. */
-class Body {
-  readonly #pieces: AsyncGenerator<TarPiece>
-  #isOver = false
-
-  constructor(pieces: AsyncGenerator<TarPiece>) {
-    this.#pieces = pieces
-  }
-
-  async *read(): AsyncGenerator<Uint8Array> {
-    while (!this.#isOver) {
-      const piece = await next(this.#pieces)
-      if (piece?.kind === 'bytes') yield piece.raw
-      else this.#isOver = true
-    }
-  }
-
-  async passOver(): Promise<void> {
-    for await (const _ of this.read());
-  }
-}
-
-async function next(pieces: AsyncGenerator<TarPiece>): Promise<TarPiece | undefined> {
-  const { value, done } = await pieces.next()
-  return done === true ? undefined : value
 }

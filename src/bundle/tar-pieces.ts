@@ -19,8 +19,10 @@ export class BundleFault extends Error {
 export interface ReadMember {
   readonly name: string
   readonly sizeBytes: number
-  /** `other`: a link, a device, or what nobody knows. */
-  readonly kind: 'file' | 'directory' | 'other'
+  /** `other`: a hard link, a device, a sparse file, or what nobody knows. */
+  readonly kind: 'file' | 'directory' | 'symbolic link' | 'other'
+  /** Of a symbolic link: where it says that it leads. */
+  readonly target?: string
 }
 
 export type TarPiece =
@@ -33,6 +35,10 @@ export type TarPiece =
   /** Behind the last member. */
   | { readonly kind: 'end'; readonly raw: Uint8Array }
 
+/** Of a name, so much is told. */
+const NAME_SHOWN_LENGTH = 300
+/** What GNU tar says of files with holes: their bytes are others than those that stand there. */
+const SPARSE = 'GNU.sparse.'
 /** More than any site has images, and few enough to be counted. */
 const MEMBERS_MAX = 1_000_000
 /** Of names and sizes that a block cannot say; longest are digests of 128 characters. */
@@ -72,6 +78,7 @@ interface Head {
 interface Extension {
   name?: string
   sizeBytes?: number
+  target?: string
 }
 
 /** Undefined at the end, of which the first block was taken. */
@@ -85,12 +92,11 @@ async function readHead(bytes: ByteQueue): Promise<Head | undefined> {
       throw fault(bytes, 'the end comes where a member was announced')
     }
     raw.push(block)
-    const { name, sizeBytes, type } = readBlock(block, bytes)
-    if (type !== 'x' && type !== 'g' && type !== 'L') {
-      const kind = KINDS[type] ?? 'other'
-      const member = { name: said.name ?? name, sizeBytes: said.sizeBytes ?? sizeBytes, kind }
+    const { sizeBytes, type, ...own } = readBlock(block, bytes)
+    if (!EXTENSIONS.has(type)) {
+      const member = memberOf({ ...own, sizeBytes, ...said }, type)
       if (member.kind !== 'file' && member.sizeBytes > 0)
-        throw fault(bytes, `${JSON.stringify(member.name)} is no file, and has bytes`)
+        throw fault(bytes, `${shownName(member)} is no file, and has bytes`)
       return { member, raw: Buffer.concat(raw) }
     }
     if (sizeBytes > EXTENSION_MAX_BYTES || raw.length > 8)
@@ -98,16 +104,31 @@ async function readHead(bytes: ByteQueue): Promise<Head | undefined> {
     const text = Buffer.from(await bytes.exactly(sizeBytes))
     raw.push(text, await bytes.exactly(paddingOf(sizeBytes)))
     if (type === 'L') said.name = untilZero(text)
-    // What holds for all members that follow is of no use here.
+    else if (type === 'K') said.target = untilZero(text)
     else if (type === 'x') readPax(text, said, bytes)
+    else refuseForAll(text, bytes)
   }
 }
 
+/** What is said of the member behind it: by pax, of all that follow, and by GNU tar. */
+const EXTENSIONS: ReadonlySet<string> = new Set(['x', 'g', 'L', 'K'])
+
 const KINDS: Readonly<Record<string, ReadMember['kind']>> = {
+  '2': 'symbolic link',
   '0': 'file',
   '\0': 'file',
   '7': 'file',
   '5': 'directory',
+}
+
+function memberOf({ name, sizeBytes, target }: Required<Extension>, type: string): ReadMember {
+  const kind = KINDS[type] ?? 'other'
+  return kind === 'symbolic link' ? { name, sizeBytes, kind, target } : { name, sizeBytes, kind }
+}
+
+/** For messages. */
+export function shownName({ name = '' }: { readonly name?: string }): string {
+  return JSON.stringify(name.slice(0, NAME_SHOWN_LENGTH))
 }
 
 function readBlock(block: Buffer, bytes: ByteQueue) {
@@ -121,6 +142,7 @@ function readBlock(block: Buffer, bytes: ByteQueue) {
   return {
     name: directory === '' ? name : `${directory}/${name}`,
     sizeBytes,
+    target: untilZero(block.subarray(157, 257)),
     type: String.fromCharCode(block[156] ?? 0),
   }
 }
@@ -140,6 +162,25 @@ function readOctal(field: Buffer): number | undefined {
 }
 
 function readPax(text: Buffer, said: Extension, bytes: ByteQueue): void {
+  for (const { key, value } of paxRecords(text, bytes)) {
+    if (key === 'path') said.name = value
+    if (key === 'linkpath') said.target = value
+    if (key.startsWith(SPARSE)) throw fault(bytes, `${shownName(said)} is sparse`)
+    if (key === 'size') {
+      if (!/^[0-9]{1,15}$/.test(value)) throw fault(bytes, 'a member has no size')
+      said.sizeBytes = Number(value)
+    }
+  }
+}
+
+/** Readers do not agree on what that means, and writers of images say no such thing. */
+function refuseForAll(text: Buffer, bytes: ByteQueue): void {
+  for (const { key } of paxRecords(text, bytes))
+    if (key === 'path' || key === 'linkpath' || key === 'size' || key.startsWith(SPARSE))
+      throw fault(bytes, `the ${key} of all members is said at once`)
+}
+
+function* paxRecords(text: Buffer, bytes: ByteQueue): Generator<{ key: string; value: string }> {
   for (let at = 0; at < text.length; ) {
     const space = text.indexOf(0x20, at)
     const length = space === -1 ? Number.NaN : Number(text.toString('latin1', at, space))
@@ -147,12 +188,8 @@ function readPax(text: Buffer, said: Extension, bytes: ByteQueue): void {
     if (!(length > 0 && end <= text.length && text[end - 1] === 0x0a))
       throw fault(bytes, 'what is said of a member cannot be read')
     const record = text.toString('utf8', space + 1, end - 1)
-    const value = record.slice(record.indexOf('=') + 1)
-    if (record.startsWith('path=')) said.name = value
-    if (record.startsWith('size=')) {
-      if (!/^[0-9]{1,15}$/.test(value)) throw fault(bytes, 'a member has no size')
-      said.sizeBytes = Number(value)
-    }
+    const equals = record.indexOf('=')
+    yield { key: record.slice(0, equals), value: record.slice(equals + 1) }
     at = end
   }
 }

@@ -7,6 +7,8 @@ export interface ImportOptions {
   readonly dryRun: boolean
   /** As `key show` prints them: one of these is to have signed it as well. Empty: anybody. */
   readonly keys: readonly string[]
+  /** Of an archive of another program: what it is to be called, as people write images. */
+  readonly as?: string | undefined
 }
 
 export type ImportEvent =
@@ -21,6 +23,8 @@ export type ImportEvent =
       readonly images: number
       readonly bytes: number
     }
+  /** Another program wrote it, and nobody signed it. */
+  | ArchiveEvent
   /** Nothing is wrong, and an operator ought to know. */
   | { readonly kind: 'note'; readonly message: string }
   | {
@@ -31,6 +35,18 @@ export type ImportEvent =
     }
   /** The last one. */
   | ({ readonly kind: 'imported'; readonly dryRun: boolean } & ImportCounts)
+
+export interface ArchiveEvent {
+  readonly kind: 'archive'
+  /** Whose manifests were made here, `docker save` says none. */
+  readonly form: 'OCI image layout' | 'docker archive'
+  readonly images: number
+  readonly bytes: number
+  /** Manifests that an index lists and the archive does not bring. */
+  readonly leftOut: number
+  /** Images that nothing says a name of. */
+  readonly nameless: number
+}
 
 export interface ImportCounts {
   /** That were told, and lead to what they were imported as. */

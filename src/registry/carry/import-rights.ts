@@ -5,6 +5,7 @@ import { BundleFault } from '../../bundle/tar-pieces.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { parseRepositoryKey } from '../../oci/reference.ts'
 import { verified } from '../ports/catalog-content.ts'
+import type { StoredBlob } from '../ports/blob-store-content.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import { isShared, mayGive, type SharingDeps } from '../routing/sharing.ts'
 import type { ExpectedContent, ImportPlan } from './import-plan.ts'
@@ -18,8 +19,8 @@ const NAMED_MAX = 5
 
 /** Not what was found on the disk alone: nobody has seen that it is right. */
 export async function isHere(
-  { catalog, store }: Deps,
-  { digest, sizeBytes }: ExpectedContent,
+  { catalog, store }: Pick<Deps, 'catalog' | 'store'>,
+  { digest, sizeBytes }: StoredBlob,
 ): Promise<boolean> {
   const content = verified(await catalog.findContent(digest))
   if (content?.sizeBytes !== sizeBytes) return false

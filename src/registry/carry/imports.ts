@@ -1,9 +1,11 @@
 // A bundle comes in: all of it is verified, and what is not here yet is stored, before the first
 // name of it is published; then image by image, each as a whole. Whatever ends it, the same bundle
 // goes on: what is here by then is not written again, and no name tells of half an image.
+import type { ArchiveMember } from '../../bundle/archive-members.ts'
 import type { BundleKeyText } from '../../bundle/bundle-key.ts'
-import { type BundleMember, bundleMembers } from '../../bundle/bundle-members.ts'
+import type { BundleMember } from '../../bundle/bundle-members.ts'
 import { RottenBlob } from '../../bundle/checked-bundle.ts'
+import { openArchive } from '../../bundle/open-archive.ts'
 import { BundleFault } from '../../bundle/tar-pieces.ts'
 import { type Digest, digestAlgorithm, digestOf } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
@@ -14,16 +16,23 @@ import type { OperatorDeps } from '../operator/operator-deps.ts'
 import type { Order } from '../ports/order.ts'
 import type { TagOutcome } from '../content/imported-tag.ts'
 import { createPacer } from '../pacing/pacer.ts'
+import { ArchiveContents } from './archive-contents.ts'
+import { takeArchive } from './archive-import.ts'
 import { isAsked, keyFrom, readInventory, type RequiredKeys } from './believe.ts'
+import { givenName } from './given-name.ts'
 import type { Held } from './held.ts'
-import type { ImportCounts, ImportEvent, ImportOptions } from './import-answers.ts'
+import type { ImportEvent, ImportOptions } from './import-answers.ts'
 import { type ExpectedContent, ImportPlan, type PlannedImage } from './import-plan.ts'
 import { isGiven, isHere, requireGiven, requireHere } from './import-rights.ts'
 import { orderOf } from './import-order.ts'
-import { once, requireLayout, requireRight, wholeOf } from './read-member.ts'
+import { Intake } from './intake.ts'
+import { once, requireLayout, wholeOf } from './read-member.ts'
 
 export interface ImportsDeps
-  extends Pick<OperatorDeps, 'registry' | 'catalog' | 'store' | 'namespaces' | 'clock'> {
+  extends Pick<
+    OperatorDeps,
+    'registry' | 'catalog' | 'store' | 'namespaces' | 'ownNameIn' | 'clock'
+  > {
   readonly held: Held
   /** One of them is to have signed what is imported; asked for each time. Empty: anybody. */
   readonly trustedKeys: () => readonly BundleKeyText[]
@@ -34,7 +43,13 @@ export interface ImportsDeps
 interface Import extends Omit<ImportOptions, 'keys'> {
   readonly keys: RequiredKeys
   readonly plan: ImportPlan
-  readonly counts: ImportCounts
+  readonly intake: Intake
+}
+
+/** What is held until the import has ended. */
+interface Holding {
+  readonly holding: Digest[]
+  readonly signal: AbortSignal
 }
 
 export class Imports {
@@ -57,31 +72,26 @@ export class Imports {
     if (this.#isRunning)
       throw new RegistryError('TOOMANYREQUESTS', 'another import is under way: wait for its end')
     const { held, released, trustedKeys } = this.#deps
-    const counts: ImportCounts = { images: 0, written: 0, writtenBytes: 0, hereBytes: 0 }
     const running: Import = {
       ...options,
       keys: { asked: options.keys.map(keyFrom), trusted: trustedKeys() },
       plan: new ImportPlan(),
-      counts,
+      intake: new Intake(this.#deps, options),
     }
     const holding: Digest[] = []
     this.#isRunning = true
     try {
-      for await (const member of bundleMembers(source)) {
-        signal.throwIfAborted()
-        if (member.kind !== 'inventory') await this.#take(running, member)
-        else {
-          yield await readInventory(running, member)
-          holding.push(...running.plan.digests())
-          held.hold(holding)
-          await this.#requireSupposed(running)
-        }
-      }
+      const opened = await openArchive(source)
+      if (opened.kind === 'bundle' && options.as !== undefined)
+        throw new BundleFault('--as is for archives of other programs: a bundle says its names')
+      if (opened.kind === 'bundle')
+        yield* this.#takeBundle(running, opened.members, { holding, signal })
+      else yield await this.#takeArchive(running, opened.members, { holding, signal })
       const manifests = await running.plan.finish(createPacer(this.#deps.clock))
       await requireGiven(this.#deps, running.plan, isAsked(running.keys))
       if (!options.dryRun) await this.#recordAll(running, manifests, signal)
       yield* this.#publish(running, signal)
-      yield { kind: 'imported', dryRun: options.dryRun, ...counts }
+      yield { kind: 'imported', dryRun: options.dryRun, ...running.intake.counts }
     } catch (error) {
       throw error instanceof BundleFault ? refused(error) : error
     } finally {
@@ -91,59 +101,65 @@ export class Imports {
     }
   }
 
-  async #take(running: Import, member: BundleMember): Promise<void> {
+  async *#takeBundle(
+    running: Import,
+    members: AsyncIterable<BundleMember>,
+    { holding, signal }: Holding,
+  ): AsyncGenerator<ImportEvent> {
+    for await (const member of members) {
+      signal.throwIfAborted()
+      if (member.kind !== 'inventory') await this.#take(running, member)
+      else {
+        yield await readInventory(running, member)
+        holding.push(...running.plan.digests())
+        this.#deps.held.hold(holding)
+        await this.#requireSupposed(running)
+      }
+    }
+  }
+
+  /** What is signed by nobody is none of what is asked for where a key is. @throws BundleFault */
+  async #takeArchive(
+    { keys, plan, intake, dryRun, as }: Import,
+    members: AsyncGenerator<ArchiveMember>,
+    { holding, signal }: Holding,
+  ): Promise<ImportEvent> {
+    if (isAsked(keys))
+      throw new BundleFault(
+        'another program wrote it, and none of the keys that are asked for has signed it',
+      )
+    const { held, clock } = this.#deps
+    const contents = new ArchiveContents(intake, { held, holding, dryRun })
+    const given = as === undefined ? undefined : givenName(this.#deps, as)
+    return takeArchive(members, { contents, plan, given, nowMs: clock.nowMs(), signal })
+  }
+
+  async #take({ plan, intake }: Import, member: BundleMember): Promise<void> {
     if (member.kind === 'layout') await requireLayout(member)
     if (member.kind !== 'blob') return
-    const { plan } = running
     const expected = plan.come(member.digest, member.sizeBytes)
-    if (expected.mediaType === undefined) return this.#takeIn(running, expected, member.bytes)
+    const { digest, mediaType } = expected
+    if (mediaType === undefined)
+      return intake.take(expected, { ...this.#placeOf(expected), body: member.bytes })
     const bytes = await wholeOf(member)
-    const { digest } = expected
     if (digestOf(bytes, digestAlgorithm(digest)) !== digest) throw new RottenBlob(digest)
     list(plan, expected, bytes)
-    await this.#takeIn(running, expected, once(bytes))
+    await intake.take(expected, { ...this.#placeOf(expected), body: once(bytes) })
   }
 
-  /** Whatever of it is not here is stored; what is, and not given there, is hashed all the same. */
-  async #takeIn(
-    { counts, dryRun }: Import,
-    expected: ExpectedContent,
-    body: AsyncIterable<Uint8Array>,
-  ): Promise<void> {
-    const { digest, sizeBytes } = expected
-    if (await isHere(this.#deps, expected)) {
-      if (!(await isGiven(this.#deps, expected))) await requireRight(digest, body)
-      counts.hereBytes += sizeBytes
-      return
-    }
-    if (dryRun) await requireRight(digest, body)
-    else await this.#store(expected, body)
-    counts.written += 1
-    counts.writtenBytes += sizeBytes
+  /** Where it is pending until a manifest lists it. @throws BundleFault */
+  #placeOf(expected: ExpectedContent) {
+    const [home] = expected.repositories
+    if (home === undefined) throw new BundleFault(`${expected.digest} belongs to no repository`)
+    return { home: parseRepositoryKey(home), isGiven: () => isGiven(this.#deps, expected) }
   }
 
-  async #store(
-    { digest, sizeBytes, repositories }: ExpectedContent,
-    body: AsyncIterable<Uint8Array>,
-  ): Promise<void> {
-    const [home] = repositories
-    if (home === undefined) throw new BundleFault(`${digest} belongs to no repository`)
-    const { importing } = this.#deps.registry
-    try {
-      await importing.blob(parseRepositoryKey(home), { digest, sizeBytes, body })
-    } catch (error) {
-      if (error instanceof RegistryError && error.code === 'DIGEST_INVALID')
-        throw new RottenBlob(digest)
-      throw error
-    }
-  }
-
-  async #requireSupposed({ plan }: Import): Promise<void> {
+  async #requireSupposed({ plan, intake }: Import): Promise<void> {
     const lacking: Digest[] = []
     for (const expected of plan.supposed())
       if (!(await isHere(this.#deps, expected))) lacking.push(expected.digest)
       else if (expected.mediaType !== undefined)
-        list(plan, expected, await this.#bytesOf(expected.digest))
+        list(plan, expected, await intake.bytesOf(expected.digest))
     requireHere(lacking)
   }
 
@@ -160,18 +176,18 @@ export class Imports {
   }
 
   async *#publish(running: Import, signal: AbortSignal): AsyncGenerator<ImportEvent> {
-    const { plan, counts } = running
+    const { plan, intake } = running
     yield* this.#notes(plan)
     for (const image of plan.images) {
       signal.throwIfAborted()
       const outcome = await this.#name(running, image)
-      if (LEADS_THERE.has(outcome)) counts.images += 1
+      if (LEADS_THERE.has(outcome)) intake.counts.images += 1
       yield { kind: 'image', image: image.image, digest: image.digest, outcome }
     }
   }
 
   #record(
-    { plan }: Import,
+    { plan, intake }: Import,
     repository: Repository,
     what: {
       readonly digest: Digest
@@ -181,7 +197,7 @@ export class Imports {
   ): Promise<TagOutcome> {
     return this.#deps.registry.importing.manifest(repository, {
       ...what,
-      bytes: () => this.#bytesOf(what.digest),
+      bytes: () => intake.bytesOf(what.digest),
       mayLack: digest => plan.isLeftOut(digest),
     })
   }
@@ -205,12 +221,6 @@ export class Imports {
       const message = `nothing of ${registry} can be pulled here: the configuration names no such upstream; "${registry}: { offline: true }" under "upstreams" does`
       yield { kind: 'note', message }
     }
-  }
-
-  async #bytesOf(digest: Digest): Promise<Uint8Array> {
-    const bytes = await this.#deps.store.readVerified(digest)
-    if (bytes !== undefined) return bytes
-    throw new RegistryError('MANIFEST_UNKNOWN', `${digest} is gone again: import it once more`)
   }
 }
 

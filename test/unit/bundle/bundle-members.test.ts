@@ -11,6 +11,7 @@ import {
   LAYOUT_TEXT,
 } from '../../../src/bundle/layout.ts'
 import { paddingOf, TAR_END_BYTES, tarHead } from '../../../src/bundle/tar-head.ts'
+import { tarPieces } from '../../../src/bundle/tar-pieces.ts'
 import { digestOf } from '../../../src/oci/digest.ts'
 import { collect, inPieces, withChecksum } from '../../kit/bundle.ts'
 
@@ -43,7 +44,7 @@ function archiveOf(members: readonly Member[]): Buffer {
 /** Kinds and bytes, of all. */
 async function read(archive: Buffer, pieceBytes = 1_000): Promise<readonly string[]> {
   const found: string[] = []
-  for await (const { kind, bytes } of bundleMembers(inPieces(archive, pieceBytes)))
+  for await (const { kind, bytes } of bundleMembers(tarPieces(inPieces(archive, pieceBytes))))
     found.push(`${kind}: ${String(await collect(bytes))}`)
   return found
 }
@@ -53,7 +54,7 @@ t.test('members come in their order, also where nobody reads their bytes', async
   const all = [`layout: ${LAYOUT_TEXT}`, 'index: {}', 'inventory: lines', `blob: ${BLOB}`]
   for (const pieceBytes of [1, 512, 100_000]) t.same(await read(archive, pieceBytes), all)
   const kinds: string[] = []
-  for await (const { kind } of bundleMembers(inPieces(archive, 700))) kinds.push(kind)
+  for await (const { kind } of bundleMembers(tarPieces(inPieces(archive, 700)))) kinds.push(kind)
   t.same(kinds, ['layout', 'index', 'inventory', 'blob'])
 })
 

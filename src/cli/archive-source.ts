@@ -1,0 +1,97 @@
+// What is imported, as a plain tar, whatever it is: a file may be compressed, and a directory may
+// be a layout. So the server unpacks nothing, and a file that unpacks to more than anybody would
+// have packed ends this command alone.
+import { pipeline, Readable } from 'node:stream'
+import { constants, createGunzip, createZstdDecompress } from 'node:zlib'
+import { CliError, EXIT_CODES } from './context.ts'
+
+/** gzip of zeros alone packs a thousand times, zstd more; images pack three times. */
+const RATIO_MAX = 200
+/** Below, whatever packs well may be honest: an archive of a few small files. */
+const UNPACKED_UNLESS_BYTES = 64 * 1024 * 1024
+/** `zstd --long=27`: what its writers may ask of a reader's memory, 128 MiB. */
+const ZSTD_WINDOW_LOG_MAX = 27
+
+interface Packing {
+  readonly name: string
+  readonly magic: readonly number[]
+  /** Undefined: none that Node has. */
+  readonly unpack?: () => NodeJS.ReadWriteStream
+}
+
+const PACKINGS: readonly Packing[] = [
+  { name: 'gzip', magic: [0x1f, 0x8b], unpack: () => createGunzip() },
+  {
+    name: 'zstd',
+    magic: [0x28, 0xb5, 0x2f, 0xfd],
+    unpack: () =>
+      createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX } }),
+  },
+  { name: 'xz', magic: [0xfd, 0x37, 0x7a, 0x58] },
+  { name: 'bzip2', magic: [0x42, 0x5a, 0x68] },
+]
+const MAGIC_BYTES = 4
+
+/** The same, unpacked. @throws CliError for what is packed another way, or too well */
+export async function* unpacked(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const { first, all } = await beginningOf(source)
+  const packing = PACKINGS.find(({ magic }) => magic.every((byte, at) => first[at] === byte))
+  if (packing === undefined) yield* all
+  else if (packing.unpack === undefined)
+    throw new CliError(
+      EXIT_CODES.failed,
+      `it is packed by ${packing.name}: "${packing.name} -dc FILE | entrepot import -" unpacks it`,
+    )
+  else yield* within(all, packing.unpack())
+}
+
+async function* within(
+  packed: AsyncIterable<Uint8Array>,
+  unpack: NodeJS.ReadWriteStream,
+): AsyncGenerator<Uint8Array> {
+  let packedBytes = 0
+  let unpackedBytes = 0
+  async function* counted() {
+    for await (const piece of packed) {
+      packedBytes += piece.length
+      yield piece
+    }
+  }
+  // What fails comes out of the loop below.
+  const unpacking = pipeline(Readable.from(counted()), unpack, () => {})
+  for await (const piece of unpacking as AsyncIterable<Uint8Array>) {
+    unpackedBytes += piece.length
+    if (unpackedBytes > UNPACKED_UNLESS_BYTES && unpackedBytes > packedBytes * RATIO_MAX)
+      throw new CliError(
+        EXIT_CODES.failed,
+        `it unpacks to more than ${RATIO_MAX} times its length, as no images do: unpack it yourself if it is honest`,
+      )
+    yield piece
+  }
+}
+
+/** Its first bytes, which are read once more with all others. */
+async function beginningOf(source: AsyncIterable<Uint8Array>) {
+  const iterator = source[Symbol.asyncIterator]()
+  const pieces: Uint8Array[] = []
+  let first = Buffer.alloc(0)
+  while (first.length < MAGIC_BYTES) {
+    const next = await iterator.next()
+    if (next.done === true) break
+    pieces.push(next.value)
+    first = Buffer.concat([first, next.value.subarray(0, MAGIC_BYTES)])
+  }
+  async function* all(): AsyncGenerator<Uint8Array> {
+    try {
+      yield* pieces
+      for (;;) {
+        const next = await iterator.next()
+        if (next.done === true) return
+        yield next.value
+      }
+    } finally {
+      await iterator.return?.()
+    }
+  }
+  return { first, all: all() }
+}
