@@ -8,6 +8,8 @@ import type { Logger } from '../observe/log.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { Carry } from '../registry/carry/carry.ts'
 import type { ListedExports } from '../registry/carry/export-answers.ts'
+import { parsePart } from '../registry/fsck/read-part.ts'
+import type { FsckControl } from '../registry/fsck/run-fsck.ts'
 import type { JobControl, ListedJobs } from '../registry/job.ts'
 import type { Operator } from '../registry/operator/operator.ts'
 import { ENTRY_ID } from '../registry/ports/outbox.ts'
@@ -18,6 +20,7 @@ import { failureOf, parameter, parameters, required, sendEvents } from './reques
 export interface ApiDeps {
   readonly operator: Operator
   readonly carry: Carry
+  readonly fsck: FsckControl
   readonly accounts: AccountsControl
   readonly logger: Logger
   /** Default: nothing is. */
@@ -91,7 +94,7 @@ export interface ListedWork extends ListedJobs {
 
 export function registerApi(
   app: FastifyInstance,
-  { operator, carry, accounts, logger, audit, askedBy = () => OPERATOR }: ApiDeps,
+  { operator, carry, fsck, accounts, logger, audit, askedBy = () => OPERATOR }: ApiDeps,
 ): void {
   app.register(
     async api => {
@@ -122,6 +125,12 @@ export function registerApi(
       })
       registerJobs(api, operator.jobs, carry)
       registerCarry(api, carry, logger)
+      api.post('/fsck', async (request, reply) => {
+        const read = parameter(request, 'read-data')
+        const repair = parameter(request, 'repair') === 'true'
+        const wanted = { read: read === undefined ? undefined : readPart(read), repair }
+        return sendEvents(reply, signal => fsck.run(wanted, signal))
+      })
       api.post('/purge', async (request, reply) => {
         const pattern = required(request, 'pattern')
         const kept = parameter(request, 'kept') === 'true'
@@ -144,6 +153,13 @@ export function registerApi(
     },
     { prefix: '/api/v1' },
   )
+}
+
+/** @throws RegistryError */
+function readPart(text: string) {
+  const part = parsePart(text)
+  if (part !== undefined) return part
+  throw new RegistryError('NAME_INVALID', '?read-data= is N/M, as 1/7')
 }
 
 function registerJobs(api: FastifyInstance, jobs: JobControl, { exports }: Carry): void {

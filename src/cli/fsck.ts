@@ -1,54 +1,73 @@
 // `fsck`: says what is wrong with the data directory, and changes nothing unless it is asked to.
+// With the server stopped it looks itself; else the server does.
+import { statSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import type { FailedEvent } from '../admin/requests.ts'
 import type { Config } from '../config/config.ts'
-import { DAMAGES, type DamageKind } from '../registry/fsck/damage.ts'
+import { parsePart, type ReadPart } from '../registry/fsck/read-part.ts'
+import type { FsckReport } from '../registry/fsck/report.ts'
+import { type FsckEvent, type Mended, mendedBetween } from '../registry/fsck/run-fsck.ts'
 import type { FsckProgress } from '../registry/fsck/steps.ts'
-import type { FoundKind, FsckReport } from '../registry/fsck/report.ts'
-import type { ReadPart } from '../registry/fsck/rows-and-files.ts'
 import { StoreError } from '../registry/ports/store-error.ts'
 import { systemClock } from '../server/clock.ts'
+import { type AdminServer, followAdmin } from './admin-client.ts'
+import { readBootId } from './boot-id.ts'
 import { requireConfiguration } from './configuration.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
-import { describeBytes, describeCount, writeJson } from './output.ts'
+import { writeFsck } from './fsck-text.ts'
+import { findOtherEdge, OTHER_EDGE_OPTIONS } from './other-edge.ts'
+import { COMMON_HELP } from './options.ts'
+import { describeCount, writeJson } from './output.ts'
 
-export const help = `entrepot fsck [--read-data[=N/M]] [--json]
+export const help = `entrepot fsck [--read-data[=N/M]] [--repair] [--json]
 
 Says what is wrong with the data directory: rows of the catalog without files and files without rows, facts that say
 something else than rows, wrong lengths, modes and owners, sidecars that cannot be read, a damaged catalog, and images
-of which something is missing. Of each kind it says what it means and the way out. It changes nothing; of the catalog it
-makes a copy in $TMPDIR, which it removes again. The server must not run.
+of which something is missing. Of each kind it says what it means and the way out. It changes nothing. With the server
+stopped it makes a copy of the catalog in $TMPDIR, which it removes again; while the server runs, that looks for
+itself, at all but the catalog as a file.
 
   --read-data      also reads every byte, and compares it with its digest
   --read-data=1/7  the first seventh of it; 2/7 another one, and so on: all of it within a week of nights
-  --json           print JSON, failures as {"error": {"exitCode", "message"}} on standard error
-  --config FILE    the configuration that the server runs with
+  --repair         then does what the next start and a scrub of what was found would do, and no more, and looks again;
+                   what was pushed is never removed. With the server stopped, run it as the server's user
+${COMMON_HELP}
 
-Exit codes, those of restic's check: 0 nothing is wrong; 1 something is, or it could not be found out; 10 there is no
-such data directory; 11 another process has it; 130 it was interrupted. Of all commands: 2 wrong arguments, 78 the configuration is invalid.
+Exit codes, those of restic's check: 0 nothing is wrong, or not any more; 1 something is, or it could not be found out;
+10 there is no such data directory; 11 another process has it, and does not answer; 130 it was interrupted. Of all
+commands: 2 wrong arguments, 69 the server that was named is not running, 78 the configuration is invalid.
 
 Examples
   entrepot fsck
   entrepot fsck --read-data=3/7 --json
+  sudo -u entrepot entrepot fsck --repair
 `
 
-/** Lines of one kind; with --json there are more. */
-const LINES_MAX = 50
-/** Of a part of the data, as restic has it. */
-const PART = /^([1-9][0-9]{0,5})\/([1-9][0-9]{0,5})$/
 const READ = '--read-data'
 const INTERRUPTED = new CliError(EXIT_CODES.interrupted, 'interrupted')
 
 interface Options {
   readonly read: ReadPart | undefined
+  readonly repair: boolean
   readonly json: boolean
-  readonly config: Config
+  /** Undefined: whether one runs is found out. */
+  readonly server: AdminServer | undefined
+  readonly config: string | undefined
+}
+
+interface Inspected {
+  readonly report: FsckReport
+  readonly mended?: readonly Mended[] | undefined
 }
 
 export async function run(args: readonly string[], context: CliContext): Promise<ExitCode> {
   const options = readOptions(args, context)
-  const report = await inspect(options, context)
-  if (options.json) writeJson(context, report)
-  else writeReport(context, report)
+  const terminal = options.json || !context.isTerminal ? undefined : context.stdout
+  const tell = (progress: FsckProgress) => terminal?.write(progressLine(progress))
+  const { report, mended } = await inspect(options, context, tell)
+  terminal?.write('\r\u001b[K')
+  if (options.json) writeJson(context, mended === undefined ? report : { ...report, mended })
+  else writeFsck(context, report, mended)
   return report.repairable + report.operators === 0 ? EXIT_CODES.ok : EXIT_CODES.failed
 }
 
@@ -57,85 +76,104 @@ function readOptions(args: readonly string[], context: CliContext): Options {
   const reads = args.filter(arg => arg === READ || arg.startsWith(`${READ}=`))
   const { values } = parseArgs({
     args: args.filter(arg => !reads.includes(arg)),
-    options: { json: { type: 'boolean', default: false }, config: { type: 'string' } },
+    options: {
+      json: { type: 'boolean', default: false },
+      repair: { type: 'boolean', default: false },
+      config: { type: 'string' },
+      socket: { type: 'string' },
+      ...OTHER_EDGE_OPTIONS,
+    },
   })
+  const { json, repair, config, socket } = values
   const last = reads.at(-1)
   const read = last === undefined ? undefined : readPart(last.slice(READ.length + 1))
-  return { read, json: values.json, config: requireConfiguration(context, values.config) }
+  const named = socket === undefined ? undefined : ({ kind: 'socket', path: socket } as const)
+  return { read, repair, json, config, server: findOtherEdge(values, context) ?? named }
 }
 
 function readPart(text: string): ReadPart {
-  if (text === '') return { part: 1, of: 1 }
-  const [, part = 0, of = 0] = (PART.exec(text) ?? []).map(Number)
-  if (part >= 1 && part <= of) return { part, of }
+  const part = parsePart(text === '' ? '1/1' : text)
+  if (part !== undefined) return part
   throw new CliError(
     EXIT_CODES.usage,
     `${READ}=${text}: a part is N/M, as 1/7, and 7/7 is the last`,
   )
 }
 
-async function inspect({ read, json, config }: Options, context: CliContext): Promise<FsckReport> {
+type Tell = (progress: FsckProgress) => void
+
+async function inspect(options: Options, context: CliContext, tell: Tell): Promise<Inspected> {
+  const { server } = options
+  if (server !== undefined) return ask(server, options, tell)
+  const config = requireConfiguration(context, options.config)
+  try {
+    return await look(config, options, { context, tell })
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error
+    if (error.failure !== 'busy') throw failureOf(error, EXIT_CODES.failed)
+    try {
+      return await ask({ kind: 'socket', path: config.admin.socket }, options, tell)
+    } catch (asked) {
+      const isNobody = asked instanceof CliError && asked.exitCode === EXIT_CODES.unreachable
+      throw isNobody ? failureOf(error, EXIT_CODES.locked) : asked
+    }
+  }
+}
+
+function failureOf({ message, hint }: StoreError, exitCode: ExitCode): CliError {
+  return new CliError(exitCode, hint === undefined ? message : `${message}; ${hint}`)
+}
+
+/** @throws CliError */
+async function ask(server: AdminServer, { read, repair }: Options, tell: Tell): Promise<Inspected> {
+  const part = read === undefined ? undefined : `${read.part}/${read.of}`
+  const query = { 'read-data': part, repair: String(repair) }
+  const asked = { server, method: 'POST', path: '/fsck', query } as const
+  for await (const event of followAdmin<FsckEvent | FailedEvent>(asked)) {
+    if (event.kind === 'failed') throw new CliError(EXIT_CODES.failed, event.message)
+    if (event.kind === 'report') return event
+    tell(event)
+  }
+  throw new CliError(EXIT_CODES.unreachable, 'the server went away before it had looked at all')
+}
+
+/** @throws CliError, StoreError */
+async function look(
+  config: Config,
+  { read, repair }: Options,
+  { context, tell }: { readonly context: CliContext; readonly tell: Tell },
+): Promise<Inspected> {
   const { rootDirectory: directory } = config.storage
   const stopping = new AbortController()
   // The copy of the catalog goes first.
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     context.onSignal(signal, () => stopping.abort(INTERRUPTED))
-  const progress = json || !context.isTerminal ? () => {} : (at: FsckProgress) => draw(context, at)
-  // Its catalog is a third of all code there is.
-  const { fsckStopped } = await import('../server/fsck.ts')
-  try {
-    const report = await fsckStopped({
-      directory,
-      clock: systemClock,
-      native: context.native,
-      read,
-      progress,
-      signal: stopping.signal,
-    })
-    if (report !== undefined) return report
-  } catch (error) {
-    throw failureOf(error)
-  } finally {
-    if (!json && context.isTerminal) context.stdout.write('\r\u001b[K')
+  // The catalog and what is behind it are much code.
+  const { fsckStopped, repairStopped } = await import('../server/fsck.ts')
+  const common = { clock: systemClock, native: context.native, signal: stopping.signal }
+  const find = () => fsckStopped({ ...common, directory, read, progress: tell })
+  const report = await find()
+  if (report === undefined) {
+    const message = `there is no data directory ${directory} (storage.rootdirectory)`
+    throw new CliError(EXIT_CODES.noDirectory, message)
   }
-  const message = `there is no data directory ${directory} (storage.rootdirectory)`
-  throw new CliError(EXIT_CODES.noDirectory, message)
+  if (!repair || report.repairable + report.operators === 0) return { report }
+  assertOwner(directory, context)
+  await repairStopped({ ...common, config, bootId: readBootId() }, report)
+  const after = (await find()) ?? report
+  return { report: after, mended: mendedBetween(report, after) }
 }
 
-function failureOf(error: unknown): unknown {
-  if (!(error instanceof StoreError)) return error
-  const { message, hint, failure } = error
-  const code = failure === 'busy' ? EXIT_CODES.locked : EXIT_CODES.failed
-  return new CliError(code, hint === undefined ? message : `${message}; ${hint}`)
+/** What is written is this user's, and is to be the server's. */
+function assertOwner(directory: string, { uid }: CliContext): void {
+  const owner = statSync(directory).uid
+  if (uid === undefined || uid === owner) return
+  const how = `sudo -u '#${owner}' entrepot fsck --repair`
+  const message = `${directory} is of user ${owner}, and what is written now would not be: ${how}`
+  throw new CliError(EXIT_CODES.failed, message)
 }
 
 /** Over the line before it. */
-function draw({ stdout }: CliContext, { at, done, damages }: FsckProgress): void {
-  stdout.write(`\r${done} ${at}, ${describeCount(damages, 'damage')} so far\u001b[K`)
-}
-
-function writeReport(context: CliContext, report: FsckReport): void {
-  for (const found of report.found) writeKind(context, found)
-  const { rows, files, facts, images, readBlobs, readBytes } = report.looked
-  const looked = [rows && describeCount(rows, 'row'), describeCount(files, 'file')]
-  const beside = [describeCount(facts, 'fact'), describeCount(images, 'manifest')]
-  const read = readBlobs === 0 ? [] : [`${describeBytes(readBytes)} read`]
-  const all = [...looked, ...beside, ...read].filter(each => each !== 0).join(', ')
-  context.stdout.write(`looked at ${all}: ${verdict(report)}\n`)
-}
-
-function verdict({ repairable, operators }: FsckReport): string {
-  const count = repairable + operators
-  if (count === 0) return 'nothing is wrong'
-  const whose = `${repairable} of which the server puts right, ${operators} for you to`
-  return `${describeCount(count, 'damage')}, ${whose}`
-}
-
-function writeKind({ stdout }: CliContext, { kind, count, damages }: FoundKind): void {
-  const { means, way, mender }: (typeof DAMAGES)[DamageKind] = DAMAGES[kind]
-  const sign = mender === 'nobody' ? 'note: ' : ''
-  stdout.write(`${sign}${kind} (${count}): ${means}. What to do: ${way}\n`)
-  for (const { what, detail } of damages.slice(0, LINES_MAX))
-    stdout.write(`  ${what}${detail === '' ? '' : `  ${detail}`}\n`)
-  if (count > LINES_MAX) stdout.write(`  and ${count - LINES_MAX} more\n`)
+function progressLine({ at, done, damages }: FsckProgress): string {
+  return `\r${done} ${at}, ${describeCount(damages, 'damage')} so far\u001b[K`
 }

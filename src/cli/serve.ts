@@ -1,5 +1,4 @@
 // `serve`: runs the server until it is told to stop.
-import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { parseArgs } from 'node:util'
 import { Turns } from '../async/turns.ts'
@@ -8,6 +7,7 @@ import type { Config } from '../config/config.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { RunningServer } from '../server/surroundings.ts'
 import { systemClock } from '../server/clock.ts'
+import { readBootId } from './boot-id.ts'
 import { loadConfiguration, configurationToServe } from './configuration.ts'
 import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
 import { readSharedLoopback } from './shared-loopback.ts'
@@ -191,16 +191,4 @@ function errorsFirst(findings: readonly Finding[]): readonly Finding[] {
   return findings.toSorted(
     (a, b) => Number(a.severity === 'warning') - Number(b.severity === 'warning'),
   )
-}
-
-/**
- * Where the kernel tells none, every start counts as a new boot: parts are believed only as far as
- * they were synced.
- */
-function readBootId(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  } catch {
-    return `start-${systemClock.nowMs()}`
-  }
 }

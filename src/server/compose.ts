@@ -34,6 +34,7 @@ import { createOperator } from '../registry/operator/operator.ts'
 import type { OperatorDeps } from '../registry/operator/operator-deps.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
+import { openRunningFsck } from './running-fsck.ts'
 import { Reloads } from './reloads.ts'
 import type { RunningServer, Surroundings } from './surroundings.ts'
 
@@ -98,6 +99,7 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
     metrics,
     operator: createOperator(operating),
     carry,
+    fsck: await openRunningFsck(config, { ...deps, engine }),
     accounts,
     logger,
     audit: audit?.note,

@@ -11,6 +11,7 @@ import { createDeliveries, type Deliveries } from '../delivery/create-deliveries
 import type { Logger } from '../observe/log.ts'
 import type { JobControl } from '../registry/job.ts'
 import type { RegistryHost } from '../oci/reference.ts'
+import type { RepairDeps } from '../registry/fsck/run-fsck.ts'
 import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
 import type { Epochs } from '../registry/epochs.ts'
@@ -23,7 +24,7 @@ import { neverUnset } from '../registry/time/unset-clock.ts'
 import { createRegistry } from '../registry/registry.ts'
 import type { OtherThreads, RegistryDeps, RunningRegistry } from '../registry/running-registry.ts'
 import { fromUpstream } from '../registry/scrub/from-upstream.ts'
-import { scrub } from '../registry/scrub/scrub.ts'
+import { scrub, scrubThese } from '../registry/scrub/scrub.ts'
 import { createPolicies } from '../registry/routing/repository-policies.ts'
 import type { RetentionNow } from '../registry/retain/explain-retention.ts'
 import type { RepositoryPolicies } from '../registry/routing/repository-policy.ts'
@@ -78,6 +79,8 @@ export interface Engine extends Content {
   readonly retention: () => RetentionNow
   /** What is done again and again, for operators to look at and to begin. */
   readonly jobs: JobControl
+  /** Of RepairDeps. */
+  readonly scrubThese: RepairDeps['scrubThese']
   readonly pins: Pins
   readonly pinnedBytes: PinnedBytes
   /** By exports under way. */
@@ -193,7 +196,7 @@ interface UpkeepParts extends Pick<Content, 'store' | 'catalog' | 'content'> {
 
 interface Upkeep extends Pick<Engine, 'start' | 'replace'> {
   /** To whoever tells operators of it. */
-  readonly shown: Pick<Engine, 'jobs' | 'retention'>
+  readonly shown: Pick<Engine, 'jobs' | 'scrubThese' | 'retention'>
   loosened(): void
 }
 
@@ -240,7 +243,11 @@ function openUpkeep(config: Config, { registry, undo, ...parts }: UpkeepParts): 
   const jobs = new Jobs([cleanup, evict, gc, purge, retention, scrubJob, uploads], parts)
   undo.push(() => jobs.stop())
   return {
-    shown: { jobs, retention: () => storage.retention },
+    shown: {
+      jobs,
+      scrubThese: (run, digests) => scrubThese(scrubbed, run, digests),
+      retention: () => storage.retention,
+    },
     loosened: () => void gc.loosened(),
     start: () => {
       jobs.start()

@@ -6,6 +6,14 @@ import { mkdtemp, realpath, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { lockToLook } from '../catalog/sqlite/file/lock.ts'
+import { openSqliteCatalog } from '../catalog/sqlite/open.ts'
+import type { Config } from '../config/config.ts'
+import { Haste } from '../async/haste.ts'
+import { createLogger } from '../observe/log.ts'
+import { Closing } from './closing.ts'
+import { openEngine } from './engine.ts'
+import { repairing } from './running-fsck.ts'
+import { repairFound } from '../registry/fsck/run-fsck.ts'
 import { openCopy, type OpenedCopy } from '../catalog/sqlite/open-copy.ts'
 import { ADDON_FILE } from '../http/addon.ts'
 import { createEpochs } from '../registry/epochs.ts'
@@ -22,6 +30,51 @@ export interface StoppedFsck extends Omit<FsckOptions, 'catalogDamages'> {
   readonly clock: Clock
   /** What was compiled at the installation may be loaded. */
   readonly native: boolean
+}
+
+export interface RepairStopped extends Pick<StoppedFsck, 'clock' | 'native' | 'signal'> {
+  readonly config: Config
+  /** Of FilesystemStoreOptions. */
+  readonly bootId: string
+}
+
+/**
+ * What the next start would do, and a scrub of what was found, without anybody being served.
+ * @throws StoreError, with a hint: busy when a server has it; the signal's reason
+ */
+export async function repairStopped(
+  { clock, native, signal, config, bootId }: RepairStopped,
+  report: FsckReport,
+): Promise<void> {
+  const undo = new Closing()
+  const note = () => {}
+  const epochs = createEpochs()
+  const { rootDirectory: directory } = config.storage
+  const opening = openSqliteCatalog({ directory, note, clock, epochs })
+  const opened = opening.catch(() => undefined)
+  let inOrder = false
+  undo.push(async () => (await opened)?.close({ inOrder }))
+  try {
+    const engine = await openEngine(config, {
+      clock,
+      random: Math.random,
+      version: '',
+      bootId,
+      note,
+      logger: createLogger({ level: 'fatal', destination: { write: () => {} } }),
+      epochs,
+      haste: new Haste(),
+      readCached: undefined,
+      elsewhere: undefined,
+      addon: native ? ADDON_FILE : undefined,
+      opening,
+      undo,
+    })
+    await repairFound(repairing({ engine, clock, note }), report, signal)
+    inOrder = true
+  } finally {
+    await undo.run()
+  }
 }
 
 /**

@@ -844,6 +844,8 @@ const PLATFORM: readonly Row[] = [
   [972, 'P1', 'fsck names pushed images of which something is not here'],
   [973, 'P0', 'fsck changes nothing in the data directory, not even a time'],
   [974, 'P1', 'fsck reads every byte, or a part of all content, where that is asked for'],
+  [976, 'P0', 'what fsck repairs is what a start and a scrub would, and nothing pushed is removed'],
+  [977, 'P1', 'fsck asks the server that runs, and nothing under way there is taken for damage'],
   [975, 'P1', "fsck says what to do, and its exit codes are those of restic's check"],
   [860, 'P0', 'a scrub finds what a disk did to cached content, and has it fetched again'],
   [861, 'P0', 'what was pushed and is lost is named with its images, and a push heals it'],

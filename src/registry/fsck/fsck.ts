@@ -6,7 +6,8 @@ import type { OddFile } from '../ports/inspected-files.ts'
 import type { Damage } from './damage.ts'
 import { compareFactsAndRows } from './facts-and-rows.ts'
 import { type FsckReport, Report } from './report.ts'
-import { compareRowsAndFiles, type ReadPart } from './rows-and-files.ts'
+import type { ReadPart } from './read-part.ts'
+import { compareRowsAndFiles } from './rows-and-files.ts'
 import type { FsckDeps, FsckProgress, FsckSteps } from './steps.ts'
 
 export interface FsckOptions {
@@ -17,7 +18,16 @@ export interface FsckOptions {
   /** Called now and then. */
   readonly progress: (progress: FsckProgress) => void
   readonly signal: AbortSignal
+  /** A server works here: what it is about to finish is no damage. Default: none does. */
+  readonly isLive?: boolean
 }
+
+/** What of these lies there while a server works is its own, and swept by its next start. */
+const GROWING: ReadonlySet<OddFile['kind']> = new Set([
+  'part of no use',
+  'upload of no use',
+  'leftover',
+])
 
 /** Told so often, by what was looked at. */
 const PROGRESS_EVERY = 1_000
@@ -31,6 +41,7 @@ export async function fsck(deps: FsckDeps, options: FsckOptions): Promise<FsckRe
   for (const damage of options.catalogDamages) report.add(damage)
   const unreadable = new Map<string, Damage>()
   report.looked.files += await deps.files.others(odd => {
+    if (options.isLive === true && GROWING.has(odd.kind)) return
     const damage = damageOf(odd)
     if (odd.kind === 'fact unreadable') unreadable.set(odd.path, damage)
     else report.add(damage)

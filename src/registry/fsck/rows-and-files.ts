@@ -1,25 +1,17 @@
 // Rows against files, both in the order of digests, so that neither is in memory as a whole; and of
 // what is asked for each byte.
-import { type Digest, digestHex } from '../../oci/digest.ts'
+import type { Digest } from '../../oci/digest.ts'
 import { rowsOf } from '../pacing/pages.ts'
 import type { Rereader } from '../ports/blob-store-content.ts'
 import type { RecordedContent } from '../ports/catalog-content.ts'
 import type { Catalog } from '../ports/catalog.ts'
 import type { InspectedBlob } from '../ports/inspected-files.ts'
 import { brokenImages } from '../scrub/broken-images.ts'
+import { isIn, type ReadPart } from './read-part.ts'
 import type { FsckSteps } from './steps.ts'
-
-/** `part` of `of` of all content, by digests: each is in one of them, and always in that. */
-export interface ReadPart {
-  readonly part: number
-  readonly of: number
-}
 
 /** Looked at again at the end; of more, at once. */
 const LATER_MAX = 10_000
-/** Of a digest, which is random. */
-const DIGITS = 8
-
 interface Pair {
   readonly row: RecordedContent | undefined
   readonly blob: InspectedBlob | undefined
@@ -44,7 +36,12 @@ export async function compareRowsAndFiles(
       if (isWrong(pair, steps)) {
         if (later.length < LATER_MAX) later.push(digest)
         else await tellWrong(steps, digest)
-      } else if (reader !== undefined && blob?.is === 'file' && isIn(read, digest))
+      } else if (
+        read !== undefined &&
+        reader !== undefined &&
+        blob?.is === 'file' &&
+        isIn(read, digest)
+      )
         await reread({ ...steps, reader }, digest)
     }
   } finally {
@@ -60,11 +57,6 @@ function isWrong({ row, blob }: Pair, { catalog }: FsckSteps): boolean {
   // Told already.
   if (blob !== undefined && blob.is !== 'file') return false
   return catalog !== undefined && row?.sizeBytes !== blob?.sizeBytes
-}
-
-function isIn(read: ReadPart | undefined, digest: Digest): boolean {
-  if (read === undefined) return false
-  return Number.parseInt(digestHex(digest).slice(0, DIGITS), 16) % read.of === read.part - 1
 }
 
 /** Both, merged by their digests. */

@@ -40,6 +40,14 @@ export interface ScrubExtent {
   readonly between: (pieceBytes: number) => Promise<void>
 }
 
+/** Of what is asked for by name. */
+const AT_ONCE: ScrubExtent = {
+  beforeMs: 0,
+  broken: { beforeMs: 0, max: 0 },
+  isOver: () => false,
+  between: async () => {},
+}
+
 /** @throws StoreError, also where the disk gives nothing any more */
 export async function scrub(
   deps: ScrubDeps,
@@ -49,6 +57,23 @@ export async function scrub(
   const reader = deps.store.openRereader()
   try {
     return await new ScrubRun({ ...deps, reader }, run, extent).all()
+  } finally {
+    await reader.close()
+  }
+}
+
+/**
+ * Reads these, whenever they were verified, and heals what is wrong with them.
+ * @throws StoreError
+ */
+export async function scrubThese(
+  deps: ScrubDeps,
+  run: JobRun,
+  digests: readonly Digest[],
+): Promise<ScrubResult> {
+  const reader = deps.store.openRereader()
+  try {
+    return await new ScrubRun({ ...deps, reader }, run, AT_ONCE).these(digests)
   } finally {
     await reader.close()
   }
@@ -88,7 +113,17 @@ class ScrubRun {
     await this.#readRange(later)
     await this.#readRange(earlier(beforeMs))
     if (this.#isFailing) throw diskFails()
-    return { ...this.#healings.result(), readBlobs: this.#readBlobs, readBytes: this.#readBytes }
+    return this.#result()
+  }
+
+  async these(digests: readonly Digest[]): Promise<ScrubResult> {
+    const { catalog } = this.#deps
+    for (let at = 0; at < digests.length && !this.#isOver; at += PAGE_ROWS) {
+      const few = digests.slice(at, at + PAGE_ROWS)
+      const rows = await Promise.all(few.map(digest => catalog.findContent(digest)))
+      await this.#readAndNote(rows.filter(row => row !== undefined))
+    }
+    return this.#result()
   }
 
   async #readRange(range: Omit<UnverifiedPage, 'limit'>, max = Infinity): Promise<void> {
@@ -101,12 +136,20 @@ class ScrubRun {
     let page = await list({})
     for (let after = page.at(-1); after !== undefined; after = page.at(-1)) {
       left -= page.length
-      const looked = await this.#readPage(page)
-      // Verified when this run began: whatever the clock does meanwhile, no range has them again.
-      if (!this.#run.dryRun && looked.digests.length + looked.broken.length > 0)
-        await catalog.noteVerified({ ...looked, atMs: this.#startMs })
+      await this.#readAndNote(page)
       page = left > 0 ? await list({ after }) : []
     }
+  }
+
+  async #readAndNote(page: readonly RecordedContent[]): Promise<void> {
+    const looked = await this.#readPage(page)
+    // Verified when this run began: whatever the clock does meanwhile, no range has them again.
+    if (!this.#run.dryRun && looked.digests.length + looked.broken.length > 0)
+      await this.#deps.catalog.noteVerified({ ...looked, atMs: this.#startMs })
+  }
+
+  #result(): ScrubResult {
+    return { ...this.#healings.result(), readBlobs: this.#readBlobs, readBytes: this.#readBytes }
   }
 
   get #isOver(): boolean {

@@ -1,5 +1,6 @@
 // For admin listeners of which nobody asks for anything that is carried out.
 import type { Carry } from '../../../src/registry/carry/carry.ts'
+import type { FsckControl } from '../../../src/registry/fsck/run-fsck.ts'
 import { Exports } from '../../../src/registry/carry/exports.ts'
 import { Held } from '../../../src/registry/carry/held.ts'
 import { Imports } from '../../../src/registry/carry/imports.ts'
@@ -14,3 +15,5 @@ export const NO_CARRY: Carry = {
   exports: new Exports({ held: new Held(), signer: unasked, released: () => {} } as never),
   imports: new Imports({ held: new Held(), released: () => {} } as never),
 }
+
+export const NO_FSCK: FsckControl = { run: unasked }

@@ -10,28 +10,26 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   truncateSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
-import type { DamageKind } from '../../../src/registry/fsck/damage.ts'
-import type { FsckReport } from '../../../src/registry/fsck/report.ts'
-import type { RepositoryKey, Tag } from '../../../src/oci/reference.ts'
-import { factName } from '../../../src/store/fact-text.ts'
 import { runCli } from '../../kit/cli.ts'
 import { patternBlob } from '../../kit/content.ts'
 import { blobPath } from '../../kit/disk/store-directory.ts'
 import { rot } from '../../kit/disk/rot.ts'
-import type { TestEdge } from '../../kit/edge.ts'
+import { startTestEdge, type TestEdge } from '../../kit/edge.ts'
 import { type Image, makeImage } from '../../kit/image.ts'
 import { BLOBS, MANIFESTS, startPair } from '../../kit/worlds/edge-over-stub.ts'
-import { pushBlob } from '../../kit/worlds/edge-push.ts'
+import { NO_UPSTREAM, pushBlob } from '../../kit/worlds/edge-push.ts'
+import { configured, fsck, manifestFact, tagFact } from '../../kit/worlds/fsck-world.ts'
 
 const SIZE = 30_000
-const KEY = 'localhost/app' as RepositoryKey
+const KEY = 'localhost/app'
 
 async function push(edge: TestEdge, image: Image, reference: string): Promise<void> {
   for (const blob of [image.config, ...image.layers]) await pushBlob(edge, KEY, blob.bytes())
@@ -42,10 +40,10 @@ async function push(edge: TestEdge, image: Image, reference: string): Promise<vo
   if (status !== 201) throw new Error(`the push was answered with ${status}`)
 }
 
-/** A pulled image `v1`, and two pushed ones, `a` and one without a tag; stopped in order. */
-async function stopped(t: Test) {
+/** A pulled image `v1`, and two pushed ones, `a` and one without a tag. */
+async function running(t: Test) {
   const pulled = makeImage({ seed: 'pulled', layers: [SIZE, SIZE + 1] })
-  const { edge } = await startPair(t, { images: { v1: pulled } })
+  const { edge, stub } = await startPair(t, { images: { v1: pulled } })
   await edge.get(`${MANIFESTS}/v1`)
   for (const { digest } of [pulled.config, ...pulled.layers]) await edge.get(`${BLOBS}/${digest}`)
   const [pushed, untagged] = ['pushed', 'untagged'].map(seed =>
@@ -53,39 +51,13 @@ async function stopped(t: Test) {
   ) as [Image, Image]
   await push(edge, pushed, 'a')
   await push(edge, untagged, untagged.manifest.digest)
-  await edge.stop()
-  return { root: edge.dataDirectory, pulled, pushed, untagged }
+  return { edge, stub, root: edge.dataDirectory, pulled, pushed, untagged }
 }
 
-interface Fsck extends FsckReport {
-  readonly exitCode: number
-  count(kind: DamageKind): number
-  whats(kind: DamageKind): readonly string[]
-  details(kind: DamageKind): readonly string[]
-}
-
-async function fsck(root: string, ...options: string[]): Promise<Fsck> {
-  const env = { ENTREPOT_STORAGE_ROOTDIRECTORY: root }
-  const { exitCode, stdout, stderr } = await runCli(['fsck', '--json', ...options], { env })
-  if (stdout === '') throw new Error(stderr)
-  const report = JSON.parse(stdout) as FsckReport
-  const found = (kind: DamageKind) => report.found.find(each => each.kind === kind)
-  return {
-    exitCode,
-    ...report,
-    count: kind => found(kind)?.count ?? 0,
-    whats: kind => found(kind)?.damages.map(({ what }) => what) ?? [],
-    details: kind => found(kind)?.damages.map(({ detail }) => detail) ?? [],
-  }
-}
-
-function tagFact(root: string, tag: string): string {
-  return join(root, 'facts', factName({ kind: 'tag', repository: KEY, tag: tag as Tag }))
-}
-
-function manifestFact(root: string, { manifest }: Image): string {
-  const { digest } = manifest
-  return join(root, 'facts', factName({ kind: 'manifest', repository: KEY, digest }))
+async function stopped(t: Test) {
+  const world = await running(t)
+  await world.edge.stop()
+  return { ...world, upstream: world.stub.url }
 }
 
 /** Names, bytes, modes and times of everything. */
@@ -104,7 +76,7 @@ function stateOf(root: string): ReadonlyMap<string, string> {
 
 t.test('R970: nothing is wrong with what was stopped in order', async t => {
   const { root } = await stopped(t)
-  const found = await fsck(root, '--read-data')
+  const found = await fsck({ root }, '--read-data')
   t.match(found, { exitCode: 0, found: [], repairable: 0, operators: 0 })
   t.match(found.looked, { rows: 12, facts: 3, images: 3, readBlobs: 12 })
   t.ok(found.looked.files > 12)
@@ -121,7 +93,7 @@ t.test('R970: rows without files, files without rows, and other lengths are name
   unlinkSync(blobPath(root, lost))
   const stray = patternBlob('stray', 100)
   writeFileSync(blobPath(root, stray.digest), stray.bytes(), { mode: 0o440 })
-  const found = await fsck(root)
+  const found = await fsck({ root })
   t.equal(found.exitCode, 1)
   t.same(found.whats('cached missing'), [gone])
   t.same(found.whats('wrong size'), [cut])
@@ -141,7 +113,7 @@ t.test('R970: modes, links and strange names are named', async t => {
   symlinkSync('/etc/hostname', link)
   writeFileSync(join(root, 'blobs/sha256/00/notes'), 'x')
   chmodSync(join(root, 'catalog.db'), 0o644)
-  const found = await fsck(root)
+  const found = await fsck({ root })
   t.same(found.whats('mode'), ['catalog.db', pulled.layers[0]?.digest])
   t.match(found.details('mode'), [/0644: chmod 0600/, /0644: chmod 0440/])
   t.same(found.whats('forbidden'), [pulled.layers[1]?.digest])
@@ -151,20 +123,20 @@ t.test('R970: modes, links and strange names are named', async t => {
 
 t.test('R971: facts that are missing, say something else or cannot be read are named', async t => {
   const { root, pushed, untagged } = await stopped(t)
-  t.match(await fsck(root), { exitCode: 0 })
-  rmSync(manifestFact(root, untagged))
-  const fact = JSON.parse(readFileSync(tagFact(root, 'a'), 'utf8')) as object
+  t.match(await fsck({ root }), { exitCode: 0 })
+  rmSync(manifestFact(root, KEY, untagged.manifest.digest))
+  const fact = JSON.parse(readFileSync(tagFact(root, KEY, 'a'), 'utf8')) as object
   const other = { ...fact, digest: untagged.manifest.digest }
-  chmodSync(tagFact(root, 'a'), 0o640)
-  writeFileSync(tagFact(root, 'a'), JSON.stringify(other))
-  rmSync(manifestFact(root, pushed))
-  const found = await fsck(root)
+  chmodSync(tagFact(root, KEY, 'a'), 0o640)
+  writeFileSync(tagFact(root, KEY, 'a'), JSON.stringify(other))
+  rmSync(manifestFact(root, KEY, pushed.manifest.digest))
+  const found = await fsck({ root })
   t.same(found.whats('manifest without fact'), [`${KEY}@${untagged.manifest.digest}`])
   t.same(found.whats('fact contradicts'), [`${KEY}:a`])
   t.same(found.whats('fact missing'), [`${KEY}@${pushed.manifest.digest}`])
   t.match(found, { exitCode: 1, repairable: 2, operators: 1 })
-  writeFileSync(tagFact(root, 'a'), '{')
-  const unreadable = await fsck(root)
+  writeFileSync(tagFact(root, KEY, 'a'), '{')
+  const unreadable = await fsck({ root })
   t.match(unreadable.details('fact unreadable'), [/of localhost\/app:a/])
 })
 
@@ -177,7 +149,7 @@ t.test('R971: sidecars that cannot be read, and what is left over, are named', a
   writeFileSync(join(root, 'fills', `sha256-${'b'.repeat(64)}.json`), '{}')
   writeFileSync(join(root, 'uploads', 'abc'), 'x')
   writeFileSync(join(root, 'tmp', 'abc'), 'x')
-  const found = await fsck(root)
+  const found = await fsck({ root })
   t.same(found.whats('part of no use'), [`fills/${part}`, `fills/sha256-${'b'.repeat(64)}.json`])
   t.same(found.whats('upload of no use'), ['uploads/abc'])
   t.same(found.whats('leftover'), ['tmp/abc'])
@@ -189,13 +161,13 @@ t.test('R971: a catalog that does not hold together is named, and what facts lac
   const file = join(root, 'catalog.db')
   rot(file)
   unlinkSync(blobPath(root, pushed.manifest.digest))
-  const found = await fsck(root)
+  const found = await fsck({ root })
   t.ok(found.count('catalog damaged') > 0)
   t.same(found.whats('kept missing'), [pushed.manifest.digest])
   rmSync(file)
-  t.same((await fsck(root)).whats('catalog missing'), ['catalog.db'])
+  t.same((await fsck({ root })).whats('catalog missing'), ['catalog.db'])
   writeFileSync(file, 'no database at all, but a text that is longer than a header'.repeat(100))
-  t.ok((await fsck(root)).count('catalog damaged') > 0)
+  t.ok((await fsck({ root })).count('catalog damaged') > 0)
 })
 
 t.test('R972: a pushed image whose blob the catalog has no more is named', async t => {
@@ -207,7 +179,7 @@ t.test('R972: a pushed image whose blob the catalog has no more is named', async
     database.prepare('UPDATE content SET present = 0 WHERE digest = ?').run(key)
   }
   database.close()
-  const found = await fsck(root)
+  const found = await fsck({ root })
   t.same(found.whats('image broken'), [`${KEY}@${pushed.manifest.digest}`])
   t.same(found.whats('cached images incomplete'), [
     `docker.io/library/app@${pulled.manifest.digest}`,
@@ -234,7 +206,7 @@ t.test('R973: nothing is changed, not even a time', async t => {
   writeFileSync(join(copy, 'fills', 'x'), 'x')
   const before = stateOf(copy)
   t.ok(before.has('catalog.db-wal'))
-  const found = await fsck(copy, '--read-data')
+  const found = await fsck({ root: copy }, '--read-data')
   t.equal(found.exitCode, 1)
   t.same(stateOf(copy), before)
 })
@@ -246,12 +218,12 @@ t.test('R974: every byte, or a part of it, is read where that is asked for', asy
   chmodSync(path, 0o600)
   writeFileSync(path, Buffer.alloc(SIZE))
   chmodSync(path, 0o440)
-  t.match(await fsck(root), { exitCode: 0 }, 'its length is right')
-  t.same((await fsck(root, '--read-data')).whats('wrong bytes'), [digest])
+  t.match(await fsck({ root }), { exitCode: 0 }, 'its length is right')
+  t.same((await fsck({ root }, '--read-data')).whats('wrong bytes'), [digest])
   let readBlobs = 0
   let wrong = 0
   for (let part = 1; part <= 7; part++) {
-    const found = await fsck(root, `--read-data=${part}/7`)
+    const found = await fsck({ root }, `--read-data=${part}/7`)
     readBlobs += found.looked.readBlobs
     wrong += found.count('wrong bytes')
   }
@@ -265,13 +237,103 @@ t.test('R975: exit codes are those of restic, and people are told what to do', a
   const { root, pushed } = await stopped(t)
   const none = { ENTREPOT_STORAGE_ROOTDIRECTORY: join(root, 'none') }
   t.equal((await runCli(['fsck'], { env: none })).exitCode, 10)
-  const env = { ENTREPOT_STORAGE_ROOTDIRECTORY: root }
-  const clean = await runCli(['fsck'], { env })
+  const argv = ['fsck', '--config', configured({ root })]
+  const clean = await runCli(argv)
   t.match(clean, { exitCode: 0, stdout: /^looked at 12 rows, \d+ files.*nothing is wrong\n$/ })
   unlinkSync(blobPath(root, pushed.manifest.digest))
-  const { exitCode, stdout } = await runCli(['fsck'], { env })
+  const { exitCode, stdout } = await runCli(argv)
   t.equal(exitCode, 1)
   t.match(stdout, /^kept missing \(1\): .*What to do: push the image again/)
   t.match(stdout, `  ${pushed.manifest.digest}  of localhost/app:a\n`)
   t.match(stdout, /0 of which the server puts right, 1 for you to\n$/)
+})
+
+/** Of each kind that somebody puts right without an operator. */
+function harm({ root, pulled, pushed }: Awaited<ReturnType<typeof running>>): void {
+  const [gone, cut] = pulled.layers.map(({ digest }) => blobPath(root, digest))
+  unlinkSync(gone ?? '')
+  chmodSync(cut ?? '', 0o600)
+  truncateSync(cut ?? '', SIZE / 2)
+  chmodSync(cut ?? '', 0o440)
+  chmodSync(blobPath(root, pushed.config.digest), 0)
+  const stray = patternBlob('stray', 100)
+  writeFileSync(blobPath(root, stray.digest), stray.bytes(), { mode: 0o440 })
+  rmSync(tagFact(root, KEY, 'a'))
+}
+
+const HARMED = ['forbidden', 'wrong size', 'fact missing', 'cached missing', 'file without row']
+
+t.test(
+  'R976: --repair does what a start and a scrub would, and a second fsck is clean',
+  async t => {
+    const world = await stopped(t)
+    const { root, upstream } = world
+    harm(world)
+    writeFileSync(join(root, 'fills', `sha256-${'b'.repeat(64)}.json`), '{}')
+    const found = await fsck({ root, upstream })
+    t.same(new Set(found.found.map(({ kind }) => kind)), new Set([...HARMED, 'part of no use']))
+    const repaired = await fsck({ root, upstream }, '--repair')
+    t.equal(repaired.exitCode, 0)
+    t.same(
+      new Set(repaired.mended?.map(({ kind }) => kind)),
+      new Set([...HARMED, 'part of no use']),
+    )
+    t.match(await fsck({ root, upstream }, '--read-data'), { exitCode: 0, operators: 0 })
+  },
+)
+
+t.test(
+  'R976: --repair with no upstream forgets what was pulled, and never what was pushed',
+  async t => {
+    const world = await stopped(t)
+    const { root, pushed } = world
+    harm(world)
+    const lost = pushed.layers[0]?.digest ?? ''
+    unlinkSync(blobPath(root, lost))
+    const repaired = await fsck({ root }, '--repair')
+    t.match(repaired, { exitCode: 1, repairable: 0, operators: 1 })
+    t.same(repaired.whats('kept missing'), [lost])
+    writeFileSync(blobPath(root, lost), pushed.layers[0]?.bytes() ?? '', { mode: 0o440 })
+    t.match(await fsck({ root }, '--read-data'), { exitCode: 0 }, 'its row was there')
+  },
+)
+
+t.test('R976: --repair builds a catalog from facts where it does not hold together', async t => {
+  const { root, pushed } = await stopped(t)
+  rot(join(root, 'catalog.db'))
+  const repaired = await fsck({ root }, '--repair')
+  t.match(repaired, { exitCode: 0 })
+  t.equal(repaired.count('damaged predecessor'), 1)
+  const edge = await startTestEdge(t, { upstreams: NO_UPSTREAM, directory: dirname(root) })
+  const { headers } = await edge.send('HEAD', `/v2/${KEY}/manifests/a`)
+  t.equal(headers['docker-content-digest'], pushed.manifest.digest)
+})
+
+t.test('R977: a running server looks for itself, and repairs', async t => {
+  const world = await running(t)
+  const { root, edge, stub, pulled, pushed } = world
+  const place = { root, upstream: stub.url }
+  t.match(await fsck(place, '--read-data'), { exitCode: 0, found: [], looked: { readBlobs: 12 } })
+  harm(world)
+  const found = await fsck(place)
+  t.same(new Set(found.found.map(({ kind }) => kind)), new Set(HARMED))
+  const repaired = await edge.settle(fsck(place, '--repair'))
+  t.equal(repaired.exitCode, 0)
+  t.same(new Set(repaired.mended?.map(({ kind }) => kind)), new Set(HARMED))
+  for (const { digest } of pulled.layers)
+    t.ok(statSync(blobPath(root, digest)).size >= SIZE, 'fetched again')
+  t.match(await fsck(place, '--read-data', '--socket', edge.socket), { exitCode: 0 })
+  unlinkSync(blobPath(root, pushed.manifest.digest))
+  t.same((await fsck(place)).whats('kept missing'), [pushed.manifest.digest])
+})
+
+t.test('R975: a directory that somebody else has, and who does not answer, is 11', async t => {
+  const { edge, root } = await running(t)
+  const config = configured({ root })
+  const elsewhere = { ENTREPOT_ADMIN_SOCKET: join(dirname(root), 'none.sock') }
+  const { exitCode, stderr } = await runCli(['fsck', '--config', config], { env: elsewhere })
+  t.match({ exitCode, stderr }, { exitCode: 11, stderr: /in use by another process/ })
+  await edge.stop()
+  const gone = ['fsck', '--config', config, '--socket', edge.socket]
+  t.equal((await runCli(gone)).exitCode, 69)
 })

@@ -13,7 +13,7 @@ import { RegistryError } from '../../../src/oci/errors.ts'
 import { StoreError } from '../../../src/registry/ports/store-error.ts'
 import type { Operator } from '../../../src/registry/operator/operator.ts'
 import { NO_ACCOUNTS } from '../../kit/worlds/no-accounts.ts'
-import { NO_CARRY } from '../../kit/worlds/no-carry.ts'
+import { NO_CARRY, NO_FSCK } from '../../kit/worlds/no-carry.ts'
 import { askSocket } from '../../kit/clients/admin-socket.ts'
 import { createManualClock } from '../../kit/manual-clock.ts'
 import { get } from '../../kit/clients/raw-client.ts'
@@ -55,6 +55,7 @@ async function withAdmin(test: Test, checks: Record<string, ReadinessCheck> = {}
   const app = buildAdminApp({
     accounts: NO_ACCOUNTS,
     carry: NO_CARRY,
+    fsck: NO_FSCK,
     logger: createLogger({ level: 'info', destination: { write: line => written.push(line) } }),
     metrics: createMetrics({ version: '1.2.3', nodeVersion: 'v26', sleep, process: false }),
     operator,

@@ -9,7 +9,7 @@ import { buildAdminApp } from '../../../src/admin/app.ts'
 import { createLogger } from '../../../src/observe/log.ts'
 import { createMetrics } from '../../../src/observe/metrics.ts'
 import { NO_ACCOUNTS } from '../../kit/worlds/no-accounts.ts'
-import { NO_CARRY } from '../../kit/worlds/no-carry.ts'
+import { NO_CARRY, NO_FSCK } from '../../kit/worlds/no-carry.ts'
 import { runCli } from '../../kit/cli.ts'
 import { createQueueOperator } from '../../kit/worlds/queue-operator.ts'
 
@@ -19,6 +19,7 @@ async function start(t: { teardown(fn: () => unknown): unknown }) {
   const app = buildAdminApp({
     accounts: NO_ACCOUNTS,
     carry: NO_CARRY,
+    fsck: NO_FSCK,
     logger: createLogger({ level: 'info', destination: { write: () => {} } }),
     metrics: createMetrics({ version: '1', nodeVersion: '26', sleep, process: false }),
     operator: queue.operator,
