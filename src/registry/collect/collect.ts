@@ -256,6 +256,7 @@ class Collecting {
   }
 
   #tell(leaves: readonly Leaves[], reason: string): void {
+    const listedOnly = onePerManifest()
     for (const { digest, sizeBytes, listedBy } of leaves)
       this.#tally.add({
         what: digest,
@@ -265,8 +266,15 @@ class Collecting {
   }
 }
 
-function listedOnly(manifest: Digest): string {
-  return `only ${manifest} listed it`
+/** One text for all that a manifest listed: they are told of behind each other, and are kept. */
+function onePerManifest(): (manifest: Digest) => string {
+  let of: Digest | undefined
+  let reason = ''
+  return manifest => {
+    if (manifest !== of) reason = `only ${manifest} listed it`
+    of = manifest
+    return reason
+  }
 }
 
 function whyStuck(files: number): string | undefined {

@@ -43,6 +43,7 @@ t.test('the writer syncs every commit, and guards itself, after its first statem
     mmap_size: 0,
     journal_size_limit: 67_108_864,
     wal_autocheckpoint: 1000,
+    cache_size: -12_000,
   }
   database.exec(`INSERT INTO meta (key, value) VALUES ('x', 1)`)
   for (const [name, value] of Object.entries(expected)) t.equal(pragma(name), value, name)
