@@ -553,6 +553,7 @@ const BOUNDS: readonly Row[] = [
   [779, 'P2', 'uploads that cannot be removed hide none that can'],
   [910, 'P2', 'a disk that removes nothing for a moment costs no push and no upload after it'],
   [911, 'P2', 'an upload that one beginning has removed makes no place for another'],
+  [818, 'P2', 'uploads that are begun at once are no more than there may be'],
   [805, 'P2', 'who follows a download that the disk cannot read is given the rest by its upstream'],
   [776, 'P2', 'many who follow such a download ask its upstream as often as one does'],
   [804, 'P2', 'a directory that an earlier process made counts once its parent was synced'],

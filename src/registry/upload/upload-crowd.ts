@@ -39,18 +39,27 @@ export interface PlaceDeps {
   readonly startMs: number
 }
 
+export interface Beginning {
+  /** As in the note. */
+  readonly client: string | undefined
+  /** MUST be in `all` when this returns. */
+  readonly take: () => void
+}
+
 /**
- * Before another one begins. Where there are too many, the oldest goes of those that were begun in
- * vain, else of those that are idle. `client` as in the note.
+ * For another one that begins. Where there are too many, the oldest goes of those that were begun
+ * in vain, else of those that are idle. That there is place is seen, and it is taken, in one step:
+ * many begin at once.
  * @throws RegistryError TOOMANYREQUESTS where there is none
  */
-export async function makePlace(
+export async function takePlace(
   from: AllUploads,
-  client: string | undefined,
+  { client, take }: Beginning,
   { clock, note, startMs }: PlaceDeps,
 ): Promise<void> {
-  const crowd = crowdOf([...from.all.values()], client)
-  if (crowd === undefined) return
+  const find = () => crowdOf([...from.all.values()], client)
+  const crowd = find()
+  if (crowd === undefined) return take()
   const { uploads, limit } = crowd
   const isVain = (upload: Upload) => isInVain(upload, clock)
   const isIdle = (upload: Upload) => upload.isIdle(clock.monotonicMs(), startMs)
@@ -63,7 +72,8 @@ export async function makePlace(
       if (!(await from.discard(upload))) continue
       if (bytes > 0)
         note({ kind: 'uploads purged', why: 'places', sessions: 1, bytes, dryRun: false })
-      return
+      // Whoever came meanwhile may have found the place.
+      if (find() === undefined) return take()
     }
   }
   throw tooManyBegun(limit)

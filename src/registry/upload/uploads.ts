@@ -14,7 +14,7 @@ import { EndedUploads } from './ended-uploads.ts'
 import { KnownUploads } from './known-uploads.ts'
 import { type DatedUpload, type OpenUpload, Upload } from './upload.ts'
 import { formatUploadNote, parseUploadNote } from './upload-note.ts'
-import { makePlace, UPLOADS_OPEN_MAX } from './upload-crowd.ts'
+import { takePlace, UPLOADS_OPEN_MAX } from './upload-crowd.ts'
 import { heldInVain, stopping, tooManyAtOnce, tooSlow, unknownUpload } from './upload-refusal.ts'
 
 export interface UploadsDeps {
@@ -59,7 +59,6 @@ export class Uploads {
   ): Promise<UploadState> {
     const { store, clock, newUploadId } = this.#deps
     await this.#ready()
-    await makePlace(this, client, { ...this.#deps, startMs: this.#startMs })
     const id = newUploadId()
     const note = {
       repository: repositoryKey(repository),
@@ -69,7 +68,8 @@ export class Uploads {
     }
     const upload = new Upload(id, note, 0)
     upload.noteGrowth(clock.monotonicMs())
-    this.#known.add(upload)
+    const take = () => this.#known.add(upload)
+    await takePlace(this, { client, take }, { ...this.#deps, startMs: this.#startMs })
     try {
       await upload.inTurn(() =>
         this.#use(upload, () => store.createUpload(id, formatUploadNote(note), algorithm)),

@@ -448,6 +448,19 @@ t.test('R911: what one beginning has removed makes no place for another', async 
   t.equal(disk.uploads.size, UPLOADS_CLIENT_MAX)
 })
 
+t.test('R818: many that are begun at once are no more than there may be', async t => {
+  const { registry, disk, clock } = await crowded()
+  const [first = ''] = disk.uploads.keys()
+  await registry.cancelUpload(app, first)
+  const begin = () => Array.from({ length: 40 }, () => registry.startUpload(app, CROWD))
+  const begun = await Promise.allSettled(begin())
+  t.equal(begun.filter(({ status }) => status === 'fulfilled').length, 1, 'one place was free')
+  t.equal(disk.uploads.size, UPLOADS_CLIENT_MAX)
+  await clock.advance(VAIN_AFTER_MS)
+  await Promise.all(begin())
+  t.equal(disk.uploads.size, UPLOADS_CLIENT_MAX, 'and each of others has one that went for it')
+})
+
 t.test('R821: uploads with bytes that were left alone keep nobody from pushing', async t => {
   const before = createEngine()
   const crowd = { ...sha256, client: 'account ci' }
