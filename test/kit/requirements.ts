@@ -556,6 +556,8 @@ const BOUNDS: readonly Row[] = [
   [818, 'P2', 'uploads that are begun at once are no more than there may be'],
   [805, 'P2', 'who follows a download that the disk cannot read is given the rest by its upstream'],
   [776, 'P2', 'many who follow such a download ask its upstream as often as one does'],
+  [819, 'P2', 'who waits for the end of such a download is given bytes before it gives up'],
+  [809, 'P2', 'a bad place of the disk that is known is not read again before its blob is fetched'],
   [804, 'P2', 'a directory that an earlier process made counts once its parent was synced'],
   [272, 'P0', 'one bogus answer in the middle of a download is a failed attempt'],
   [273, 'P0', 'lists of referrers are bounded, and what nobody has leaves nothing behind'],

@@ -19,6 +19,7 @@ import type { Clock } from '../ports/clock.ts'
 import type { FillOutcome, NoteEvent } from '../ports/events.ts'
 import { Leftover } from './leftover.ts'
 import { OpenFile } from '../reading/open-file.ts'
+import { ReadBeside } from './read-beside.ts'
 import type { FillShare } from './fill-share.ts'
 import { FillNotes } from './note-fill.ts'
 import type { Slots } from './slots.ts'
@@ -46,6 +47,8 @@ export class Fill {
   readonly over: Promise<void>
   /** Told by whoever keeps the table of fills, once this one is out of it. */
   readonly ended: () => void
+  /** For whom the disk cannot read the file. */
+  readonly beside = new ReadBeside()
   /** Set while no client has asked for the blob; it has its place then. */
   speculation: Speculation | undefined
   readonly #deps: FillDeps
@@ -59,7 +62,6 @@ export class Fill {
   #isQueued = false
   #isWatched = false
   #endReason: EndReason | undefined
-  #isReadBeside = false
 
   constructor(deps: FillDeps, task: FillTask) {
     this.#deps = deps
@@ -103,16 +105,6 @@ export class Fill {
    */
   hold(): OpenFile | undefined {
     return this.#handle?.hold() ? this.#handle : undefined
-  }
-
-  /**
-   * May a reader for whom the disk cannot read the file go to the upstream by itself? One may, who
-   * need not wait for the end then; a crowd would fetch the blob once for each.
-   */
-  takeBeside(): boolean {
-    const isFirst = !this.#isReadBeside
-    this.#isReadBeside = true
-    return isFirst
   }
 
   /** Ends the download and leaves the part on disk for a later process. */

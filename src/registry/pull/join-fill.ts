@@ -1,6 +1,7 @@
 // A blob that is on its way, or has to be fetched: joins the fill that runs or starts one, and
 // answers with what comes by it. Whether it is here is decided in pull-blob.ts.
 import { unlessAborted } from '../../async/aborting.ts'
+import { LATE, within } from '../../async/within.ts'
 import type { Digest } from '../../oci/digest.ts'
 import { type Repository, repositoryKey } from '../../oci/reference.ts'
 import type { BlobAnswer, BlobFile, BlobHead, Source } from '../answers.ts'
@@ -10,6 +11,7 @@ import type { Fill } from '../fill/fill.ts'
 import type { Followed } from '../fill/fill-progress.ts'
 import { follow, sendableUntil } from '../fill/follow.ts'
 import { passOn, withoutFile } from '../fill/pass-on.ts'
+import { BESIDE_AFTER_MS } from '../fill/read-beside.ts'
 import type { Namespace } from '../routing/namespaces.ts'
 import { UpstreamError } from '../ports/upstream.ts'
 import { openBlob } from './open-blob.ts'
@@ -175,23 +177,29 @@ async function follower(
   const open = fill.hold()
   if (open === undefined && fill.progress.state !== 'uncached') return undefined
   const head = { digest, sizeBytes, source }
-  const afterwards = (signal: AbortSignal) => readAfterwards(fill, again, signal)
+  const afterwards = (signal: AbortSignal) => readAfterwards(deps, { fill, again, signal })
   return following(deps, repository, { head, followed: fill, open, afterwards })
+}
+
+interface Afterwards extends Pick<Joining, 'fill' | 'again'> {
+  readonly signal: AbortSignal
 }
 
 /**
  * For who meets a place of the file that the disk cannot read: what the fill has made of it, as the
- * next comer is given it, so that all fetch it together. Undefined: by itself.
+ * next comer is given it, so that all fetch it together. Undefined: by itself, as some may while
+ * it runs.
  * @throws what the fill failed with; the signal's reason
  */
 async function readAfterwards(
-  fill: Fill,
-  again: WantedBlob['again'],
-  signal: AbortSignal,
+  { clock }: PullBlobDeps,
+  { fill, again, signal }: Afterwards,
 ): Promise<BlobAnswer | undefined> {
   const state = () => fill.progress.state
-  if (again === undefined || state() === 'uncached' || fill.takeBeside()) return undefined
-  await unlessAborted(fill.over, signal)
+  if (again === undefined) return undefined
+  do {
+    if (state() === 'uncached' || fill.beside.take(clock.monotonicMs())) return undefined
+  } while ((await within(clock, BESIDE_AFTER_MS, unlessAborted(fill.over, signal))) === LATE)
   if (state() === 'failed') throw fill.progress.error
   return state() === 'uncached' ? undefined : again()
 }

@@ -10,6 +10,7 @@ import { runsForAnother, joinFill } from './join-fill.ts'
 import { noteMissingUnlessBack } from '../content/missing-content.ts'
 import { noteUse, openBlob } from './open-blob.ts'
 import { readAs } from './prefetch.ts'
+import { UNKNOWN } from '../ports/blob-store-content.ts'
 import { StoreError } from '../ports/store-error.ts'
 import { isShared, mayGive, shareWith } from '../routing/sharing.ts'
 import { blobNotFound, unlessUnread } from './unread.ts'
@@ -90,6 +91,9 @@ async function readAgain(
   }
   deps.openBlobs.close(digest)
   try {
+    // Where it stays although it fails, each look at a bad place may take the disk seconds.
+    const isFailing = (await deps.store.look(digest)) === UNKNOWN
+    if (isFailing && deps.namespaces.find(repository.registry) !== undefined) return instead()
     const here = await openBlob(deps, repository, { digest, source: 'hit', instead })
     if (here !== undefined) return here.lastAnswer()
   } catch (error) {

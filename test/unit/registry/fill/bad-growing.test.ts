@@ -8,6 +8,7 @@ import type { BlobAnswer } from '../../../../src/registry/answers.ts'
 import type { BlobStore } from '../../../../src/registry/ports/blob-store.ts'
 import type { Catalog } from '../../../../src/registry/ports/catalog.ts'
 import { StoreError } from '../../../../src/registry/ports/store-error.ts'
+import { BESIDE_AFTER_MS } from '../../../../src/registry/fill/read-beside.ts'
 import { UpstreamError } from '../../../../src/registry/ports/upstream.ts'
 import { blobAnswer, createEngine, readAll, repositoryOf } from '../../../kit/engine.ts'
 import { settle } from '../../../kit/settle.ts'
@@ -171,6 +172,48 @@ for (const staysBad of [false, true])
     t.same(offsets.slice(2), staysBad ? [0] : [], 'the others have what the next comer has')
     t.ok(await store.find(digest))
   })
+
+t.test('R819: whoever waits there is given bytes before it gives up', async t => {
+  const end = Promise.withResolvers<void>()
+  const { registry, offsets, clock } = engineWith({ files: 1, last: end.promise })
+  const all = Array.from({ length: CROWD }, async () =>
+    readAll(await registry.pullBlob(app, digest)),
+  )
+  await settle()
+  const asked = []
+  for (let step = 0; step < 4; step += 1) {
+    await clock.advance(BESIDE_AFTER_MS - 1)
+    await settle()
+    asked.push(offsets.length)
+    await clock.advance(1)
+    await settle()
+  }
+  t.same(asked, [2, 3, 5, 9], 'beside the fill more and more go by themselves')
+  t.equal(offsets.length, 1 + CROWD)
+  end.resolve()
+  for (const got of await Promise.all(all)) t.ok(got.equals(bytes))
+})
+
+t.test('R819: a range that somebody reads there, too', async t => {
+  const end = Promise.withResolvers<void>()
+  const { registry, offsets, clock } = engineWith({ files: 1, last: end.promise })
+  const first = begin(await registry.pullBlob(app, digest))
+  await settle()
+  const answer = await registry.pullBlob(app, digest)
+  const range = { first: BAD_AT - 10, last: BAD_AT + 10 }
+  const chunks: Uint8Array[] = []
+  const read = (async () => {
+    for await (const chunk of answer.read(range, new AbortController().signal)) chunks.push(chunk)
+  })()
+  await settle()
+  t.equal(offsets.length, 2)
+  await clock.advance(BESIDE_AFTER_MS)
+  await read
+  t.ok(Buffer.concat(chunks).equals(bytes.subarray(range.first, range.last + 1)))
+  await answer.close()
+  end.resolve()
+  await first.ended
+})
 
 t.test('R776: where the next file is bad as well it is as if there were no disk', async t => {
   const { registry, offsets } = engineWith({ files: 2, staysBad: true })

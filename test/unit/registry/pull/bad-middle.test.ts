@@ -6,6 +6,7 @@ import t from 'tap'
 import { digestOf } from '../../../../src/oci/digest.ts'
 import type { Repository } from '../../../../src/oci/reference.ts'
 import type { BlobStore } from '../../../../src/registry/ports/blob-store.ts'
+import { UNKNOWN } from '../../../../src/registry/ports/blob-store-content.ts'
 import { StoreError } from '../../../../src/registry/ports/store-error.ts'
 import { around } from '../../../kit/around.ts'
 import { blobAnswer, createEngine, localOf, readAll, repositoryOf } from '../../../kit/engine.ts'
@@ -37,10 +38,41 @@ function badDisk(store: BlobStore): BlobStore {
   })
 }
 
-async function engineWith(repository: Repository, hold: 'nothing' | 'awaited') {
+/** The same where the file stays, as what was pushed does; `met` is told of each such read. */
+const stayingBad =
+  (met: () => void) =>
+  (store: BlobStore): BlobStore => {
+    let isFailing = false
+    return around(store, {
+      look:
+        look =>
+        async (...wanted) =>
+          isFailing ? UNKNOWN : look(...wanted),
+      openRead:
+        openRead =>
+        async (...wanted) => {
+          const opened = await openRead(...wanted)
+          if (opened === undefined) return opened
+          const { handle } = opened
+          const read: typeof handle.read = async (buffer, position) => {
+            if (position + buffer.length <= BAD_AT) return handle.read(buffer, position)
+            isFailing = true
+            met()
+            throw new StoreError('io', 'cannot read it: EIO')
+          }
+          return { ...opened, handle: { ...handle, read } }
+        },
+    })
+  }
+
+async function engineWith(
+  repository: Repository,
+  hold: 'nothing' | 'awaited',
+  disk: (store: BlobStore) => BlobStore = badDisk,
+) {
   const offsets: number[] = []
   const engine = createEngine({
-    store: badDisk,
+    store: disk,
     upstream: {
       getBlob: async (_name, _digest, { offset }) => {
         offsets.push(offset)
@@ -88,3 +120,28 @@ t.test('R748: what was pushed ends there, and is told as missing', async t => {
   t.match(await catalog.findContent(digest), { contentClass: 'kept' }, 'its row stays')
   t.match(events, [{ kind: 'storage failed', failure: 'corrupt', reason: digest }])
 })
+
+t.test('R809: a place that is known to be bad is not read again before it is fetched', async t => {
+  let met = 0
+  const disk = stayingBad(() => (met += 1))
+  const { registry, offsets } = await engineWith(app, 'awaited', disk)
+  const answer = await registry.pullBlob(app, digest)
+  t.ok((await readAll(answer)).equals(bytes))
+  await answer.close()
+  t.equal(met, 1)
+  t.equal(offsets.length, 1)
+})
+
+t.test(
+  'R809: what no upstream has is read there again, since a disk may fail for a moment',
+  async t => {
+    let met = 0
+    const disk = stayingBad(() => (met += 1))
+    const home = localOf('app')
+    const { registry } = await engineWith(home, 'awaited', disk)
+    const answer = await registry.pullBlob(home, digest)
+    await t.rejects(readAll(answer), StoreError)
+    await answer.close()
+    t.equal(met, 2)
+  },
+)
