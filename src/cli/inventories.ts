@@ -46,3 +46,24 @@ async function* inventoryIn(file: string): AsyncGenerator<Uint8Array> {
   }
   throw new BundleFault('there is no inventory in it')
 }
+
+/** What it says of itself. */
+export type CheckedEnd = ReturnType<InventoryReader['finish']>
+
+/** The same bytes. @throws CliError for what is cut, or not right */
+export async function* checkedInventory(
+  pieces: AsyncIterable<Uint8Array>,
+  done: (end: CheckedEnd) => void,
+): AsyncGenerator<Uint8Array> {
+  const reader = new InventoryReader()
+  try {
+    for await (const piece of pieces) {
+      for (const _ of reader.push(piece));
+      yield piece
+    }
+    done(reader.finish())
+  } catch (error) {
+    if (!(error instanceof BundleFault)) throw error
+    throw new CliError(EXIT_CODES.failed, `nothing was written: ${error.message}`)
+  }
+}

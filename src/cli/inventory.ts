@@ -1,12 +1,11 @@
 // `inventory`: a signed list of what is here, for whoever exports to this edge, or checks it.
-import { InventoryReader } from '../bundle/inventory-reader.ts'
-import { BundleFault } from '../bundle/tar-pieces.ts'
 import { bundleKeyId } from '../bundle/bundle-key.ts'
 import { readAdmin } from './admin-client.ts'
-import { type CliContext, CliError, EXIT_CODES, type ExitCode } from './context.ts'
+import { type CliContext, EXIT_CODES, type ExitCode } from './context.ts'
 import { COMMON_HELP, readCommon } from './options.ts'
 import { describeBytes, describeCount, writeJson } from './output.ts'
-import { openOutput } from './output-file.ts'
+import { type CheckedEnd, checkedInventory } from './inventories.ts'
+import { saveInventory } from './receipt.ts'
 import { lastOf, takeOwnOptions } from './own-options.ts'
 
 export const help = `entrepot inventory [PATTERN…] [-o FILE|-] [--json]
@@ -31,29 +30,20 @@ export async function run(args: readonly string[], context: CliContext): Promise
   const common = readCommon(own.rest, context, { least: 0, most: 1_000, usage })
   const { server, json, positionals: pattern } = common
   const path = lastOf(own.values.output) ?? '-'
-  const pieces = readAdmin({ server, path: '/inventory', query: { pattern } })
   if (path === '-') {
-    for await (const piece of checked(pieces, () => {})) context.stdout.write(piece)
+    const pieces = readAdmin({ server, path: '/inventory', query: { pattern } })
+    for await (const piece of checkedInventory(pieces, () => {})) context.stdout.write(piece)
     return EXIT_CODES.ok
   }
-  let ended: Ended | undefined
-  const output = await openOutput(path)
-  try {
-    for await (const piece of checked(pieces, end => (ended = end))) await output.append(piece)
-  } catch (error) {
-    await output.discard()
-    throw error
-  }
-  await output.finish()
-  return tell(path, ended as Ended | undefined, { json, context })
+  const ended = await saveInventory(server, path, pattern)
+  return tell(path, ended, { json, context })
 }
 
 function tell(
   path: string,
-  ended: Ended | undefined,
+  ended: CheckedEnd,
   { json, context }: { readonly json: boolean; readonly context: CliContext },
 ): ExitCode {
-  if (ended === undefined) return EXIT_CODES.failed
   const { images, contents, bytes } = ended.end
   if (json) writeJson(context, { file: path, ...ended.end, key: ended.key })
   else
@@ -61,24 +51,4 @@ function tell(
       `${path}: ${describeCount(images, 'image')}, ${contents} manifests and blobs, ${describeBytes(bytes)}; signed by ${bundleKeyId(ended.key)}\n`,
     )
   return EXIT_CODES.ok
-}
-
-type Ended = ReturnType<InventoryReader['finish']>
-
-/** The same bytes. @throws CliError for what is cut, or not right */
-async function* checked(
-  pieces: AsyncIterable<Uint8Array>,
-  done: (end: Ended) => void,
-): AsyncGenerator<Uint8Array> {
-  const reader = new InventoryReader()
-  try {
-    for await (const piece of pieces) {
-      for (const _ of reader.push(piece));
-      yield piece
-    }
-    done(reader.finish())
-  } catch (error) {
-    if (!(error instanceof BundleFault)) throw error
-    throw new CliError(EXIT_CODES.failed, `nothing was written: ${error.message}`)
-  }
 }

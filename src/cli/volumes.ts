@@ -112,7 +112,7 @@ export class Volumes implements Output {
 }
 
 /** Read back: what stands on the medium counts. */
-async function sumOf(file: string): Promise<Volume> {
+export async function sumOf(file: string): Promise<Volume> {
   const hash = createHash('sha256')
   let sizeBytes = 0
   for await (const piece of createReadStream(file) as AsyncIterable<Buffer>) {

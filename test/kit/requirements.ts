@@ -821,6 +821,14 @@ const PLATFORM: readonly Row[] = [
   [898, 'P0', 'where trusted keys are configured, nothing else is imported, from a reload on'],
   [934, 'P1', 'what an index lists many times is exported and pulled once'],
   [899, 'P1', 'where no key is asked for, an import tells who signed, and that nobody asked'],
+  [900, 'P1', 'several bundles are imported in any order, each taken or refused alone'],
+  [901, 'P1', 'of the volumes of a bundle the wrong one is named before anything is taken'],
+  [
+    902,
+    'P0',
+    'by a receipt a delta has what is missing alone; one without its base says how to get it',
+  ],
+  [903, 'P0', 'bundles in any order, twice and in reverse make the same state'],
   [
     950,
     'P0',

@@ -33,6 +33,8 @@ export type ImportEvent =
       readonly digest: Digest
       readonly outcome: TagOutcome
     }
+  /** So much of what it supposes is not here, and nothing of it is published. */
+  | { readonly kind: 'lacking'; readonly count: number; readonly images: readonly string[] }
   /** The last one. */
   | ({ readonly kind: 'imported'; readonly dryRun: boolean } & ImportCounts)
 

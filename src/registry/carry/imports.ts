@@ -113,7 +113,12 @@ export class Imports {
         yield await readInventory(running, member)
         holding.push(...running.plan.digests())
         this.#deps.held.hold(holding)
-        await this.#requireSupposed(running)
+        const lacking = await this.#lacking(running)
+        if (lacking.length > 0) {
+          const images = running.plan.images.map(({ image }) => image)
+          yield { kind: 'lacking', count: lacking.length, images }
+        }
+        requireHere(lacking)
       }
     }
   }
@@ -154,13 +159,14 @@ export class Imports {
     return { home: parseRepositoryKey(home), isGiven: () => isGiven(this.#deps, expected) }
   }
 
-  async #requireSupposed({ plan, intake }: Import): Promise<void> {
+  /** Of what it supposes, what is not here. */
+  async #lacking({ plan, intake }: Import): Promise<readonly Digest[]> {
     const lacking: Digest[] = []
     for (const expected of plan.supposed())
       if (!(await isHere(this.#deps, expected))) lacking.push(expected.digest)
       else if (expected.mediaType !== undefined)
         list(plan, expected, await intake.bytesOf(expected.digest))
-    requireHere(lacking)
+    return lacking
   }
 
   async #recordAll(
