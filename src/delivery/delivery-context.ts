@@ -5,6 +5,7 @@ import type { Repository } from '../oci/reference.ts'
 import type { Namespaces } from '../registry/routing/namespaces.ts'
 import type { BlobStore } from '../registry/ports/blob-store.ts'
 import type { Catalog } from '../registry/ports/catalog.ts'
+import { UNKNOWN } from '../registry/ports/blob-store-content.ts'
 import { StoreError } from '../registry/ports/store-error.ts'
 import {
   type ReadOptions,
@@ -71,8 +72,9 @@ export async function requireGone(
   { store }: Pick<DeliveryContext, 'store'>,
   digest: Digest,
 ): Promise<void> {
-  if ((await store.look(digest)) === 'none') return
-  throw new StoreError('io', `cannot look for ${digest}`, {
-    hint: 'see the kernel log (dmesg) for the disk of this edge',
-  })
+  const looked = await store.look(digest)
+  if (looked === 'none') return
+  const hint = 'see the kernel log (dmesg) for the disk of this edge'
+  const what = looked === UNKNOWN ? `cannot look for ${digest}` : `${digest} was gone for a moment`
+  throw new StoreError('io', what, { hint })
 }

@@ -557,6 +557,16 @@ const BOUNDS: readonly Row[] = [
   [805, 'P2', 'who follows a download that the disk cannot read is given the rest by its upstream'],
   [776, 'P2', 'many who follow such a download ask its upstream as often as one does'],
   [819, 'P2', 'who waits for the end of such a download is given bytes before it gives up'],
+  [
+    912,
+    'P2',
+    'of what was not found for a moment alone it is not said that it cannot be looked for',
+  ],
+  [
+    913,
+    'P1',
+    'a list of referrers is whole, or an error, also where the disk fails at one of them',
+  ],
   [809, 'P2', 'a bad place of the disk that is known is not read again before its blob is fetched'],
   [804, 'P2', 'a directory that an earlier process made counts once its parent was synced'],
   [272, 'P0', 'one bogus answer in the middle of a download is a failed attempt'],

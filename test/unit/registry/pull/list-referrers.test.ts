@@ -6,7 +6,11 @@ import type { Digest } from '../../../../src/oci/digest.ts'
 import { parseManifest } from '../../../../src/oci/manifest.ts'
 import { asRecorded } from '../../../../src/registry/content/edges.ts'
 import { LOCAL_LIST_BYTES, LocalReferrers } from '../../../../src/registry/pull/list-referrers.ts'
-import { localOf } from '../../../kit/engine.ts'
+import { UNKNOWN } from '../../../../src/registry/ports/blob-store-content.ts'
+import { StoreError } from '../../../../src/registry/ports/store-error.ts'
+import { around } from '../../../kit/around.ts'
+import { pushImage } from '../../../kit/clients/push-image.ts'
+import { createEngine, localOf } from '../../../kit/engine.ts'
 import { makeImage } from '../../../kit/image.ts'
 
 const READ_AT_ONCE = 4
@@ -67,4 +71,28 @@ t.test('R273: what is beyond four megabytes is listed without its annotations', 
   t.equal(list.length, 8, 'none is left out')
   t.equal(list.filter(({ annotations }) => annotations !== undefined).length, 3)
   t.ok(JSON.stringify(list).length <= LOCAL_LIST_BYTES)
+})
+
+// The specification knows no list of which a part is missing. Whoever is given one believes that an
+// image is not signed, or takes a copy without what is about it for a whole one; an error is tried
+// again.
+t.test('R913: where one referrer cannot be looked at there is no list without it', async t => {
+  let failing: Digest | undefined
+  const { registry } = createEngine({
+    store: store =>
+      around(store, {
+        look:
+          look =>
+          async (...wanted) =>
+            wanted[0] === failing ? UNKNOWN : look(...wanted),
+        readVerified: read => async digest => (digest === failing ? undefined : read(digest)),
+      }),
+  })
+  const signatures = ['one', 'other'].map(seed => makeImage({ layers: [1], seed, subject }))
+  for (const each of signatures) await pushImage(registry, app, each)
+  const list = () => registry.listReferrers(app, subject.digest, [])
+  failing = signatures[0]?.manifest.digest
+  await t.rejects(list(), StoreError)
+  failing = undefined
+  t.equal((await list()).manifests.length, 2)
 })
