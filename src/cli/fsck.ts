@@ -143,14 +143,34 @@ async function look(
   { read, repair }: Options,
   { context, tell }: { readonly context: CliContext; readonly tell: Tell },
 ): Promise<Inspected> {
-  const { rootDirectory: directory } = config.storage
   const stopping = new AbortController()
   // The copy of the catalog goes first.
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     context.onSignal(signal, () => stopping.abort(INTERRUPTED))
+  // Nothing that this waits for need keep a process alive: pauses, and threads that read.
+  const alive = setInterval(() => {}, 60_000)
+  try {
+    return await lookAndRepair(config, { read, repair }, { context, tell, signal: stopping.signal })
+  } finally {
+    clearInterval(alive)
+  }
+}
+
+interface Looking {
+  readonly context: CliContext
+  readonly tell: Tell
+  readonly signal: AbortSignal
+}
+
+async function lookAndRepair(
+  config: Config,
+  { read, repair }: Pick<Options, 'read' | 'repair'>,
+  { context, tell, signal }: Looking,
+): Promise<Inspected> {
+  const { rootDirectory: directory } = config.storage
   // The catalog and what is behind it are much code.
   const { fsckStopped, repairStopped } = await import('../server/fsck.ts')
-  const common = { clock: systemClock, native: context.native, signal: stopping.signal }
+  const common = { clock: systemClock, native: context.native, signal }
   const find = () => fsckStopped({ ...common, directory, read, progress: tell })
   const report = await find()
   if (report === undefined) {

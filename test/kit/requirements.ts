@@ -867,6 +867,8 @@ const PLATFORM: readonly Row[] = [
   [974, 'P1', 'fsck reads every byte, or a part of all content, where that is asked for'],
   [976, 'P0', 'what fsck repairs is what a start and a scrub would, and nothing pushed is removed'],
   [977, 'P1', 'fsck asks the server that runs, and nothing under way there is taken for damage'],
+  [978, 'P0', 'of damages of catalog, facts and sidecars fsck names each, and no tag is lost'],
+  [979, 'P1', 'fsck needs memory for pages of rows and what it tells, however much is here'],
   [975, 'P1', "fsck says what to do, and its exit codes are those of restic's check"],
   [860, 'P0', 'a scrub finds what a disk did to cached content, and has it fetched again'],
   [861, 'P0', 'what was pushed and is lost is named with its images, and a push heals it'],

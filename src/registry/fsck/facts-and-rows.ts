@@ -18,6 +18,7 @@ import {
   missingEntry,
   missingTag,
   repositoriesOf,
+  type Wrong,
   wrongBy,
 } from '../rebuild/wrong-facts.ts'
 import type { Damage } from './damage.ts'
@@ -147,28 +148,29 @@ async function lookAtFacts(over: OverCatalog): Promise<void> {
     await step('facts')
     report.looked.facts += 1
     if (fact === 'unreadable') continue
-    if (!(await isWrongTwice(over, fact))) continue
-    const kind = fact.isEarlier === true ? 'fact not learned' : 'fact contradicts'
+    const wrong = await wrongNow(over, fact)
+    if (wrong === undefined) continue
+    const kind = wrong.earlier === undefined ? 'fact contradicts' : 'fact not learned'
     report.add({ kind, what: nameOf(fact), detail: over.files.placeOfFact(fact) })
   }
 }
 
 /** It may be of a push under way, or have been replaced or removed since it was read. */
-async function isWrongTwice(over: OverCatalog, listed: ListedFact): Promise<boolean> {
+async function wrongNow(over: OverCatalog, listed: ListedFact): Promise<Wrong | undefined> {
   const store = {
     find: async (digest: Digest) => {
       const blob = await over.files.look(digest)
       return blob?.is === 'file' ? blob : undefined
     },
   }
-  const wrong = async (fact: ListedFact) => {
+  const lookAt = async (fact: ListedFact) => {
     const found = await wrongBy({ ...over, store }, fact)
-    return found !== undefined && found.isOld !== true
+    return found?.isOld === true ? undefined : found
   }
-  if (!(await wrong(listed))) return false
+  if ((await lookAt(listed)) === undefined) return undefined
   return over.inTurn(listed.kind === 'delivery' ? listed.key : listed.repository, async () => {
     const now = await over.facts.find(listed)
-    return now !== undefined && now !== 'unreadable' && (await wrong(now))
+    return now === undefined || now === 'unreadable' ? undefined : await lookAt(now)
   })
 }
 

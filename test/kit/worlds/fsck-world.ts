@@ -22,6 +22,8 @@ export interface FsckPlace {
   readonly root: string
   /** Where docker.io is asked. Default: nobody answers. */
   readonly upstream?: string
+  /** A configuration of its own. Default: one that is written beside the data. */
+  readonly config?: string
 }
 
 /** A configuration for the command, beside the data. */
@@ -38,7 +40,7 @@ export function configured({ root, upstream = 'http://127.0.0.1:9' }: FsckPlace)
 
 /** With --json. @throws what stood on standard error where nothing was found out */
 export async function fsck(place: FsckPlace, ...options: string[]): Promise<Fsck> {
-  const config = configured(place)
+  const config = place.config ?? configured(place)
   const argv = ['fsck', '--json', '--config', config, ...options]
   const { exitCode, stdout, stderr } = await runCli(argv)
   if (stdout === '') throw new Error(stderr)

@@ -1,6 +1,7 @@
 // Goal: fsck names whatever is wrong with a data directory, says which of it somebody has to put
 // right, and changes nothing. Method: the command over the directory of a whole edge that was
 // stopped, harmed behind its back; bytes and times of all files are compared before and after.
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
   chmodSync,
@@ -18,13 +19,15 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
-import { runCli } from '../../kit/cli.ts'
+import { contextOf, runCli } from '../../kit/cli.ts'
+import { runCommand } from '../../../src/cli/commands.ts'
 import { patternBlob } from '../../kit/content.ts'
 import { blobPath } from '../../kit/disk/store-directory.ts'
 import { rot } from '../../kit/disk/rot.ts'
 import { startTestEdge, type TestEdge } from '../../kit/edge.ts'
 import { type Image, makeImage } from '../../kit/image.ts'
 import { BLOBS, MANIFESTS, startPair } from '../../kit/worlds/edge-over-stub.ts'
+import { PROJECT, startArguments } from '../../kit/worlds/edge-process.ts'
 import { NO_UPSTREAM, pushBlob } from '../../kit/worlds/edge-push.ts'
 import { configured, fsck, manifestFact, tagFact } from '../../kit/worlds/fsck-world.ts'
 
@@ -325,6 +328,44 @@ t.test('R977: a running server looks for itself, and repairs', async t => {
   t.match(await fsck(place, '--read-data', '--socket', edge.socket), { exitCode: 0 })
   unlinkSync(blobPath(root, pushed.manifest.digest))
   t.same((await fsck(place)).whats('kept missing'), [pushed.manifest.digest])
+})
+
+t.test('R975: as people run it, in a process of its own, however many files there are', async t => {
+  const { root } = await stopped(t)
+  const strays = Array.from({ length: 1_000 }, (_, at) => patternBlob(`stray ${at}`, 10))
+  for (const stray of strays)
+    writeFileSync(blobPath(root, stray.digest), stray.bytes(), { mode: 0o440 })
+  const argv = [...(await startArguments()), 'fsck', '--config', configured({ root })]
+  const env = { ...process.env, NODE_OPTIONS: '' }
+  const run = (...more: readonly string[]) => {
+    const command = [...argv, ...more]
+    const { status, stdout, stderr } = spawnSync(process.execPath, command, { cwd: PROJECT, env })
+    return { status, stdout: stdout.toString(), stderr: stderr.toString() }
+  }
+  const drawn = await runCli(['fsck', '--config', configured({ root })], { isTerminal: true })
+  t.match(drawn.stdout, /\r1000 files, .* so far/)
+  const found = run('--read-data')
+  t.match(found, { status: 1, stderr: '' })
+  t.match(found.stdout, /^file without row \(1000\): /)
+  t.match(found.stdout, '  and 950 more\n')
+  t.match(found.stdout, /1000 damages, 1000 of which the server puts right, 0 for you to\n$/)
+  rmSync(join(root, 'catalog.db'))
+  t.match(run(), { status: 1, stderr: '', stdout: /^catalog missing \(1\): [^]*: 1 damage, / })
+})
+
+t.test('R975: where it is interrupted, the copy of the catalog goes', async t => {
+  const { root } = await stopped(t)
+  const before = process.env['TMPDIR']
+  t.teardown(() => {
+    if (before === undefined) delete process.env['TMPDIR']
+    else process.env['TMPDIR'] = before
+  })
+  const scratch = t.testdir()
+  process.env['TMPDIR'] = scratch
+  const context = contextOf({ onSignal: (_signal, act) => act() })
+  const { exitCode } = await runCommand(['fsck', '--config', configured({ root })], context)
+  t.equal(exitCode, 130)
+  t.same(readdirSync(scratch), [])
 })
 
 t.test('R975: a directory that somebody else has, and who does not answer, is 11', async t => {
