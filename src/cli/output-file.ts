@@ -31,7 +31,7 @@ export interface Output {
   left(): AsyncIterable<Uint8Array>
   /** Forgets what stands behind so many bytes; what is appended next comes there. */
   cutTo(bytes: number): Promise<void>
-  /** Not to be changed any more. @throws CliError where it cannot be written */
+  /** `piece` is not to be changed any more. @throws CliError where it cannot be written */
   append(piece: Uint8Array): Promise<void>
   /** It gets its name, once it is on the disk. @throws CliError */
   finish(): Promise<void>
@@ -104,11 +104,12 @@ export class OutputFile implements Output {
 
   /** One batch is written while the next one comes. */
   async #handOn(): Promise<void> {
-    const bytes = Buffer.concat(this.#batch)
+    const batch = this.#batch
+    const bytes = this.#batchBytes
     this.#batch = []
     this.#batchBytes = 0
     await this.#writing
-    this.#writing = this.#write(bytes)
+    if (bytes > 0) this.#writing = this.#write(batch, bytes)
     // Told by whoever waits for it.
     this.#writing.catch(() => {})
   }
@@ -118,15 +119,22 @@ export class OutputFile implements Output {
     await this.#writing
   }
 
-  async #write(bytes: Buffer): Promise<void> {
+  /** As they are: to put them together first takes as long as to write them. */
+  async #write(batch: readonly Uint8Array[], bytes: number): Promise<void> {
     await this.#told(async () => {
-      for (let at = 0; at < bytes.length; ) {
-        const rest = bytes.length - at
-        const { bytesWritten } = await this.#handle.write(bytes, at, rest, this.#position)
-        at += bytesWritten
-        this.#position += bytesWritten
-      }
+      const { bytesWritten } = await this.#handle.writev(batch, this.#position)
+      this.#position += bytesWritten
+      if (bytesWritten < bytes) await this.#writeAll(Buffer.concat(batch).subarray(bytesWritten))
     })
+  }
+
+  async #writeAll(bytes: Buffer): Promise<void> {
+    for (let at = 0; at < bytes.length; ) {
+      const rest = bytes.length - at
+      const { bytesWritten } = await this.#handle.write(bytes, at, rest, this.#position)
+      at += bytesWritten
+      this.#position += bytesWritten
+    }
   }
 
   #told<T>(act: () => Promise<T>): Promise<T> {
