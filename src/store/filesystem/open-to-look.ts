@@ -1,5 +1,6 @@
 // A data directory for who looks and changes nothing: no directory is made, nothing is swept or put
 // out of the way, and whoever else works in it is not told of anything.
+import { existsSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import type { Clock } from '../../registry/ports/clock.ts'
 import type { FactStore } from '../../registry/ports/facts.ts'
@@ -62,7 +63,19 @@ export async function openToLook({
       placeOfFact: identity => `facts/${factName(identity)}`,
       openRereader: () => readingOf(disk, addon).openRereader(),
     },
-    facts: new FilesystemFacts(disk, { catalog, giveRoom: async () => false }),
+    facts: factsOf(disk, catalog),
+  }
+}
+
+/** Where there is no directory of them there are none. */
+function factsOf(disk: Disk, catalog: string): LookedAt['facts'] {
+  const facts = new FilesystemFacts(disk, { catalog, giveRoom: async () => false })
+  return {
+    has: identity => facts.has(identity),
+    find: identity => facts.find(identity),
+    list: async function* () {
+      if (existsSync(disk.layout.facts)) yield* facts.list()
+    },
   }
 }
 

@@ -143,6 +143,15 @@ t.test('R971: facts that are missing, say something else or cannot be read are n
   t.match(unreadable.details('fact unreadable'), [/of localhost\/app:a/])
 })
 
+t.test('R971: a directory that is gone is no end of it', async t => {
+  const { root, pushed } = await stopped(t)
+  for (const name of ['facts', 'fills', 'quarantine']) rmSync(join(root, name), { recursive: true })
+  const found = await fsck({ root })
+  t.same(found.whats('fact missing'), [`${KEY}@${pushed.manifest.digest}`, `${KEY}:a`])
+  rmSync(join(root, 'catalog.db'))
+  t.match(await fsck({ root }), { exitCode: 1, found: [{ kind: 'catalog missing' }] })
+})
+
 t.test('R971: sidecars that cannot be read, and what is left over, are named', async t => {
   const { root } = await stopped(t)
   const hex = 'a'.repeat(64)
