@@ -8,6 +8,7 @@ import type { Logger } from '../observe/log.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { Carry } from '../registry/carry/carry.ts'
 import type { ListedExports } from '../registry/carry/export-answers.ts'
+import type { ListedImports } from '../registry/carry/import-answers.ts'
 import { parsePart } from '../registry/fsck/read-part.ts'
 import type { FsckControl } from '../registry/fsck/run-fsck.ts'
 import type { JobControl, ListedJobs } from '../registry/job.ts'
@@ -84,12 +85,10 @@ export interface LookedAtAccounts {
   readonly isThere: boolean
 }
 
-/** What operators call all exports together, beside the names of jobs. */
-const EXPORT = 'export'
-
 /** All that works beside clients. */
 export interface ListedWork extends ListedJobs {
   readonly exports: ListedExports
+  readonly imports: ListedImports
 }
 
 export function registerApi(
@@ -162,8 +161,20 @@ function readPart(text: string) {
   throw new RegistryError('NAME_INVALID', '?read-data= is N/M, as 1/7')
 }
 
-function registerJobs(api: FastifyInstance, jobs: JobControl, { exports }: Carry): void {
-  api.get('/jobs', async (): Promise<ListedWork> => ({ ...jobs.list(), exports: exports.list() }))
+function registerJobs(api: FastifyInstance, jobs: JobControl, { exports, imports }: Carry): void {
+  /** What operators call all of them together, beside the names of jobs. */
+  const carried = new Map<string, typeof exports | typeof imports>([
+    ['export', exports],
+    ['import', imports],
+  ])
+  api.get(
+    '/jobs',
+    async (): Promise<ListedWork> => ({
+      ...jobs.list(),
+      exports: exports.list(),
+      imports: imports.list(),
+    }),
+  )
   api.post('/jobs/run', async (request, reply) => {
     const name = required(request, 'name')
     const dryRun = parameter(request, 'dry-run') === 'true'
@@ -172,7 +183,7 @@ function registerJobs(api: FastifyInstance, jobs: JobControl, { exports }: Carry
   for (const control of ['pause', 'resume', 'cancel'] as const)
     api.post(`/jobs/${control}`, async request => {
       const name = required(request, 'name')
-      return name === EXPORT ? exports[control]() : jobs[control](name)
+      return carried.get(name)?.[control]() ?? jobs[control](name)
     })
 }
 

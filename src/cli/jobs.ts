@@ -19,7 +19,7 @@ export const help = `entrepot jobs ls [--json]
 entrepot jobs run NAME [--dry-run] [--json]
 entrepot jobs pause|resume|cancel NAME [--json]
 
-What the server does again and again by itself, and takes things away by; and exports, while they run.
+What the server does again and again by itself, and takes things away by; and exports and imports, while they run.
 
   ls      lists the jobs, what each does now, and how its last run ended
   run     runs one now, and tells what went. When it runs already, the next run begins behind that one; whoever
@@ -36,6 +36,7 @@ Jobs
   retain   what storage.retention lets go of what was pushed here
   scrub    reads what is here once more, and puts right what a disk has changed (storage.scrub)
   export   exports under way, all of them: to be paused, resumed and cancelled; "entrepot export" begins one
+  import   the import under way: to be paused, resumed and cancelled; "entrepot import" begins one
   uploads  uploads that nobody went on with (storage.maintenance.uploadpurging)
 
 ${DRY_RUN_HELP}
@@ -102,7 +103,7 @@ const CONTROLLED = {
   cancel: 'ends the run under way, if there is one',
 } as const
 
-function writeList(context: CliContext, { jobs, exports, nowMs }: ListedWork): void {
+function writeList(context: CliContext, { jobs, exports, imports, nowMs }: ListedWork): void {
   writeTable(context, [
     ['JOB', 'NOW', 'NEXT', 'LAST RUN'],
     ...jobs.map(job => [
@@ -111,21 +112,31 @@ function writeList(context: CliContext, { jobs, exports, nowMs }: ListedWork): v
       nextRun(job, nowMs),
       lastRun(job, nowMs),
     ]),
-    ...exports.running.map(each => [
-      'export',
-      exports.isPaused ? `paused, ${describeExport(each, nowMs)}` : describeExport(each, nowMs),
-      '-',
-      '-',
-    ]),
+    ...exports.running.map(each =>
+      carriedRow('export', exports.isPaused, describeCarried(each, nowMs)),
+    ),
+    ...imports.running.map(each =>
+      carriedRow('import', imports.isPaused, describeCarried(each, nowMs)),
+    ),
   ])
 }
 
-function describeExport(
-  { sinceMs, images, doneBytes, sizeBytes }: ListedExport,
+function carriedRow(name: string, isPaused: boolean, what: string): readonly string[] {
+  return [name, isPaused ? `paused, ${what}` : what, '-', '-']
+}
+
+function describeCarried(
+  {
+    sinceMs,
+    images,
+    doneBytes,
+    sizeBytes = 0,
+    dryRun = false,
+  }: Omit<ListedExport, 'id'> & { readonly dryRun?: boolean },
   nowMs: number,
 ): string {
-  const what = `runs since ${describeSpan(nowMs - sinceMs)}, ${describeCount(images, 'image')}`
-  if (sizeBytes === undefined) return `${what} so far`
+  const what = `${dryRun ? 'dry run' : 'runs'} since ${describeSpan(nowMs - sinceMs)}, ${describeCount(images, 'image')}`
+  if (sizeBytes === 0) return `${what} so far`
   return `${what}, ${describeBytes(doneBytes)} of ${describeBytes(sizeBytes)}`
 }
 

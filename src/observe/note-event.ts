@@ -6,6 +6,7 @@ import { repositoryKey } from '../oci/reference.ts'
 import type { Logger } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import { noteEvicted, noteLeft, noteMiscounted, noteNothingEvictable } from './note-eviction.ts'
+import { noteImport } from './note-import.ts'
 import { noteDamaged, noteReread } from './note-scrub.ts'
 import {
   type Event,
@@ -80,6 +81,8 @@ function note(event: EngineEvent, notebook: Notebook): void {
       return noteReread(event, notebook)
     case 'damaged':
       return noteDamaged(event, notebook)
+    case 'import':
+      return noteImport(event, notebook)
     case 'content lied':
       return noteLie(event, notebook)
     case 'mirror left out':

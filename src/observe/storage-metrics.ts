@@ -6,6 +6,7 @@ const FAILURE = ['full', 'io', 'corrupt', 'busy'] as const
 const HELD_AS = ['kept', 'cached', 'leaving'] as const
 
 /** What became of content that was found damaged. */
+const IMPORTED = ['imported', 'refused', 'cancelled', 'dry run'] as const
 const BECAME = ['mended', 'refetched', 'forgotten', 'broken'] as const
 
 export const STORAGE_METRICS = {
@@ -91,6 +92,18 @@ export const STORAGE_METRICS = {
     name: 'entrepot_lost',
     type: 'gauge',
     help: 'Manifests, tags and queued pushes that were pushed here and are lost, and files in facts/ that cannot be read: what they may need stays. Not there while that is being found out.',
+    labels: {},
+  },
+  imports: {
+    name: 'entrepot_imports_total',
+    type: 'counter',
+    help: 'Imports that ended: `imported`, `refused` (or cut), `cancelled` by an operator, `dry run` however it ended.',
+    labels: { outcome: IMPORTED },
+  },
+  importedBytes: {
+    name: 'entrepot_imported_bytes_total',
+    type: 'counter',
+    help: 'Bytes of manifests and blobs that imports have written.',
     labels: {},
   },
   scrubBlobs: {

@@ -29,7 +29,6 @@ import {
 } from './readings.ts'
 import type { Epochs } from '../registry/epochs.ts'
 import { type CarryDeps, createCarry } from '../registry/carry/carry.ts'
-import type { Held } from '../registry/carry/held.ts'
 import { createOperator } from '../registry/operator/operator.ts'
 import type { OperatorDeps } from '../registry/operator/operator-deps.ts'
 import type { Clock } from '../registry/ports/clock.ts'
@@ -77,7 +76,7 @@ export async function compose(config: Config, base: Base): Promise<RunningServer
   let addresses: Addresses | undefined
   const adminApi = () => addresses?.adminApi
   const operating = operatorDeps({ ...base, engine, dataPort, reloads, tls, accounts, adminApi })
-  const carry = createCarry(carryDeps(config, { ...operating, held: engine.held, reloads }))
+  const carry = createCarry(carryDeps(config, { ...operating, ...base, engine, reloads }))
   watchGauges(metrics, { engine, dataPort, clock })
   metrics.watch(async () => readRobots(accounts.inForce.robots?.all ?? []))
 
@@ -202,10 +201,16 @@ function operatorDeps(
 
 function carryDeps(
   { storage }: Config,
-  { reloads, ...deps }: OperatorDeps & { readonly held: Held; readonly reloads: Reloads },
+  { engine, reloads, ...deps }: OperatorDeps & CarryParts,
 ): CarryDeps {
   const trustedKeys = () => reloads.imports.trustedKeys
-  return { ...deps, signer: openBundleKey(storage.rootDirectory), trustedKeys }
+  const { held } = engine
+  return { ...deps, held, signer: openBundleKey(storage.rootDirectory), trustedKeys }
+}
+
+interface CarryParts extends Pick<Base, 'note'> {
+  readonly engine: Pick<Engine, 'held'>
+  readonly reloads: Reloads
 }
 
 function watchGauges(

@@ -839,6 +839,7 @@ const PLATFORM: readonly Row[] = [
     'by a receipt a delta has what is missing alone; one without its base says how to get it',
   ],
   [903, 'P0', 'bundles in any order, twice and in reverse make the same state'],
+  [904, 'P1', 'an import is seen, paused and cancelled as other work, and is logged and counted'],
   [
     950,
     'P0',

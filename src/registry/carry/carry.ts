@@ -2,14 +2,16 @@
 // exports, and imports.
 import type { BundleKeyText, BundleSigner } from '../../bundle/bundle-key.ts'
 import { bundleKeyId } from '../../bundle/bundle-key.ts'
+import type { NoteEvent } from '../ports/events.ts'
 import type { OperatorDeps } from '../operator/operator-deps.ts'
 import { writeEdgeInventory } from './edge-inventory.ts'
 import { Exports } from './exports.ts'
 import type { Held } from './held.ts'
-import { Imports } from './imports.ts'
+import { WatchedImports } from './watched-imports.ts'
 
 export interface CarryDeps extends OperatorDeps {
   readonly held: Held
+  readonly note: NoteEvent
   /** See ImportsDeps. */
   readonly trustedKeys: () => readonly BundleKeyText[]
   /** Makes the key where there is none. @throws RegistryError where it cannot be had */
@@ -28,7 +30,7 @@ export interface Carry {
   /** Of what is here, in pieces; without a pattern of everything. @throws RegistryError */
   inventory(patterns: readonly string[]): AsyncIterable<Uint8Array>
   readonly exports: Exports
-  readonly imports: Imports
+  readonly imports: WatchedImports
 }
 
 export function createCarry(deps: CarryDeps): Carry {
@@ -41,6 +43,6 @@ export function createCarry(deps: CarryDeps): Carry {
     },
     inventory: patterns => writeEdgeInventory(deps, patterns, signer()),
     exports: new Exports({ ...deps, released }),
-    imports: new Imports({ ...deps, released }),
+    imports: new WatchedImports({ ...deps, released }),
   }
 }

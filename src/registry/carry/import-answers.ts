@@ -59,3 +59,19 @@ export interface ImportCounts {
   /** Of manifests and blobs that were. */
   hereBytes: number
 }
+
+/** Each as it stands. */
+export interface ListedImports {
+  /** They stand still. */
+  readonly isPaused: boolean
+  readonly running: readonly {
+    /** Wall clock. */
+    readonly sinceMs: number
+    readonly dryRun: boolean
+    readonly images: number
+    /** Of the archive, that came. */
+    readonly doneBytes: number
+    /** Of what it brings; 0 before it said so. */
+    readonly sizeBytes: number
+  }[]
+}

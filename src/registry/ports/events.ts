@@ -151,6 +151,20 @@ export type EngineEvent =
       /** What was found, and which images it breaks. */
       readonly reason: string
     }
+  | {
+      /** One has ended; `refused`: also where the command went away. */
+      readonly kind: 'import'
+      readonly outcome: 'imported' | 'refused' | 'cancelled'
+      readonly dryRun: boolean
+      readonly images: number
+      /** Manifests and blobs that were not here. */
+      readonly written: number
+      readonly writtenBytes: number
+      readonly hereBytes: number
+      readonly durationMs: number
+      /** Of one that imported nothing. */
+      readonly reason?: string
+    }
   | { readonly kind: 'content lied'; readonly registry: RegistryHost; readonly what: string }
   | {
       /** It gave wrong content, and is not asked for some time. */

@@ -3,7 +3,7 @@ import type { Carry } from '../../../src/registry/carry/carry.ts'
 import type { FsckControl } from '../../../src/registry/fsck/run-fsck.ts'
 import { Exports } from '../../../src/registry/carry/exports.ts'
 import { Held } from '../../../src/registry/carry/held.ts'
-import { Imports } from '../../../src/registry/carry/imports.ts'
+import { WatchedImports } from '../../../src/registry/carry/watched-imports.ts'
 
 const unasked = () => {
   throw new Error('nobody asks for this')
@@ -13,7 +13,7 @@ export const NO_CARRY: Carry = {
   key: unasked,
   inventory: unasked,
   exports: new Exports({ held: new Held(), signer: unasked, released: () => {} } as never),
-  imports: new Imports({ held: new Held(), released: () => {} } as never),
+  imports: new WatchedImports({ held: new Held(), released: () => {} } as never),
 }
 
 export const NO_FSCK: FsckControl = { run: unasked }
