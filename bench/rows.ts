@@ -18,6 +18,7 @@ import { largeCatalog } from './rows/large-catalog.ts'
 import { mixed } from './rows/mixed.ts'
 import { pulls } from './rows/pulls.ts'
 import { push } from './rows/push.ts'
+import { scrubbing } from './rows/scrubbing.ts'
 import { stalled } from './rows/stalled.ts'
 import { start } from './rows/start.ts'
 import { threads } from './rows/threads.ts'
@@ -42,6 +43,7 @@ export const ROWS: readonly Row[] = [
   largeCatalog,
   evicting,
   collecting,
+  scrubbing,
   eventLoop,
   start,
   faults,

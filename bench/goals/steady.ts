@@ -12,6 +12,7 @@ import {
 import { FOUR_FILLS } from '../rows/event-loop.ts'
 import { MIXED } from '../rows/mixed.ts'
 import { PUSHES } from '../rows/push.ts'
+import { ALL, HOT } from '../rows/scrubbing.ts'
 import { THOUSAND } from '../rows/stalled.ts'
 import { V3 } from '../servers.ts'
 import { ZOT } from '../servers/zot.ts'
@@ -26,6 +27,7 @@ const catalog = { row: 'large-catalog', table: 'large-catalog' }
 /** In both forms, and in the full one. */
 const evictingAll = { row: 'evicting', lines: ['100,000 blobs'], alsoLines: ['1,000,000 blobs'] }
 const collecting = { row: 'collecting', table: 'collecting' }
+const beside = { row: 'scrubbing', lines: HOT }
 const start = { row: 'start', lines: ['empty'] }
 const mixed = { row: 'mixed', lines: [MIXED] }
 
@@ -149,6 +151,34 @@ export const STEADY_GOALS: readonly Target[] = [
     what: 'memory that a collection takes, MiB:',
     limit: { atMost: 32 },
   }),
+  ownCount(
+    {
+      row: 'scrubbing',
+      lines: [ALL],
+      measure: 'toSum',
+      what: 'rate of a scrub that nothing bounds, × sha256sum:',
+      limit: { atLeast: 0.9 },
+    },
+    2,
+  ),
+  ownCount(
+    {
+      ...beside,
+      measure: 'p99ToAlone',
+      what: 'p99 of hot pulls beside it, × alone:',
+      limit: { atMost: 1.2 },
+    },
+    2,
+  ),
+  ownCount(
+    {
+      ...beside,
+      measure: 'rateToAlone',
+      what: 'rate of hot pulls beside it, × alone:',
+      limit: { atLeast: 0.95 },
+    },
+    2,
+  ),
   ownCount(
     {
       row: 'event-loop',
