@@ -40,7 +40,8 @@ Nobody has signed that, which is told; where a signature is required it is refus
   --require-signature KEY    only a bundle that is signed by this key, as "entrepot key show" prints it, or by that in this file; may be
                              given more than once. Where the configuration has import.trustedkeys, it has to be one of those as well
 
-A tag does not go back: what an older bundle of the same edge says of it is told and left. What was pushed here stays as well. An
+A tag does not go back: what an older bundle of the same edge says of it is told and left. What was pushed here stays as well, and what an
+upstream said that is asked here. An
 import that was cut is gone on with by the same command: what is here by then is not written again.
 
 ${COMMON_HELP}

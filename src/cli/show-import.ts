@@ -55,6 +55,7 @@ const OUTCOMES = {
   moved: 'moved here',
   same: 'was here',
   older: 'left: this edge has later word of it',
+  upstream: 'left: its upstream is asked here, and has the word',
   'pushed here': 'left: it was pushed here, or came from another edge',
   immutable: 'left: it is immutable',
 } as const satisfies Record<Extract<ImportEvent, { kind: 'image' }>['outcome'], string>

@@ -15,10 +15,18 @@ export interface ImportedTag {
  * - `new`, `moved`: it leads there from now on
  * - `same`: it does already
  * - `older`: this edge had later word of it
+ * - `upstream`: an upstream is asked about it here, and has said where it leads
  * - `pushed here`: this edge's own word, or another edge's that nothing compares with
  * - `immutable`: the operator lets nobody move it
  */
-export type TagOutcome = 'new' | 'moved' | 'same' | 'older' | 'pushed here' | 'immutable'
+export type TagOutcome =
+  | 'new'
+  | 'moved'
+  | 'same'
+  | 'older'
+  | 'upstream'
+  | 'pushed here'
+  | 'immutable'
 
 /**
  * Of tags that were pulled there are no numbers: by when an edge first saw it lead there, in
@@ -34,16 +42,31 @@ export function isByClock({ edge }: Order): boolean {
   return edge.startsWith(BY_CLOCK)
 }
 
-/** `identity`: this edge's own, by which nobody else counts. */
+/**
+ * `identity`: this edge's own, by which nobody else counts. `isAsked`: an upstream can be, about
+ * this tag.
+ */
 export function judgeImportedTag(
   here: RecordedTag | undefined,
   imported: ImportedTag,
-  { identity, isImmutable }: { readonly identity: string; readonly isImmutable: boolean },
+  { identity, isImmutable, isAsked }: JudgedBy,
 ): TagOutcome {
   if (here === undefined) return 'new'
   if (here.digest === imported.digest) return 'same'
+  if (isAsked && isByUpstream(here)) return 'upstream'
   const outcome = judgeOther(here, imported, identity)
   return outcome === 'moved' && isImmutable ? 'immutable' : outcome
+}
+
+export interface JudgedBy {
+  readonly identity: string
+  readonly isImmutable: boolean
+  readonly isAsked: boolean
+}
+
+/** It was pulled, or an upstream has confirmed since what was imported. */
+function isByUpstream({ local, order, checkedAtMs, changedAtMs }: RecordedTag): boolean {
+  return !local && (order === undefined || checkedAtMs > changedAtMs)
 }
 
 function judgeOther(here: RecordedTag, { order }: ImportedTag, identity: string): TagOutcome {

@@ -102,15 +102,16 @@ export async function foreseeImport(
   })
 }
 
-type JudgeDeps = Pick<PushManifestDeps, 'catalog' | 'policies'>
+type JudgeDeps = Pick<PushManifestDeps, 'catalog' | 'policies' | 'namespaces'>
 
 function judge(
-  { catalog, policies }: JudgeDeps,
+  { catalog, policies, namespaces }: JudgeDeps,
   repository: Repository,
   { tag, here, ...imported }: ImportedTag & { tag: Tag; here: RecordedTag | undefined },
 ): TagOutcome {
   const isImmutable = policies.find(repository).isImmutable(tag)
-  return judgeImportedTag(here, imported, { identity: catalog.identity, isImmutable })
+  const isAsked = namespaces.find(repository.registry)?.policy.offline === false
+  return judgeImportedTag(here, imported, { identity: catalog.identity, isImmutable, isAsked })
 }
 
 /** It leads there already, by the word of an upstream or of an older bundle. */

@@ -24,7 +24,11 @@ function known(more: Partial<RecordedTag>): RecordedTag {
 }
 
 const judge = (here: RecordedTag | undefined, order: Order, isImmutable = false) =>
-  judgeImportedTag(here, { digest: after, order }, { identity: 'here', isImmutable })
+  judgeImportedTag(
+    here,
+    { digest: after, order },
+    { identity: 'here', isImmutable, isAsked: false },
+  )
 
 t.test('R891: of one edge the later push counts, and of one clock the later time', async t => {
   t.equal(judge(undefined, pushedAt('a', 1)), 'new')
@@ -47,6 +51,21 @@ t.test('R891: what was pushed here stays, and what an upstream said later', asyn
   t.equal(judge(known({}), orderByClock('a', 999)), 'older')
   t.equal(judge(known({}), orderByClock('a', 1_001)), 'moved')
   t.equal(judge(known({}), pushedAt('a', 1)), 'moved', 'nothing tells which is later')
+})
+
+t.test('R935: what an upstream that is asked has said moves by no bundle', async t => {
+  const says = (here: RecordedTag, order: Order) =>
+    judgeImportedTag(
+      here,
+      { digest: after, order },
+      { identity: 'here', isImmutable: false, isAsked: true },
+    )
+  for (const order of [pushedAt('x', 1), orderByClock('x', 9_000)]) {
+    t.equal(says(known({}), order), 'upstream')
+    t.equal(says(known({ order: pushedAt('a', 4) }), order), 'upstream', 'confirmed since')
+  }
+  const imported = known({ order: pushedAt('a', 4), checkedAtMs: 500 })
+  t.equal(says(imported, pushedAt('a', 5)), 'moved', 'nobody has confirmed it')
 })
 
 t.test('what is immutable does not move', async t => {
