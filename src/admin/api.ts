@@ -16,7 +16,7 @@ import type { Operator } from '../registry/operator/operator.ts'
 import { ENTRY_ID } from '../registry/ports/outbox.ts'
 import { type AskedBy, auditActions, noteDone } from './audit-actions.ts'
 import { registerCarry } from './carry-api.ts'
-import { failureOf, parameter, parameters, required, sendEvents } from './requests.ts'
+import { failedBy, failureOf, parameter, parameters, required, sendEvents } from './requests.ts'
 
 export interface ApiDeps {
   readonly operator: Operator
@@ -102,6 +102,11 @@ export function registerApi(
         if (status === 500) logger.error({ err: error }, 'admin request failed')
         reply.code(status).send({ code, message })
       })
+      api.addHook('onResponse', async request => {
+        const err = failedBy(request)
+        if (err !== undefined && failureOf(err).status === 500)
+          logger.error({ err }, 'admin request failed')
+      })
       if (audit !== undefined) auditActions(api, audit, askedBy)
       api.get('/status', async () => operator.status())
       api.get('/images', async request =>
@@ -123,7 +128,7 @@ export function registerApi(
         return sendEvents(reply, signal => operator.warm(wanted, signal))
       })
       registerJobs(api, operator.jobs, carry)
-      registerCarry(api, carry, logger)
+      registerCarry(api, carry, { logger, audit, askedBy })
       api.post('/fsck', async (request, reply) => {
         const read = parameter(request, 'read-data')
         const repair = parameter(request, 'repair') === 'true'

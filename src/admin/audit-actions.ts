@@ -2,6 +2,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { EndedLogins } from '../access/accounts.ts'
 import type { NoteAudit } from '../observe/audit.ts'
+import { failedBy, failureOf } from './requests.ts'
 
 /** As the audit log has it. */
 export interface AskedBy {
@@ -30,6 +31,12 @@ export function noteDone(request: FastifyRequest, kind: string): void {
   DONE.set(request, done)
 }
 
+/** Of what answered with events: its status says that it began. */
+function failureFor(request: FastifyRequest): Partial<Done> {
+  const error = failedBy(request)
+  return error === undefined ? {} : { outcome: 'refused', reason: failureOf(error).message }
+}
+
 /** Of all that is more than a look. What is asked for names things, and nothing secret. */
 export function auditActions(
   api: FastifyInstance,
@@ -44,7 +51,7 @@ export function auditActions(
     const action = routeOptions.url?.replace('/api/v1/', '')
     const line = { audit: 'admin', action, who, account, client, asked: query } as const
     const note = () => {
-      const done = DONE.get(request) ?? {}
+      const done = DONE.get(request) ?? failureFor(request)
       const end = raw.writableFinished ? { status: raw.statusCode } : { left: true }
       audit({ ...line, ...done, ...end })
     }

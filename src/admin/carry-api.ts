@@ -2,23 +2,37 @@
 // export lasts as long as the request that began it, and is read by another one; a bundle that is
 // imported is the body of one request, whose answer tells what becomes of it.
 import type { Readable } from 'node:stream'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { NoteAudit } from '../observe/audit.ts'
 import type { Logger } from '../observe/log.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { Carry } from '../registry/carry/carry.ts'
+import type { AskedBy } from './audit-actions.ts'
+import { auditImport } from './audit-import.ts'
 import { parameter, parameters, required, sendBytes, sendEvents } from './requests.ts'
 
 /** Of bundles, both ways. */
 export const BUNDLE_TYPE = 'application/x-tar'
 
-export function registerCarry(api: FastifyInstance, carry: Carry, logger: Logger): void {
+interface CarryDeps {
+  readonly logger: Logger
+  readonly audit: NoteAudit | undefined
+  readonly askedBy: (request: FastifyRequest) => AskedBy | undefined
+}
+
+export function registerCarry(
+  api: FastifyInstance,
+  carry: Carry,
+  { logger, audit, askedBy }: CarryDeps,
+): void {
   const { exports } = carry
   api.get('/key', async () => carry.key())
   api.get('/inventory', (request, reply) => {
     const pieces = carry.inventory(parameters(request, 'pattern'))
     return sendBytes(reply, pieces, { type: 'application/x-ndjson', logger })
   })
-  // As it comes: a bundle is larger than memory.
+  // As it comes: a bundle is larger than memory. No other body has any business here.
+  api.removeAllContentTypeParsers()
   api.addContentTypeParser(BUNDLE_TYPE, (_request, body, done) => done(null, body))
   api.post('/import', async (request, reply) => {
     const { body } = request
@@ -32,7 +46,12 @@ export function registerCarry(api: FastifyInstance, carry: Carry, logger: Logger
     const bundle = (body as Readable).iterator({ destroyOnReturn: false })
     // What is left of one that is refused would stand before the next request of the connection.
     reply.raw.once('finish', () => void passOver(bundle).catch(() => {}))
-    return sendEvents(reply, signal => carry.imports.run(bundle, options, signal))
+    return sendEvents(reply, signal => {
+      const events = carry.imports.run(bundle, options, signal)
+      const asker = askedBy(request)
+      if (audit === undefined || asker === undefined || options.dryRun) return events
+      return auditImport(events, audit, asker)
+    })
   })
   api.post('/exports', async (_request, reply) =>
     sendEvents(reply, signal => exports.begin(signal)),

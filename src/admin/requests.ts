@@ -18,8 +18,18 @@ export function sendEvents(
   reply: FastifyReply,
   follow: (signal: AbortSignal) => AsyncIterable<object>,
 ): FastifyReply {
-  const events = follow(untilLeft(reply))
-  return reply.type('application/x-ndjson').send(Readable.from(lines(events)))
+  const left = untilLeft(reply)
+  const failed = (error: unknown) => {
+    if (!left.aborted) FAILED.set(reply.request, error)
+  }
+  return reply.type('application/x-ndjson').send(Readable.from(lines(follow(left), failed)))
+}
+
+const FAILED = new WeakMap<FastifyRequest, unknown>()
+
+/** What ended its events, though its answer was begun with a status of success. */
+export function failedBy(request: FastifyRequest): unknown {
+  return FAILED.get(request)
 }
 
 /** Aborts when the command goes away. */
@@ -29,10 +39,14 @@ function untilLeft(reply: FastifyReply): AbortSignal {
   return left.signal
 }
 
-async function* lines(events: AsyncIterable<object>): AsyncGenerator<string> {
+async function* lines(
+  events: AsyncIterable<object>,
+  failed: (error: unknown) => void,
+): AsyncGenerator<string> {
   try {
     for await (const event of events) yield `${JSON.stringify(event)}\n`
   } catch (error) {
+    failed(error)
     const { code, message } = failureOf(error)
     const event: FailedEvent = { kind: 'failed', code, message }
     yield `${JSON.stringify(event)}\n`
@@ -54,6 +68,8 @@ export function failureOf(error: unknown): { code: string; status: number; messa
       message: hint === undefined ? message : `${message}: ${hint}`,
     }
   }
+  if (error instanceof Error && 'statusCode' in error && error.statusCode === 415)
+    return { code: 'UNSUPPORTED', status: 415, message: 'nothing here takes a body of this type' }
   return {
     code: 'UNKNOWN',
     status: 500,
