@@ -19,14 +19,21 @@ export function isAsked({ asked, trusted }: RequiredKeys): boolean {
   return asked.length + trusted.length > 0
 }
 
-/** All of it is right before anything of it is believed. @throws BundleFault */
+/**
+ * All of it is right before anything of it is believed. `index`: SHA-256 of what stands before it,
+ * which it has to be of: an inventory alone was signed for no bundle.
+ * @throws BundleFault
+ */
 export async function readInventory(
   { plan, keys }: { readonly plan: ImportPlan; readonly keys: RequiredKeys },
   { bytes }: BundleMember,
+  index: string | undefined,
 ): Promise<Extract<ImportEvent, { kind: 'inventory' }>> {
   const reader = new InventoryReader()
   for await (const piece of bytes) for (const line of reader.push(piece)) plan.read(line)
-  const { edge, end, key } = reader.finish()
+  const { edge, end, key, index: signed } = reader.finish()
+  if (signed === undefined || signed !== index)
+    throw new BundleFault('its index.json is not the one that was signed with its inventory')
   const isTrusted = requireKey(key, keys)
   const { images, bytes: sizeBytes } = end
   return {

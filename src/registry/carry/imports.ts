@@ -26,7 +26,7 @@ import { type ExpectedContent, ImportPlan, type PlannedImage } from './import-pl
 import { isGiven, isHere, requireGiven, requireHere } from './import-rights.ts'
 import { orderOf } from './import-order.ts'
 import { Intake } from './intake.ts'
-import { once, requireLayout, wholeOf } from './read-member.ts'
+import { once, requireLayout, sha256Of, wholeOf } from './read-member.ts'
 
 export interface ImportsDeps
   extends Pick<
@@ -106,11 +106,13 @@ export class Imports {
     members: AsyncIterable<BundleMember>,
     { holding, signal }: Holding,
   ): AsyncGenerator<ImportEvent> {
+    let index: string | undefined
     for await (const member of members) {
       signal.throwIfAborted()
-      if (member.kind !== 'inventory') await this.#take(running, member)
+      if (member.kind === 'index') index = await sha256Of(member)
+      else if (member.kind !== 'inventory') await this.#take(running, member)
       else {
-        yield await readInventory(running, member)
+        yield await readInventory(running, member, index)
         holding.push(...running.plan.digests())
         this.#deps.held.hold(holding)
         const lacking = await this.#lacking(running)

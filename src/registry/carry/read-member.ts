@@ -20,6 +20,13 @@ export async function wholeOf({ bytes }: BundleMember): Promise<Buffer> {
   return Buffer.concat(pieces)
 }
 
+/** Of all its bytes, in hexadecimal. */
+export async function sha256Of({ bytes }: BundleMember): Promise<string> {
+  const hash = createHash('sha256')
+  for await (const piece of bytes) hash.update(piece)
+  return hash.digest('hex')
+}
+
 /** As a body of one piece. */
 export async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   if (bytes.length > 0) yield bytes
