@@ -58,6 +58,6 @@ export class BundleDirectory implements BundleOutput {
 
 /** Its name was checked: there is no way out of the directory by it. */
 async function openMember(path: string): Promise<OutputFile> {
-  await mkdir(dirname(path), { recursive: true })
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   return openOutput(path)
 }

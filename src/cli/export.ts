@@ -28,7 +28,7 @@ attestations and bills of materials. Every byte is checked before it is written;
   IMAGE              as for "entrepot pull"; a PATTERN, as for "entrepot ls", is over what is here
   --images FILE      also the images of this list: one on each line, or the "image:" lines of a rendered manifest or chart; - is
                      standard input. Names without a registry are Docker Hub's
-  -o, --output FILE  where it is written; - is standard output; a directory, or a name with a slash at its end, gets the layout unpacked
+  -o, --output FILE  where it is written, for its owner alone (0600); - is standard output; a directory, or a name with a slash at its end, gets the layout unpacked
   --platform P       of an index, only this platform; may be given more than once; default linux/amd64
   --all-platforms    of an index, every platform
   --since INVENTORY  without the content that this inventory has: one of the edge that the bundle goes to ("entrepot inventory"), or of

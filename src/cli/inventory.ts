@@ -14,7 +14,7 @@ A list of what is here, signed by this edge: tags with their digests, manifests 
 sizes. Without a PATTERN it is of everything; with some, of the images that they match as in "entrepot ls", and of what is about
 those. It is text, a line for each; docs/bundle-format.md says what stands in it.
 
-  -o, --output FILE  where it is written; - is standard output. Default -
+  -o, --output FILE  where it is written, for its owner alone (0600); - is standard output. Default -
 ${COMMON_HELP}
 
 Exit codes: 0 written, 1 not written, with the reason, 69 the server is not running

@@ -7,7 +7,8 @@ import { CliError, EXIT_CODES } from './context.ts'
 
 /** Written at once: the disk has few calls, and memory stays small. */
 const BATCH_BYTES = 1024 * 1024
-const MODE = 0o644
+/** Of its owner alone: what rules hide from others is in it as well. */
+const MODE = 0o600
 
 /** Under which it is written. */
 export function partOf(path: string): string {
@@ -41,10 +42,15 @@ export interface Output {
 
 /** A new one, or with `goOn` what an earlier command has left. @throws CliError */
 export async function openOutput(path: string, { goOn = false } = {}): Promise<OutputFile> {
-  const { O_RDWR, O_CREAT, O_TRUNC } = constants
-  const flags = O_RDWR | O_CREAT | (goOn ? 0 : O_TRUNC)
+  const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
   const part = partOf(path)
-  return new OutputFile(path, await orTold(part, () => open(part, flags, MODE)))
+  const flags = O_RDWR | O_CREAT | O_NOFOLLOW | (goOn ? 0 : O_EXCL)
+  const handle = await orTold(part, async () => {
+    // Whoever may write to the directory could have left one there, or a link.
+    if (!goOn) await rm(part, { force: true })
+    return open(part, flags, MODE)
+  })
+  return new OutputFile(path, handle)
 }
 
 export class OutputFile implements Output {
@@ -159,4 +165,5 @@ const WHY: Readonly<Record<string, string>> = {
   EACCES: 'this user may not',
   EROFS: 'its file system is read-only',
   EISDIR: 'it is a directory',
+  ELOOP: 'it is a link, and none is written through',
 }
