@@ -1,5 +1,5 @@
-// What an import published, for the audit log: a line for each tag that it moved, with whose word it
-// was. That it was refused, and why, is in the line of the request (audit-actions.ts).
+// What an import published, for the audit log: a line for each tag that it moved, and whose word
+// that was. Why one was refused is in the line of its request (audit-actions.ts).
 import type { NoteAudit } from '../observe/audit.ts'
 import type { ImportEvent } from '../registry/carry/import-answers.ts'
 import type { AskedBy } from './audit-actions.ts'

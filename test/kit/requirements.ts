@@ -833,6 +833,7 @@ const PLATFORM: readonly Row[] = [
   [936, 'P1', 'the audit log names each tag that an import moved, and why one was refused'],
   [937, 'P1', 'an inventory that was signed for no bundle permits none'],
   [938, 'P1', 'bundles and inventories are for their owner alone, and go through no link'],
+  [880, 'P2', 'what an export supposes is counted in the audit log'],
   [934, 'P1', 'what an index lists many times is exported and pulled once'],
   [899, 'P1', 'where no key is asked for, an import tells who signed, and that nobody asked'],
   [900, 'P1', 'several bundles are imported in any order, each taken or refused alone'],

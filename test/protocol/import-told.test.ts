@@ -37,6 +37,25 @@ t.test('R936: the audit log names what was imported, and why not', async t => {
   })
 })
 
+t.test('R880: a delta is a short line of the audit log, however much it supposes', async t => {
+  const directory = await mkdtemp(join(tmpdir(), 'import-told-'))
+  t.teardown(() => rm(directory, { recursive: true }))
+  const output = join(directory, 'audit.log')
+  const { to } = await startTwoEdges(t, { config: { audit: { output } } })
+  const layers = Array.from({ length: 20 }, (_, at) => 100 + at)
+  const many = makeImage({ seed: 'many', layers })
+  await pushTo(to, 'localhost/many', { image: many, tags: ['v1'] })
+  const has = join(directory, 'has')
+  t.match(await at(to)('inventory', '-o', has), { exitCode: 0 })
+  const rest = ['--since', has, '-o', join(directory, 'delta.tar')]
+  t.match(await at(to)('export', 'localhost/many:v1', ...rest), { exitCode: 0 })
+  await to.stop()
+  const lines = (await readFile(output, 'utf8')).trim().split('\n')
+  const supposed = lines.find(line => line.includes('exports/suppose')) ?? ''
+  t.match(JSON.parse(supposed), { asked: { digest: 22 } })
+  t.ok(supposed.length < 400, supposed)
+})
+
 t.test('R937: another index than the signed one is no bundle', async t => {
   const { from, to, exported } = await startTwoEdges(t)
   await pushTo(from, 'localhost/app', { image, tags: ['v1'] })
