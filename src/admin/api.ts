@@ -7,6 +7,7 @@ import type { NoteAudit } from '../observe/audit.ts'
 import type { Logger } from '../observe/log.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { Carry } from '../registry/carry/carry.ts'
+import type { ListedBackups } from '../registry/carry/backup-answers.ts'
 import type { ListedExports } from '../registry/carry/export-answers.ts'
 import type { ListedImports } from '../registry/carry/import-answers.ts'
 import { parsePart } from '../registry/fsck/read-part.ts'
@@ -15,6 +16,7 @@ import type { JobControl, ListedJobs } from '../registry/job.ts'
 import type { Operator } from '../registry/operator/operator.ts'
 import { ENTRY_ID } from '../registry/ports/outbox.ts'
 import { type AskedBy, auditActions, noteDone } from './audit-actions.ts'
+import { registerBackups } from './backup-api.ts'
 import { registerCarry } from './carry-api.ts'
 import { failedBy, failureOf, parameter, parameters, required, sendEvents } from './requests.ts'
 
@@ -89,6 +91,7 @@ export interface LookedAtAccounts {
 export interface ListedWork extends ListedJobs {
   readonly exports: ListedExports
   readonly imports: ListedImports
+  readonly backups: ListedBackups
 }
 
 export function registerApi(
@@ -135,6 +138,7 @@ export function registerApi(
         const wanted = { read: read === undefined ? undefined : readPart(read), repair }
         return sendEvents(reply, signal => fsck.run(wanted, signal))
       })
+      registerBackups(api, carry.backups, logger)
       api.post('/purge', async (request, reply) => {
         const pattern = required(request, 'pattern')
         const kept = parameter(request, 'kept') === 'true'
@@ -166,11 +170,13 @@ function readPart(text: string) {
   throw new RegistryError('NAME_INVALID', '?read-data= is N/M, as 1/7')
 }
 
-function registerJobs(api: FastifyInstance, jobs: JobControl, { exports, imports }: Carry): void {
+function registerJobs(api: FastifyInstance, jobs: JobControl, carry: Carry): void {
+  const { exports, imports, backups } = carry
   /** What operators call all of them together, beside the names of jobs. */
-  const carried = new Map<string, typeof exports | typeof imports>([
+  const carried = new Map<string, typeof exports | typeof imports | typeof backups>([
     ['export', exports],
     ['import', imports],
+    ['backup', backups],
   ])
   api.get(
     '/jobs',
@@ -178,6 +184,7 @@ function registerJobs(api: FastifyInstance, jobs: JobControl, { exports, imports
       ...jobs.list(),
       exports: exports.list(),
       imports: imports.list(),
+      backups: backups.list(),
     }),
   )
   api.post('/jobs/run', async (request, reply) => {

@@ -71,7 +71,10 @@ export function isSignedBy(
  * What is signed instead of a text that may be long: what it is, and its SHA-256. `what` keeps a
  * signature for one kind of text from being shown with another.
  */
-export function statementOf(what: 'inventory' | 'volumes', sha256Hex: string): Uint8Array {
+export function statementOf(
+  what: 'inventory' | 'volumes' | 'backup',
+  sha256Hex: string,
+): Uint8Array {
   return Buffer.from(`entrepot ${what} 1\nsha256:${sha256Hex}\n`)
 }
 

@@ -137,6 +137,16 @@ export const COMMANDS = {
     asksServer: true,
     load: () => import('./inventory.ts'),
   },
+  backup: {
+    summary: 'copy what was pushed here to another place, while clients push',
+    asksServer: true,
+    load: () => import('./backup.ts'),
+  },
+  restore: {
+    summary: 'bring such a copy back, into an empty directory',
+    asksServer: false,
+    load: () => import('./restore.ts'),
+  },
   key: {
     summary: 'show the key by which this edge signs what it sends over an air gap',
     asksServer: true,

@@ -8,8 +8,8 @@ import type { AddEvent, ExportEvent, PlannedExport } from '../registry/carry/exp
 import { commandClock } from '../server/clock.ts'
 import { type AdminServer, askAdmin, followAdmin, readAdmin } from './admin-client.ts'
 import { type CliContext, CliError, EXIT_CODES } from './context.ts'
-import { describeBytes, describeCount } from './output.ts'
-import { createProgressBar } from './progress-bar.ts'
+import { describeCount } from './output.ts'
+import { ProgressReport } from './progress-report.ts'
 
 /** What each of its images is asked for. */
 interface HowGathered {
@@ -26,8 +26,6 @@ export interface SessionOptions {
   readonly gathering: HowGathered
 }
 
-/** Without a terminal: told of so often how far it is. */
-const TOLD_EVERY_MS = 10_000
 /** They are sent before the connection is cut. */
 const LAST_WORDS_MS = 1_000
 /** In one request, whose target has 16 KiB at most. */
@@ -38,10 +36,8 @@ export class ExportSession {
   readonly #options: SessionOptions
   readonly #ending: AbortController
   readonly #over: Promise<void>
-  readonly #draw: ReturnType<typeof createProgressBar>
+  readonly #report: ProgressReport
   #brokenBy: string | undefined
-  /** On the monotonic clock. */
-  #toldMs = commandClock.monotonicMs()
 
   private constructor(
     id: string,
@@ -51,7 +47,7 @@ export class ExportSession {
     this.id = id
     this.#options = options
     this.#ending = ending
-    this.#draw = createProgressBar(options.context, () => commandClock.monotonicMs())
+    this.#report = new ProgressReport(options)
     this.#over = this.#watch(events)
   }
 
@@ -124,7 +120,7 @@ export class ExportSession {
     for await (const event of this.#follow<FetchEvent>('/exports/fetch', {})) {
       if (event.kind === 'failed') throw await this.#failed(event.message)
       if (event.kind === 'missing') missing.push(`${event.image}: ${event.message}`)
-      else this.#showProgress('pulling', event)
+      else this.#report.progress('pulling', event)
     }
     assertNone([...new Set(missing)])
     const query = { id: this.id }
@@ -145,17 +141,13 @@ export class ExportSession {
     return new CliError(EXIT_CODES.failed, (await this.brokenBy()) ?? message)
   }
 
-  /** An event with --json, else a line. */
+  /** As ProgressReport does. */
   tell(event: object, line: string): void {
-    const { json, context } = this.#options
-    context.stdout.write(json ? `${JSON.stringify(event)}\n` : line)
+    this.#report.tell(event, line)
   }
 
-  /** What stops nothing; with --json standard error has failures alone. */
   note(message: string): void {
-    const { json, context } = this.#options
-    if (json) this.tell({ kind: 'note', message }, '')
-    else context.stderr.write(`${message}\n`)
+    this.#report.note(message)
   }
 
   /** The same bytes; tells how many there were. */
@@ -167,20 +159,8 @@ export class ExportSession {
     for await (const piece of pieces) {
       doneBytes += piece.length
       yield piece
-      this.#showProgress(path, { kind: 'written', doneBytes, totalBytes })
+      this.#report.progress(path, { kind: 'written', doneBytes, totalBytes })
     }
-  }
-
-  /** A bar; without a terminal a line, now and then. */
-  #showProgress(label: string, event: Progress): void {
-    const { json, context } = this.#options
-    const { doneBytes, totalBytes } = event
-    if (context.isTerminal && !json) return this.#draw({ label, doneBytes, totalBytes })
-    const nowMs = commandClock.monotonicMs()
-    if (nowMs - this.#toldMs < TOLD_EVERY_MS) return
-    this.#toldMs = nowMs
-    const share = `${describeBytes(doneBytes)} of ${describeBytes(totalBytes)}`
-    this.tell(event, `${label}: ${share}\n`)
   }
 
   async #watch(events: AsyncGenerator<Told>): Promise<void> {
@@ -192,10 +172,9 @@ export class ExportSession {
   }
 
   #show(event: AddEvent): void {
-    const { json, context } = this.#options
     if (event.kind === 'note') return this.note(event.message)
-    if (json) return this.tell(event, '')
-    if (event.kind === 'added') context.stdout.write(`${event.image}\n`)
+    if (this.#options.json || event.kind === 'added')
+      this.tell(event, 'image' in event ? `${event.image}\n` : '')
   }
 }
 
@@ -206,12 +185,6 @@ function assertNone(missing: readonly string[]): void {
   const list = missing.map(each => `  ${each}`).join('\n')
   const message = `${what} cannot be exported, and nothing was written:\n${list}`
   throw new CliError(EXIT_CODES.failed, message)
-}
-
-interface Progress {
-  readonly kind: string
-  readonly doneBytes: number
-  readonly totalBytes: number
 }
 
 type Told = ExportEvent | FailedEvent

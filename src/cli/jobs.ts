@@ -1,5 +1,6 @@
 // `jobs`: what the server does again and again by itself: how it stands, and one run now.
 import type { ListedWork } from '../admin/api.ts'
+import type { ListedBackup } from '../registry/carry/backup-answers.ts'
 import type { ListedExport } from '../registry/carry/export-answers.ts'
 import type { JobState } from '../registry/job.ts'
 import { askAdmin } from './admin-client.ts'
@@ -19,7 +20,7 @@ export const help = `entrepot jobs ls [--json]
 entrepot jobs run NAME [--dry-run] [--json]
 entrepot jobs pause|resume|cancel NAME [--json]
 
-What the server does again and again by itself, and takes things away by; and exports and imports, while they run.
+What the server does again and again by itself, and takes things away by; and exports, imports and backups, while they run.
 
   ls      lists the jobs, what each does now, and how its last run ended
   run     runs one now, and tells what went. When it runs already, the next run begins behind that one; whoever
@@ -35,6 +36,7 @@ Jobs
   purge    what an operator purges: "entrepot purge PATTERN" runs it
   retain   what storage.retention lets go of what was pushed here
   scrub    reads what is here once more, and puts right what a disk has changed (storage.scrub)
+  backup   a backup under way: to be paused, resumed and cancelled; "entrepot backup" begins one
   export   exports under way, all of them: to be paused, resumed and cancelled; "entrepot export" begins one
   import   the import under way: to be paused, resumed and cancelled; "entrepot import" begins one
   uploads  uploads that nobody went on with (storage.maintenance.uploadpurging)
@@ -103,7 +105,10 @@ const CONTROLLED = {
   cancel: 'ends the run under way, if there is one',
 } as const
 
-function writeList(context: CliContext, { jobs, exports, imports, nowMs }: ListedWork): void {
+function writeList(
+  context: CliContext,
+  { jobs, exports, imports, backups, nowMs }: ListedWork,
+): void {
   writeTable(context, [
     ['JOB', 'NOW', 'NEXT', 'LAST RUN'],
     ...jobs.map(job => [
@@ -118,7 +123,15 @@ function writeList(context: CliContext, { jobs, exports, imports, nowMs }: Liste
     ...imports.running.map(each =>
       carriedRow('import', imports.isPaused, describeCarried(each, nowMs)),
     ),
+    ...backups.running.map(each =>
+      carriedRow('backup', backups.isPaused, describeBackup(each, nowMs)),
+    ),
   ])
+}
+
+function describeBackup({ sinceMs, doneBytes, contentBytes }: ListedBackup, nowMs: number): string {
+  const share = `${describeBytes(doneBytes)} of ${describeBytes(contentBytes)}`
+  return `runs since ${describeSpan(nowMs - sinceMs)}, ${share}`
 }
 
 function carriedRow(name: string, isPaused: boolean, what: string): readonly string[] {

@@ -1,6 +1,7 @@
 // The second half of the composition root, with nearly all of the code behind it: builds each part
 // once, in order, over a catalog that is being opened meanwhile. It decides nothing but who gets
 // what.
+import { resolve } from 'node:path'
 import type { Haste } from '../async/haste.ts'
 import type { AdminApp } from '../admin/app.ts'
 import { prepareSocket } from '../admin/socket.ts'
@@ -35,6 +36,7 @@ import type { Clock } from '../registry/ports/clock.ts'
 import type { NoteEvent } from '../registry/ports/events.ts'
 import { openRunningFsck } from './running-fsck.ts'
 import { Reloads } from './reloads.ts'
+import { snapshotsOf } from './snapshots.ts'
 import type { RunningServer, Surroundings } from './surroundings.ts'
 
 export interface Base {
@@ -205,7 +207,9 @@ function carryDeps(
 ): CarryDeps {
   const trustedKeys = () => reloads.imports.trustedKeys
   const { held } = engine
-  return { ...deps, held, signer: openBundleKey(storage.rootDirectory), trustedKeys }
+  const directory = resolve(storage.rootDirectory)
+  const own = { directory, signer: openBundleKey(directory), takeSnapshot: snapshotsOf(directory) }
+  return { ...deps, held, ...own, trustedKeys }
 }
 
 interface CarryParts extends Pick<Base, 'note'> {

@@ -83,7 +83,7 @@ export interface Engine extends Content {
   readonly scrubThese: RepairDeps['scrubThese']
   readonly pins: Pins
   readonly pinnedBytes: PinnedBytes
-  /** By exports under way. */
+  /** By exports and backups under way. */
   readonly held: Held
   /** Begins what works by itself. Call it once clients can be heard. */
   start(): void
@@ -162,12 +162,12 @@ export async function openEngine(config: Config, deps: EngineDeps): Promise<Engi
   }
 }
 
-/** Nothing leaves that an operator pinned, or that an export under way reads. */
+/** Nothing leaves that an operator pinned, or that an export or a backup under way reads. */
 function holding({
   pins,
   held,
 }: Pick<Engine, 'pins' | 'held'>): Pick<RegistryDeps, 'pins' | 'isHeld'> {
-  return { pins: pinsAndHeld(pins, held), isHeld: digest => held.has(digest) }
+  return { pins: pinsAndHeld(pins, held), isHeld: digest => held.keepsFile(digest) }
 }
 
 /** What waits for an upstream is tried as soon as it answers somebody else again. */

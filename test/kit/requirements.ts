@@ -860,6 +860,18 @@ const PLATFORM: readonly Row[] = [
   [958, 'P1', 'a dry run of an archive verifies, tells the same, and stores nothing'],
   [839, 'P1', 'each volume of a bundle is verifiable alone'],
   [840, 'P1', 'a delta leaves out what an inventory says is there, and names it'],
+  [
+    841,
+    'P0',
+    'every push that was acknowledged before a backup began is brought back byte for byte',
+  ],
+  [842, 'P1', 'a backup copies what is new alone'],
+  [843, 'P0', 'no rotten byte comes into a backup: it is named, and the rest is backed up'],
+  [844, 'P0', 'a backup that is not what it was is found, and not brought back unsaid'],
+  [845, 'P1', 'one repository alone is brought back'],
+  [846, 'P0', 'a directory that is not empty is neither backed up into nor brought back into'],
+  [847, 'P0', 'keys and accounts are in a backup only where they were asked for'],
+  [848, 'P1', 'numbers that were given after a backup are given to nothing else'],
   [838, 'P1', 'of an index no more is exported than was asked for, and the index stays as it is'],
   [
     490,

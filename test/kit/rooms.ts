@@ -46,6 +46,20 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   oci: { imports: [], builtins: { only: ['node:crypto'] } },
   // What goes over an air gap, as bytes: written and read a piece at a time, whoever has them.
   bundle: { imports: ['oci'], builtins: { only: ['node:crypto'] } },
+  // Backups on disk: written, read, and brought back as the data directory of an edge, of which it
+  // knows the layout, the facts and the file of the catalog, and nobody who uses them.
+  backup: {
+    imports: [
+      'async',
+      'bundle',
+      'catalog/sqlite/snapshot',
+      'oci',
+      'store/fact-text.ts',
+      'store/filesystem/layout.ts',
+      `${PORTS}/facts.ts`,
+      `${PORTS}/store-error.ts`,
+    ],
+  },
   // Waiting, joining, taking turns and remembering for a while, whatever for.
   async: { imports: [], builtins: { only: [] } },
   // Decides, over ports: who implements them, and who asks, is nothing to it. What operators ask
@@ -352,6 +366,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'config',
       'registry',
       'admin',
+      'backup',
       'bundle',
       'access/access.ts',
       'access/operator-access.ts',

@@ -17,9 +17,7 @@ import type { Digest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import type { BlobStore } from '../ports/blob-store.ts'
 import type { ExportPlan } from './plan.ts'
-
-/** Of a blob: large enough for the disk, and a thousandth of a second of this thread. */
-const PIECE_BYTES = 1024 * 1024
+import { readBlob } from './read-blob.ts'
 
 interface Member {
   readonly name: string
@@ -73,7 +71,7 @@ export class BundleBytes {
     add(INDEX_NAME, ofIndex.sizeBytes, () => eachOf(index()))
     add(INVENTORY_NAME, ofInventory.sizeBytes, inventory)
     for (const { digest, sizeBytes } of plan.brought())
-      add(blobName(digest), sizeBytes, () => readBlob(deps.store, digest, sizeBytes))
+      add(blobName(digest), sizeBytes, () => readBlob(deps.store, digest, { sizeBytes, gone }))
     return new BundleBytes(members, from + TAR_END_BYTES, ofInventory.sha256)
   }
 
@@ -98,38 +96,6 @@ async function* write(members: readonly Member[]): AsyncGenerator<Uint8Array> {
     yield Buffer.alloc(paddingOf(member.sizeBytes))
   }
   yield Buffer.alloc(TAR_END_BYTES)
-}
-
-/** The disk may fail at it: what was sent by then is no whole member. */
-async function* readBlob(
-  store: BundleDeps['store'],
-  digest: Digest,
-  sizeBytes: number,
-): AsyncGenerator<Uint8Array> {
-  const opened = await store.openRead(digest, sizeBytes)
-  if (opened === undefined || opened.blob.sizeBytes !== sizeBytes) {
-    await opened?.handle.close()
-    throw gone(digest)
-  }
-  const { handle } = opened
-  // One is filled while the other is being sent.
-  const buffers = [Buffer.alloc(0), Buffer.alloc(0)].map(() =>
-    Buffer.allocUnsafeSlow(Math.min(sizeBytes, PIECE_BYTES)),
-  )
-  try {
-    for (let at = 0, turn = 0; at < sizeBytes; turn += 1) {
-      const buffer = buffers[turn % buffers.length] as Buffer
-      const filled = await handle.read(
-        buffer.subarray(0, Math.min(PIECE_BYTES, sizeBytes - at)),
-        at,
-      )
-      if (filled === 0) throw gone(digest)
-      at += filled
-      yield buffer.subarray(0, filled)
-    }
-  } finally {
-    await handle.close()
-  }
 }
 
 function gone(digest: Digest): RegistryError {

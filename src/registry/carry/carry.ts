@@ -1,9 +1,11 @@
 // What operators carry out of this edge, and into it: the key by which it signs, inventories,
-// exports, and imports.
+// exports, imports, and backups.
 import type { BundleKeyText, BundleSigner } from '../../bundle/bundle-key.ts'
 import { bundleKeyId } from '../../bundle/bundle-key.ts'
 import type { NoteEvent } from '../ports/events.ts'
 import type { OperatorDeps } from '../operator/operator-deps.ts'
+import type { TakeSnapshot } from '../ports/catalog-snapshot.ts'
+import { Backups } from './backups.ts'
 import { writeEdgeInventory } from './edge-inventory.ts'
 import { Exports } from './exports.ts'
 import type { Held } from './held.ts'
@@ -16,6 +18,9 @@ export interface CarryDeps extends OperatorDeps {
   readonly trustedKeys: () => readonly BundleKeyText[]
   /** Makes the key where there is none. @throws RegistryError where it cannot be had */
   readonly signer: () => BundleSigner
+  readonly takeSnapshot: TakeSnapshot
+  /** Of BackupsDeps. */
+  readonly directory: string
 }
 
 export interface ShownKey {
@@ -31,6 +36,7 @@ export interface Carry {
   inventory(patterns: readonly string[]): AsyncIterable<Uint8Array>
   readonly exports: Exports
   readonly imports: WatchedImports
+  readonly backups: Backups
 }
 
 export function createCarry(deps: CarryDeps): Carry {
@@ -44,5 +50,6 @@ export function createCarry(deps: CarryDeps): Carry {
     inventory: patterns => writeEdgeInventory(deps, patterns, signer()),
     exports: new Exports({ ...deps, released }),
     imports: new WatchedImports({ ...deps, released }),
+    backups: new Backups({ ...deps, released }),
   }
 }

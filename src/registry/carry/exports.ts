@@ -4,11 +4,10 @@ import { randomBytes } from 'node:crypto'
 import { type BundleSigner, statementOf } from '../../bundle/bundle-key.ts'
 import type { SignedSums } from '../../bundle/sums.ts'
 import { Standstill } from '../../async/standstill.ts'
-import { type Digest, parseDigest } from '../../oci/digest.ts'
+import { parseDigest } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
 import type { OperatorDeps } from '../operator/operator-deps.ts'
 import { namesMatching } from '../operator/list-images.ts'
-import { StoreError } from '../ports/store-error.ts'
 import { BundleBytes } from './bundle-bytes.ts'
 import type {
   AddEvent,
@@ -20,6 +19,7 @@ import type {
 import { type FetchEvent, fetchBlobs } from './fetch-blobs.ts'
 import { type GatherDeps, gatherImage, type Gathering } from './gather.ts'
 import type { Held } from './held.ts'
+import { isRotten } from './is-rotten.ts'
 import { messageOf } from './message-of.ts'
 import { ExportPlan } from './plan.ts'
 
@@ -197,17 +197,7 @@ export class Exports {
     const planned = plan.find(parseDigest(digestText))
     if (planned === undefined) throw new RegistryError('BLOB_UNKNOWN', 'it is not exported')
     const { digest, image, isKept = false } = planned
-    return { image, isKept, isRotten: await this.#isRotten(digest) }
-  }
-
-  async #isRotten(digest: Digest): Promise<boolean> {
-    try {
-      return (await this.#deps.store.readVerified(digest)) === undefined
-    } catch (error) {
-      // What is right, and too large to be had whole, is none.
-      if (error instanceof StoreError) return false
-      throw error
-    }
+    return { image, isKept, isRotten: await isRotten(this.#deps.store, digest) }
   }
 
   list(): ListedExports {

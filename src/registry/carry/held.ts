@@ -1,5 +1,5 @@
-// What running exports read, or will: it does not leave meanwhile, whatever lets it go. In memory
-// alone: an export ends with its process, and holds nothing after a crash.
+// What running exports and backups read, or will: it does not leave meanwhile, whatever lets it go.
+// In memory alone: they end with their process, and hold nothing after a crash.
 import type { Digest } from '../../oci/digest.ts'
 import type { Repository } from '../../oci/reference.ts'
 import type { RegistryDeps } from '../running-registry.ts'
@@ -7,6 +7,20 @@ import type { RegistryDeps } from '../running-registry.ts'
 export class Held {
   readonly #times = new Map<Digest, number>()
   #changes = 0
+  #holdsOfAll = 0
+
+  /** May its file go? What of it is let go meanwhile leaves afterwards. */
+  keepsFile(digest: Digest): boolean {
+    return this.#holdsOfAll > 0 || this.has(digest)
+  }
+
+  /** Every file that is here or comes, until the function that is returned is called, once. */
+  holdFiles(): () => void {
+    this.#holdsOfAll += 1
+    return () => {
+      this.#holdsOfAll -= 1
+    }
+  }
 
   has(digest: Digest): boolean {
     return this.#times.has(digest)
