@@ -59,6 +59,7 @@ t.test('R646: the thread that tries passwords may make itself nicer under the un
         else allowed.delete(call)
   t.ok(allowed.has('setpriority'))
   t.ok(allowed.has('getpriority'))
+  t.ok(allowed.has('ioprio_set'))
   t.notOk(allowed.has('sched_setscheduler'), 'and nothing else of its kind')
 })
 

@@ -42,7 +42,7 @@ export class HashApart {
    */
   async digestOf({ descriptor, sizeBytes, ...how }: HashedApart): Promise<Digest> {
     const { algorithm, fromDisk, between } = how
-    await this.#ask({ kind: 'file', descriptor, algorithm, fromDisk })
+    await this.#ask({ kind: 'file', descriptor, algorithm, fromDisk, pieceBytes: PIECE_BYTES })
     for (let position = 0; position < sizeBytes; position += PIECE_BYTES) {
       const lengthBytes = Math.min(PIECE_BYTES, sizeBytes - position)
       await this.#ask({ kind: 'piece', position, lengthBytes })

@@ -3,7 +3,7 @@
 // at a time, piece by piece as it is asked. What clients read stays in the page cache, and what was
 // brought in here alone goes out again.
 import type { Hash } from 'node:crypto'
-import { readSync } from 'node:fs'
+import { fstatSync, readSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { constants, platform, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
@@ -20,6 +20,8 @@ export interface HashedFile {
   /** Open as long as it is hashed. */
   readonly descriptor: number
   readonly algorithm: DigestAlgorithm
+  /** Of each piece but the last one. */
+  readonly pieceBytes: number
   /** As it is on the disk, and not in memory. */
   readonly fromDisk: boolean
 }
@@ -48,13 +50,20 @@ interface PageCache {
   readonly idle?: () => number
 }
 
+const DROPS_MAX = 3
 /** A few system calls for each piece, and small enough for the processor's own cache. */
 const BUFFER_BYTES = 1024 * 1024
 
 const { addon: file } = workerData as HashingData
 const pageCache = loadPageCache()
 const buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES)
-let hashing: (HashedFile & { readonly hash: Hash; isCached: boolean }) | undefined
+let hashing:
+  | (HashedFile & {
+      readonly hash: Hash
+      /** Of each piece, whether some of it was in memory. */
+      readonly isWanted: readonly boolean[]
+    })
+  | undefined
 
 function loadPageCache(): PageCache {
   if (file === undefined) return {}
@@ -79,9 +88,8 @@ function makeWay(): void {
 function carryOut(order: HashOrder): HashReply {
   switch (order.kind) {
     case 'file':
-      // The whole of it: 0 is to the end.
-      if (order.fromDisk) pageCache.drop?.(order.descriptor, 0, 0)
-      hashing = { ...order, hash: startDigest(order.algorithm), isCached: false }
+      if (order.fromDisk) dropAll(order.descriptor)
+      hashing = { ...order, hash: startDigest(order.algorithm), isWanted: lookInMemory(order) }
       return { kind: 'done' }
     case 'piece':
       hashPiece(order)
@@ -95,13 +103,33 @@ function carryOut(order: HashOrder): HashReply {
   }
 }
 
+/** All that lets go: a page that somebody just reads or writes does not at once. */
+function dropAll(descriptor: number): void {
+  const { size } = fstatSync(descriptor)
+  for (let drops = 0; drops < DROPS_MAX; drops += 1) {
+    // The whole of it: 0 is to the end.
+    pageCache.drop?.(descriptor, 0, 0)
+    if ((pageCache.resident?.(descriptor, 0, size) ?? 0) === 0) return
+  }
+}
+
+/**
+ * Before anything of it is read: what is here by then somebody else wanted, and what comes later
+ * may be what the system reads ahead, many megabytes on some disks.
+ */
+function lookInMemory({ descriptor, pieceBytes }: HashedFile): readonly boolean[] {
+  const { size } = fstatSync(descriptor)
+  return Array.from({ length: Math.ceil(size / pieceBytes) }, (_, piece) => {
+    const from = piece * pieceBytes
+    const lengthBytes = Math.min(pieceBytes, size - from)
+    return (pageCache.resident?.(descriptor, from, lengthBytes) ?? 1) !== 0
+  })
+}
+
 function hashPiece({ position, lengthBytes }: { position: number; lengthBytes: number }): void {
   if (hashing === undefined) throw new Error('no file was begun')
-  const { descriptor, hash } = hashing
-  const isIn = (from: number) => (pageCache.resident?.(descriptor, from, lengthBytes) ?? 1) !== 0
-  const isCached = position === 0 ? isIn(0) : hashing.isCached
-  // Before the system reads ahead: what it has of the next piece by then, somebody else wanted.
-  hashing.isCached = isIn(position + lengthBytes)
+  const { descriptor, fromDisk, hash, pieceBytes } = hashing
+  const isWanted = hashing.isWanted[position / pieceBytes] ?? false
   for (let done = 0; done < lengthBytes; ) {
     const wanted = Math.min(BUFFER_BYTES, lengthBytes - done)
     const length = readSync(descriptor, buffer, 0, wanted, position + done)
@@ -109,7 +137,7 @@ function hashPiece({ position, lengthBytes }: { position: number; lengthBytes: n
     hash.update(buffer.subarray(0, length))
     done += length
   }
-  if (!isCached) pageCache.drop?.(descriptor, position, lengthBytes)
+  if (!isWanted || fromDisk) pageCache.drop?.(descriptor, position, lengthBytes)
 }
 
 function shorter(): Error {
