@@ -3,6 +3,7 @@ import type { Row } from './row.ts'
 import { ablations } from './rows/ablations.ts'
 import { access } from './rows/access.ts'
 import { alone } from './rows/alone.ts'
+import { carrying } from './rows/carrying.ts'
 import { cold } from './rows/cold.ts'
 import { collecting } from './rows/collecting.ts'
 import { evicting } from './rows/evicting.ts'
@@ -44,6 +45,7 @@ export const ROWS: readonly Row[] = [
   evicting,
   collecting,
   scrubbing,
+  carrying,
   eventLoop,
   start,
   faults,

@@ -8,7 +8,9 @@ import {
   SWINGS,
   TURNS_BESIDE_CLIENTS,
   CORES_SHARED_WITH_THE_WRITER,
+  VERIFIED_ON_ONE_CORE,
 } from './reasons.ts'
+import { CARRIED } from '../rows/carrying.ts'
 import { FOUR_FILLS } from '../rows/event-loop.ts'
 import { MIXED } from '../rows/mixed.ts'
 import { PUSHES } from '../rows/push.ts'
@@ -30,6 +32,20 @@ const collecting = { row: 'collecting', table: 'collecting' }
 const beside = { row: 'scrubbing', lines: HOT }
 const start = { row: 'start', lines: ['empty'] }
 const mixed = { row: 'mixed', lines: [MIXED] }
+
+const carrying = { row: 'carrying', lines: [CARRIED], limit: { atLeast: 0.8 } }
+const carried = [
+  ownCount(
+    {
+      ...carrying,
+      measure: 'exportRate',
+      what: 'rate of an export, × `cp`:',
+      why: VERIFIED_ON_ONE_CORE,
+    },
+    2,
+  ),
+  ownCount({ ...carrying, measure: 'importRate', what: 'rate of an import, × `sha256sum`:' }, 2),
+]
 
 export const STEADY_GOALS: readonly Target[] = [
   ...[V3, ZOT].flatMap(server => [
@@ -151,6 +167,7 @@ export const STEADY_GOALS: readonly Target[] = [
     what: 'memory that a collection takes, MiB:',
     limit: { atMost: 32 },
   }),
+  ...carried,
   ownCount(
     {
       row: 'scrubbing',
