@@ -871,6 +871,7 @@ const PLATFORM: readonly Row[] = [
   [845, 'P1', 'one repository alone is brought back'],
   [846, 'P0', 'a directory that is not empty is neither backed up into nor brought back into'],
   [847, 'P0', 'keys and accounts are in a backup only where they were asked for'],
+  [849, 'P0', 'what is deleted while a backup runs is in it'],
   [848, 'P1', 'numbers that were given after a backup are given to nothing else'],
   [838, 'P1', 'of an index no more is exported than was asked for, and the index stays as it is'],
   [

@@ -245,3 +245,18 @@ t.test('R848: numbers that were given after the backup are given to nothing else
   const inventory = await runCli(['inventory', '--socket', back.socket])
   t.ok(orderOf(inventory.stdout) > lost)
 })
+
+t.test('R849: what is deleted while a backup runs is in it, and goes afterwards', async t => {
+  const { edge, run, target } = await start(t)
+  await pushTo(edge, 'localhost/app', app, 'v1')
+  t.match(await run('jobs', 'pause', 'backup'), { exitCode: 0 })
+  const written = run('backup', target)
+  const listed = async () => (await run('jobs', 'ls')).stdout
+  while (!/^backup +paused, runs since/m.test(await listed()));
+  t.match(await run('purge', 'localhost/app', '--kept'), { exitCode: 0 })
+  t.match(await run('backup', target), { exitCode: 1, stderr: /a backup is under way/ })
+  t.match(await run('jobs', 'resume', 'backup'), { exitCode: 0 })
+  t.match(await written, { exitCode: 0, stdout: /4 manifests and blobs/ })
+  t.match(await run('backup', 'verify', target), { exitCode: 0 })
+  t.notMatch(await listed(), /^backup /m)
+})
