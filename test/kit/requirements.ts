@@ -854,6 +854,7 @@ const PLATFORM: readonly Row[] = [
   [952, 'P0', 'of an archive that is damaged, cut or short of anything nothing is published'],
   [953, 'P0', 'a hostile archive is refused by its fault, publishes nothing, and reaches no file'],
   [956, 'P0', 'however large an archive says that it is, what is held of it in memory is bounded'],
+  [959, 'P0', 'real programs write, this edge reads, and others pull it byte for byte'],
   [954, 'P1', 'an image without a whole name is asked for one, by the command that gives it'],
   [955, 'P0', 'where a signature is asked for, no archive of other programs is taken'],
   [957, 'P1', 'archives that are packed, and layouts in directories, are imported as they lie'],
