@@ -69,11 +69,21 @@ export interface InventoryParts extends Pick<InventoryHead, 'edge' | 'index'> {
   readonly contents: AsyncIterable<InventoryContent> | Iterable<InventoryContent>
 }
 
-/** By repository, then by tag or digest: what is sorted by it is as a catalog lists it. */
+/** Behind all of which tags are made. */
+const BEHIND_TAGS = '~'
+
+/** By repository, then by tag, then by digest: what is sorted by it is as a catalog lists it. */
 export function placeOfImage(image: string): string {
+  const { name, tag, digest } = partsOfImage(image)
+  return `${name}\0${digest === undefined ? tag : BEHIND_TAGS + digest}`
+}
+
+/** Has either a tag or a digest; neither is looked at. */
+export function partsOfImage(image: string) {
   const at = image.indexOf('@')
   const end = at === -1 ? image.lastIndexOf(':') : at
-  return `${image.slice(0, end)}\0${image.slice(end + 1)}`
+  const [name, rest] = [image.slice(0, end), image.slice(end + 1)]
+  return at === -1 ? { name, tag: rest, digest: undefined } : { name, tag: '', digest: rest }
 }
 
 /** Lines are handed on when there are so many bytes of them. */

@@ -7,7 +7,7 @@ import type {
   InventoryImage,
   InventoryLine,
 } from '../../bundle/inventory.ts'
-import { placeOfImage } from '../../bundle/inventory.ts'
+import { partsOfImage } from '../../bundle/inventory.ts'
 import { BundleFault } from '../../bundle/tar-pieces.ts'
 import { type Digest, digestFrom } from '../../oci/digest.ts'
 import { RegistryError } from '../../oci/errors.ts'
@@ -202,11 +202,10 @@ export class ImportPlan {
 
   #addImage({ image, digest, order, changedAtMs }: InventoryImage): void {
     if (this.#images.length === IMAGES_MAX) throw tooMuch('images', IMAGES_MAX)
-    const [key = '', reference = ''] = placeOfImage(image).split('\0')
-    const repository = parseRepositoryKey(this.#key(key))
-    const isByDigest = image === `${key}@${reference}`
-    const tag = isByDigest ? undefined : tagFrom(reference)
-    if (isByDigest ? digestFrom(reference) !== digest : tag === undefined)
+    const said = partsOfImage(image)
+    const repository = parseRepositoryKey(this.#key(said.name))
+    const tag = tagFrom(said.tag)
+    if (said.digest === undefined ? tag === undefined : digestFrom(said.digest) !== digest)
       throw new BundleFault(`${JSON.stringify(image.slice(0, 300))} is no name of an image`)
     this.#images.push({
       image,

@@ -18,6 +18,7 @@ const PARTS = {
   images: [
     { image: 'docker.io/library/alpine:3', digest: first, changedAtMs: 17 },
     { image: 'docker.io/library/alpine-x:1', digest: second, order: { edge: 'e', number: 4 } },
+    { image: 'localhost/app:v1', digest: first, changedAtMs: 1 },
     { image: `localhost/app@${second}`, digest: second },
   ],
   contents: [
@@ -45,7 +46,7 @@ t.test('what was written is read again, in pieces of any size', async t => {
     t.match(end, {
       edge: 'edge-1',
       version: 1,
-      end: { images: 3, contents: 3, bytes: 40 },
+      end: { images: 4, contents: 3, bytes: 40 },
       key: signer.key,
     })
   }

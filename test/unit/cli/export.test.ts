@@ -32,6 +32,7 @@ import { runCli, typed } from '../../kit/cli.ts'
 import { startTestEdge, type TestEdge } from '../../kit/edge.ts'
 import { pushBlob } from '../../kit/worlds/edge-push.ts'
 import { type Image, makeImage, makeIndex } from '../../kit/image.ts'
+import { pushTo } from '../../kit/worlds/lost-edge.ts'
 import { startStub } from '../../kit/stubs/stub-registry.ts'
 
 const platform = (architecture: string) => ({ os: 'linux', architecture })
@@ -340,6 +341,19 @@ t.test('inventory writes what is here, signed by the key that key show tells', a
   t.match(images, [{ image: 'docker.io/library/plain:v1' }])
   t.equal(statSync(join(edge.dataDirectory, 'bundle-key.json')).mode & 0o777, 0o600)
   t.match(await run('key', 'show', '--pem'), { stdout: /^-----BEGIN PUBLIC KEY-----/ })
+})
+
+t.test('inventory of what has tags and of what has none is whole', async t => {
+  const { run, path, edge } = await start(t)
+  const { digest } = plain.manifest
+  await pushTo(edge, 'localhost/app', { image: amd64, tags: ['v1'] })
+  await pushTo(edge, 'localhost/app', { image: plain, tags: [digest] })
+  t.match(await run('inventory', '-o', path('all')), { exitCode: 0, stderr: '' })
+  const lines = linesOf(readFileSync(path('all')))
+  const images = lines.flatMap(line => ('image' in line ? [line.image] : []))
+  t.same(images, ['localhost/app:v1', `localhost/app@${digest}`])
+  const delta = ['localhost/app:v1', '--since', path('all'), '-o', path('delta')]
+  t.match(await run('export', ...delta), { exitCode: 0 }, 'others read it')
 })
 
 t.test('a key that is damaged is not replaced, and it is said what to do', async t => {
