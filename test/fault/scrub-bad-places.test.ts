@@ -1,7 +1,8 @@
 // Goal: what the disk cannot read is found by a scrub, fetched again, or named and healed by a
 // push. Method: the command against the whole edge in process, on an ext4 of which single files are
 // spoiled while nobody has it open, so that the kernel itself fails to read them.
-import { chmodSync, chownSync, existsSync, readdirSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, readdirSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { ScrubResult } from '../../src/registry/scrub/scrub.ts'
@@ -85,6 +86,8 @@ t.test('R868: what was cached there is fetched again', async t => {
 /** As if this process had begun as `STRANGER`, to whom only these directories belong. */
 function asStranger(t: Test, edge: TestEdge, files: readonly string[]): void {
   const root = dirname(edge.dataDirectory)
+  // Where tests write may be their user's alone, and everybody has to come through.
+  chmodSync(tmpdir(), statSync(tmpdir()).mode | 0o011)
   const all = readdirSync(root, { recursive: true, encoding: 'utf8' })
   for (const name of ['', ...all]) chownSync(join(root, name), STRANGER, STRANGER)
   for (const file of files) chownSync(file, 0, 0)
