@@ -555,8 +555,16 @@ const BOUNDS: readonly Row[] = [
   [911, 'P2', 'an upload that one beginning has removed makes no place for another'],
   [818, 'P2', 'uploads that are begun at once are no more than there may be'],
   [805, 'P2', 'who follows a download that the disk cannot read is given the rest by its upstream'],
-  [776, 'P2', 'many who follow such a download ask its upstream as often as one does'],
-  [819, 'P2', 'who waits for the end of such a download is given bytes before it gives up'],
+  [
+    776,
+    'P2',
+    'many who follow such a download ask its upstream as one does, while that is soon over',
+  ],
+  [
+    819,
+    'P2',
+    'of who waits for its end one reads beside it at once, and twice as many each ten seconds',
+  ],
   [
     912,
     'P2',

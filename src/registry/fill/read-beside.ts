@@ -2,8 +2,11 @@
 // at once, and need not wait for the end; a crowd would fetch the blob once for each. But nobody
 // stays in an answer that is silent for long.
 
-/** Proxies and clients give up on a body of which nothing comes for a minute. */
-export const BESIDE_AFTER_MS = 30_000
+/**
+ * Proxies and clients give up on a body of which nothing comes for a minute. By then 64 may go,
+ * which is more than wait for one blob but in a herd.
+ */
+export const BESIDE_AFTER_MS = 10_000
 
 export class ReadBeside {
   #firstAtMs: number | undefined

@@ -7,6 +7,7 @@ import { digestOf } from '../../../../src/oci/digest.ts'
 import type { Repository } from '../../../../src/oci/reference.ts'
 import type { BlobStore } from '../../../../src/registry/ports/blob-store.ts'
 import { UNKNOWN } from '../../../../src/registry/ports/blob-store-content.ts'
+import { UpstreamError } from '../../../../src/registry/ports/upstream.ts'
 import { StoreError } from '../../../../src/registry/ports/store-error.ts'
 import { around } from '../../../kit/around.ts'
 import { blobAnswer, createEngine, localOf, readAll, repositoryOf } from '../../../kit/engine.ts'
@@ -38,9 +39,12 @@ function badDisk(store: BlobStore): BlobStore {
   })
 }
 
-/** The same where the file stays, as what was pushed does; `met` is told of each such read. */
+/**
+ * The same where the file stays, as what was pushed does; `met` is told of each such read, which
+ * fails `times` times.
+ */
 const stayingBad =
-  (met: () => void) =>
+  (met: () => number, times = Number.POSITIVE_INFINITY) =>
   (store: BlobStore): BlobStore => {
     let isFailing = false
     return around(store, {
@@ -57,7 +61,7 @@ const stayingBad =
           const read: typeof handle.read = async (buffer, position) => {
             if (position + buffer.length <= BAD_AT) return handle.read(buffer, position)
             isFailing = true
-            met()
+            if (met() > times) return handle.read(buffer, position)
             throw new StoreError('io', 'cannot read it: EIO')
           }
           return { ...opened, handle: { ...handle, read } }
@@ -131,6 +135,26 @@ t.test('R809: a place that is known to be bad is not read again before it is fet
   t.equal(met, 1)
   t.equal(offsets.length, 1)
 })
+
+t.test(
+  'R809: nor where its upstream cannot give it now does a moment of a disk cut it',
+  async t => {
+    let met = 0
+    const disk = stayingBad(() => (met += 1), 1)
+    const { registry, store, catalog } = createEngine({
+      store: disk,
+      upstream: {
+        getBlob: () => Promise.reject(new UpstreamError('not-found', 'not delivered yet')),
+      },
+    })
+    await store.put(digest, bytes, 'kept')
+    const record = { sizeBytes: bytes.length, hold: 'awaited', atMs: 1 } as const
+    await catalog.recordBlob({ repository: app, digest, ...record })
+    const answer = await registry.pullBlob(app, digest)
+    t.ok((await readAll(answer)).equals(bytes))
+    await answer.close()
+  },
+)
 
 t.test(
   'R809: what no upstream has is read there again, since a disk may fail for a moment',
