@@ -73,7 +73,10 @@ export async function takePlace(
       if (bytes > 0)
         note({ kind: 'uploads purged', why: 'places', sessions: 1, bytes, dryRun: false })
       // Whoever came meanwhile may have found the place.
-      if (find() === undefined) return take()
+      const now = find()
+      if (now === undefined) return take()
+      // Others are not to go for what lacks this client alone.
+      if (now.limit !== limit) return takePlace(from, { client, take }, { clock, note, startMs })
     }
   }
   throw tooManyBegun(limit)
@@ -84,15 +87,15 @@ function isInVain(upload: Upload, clock: Clock): boolean {
   return upload.sizeBytes === 0 && upload.isAbandoned(clock, since)
 }
 
-/** Those of which one has to go, the oldest first; undefined when there is place. */
+/**
+ * Those of which one has to go, the oldest first; undefined when there is place. Of one client as
+ * long as it has too many: none of others goes for those.
+ */
 function crowdOf(
   uploads: readonly Upload[],
   client: string | undefined,
 ): { readonly uploads: readonly Upload[]; readonly limit: number } | undefined {
-  if (uploads.length >= UPLOADS_MAX) return { uploads, limit: UPLOADS_MAX }
-  if (client === undefined) return undefined
-  const theirs = uploads.filter(({ note }) => note?.client === client)
-  return theirs.length < UPLOADS_CLIENT_MAX
-    ? undefined
-    : { uploads: theirs, limit: UPLOADS_CLIENT_MAX }
+  const theirs = client === undefined ? [] : uploads.filter(({ note }) => note?.client === client)
+  if (theirs.length >= UPLOADS_CLIENT_MAX) return { uploads: theirs, limit: UPLOADS_CLIENT_MAX }
+  return uploads.length < UPLOADS_MAX ? undefined : { uploads, limit: UPLOADS_MAX }
 }

@@ -461,6 +461,24 @@ t.test('R818: many that are begun at once are no more than there may be', async 
   t.equal(disk.uploads.size, UPLOADS_CLIENT_MAX, 'and each of others has one that went for it')
 })
 
+t.test('R274: for a client that has too many none of others goes, full as it is', async t => {
+  const before = createEngine()
+  const ofOthers = { ...sha256, client: 'account other' }
+  const others = await before.registry.startUpload(app, ofOthers)
+  const mine = await before.registry.startUpload(app, CROWD)
+  const [theirs, own] = [others, mine].map(({ id }) => before.disk.uploads.get(id))
+  if (theirs === undefined || own === undefined) throw new Error('both were begun')
+  const perClient = UPLOADS_CLIENT_MAX
+  for (let n = 1; n < UPLOADS_MAX - perClient; n += 1) before.disk.uploads.set(`other-${n}`, theirs)
+  before.disk.uploads.delete(mine.id)
+  // The youngest: of all, others would go first.
+  for (let n = 0; n < perClient; n += 1) before.disk.uploads.set(`own-${n}`, own)
+  const { registry, clock, disk } = createEngine({ after: before })
+  await clock.advance(VAIN_AFTER_MS)
+  await registry.startUpload(app, CROWD)
+  t.equal([...disk.uploads.keys()].filter(id => id.startsWith('other-')).length, 7_499)
+})
+
 t.test('R821: uploads with bytes that were left alone keep nobody from pushing', async t => {
   const before = createEngine()
   const crowd = { ...sha256, client: 'account ci' }
