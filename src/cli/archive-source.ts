@@ -1,8 +1,13 @@
 // What is imported, as a plain tar, whatever it is: a file may be compressed, and a directory may
 // be a layout. So the server unpacks nothing, and a file that unpacks to more than anybody would
 // have packed ends this command alone.
-import { pipeline, Readable } from 'node:stream'
-import { constants, createGunzip, createZstdDecompress } from 'node:zlib'
+import {
+  constants,
+  createGunzip,
+  createZstdDecompress,
+  type Gunzip,
+  type ZstdDecompress,
+} from 'node:zlib'
 import { CliError, EXIT_CODES } from './context.ts'
 
 /** gzip of zeros alone packs a thousand times, zstd more; images pack three times. */
@@ -12,11 +17,13 @@ const UNPACKED_UNLESS_BYTES = 64 * 1024 * 1024
 /** `zstd --long=27`: what its writers may ask of a reader's memory, 128 MiB. */
 const ZSTD_WINDOW_LOG_MAX = 27
 
+type Unpacking = Gunzip | ZstdDecompress
+
 interface Packing {
   readonly name: string
   readonly magic: readonly number[]
   /** Undefined: none that Node has. */
-  readonly unpack?: () => NodeJS.ReadWriteStream
+  readonly unpack?: () => Unpacking
 }
 
 const PACKINGS: readonly Packing[] = [
@@ -47,7 +54,7 @@ export async function* unpacked(source: AsyncIterable<Uint8Array>): AsyncGenerat
 
 async function* within(
   packed: AsyncIterable<Uint8Array>,
-  unpack: NodeJS.ReadWriteStream,
+  unpacking: Unpacking,
 ): AsyncGenerator<Uint8Array> {
   let packedBytes = 0
   let unpackedBytes = 0
@@ -58,16 +65,48 @@ async function* within(
     }
   }
   // What fails comes out of the loop below.
-  const unpacking = pipeline(Readable.from(counted()), unpack, () => {})
-  for await (const piece of unpacking as AsyncIterable<Uint8Array>) {
-    unpackedBytes += piece.length
-    if (unpackedBytes > UNPACKED_UNLESS_BYTES && unpackedBytes > packedBytes * RATIO_MAX)
-      throw new CliError(
-        EXIT_CODES.failed,
-        `it unpacks to more than ${RATIO_MAX} times its length, as no images do: unpack it yourself if it is honest`,
-      )
-    yield piece
+  const feeding = feed(counted(), unpacking).catch((error: unknown) => {
+    unpacking.destroy(error instanceof Error ? error : new Error(String(error)))
+  })
+  try {
+    for await (const piece of unpacking as AsyncIterable<Uint8Array>) {
+      unpackedBytes += piece.length
+      if (unpackedBytes > UNPACKED_UNLESS_BYTES && unpackedBytes > packedBytes * RATIO_MAX)
+        throw new CliError(
+          EXIT_CODES.failed,
+          `it unpacks to more than ${RATIO_MAX} times its length, as no images do: unpack it yourself if it is honest`,
+        )
+      yield piece
+    }
+  } finally {
+    unpacking.destroy()
+    await feeding
   }
+}
+
+/**
+ * All of it. Where a frame ends in the middle of a piece, as those of pzstd do, Node 24 takes no
+ * more of that piece: the rest is written anew.
+ */
+async function feed(packed: AsyncIterable<Uint8Array>, unpacking: Unpacking): Promise<void> {
+  for await (const piece of packed) {
+    let rest = piece
+    while (rest.length > 0) {
+      const before = unpacking.bytesWritten
+      await write(unpacking, rest)
+      const taken = unpacking.bytesWritten - before
+      // What stands behind the last member of a gzip is nothing.
+      if (taken === 0) break
+      rest = rest.subarray(taken)
+    }
+  }
+  unpacking.end()
+}
+
+function write(unpacking: Unpacking, piece: Uint8Array): Promise<void> {
+  return new Promise((resolve, reject) => {
+    unpacking.write(piece, error => (error == null ? resolve() : reject(error)))
+  })
 }
 
 /** Its first bytes, which are read once more with all others. */
