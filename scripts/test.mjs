@@ -57,6 +57,7 @@ const FAULT = {
   atOnce: 2,
   isAlone: isMeasured,
   first: [
+    'heavy-fsck',
     'push-calls',
     'power-cut',
     'full-cache',
