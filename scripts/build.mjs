@@ -37,6 +37,7 @@ const entries = {
   main: 'src/main.ts',
   'http-thread': 'src/server/http-thread.ts',
   'writer-thread': 'src/catalog/sqlite/writer/writer-thread.ts',
+  'snapshot-thread': 'src/catalog/sqlite/snapshot/snapshot-thread.ts',
   'bcrypt-thread': 'src/accounts/bcrypt-thread.ts',
   'hashing-thread': 'src/store/filesystem/reading/hashing-thread.ts',
 }

@@ -22,7 +22,9 @@ const LOCK = '{ "packages": {} }'
 /** Below src/, what threads run: a build wants them all. */
 const THREADS = {
   server: { 'http-thread.ts': '' },
-  catalog: { sqlite: { writer: { 'writer-thread.ts': '' } } },
+  catalog: {
+    sqlite: { snapshot: { 'snapshot-thread.ts': '' }, writer: { 'writer-thread.ts': '' } },
+  },
   accounts: { 'bcrypt-thread.ts': '' },
   store: { filesystem: { reading: { 'hashing-thread.ts': '' } } },
 }
