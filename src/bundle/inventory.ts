@@ -3,8 +3,8 @@
 // one that was cut is none. No time of its making is in it: of the same content it is the same.
 import { createHash } from 'node:crypto'
 import type { Digest } from '../oci/digest.ts'
-import type { BundleKeyText, BundleSigner } from './bundle-key.ts'
-import { statementOf } from './bundle-key.ts'
+import { type BundleSigner, statementOf } from './bundle-key.ts'
+import { lineOf, type SignedEnd } from './signed-lines.ts'
 
 export const INVENTORY_VERSION = 1
 
@@ -48,18 +48,13 @@ export interface InventoryContent {
 }
 
 /** The last line. */
-export interface InventoryEnd {
+export interface InventoryEnd extends SignedEnd {
   readonly end: {
     readonly images: number
     readonly contents: number
     /** Of content that is there. */
     readonly bytes: number
   }
-  /** Of all bytes before this line. */
-  readonly sha256: string
-  readonly key: BundleKeyText
-  /** In base64, of `statementOf('inventory', sha256)`. */
-  readonly signature: string
 }
 
 export type InventoryLine = InventoryHead | InventoryImage | InventoryContent | InventoryEnd
@@ -122,8 +117,4 @@ export async function* writeInventory(
   const signature = Buffer.from(signer.sign(statementOf('inventory', sha256))).toString('base64')
   const end: InventoryEnd = { end: counts, sha256, key: signer.key, signature }
   yield Buffer.from(lineOf(end))
-}
-
-function lineOf(line: InventoryLine): string {
-  return `${JSON.stringify(line)}\n`
 }

@@ -18,6 +18,11 @@ export interface SignedEnd {
   readonly signature: string
 }
 
+/** As it is written, and signed. */
+export function lineOf(line: object): string {
+  return `${JSON.stringify(line)}\n`
+}
+
 export class SignedLines {
   readonly #what: Parameters<typeof statementOf>[0]
   readonly #hash = createHash('sha256')
