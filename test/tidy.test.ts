@@ -84,6 +84,10 @@ t.test('comments stand on what they are about', async t => {
   t.same([...sources, ...beside].flatMap(rules.stackedComments), [])
 })
 
+t.test('what is started as a file of its own is built as one', async t => {
+  t.same(rules.unbuiltEntries(sources, read('scripts/build.mjs')), [])
+})
+
 t.test('the codemap names each folder', async t => {
   t.same(rules.unmappedFolders(sources, read('docs/ARCHITECTURE.md')), [])
 })

@@ -339,3 +339,16 @@ export function lazyTests({ path, code, text }: SourceFile): Violations {
     ...(OPENING_COMMENT.test(text) ? [] : [`${path} does not open with a comment`]),
   ]
 }
+
+/** How a module names the file of a thread that lies beside it, from source and built alike. */
+const ENTRY = /`\.\/([\w-]+)\$\{extname\(import\.meta\.url\)\}`/g
+
+/** From source each is there; of a built program only what the build lists. */
+export function unbuiltEntries(sources: readonly SourceFile[], build: string): readonly string[] {
+  return sources.flatMap(({ path, text }) =>
+    [...text.matchAll(ENTRY)].flatMap(([, name = '']) => {
+      const row = `'${name}': '${path.slice(0, path.lastIndexOf('/'))}/${name}.ts'`
+      return build.includes(row) ? [] : [`${path}: ${row}`]
+    }),
+  )
+}
