@@ -4,7 +4,7 @@ import { chownSync, constants, mkdirSync, readdirSync, statSync } from 'node:fs'
 import { copyFile, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { eachFew } from '../async/few-at-once.ts'
-import type { BackupContent } from '../bundle/backup-list.ts'
+import { type BackupContent, SECRET_NAMES } from '../bundle/backup-list.ts'
 import { markBroughtBack } from '../catalog/sqlite/snapshot/bring-back.ts'
 import type { Digest } from '../oci/digest.ts'
 import { parseManifest } from '../oci/manifest.ts'
@@ -14,6 +14,7 @@ import {
   blobDirectory,
   blobPath,
   layoutUnder,
+  RESTORING,
   WHOLE_MODE,
 } from '../store/filesystem/layout.ts'
 import { BackupError, orTold } from './backup-error.ts'
@@ -29,8 +30,6 @@ import {
 import { CATALOG_NAME, FACTS_NAME, readBackup, SECRETS_NAME } from './read-backup.ts'
 import type { BackupTarget } from './target.ts'
 
-/** Where it lies until all of it is there. */
-const RESTORING = 'restoring'
 /** Files that are written at once. */
 const AT_ONCE = 8
 
@@ -54,6 +53,9 @@ export interface Restored {
   readonly secrets: readonly string[]
 }
 
+/** What gets its name there, and beside it what an edge that ever ran there has: none of these. */
+const BROUGHT_BACK: ReadonlySet<string> = new Set(['blobs', 'facts', CATALOG_NAME, ...SECRET_NAMES])
+
 /**
  * @throws BackupError unless there is nothing in it but what a restore that was cut off has left
  */
@@ -61,10 +63,21 @@ export function assertEmpty(directory: string): void {
   const stat = statSync(directory, { throwIfNoEntry: false })
   if (stat === undefined) return
   const left = stat.isDirectory() ? readdirSync(directory) : ['']
-  if (left.every(name => name === RESTORING || name === 'lost+found')) return
+  // While it is there, no edge starts: what is beside it was renamed from it.
+  const isCutOff = left.includes(RESTORING)
+  const isOurs = (name: string) => name === RESTORING || (isCutOff && BROUGHT_BACK.has(name))
+  if (left.every(name => isOurs(name) || name === 'lost+found')) return
   throw new BackupError(
     `${directory} is not empty: a backup is brought back into a directory that has nothing. Move what is there away first`,
   )
+}
+
+/** What one that was cut off has left, the mark of it last. */
+async function removeLeft(directory: string): Promise<void> {
+  assertEmpty(directory)
+  for (const name of readdirSync(directory))
+    if (BROUGHT_BACK.has(name)) await rm(join(directory, name), { recursive: true })
+  await rm(join(directory, RESTORING), { recursive: true, force: true })
 }
 
 /** What was verified. @throws BackupError */
@@ -73,7 +86,7 @@ export async function restoreBackup(restoring: Restoring): Promise<Restored> {
   return orTold(`${into} cannot be written`, async () => {
     await mkdir(into, { recursive: true, mode: OWNER_DIRECTORY })
     const inside = join(into, RESTORING)
-    await rm(inside, { recursive: true, force: true })
+    await removeLeft(into)
     await mkdir(inside, { mode: OWNER_DIRECTORY })
     const writing = new Writing(inside, statSync(into))
     const restored = await bringBack(restoring, writing)
@@ -182,7 +195,13 @@ class Writing {
     const path = blobPath(this.#layout, digest)
     await copyFile(from, path, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL)
     const handle = await open(path, constants.O_RDONLY)
-    await handle.sync().finally(() => handle.close())
+    try {
+      // As another file system has made it, it may be anybody's.
+      await handle.chmod(WHOLE_MODE)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
     this.#own(path)
   }
 

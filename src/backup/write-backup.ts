@@ -3,7 +3,12 @@
 import { join } from 'node:path'
 import { mkdir } from 'node:fs/promises'
 import { mapFew } from '../async/few-at-once.ts'
-import { type BackedUpFile, type BackupContent, BackupListWriter } from '../bundle/backup-list.ts'
+import {
+  type BackedUpFile,
+  type BackupContent,
+  BackupListWriter,
+  type SecretName,
+} from '../bundle/backup-list.ts'
 import type { SignedSums } from '../bundle/sums.ts'
 import type { Digest } from '../oci/digest.ts'
 import type { ListedFact } from '../registry/ports/facts.ts'
@@ -19,7 +24,7 @@ const AT_ONCE = 8
 const LISTED_AT_ONCE = 64
 
 export interface OwnFile {
-  readonly name: string
+  readonly name: SecretName
   readonly bytes: Uint8Array
 }
 

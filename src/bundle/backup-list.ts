@@ -4,9 +4,12 @@
 import { createHash } from 'node:crypto'
 import { type Digest, digestFrom } from '../oci/digest.ts'
 import type { SignedSums } from './sums.ts'
-import { SignedLines } from './signed-lines.ts'
+import { lineOf, type SignedEnd, SignedLines } from './signed-lines.ts'
 
 export const BACKUP_VERSION = 1
+/** Files of the edge's own that a backup may have, and the one of accounts, as it calls them. */
+export const SECRET_NAMES = ['bundle-key.json', 'htpasswd', 'robots.json', 'tokens.json'] as const
+export type SecretName = (typeof SECRET_NAMES)[number]
 
 export interface BackedUpFile {
   readonly size: number
@@ -23,7 +26,7 @@ export interface BackupHead {
   readonly catalog: BackedUpFile
   readonly facts: BackedUpFile & { readonly count: number }
   /** Files of the edge's own, by name; none where they were not asked for. */
-  readonly secrets: readonly (BackedUpFile & { readonly name: string })[]
+  readonly secrets: readonly (BackedUpFile & { readonly name: SecretName })[]
 }
 
 /** In the order of the digests. */
@@ -35,14 +38,13 @@ export interface BackupContent {
   readonly state?: 'missing'
 }
 
-export interface BackupEnd extends SignedSums {
+export interface BackupEnd extends SignedEnd {
   readonly end: {
     readonly contents: number
     /** Of content that is there. */
     readonly bytes: number
     readonly missing: number
   }
-  readonly sha256: string
 }
 
 export class BackupListWriter {
@@ -65,11 +67,11 @@ export class BackupListWriter {
     const sha256 = this.#hash.digest('hex')
     const { key, signature } = await sign(sha256)
     const end: BackupEnd = { end: this.#counts, sha256, key, signature }
-    return lineOf(end)
+    return Buffer.from(lineOf(end))
   }
 
   #line(line: BackupHead | BackupContent): Buffer {
-    const bytes = lineOf(line)
+    const bytes = Buffer.from(lineOf(line))
     this.#hash.update(bytes)
     return bytes
   }
@@ -82,7 +84,7 @@ export class BackupListReader {
 
   /** What it says of itself, once all has come. @throws BundleFault for one that is not whole */
   finish(): BackupHead & BackupEnd {
-    const end = this.#lines.finish() as unknown as BackupEnd
+    const end = this.#lines.finish() as BackupEnd
     return { ...(this.#head as BackupHead), ...end }
   }
 
@@ -98,6 +100,10 @@ export class BackupListReader {
     if (head.entrepot !== 'backup') throw this.#lines.fault('is none: its first line says so')
     if (head.version !== BACKUP_VERSION)
       throw this.#lines.fault(`has version ${String(head.version)}; a newer entrepot reads it`)
+    // They become names of files: whoever signed it may be anybody.
+    const { secrets } = head
+    if (!Array.isArray(secrets) || !secrets.every(each => isSecretName(Object(each).name)))
+      throw this.#lines.fault('has a file that no backup has')
     return head
   }
 
@@ -112,6 +118,6 @@ export class BackupListReader {
   }
 }
 
-function lineOf(line: BackupHead | BackupContent | BackupEnd): Buffer {
-  return Buffer.from(`${JSON.stringify(line)}\n`)
+function isSecretName(name: unknown): name is SecretName {
+  return SECRET_NAMES.some(each => each === name)
 }

@@ -4,15 +4,16 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { whyNot } from '../backup/backup-error.ts'
 import type { OwnFile } from '../backup/write-backup.ts'
+import { SECRET_NAMES, type SecretName } from '../bundle/backup-list.ts'
 import type { AdminServer } from './admin-client.ts'
 import type { BackupSession } from './backup-session.ts'
 import { requireConfiguration } from './configuration.ts'
 import { type CliContext, CliError, EXIT_CODES } from './context.ts'
 
-/** In the data directory; docs/storage-format.md says what each is. */
-const OWN_FILES = ['bundle-key.json', 'robots.json', 'tokens.json'] as const
 /** The name of the file of accounts in a backup, whatever it is called elsewhere. */
 export const ACCOUNTS_NAME = 'htpasswd'
+/** The rest lies in the data directory; docs/storage-format.md says what each is. */
+const OWN_FILES = SECRET_NAMES.filter(name => name !== ACCOUNTS_NAME)
 
 interface Reading {
   readonly server: AdminServer
@@ -34,7 +35,7 @@ export async function readSecrets(reading: Reading): Promise<readonly OwnFile[]>
   return files
 }
 
-async function add(files: OwnFile[], name: string, path: string): Promise<void> {
+async function add(files: OwnFile[], name: SecretName, path: string): Promise<void> {
   try {
     files.push({ name, bytes: await readFile(path) })
   } catch (error) {

@@ -1,7 +1,17 @@
 // storage.rootdirectory: made where it is not there, and told of by that key where it cannot be.
-import { accessSync, closeSync, constants, fsyncSync, mkdirSync, openSync, statSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  statSync,
+} from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { StoreError } from '../registry/ports/store-error.ts'
+import { RESTORING } from '../store/filesystem/layout.ts'
 
 /** Nobody's but the server's user. */
 const MODE = 0o700
@@ -33,6 +43,17 @@ export function makeDataDirectory(path: string): void {
       },
     )
   }
+}
+
+/**
+ * What a restore that was cut off has left is not all of an edge: one that started on it would take
+ * the rest for deleted. @throws StoreError io, with a hint, where that is there
+ */
+export function assertNotHalfRestored(path: string): void {
+  if (!existsSync(join(path, RESTORING))) return
+  throw new StoreError('io', `a restore into ${path} is under way, or was cut off`, {
+    hint: 'run the same "entrepot restore" again, which begins anew; or empty the directory, to start without the backup',
+  })
 }
 
 /** Those that are not there, the outermost first. */

@@ -5,7 +5,7 @@ import { openSqliteCatalog } from '../catalog/sqlite/open.ts'
 import { SPARE_BYTES } from '../catalog/sqlite/writer/spare.ts'
 import { Closing } from './closing.ts'
 import type { Config } from '../config/config.ts'
-import { makeDataDirectory } from './data-directory.ts'
+import { assertNotHalfRestored, makeDataDirectory } from './data-directory.ts'
 import { createLogger } from '../observe/log.ts'
 import { LogOutput } from '../observe/log-output.ts'
 import { createMetrics, type Metrics } from '../observe/metrics.ts'
@@ -47,6 +47,7 @@ async function start(config: Config, surroundings: Surroundings): Promise<Runnin
   let inOrder = false
   try {
     makeDataDirectory(config.storage.rootDirectory)
+    assertNotHalfRestored(config.storage.rootDirectory)
     const epochs = createEpochs()
     const haste = new Haste()
     // First of all: a thread of its own checks and opens it, while this one loads everything else.

@@ -881,6 +881,13 @@ const PLATFORM: readonly Row[] = [
   [846, 'P0', 'a directory that is not empty is neither backed up into nor brought back into'],
   [847, 'P0', 'keys and accounts are in a backup only where they were asked for'],
   [849, 'P0', 'what is deleted while a backup runs is in it'],
+  [
+    850,
+    'P0',
+    'a backup while clients push and content leaves has all that was acknowledged before',
+  ],
+  [852, 'P0', 'no edge starts on half of a restore, and the same command begins that anew'],
+  [853, 'P0', 'whatever a backup says, it is brought back inside of its directory alone'],
   [848, 'P1', 'numbers that were given after a backup are given to nothing else'],
   [838, 'P1', 'of an index no more is exported than was asked for, and the index stays as it is'],
   [

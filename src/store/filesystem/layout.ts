@@ -23,6 +23,9 @@ export const WHOLE_MODE = 0o440
 export const ALGORITHMS = ['sha256', 'sha512'] as const satisfies readonly DigestAlgorithm[]
 export const SIDECAR_SUFFIX = '.json'
 
+/** In the root directory while a backup is brought back there: no edge is to start beside it. */
+export const RESTORING = 'restoring'
+
 export interface Layout {
   readonly root: string
   readonly blobs: string

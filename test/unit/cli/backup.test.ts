@@ -15,7 +15,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { type Digest, digestHex } from '../../../src/oci/digest.ts'
+import { statementOf } from '../../../src/bundle/bundle-key.ts'
+import { type Digest, digestHex, digestOf } from '../../../src/oci/digest.ts'
+import { makeSigner } from '../../kit/bundle.ts'
 import { runCli } from '../../kit/cli.ts'
 import { pulledFrom, pushTo } from '../../kit/clients/pushed-images.ts'
 import { startTestEdge } from '../../kit/edge.ts'
@@ -191,6 +193,54 @@ t.test('R846: a directory that is not empty is refused, at both ends', async t =
   t.same(readdirSync(into), ['letter'])
   const none = await runCli(['restore', into, '--into', join(directory, 'new')])
   t.match(none, { exitCode: 1, stderr: /is no directory of backups/ })
+})
+
+t.test('R853: a backup that names files elsewhere is none, whoever signed it', async t => {
+  const { edge, run, target, bringBack, directory } = await start(t)
+  await pushTo(edge, 'localhost/app', app, 'v1')
+  t.match(await run('backup', target), { exitCode: 0 })
+  const backup = join(target, 'backups', '00000001')
+  const letter = Buffer.from('of somebody')
+  mkdirSync(join(backup, 'secrets'))
+  const elsewhere = '../../outside'
+  writeFileSync(join(backup, 'secrets', elsewhere), letter)
+  const sha256 = digestHex(digestOf(letter))
+  const file = join(backup, 'list')
+  const [head = '', ...rest] = readFileSync(file, 'utf8').split('\n').slice(0, -2)
+  const secrets = [{ name: elsewhere, size: letter.length, sha256 }]
+  const text = [JSON.stringify({ ...JSON.parse(head), secrets }), ...rest, ''].join('\n')
+  const signer = makeSigner()
+  const sum = digestHex(digestOf(Buffer.from(text)))
+  const signature = Buffer.from(signer.sign(statementOf('backup', sum))).toString('base64')
+  const end = { end: { contents: rest.length }, sha256: sum, key: signer.key, signature }
+  rmSync(file)
+  writeFileSync(file, `${text}${JSON.stringify(end)}\n`)
+  const refused = /has a file that no backup has/
+  t.match(await run('backup', 'verify', target), { exitCode: 1, stdout: refused })
+  t.match((await bringBack()).restored, { exitCode: 1 })
+  t.match((await bringBack('--partial')).restored, { exitCode: 1 })
+  const found = readdirSync(directory, { recursive: true }).filter(name =>
+    String(name).endsWith('outside'),
+  )
+  t.same(found, ['target/backups/outside'], 'where it was, and nowhere else')
+})
+
+t.test('R852: what a restore that was cut off has renamed is in the way of none', async t => {
+  const { edge, run, target, directory } = await start(t)
+  await pushTo(edge, 'localhost/app', app, 'v1')
+  t.match(await run('backup', target), { exitCode: 0 })
+  const data = join(directory, 'data')
+  const restore = () => runCli(['restore', target, '--into', data])
+  mkdirSync(join(data, 'restoring'), { recursive: true })
+  mkdirSync(join(data, 'blobs'))
+  writeFileSync(join(data, 'blobs', 'half'), 'of a file')
+  t.match(await restore(), { exitCode: 0 })
+  t.same(readdirSync(data).sort(), ['blobs', 'catalog.db', 'facts'])
+  t.same(readdirSync(join(data, 'blobs')), ['sha256'])
+  mkdirSync(join(data, 'restoring'))
+  writeFileSync(join(data, 'lock.db'), '')
+  t.match(await restore(), { exitCode: 1, stderr: /is not empty/ }, 'an edge ran there')
+  t.ok(existsSync(join(data, 'catalog.db')))
 })
 
 t.test('R847: keys and accounts are copied when they are asked for, and not else', async t => {

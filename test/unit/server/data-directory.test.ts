@@ -4,7 +4,7 @@
 import { mkdirSync, statSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { makeDataDirectory } from '../../../src/server/data-directory.ts'
+import { assertNotHalfRestored, makeDataDirectory } from '../../../src/server/data-directory.ts'
 
 t.test('what is missing of its path is made, for nobody else to read', async t => {
   const path = join(t.testdir({}), 'a', 'b', 'data')
@@ -47,4 +47,16 @@ t.test('what cannot be one is named with its key, the reason and a way out', asy
       path,
     )
   }
+})
+
+t.test('R852: what a restore that was cut off has left is no edge, and is said so', async t => {
+  const path = t.testdir({ blobs: {} })
+  assertNotHalfRestored(path)
+  mkdirSync(join(path, 'restoring'))
+  t.throws(() => assertNotHalfRestored(path), {
+    name: 'StoreError',
+    failure: 'io',
+    message: /a restore into .* was cut off$/,
+    hint: /run the same "entrepot restore" again/,
+  })
 })
