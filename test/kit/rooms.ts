@@ -447,7 +447,9 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   // Parts that know nothing of what is composed.
   'server/closing.ts': { imports: [] },
   'server/listening.ts': { imports: ['config/addresses.ts'] },
-  'server/data-directory.ts': { imports: [`${PORTS}/store-error.ts`] },
+  'server/data-directory.ts': {
+    imports: [`${PORTS}/store-error.ts`, 'store/filesystem/layout.ts'],
+  },
   'server/clock.ts': { imports: [PORTS] },
 }
 
