@@ -11,13 +11,14 @@ import type { Clock } from '../ports/clock.ts'
 const VAIN_FOR_MS = 600_000
 
 export interface VainDeps {
-  readonly leaving: Pick<Leaving, 'retry' | 'isBehind'>
+  readonly leaving: Pick<Leaving, 'retry' | 'removed'>
   readonly clock: Pick<Clock, 'monotonicMs'>
 }
 
 export class Vain {
   readonly #deps: VainDeps
   #sinceMs = Number.NEGATIVE_INFINITY
+  #removedByThen = 0
 
   constructor(deps: VainDeps) {
     this.#deps = deps
@@ -27,11 +28,13 @@ export class Vain {
   async retry(): Promise<Left & { readonly isOver: boolean }> {
     const { leaving, clock } = this.#deps
     const left = await leaving.retry()
-    if (left.files > 0 || !leaving.isBehind) this.#sinceMs = Number.NEGATIVE_INFINITY
-    return { ...left, isOver: clock.monotonicMs() - this.#sinceMs < VAIN_FOR_MS }
+    // Whoever had them removed: the disk does so again.
+    const isVain = leaving.removed === this.#removedByThen
+    return { ...left, isOver: isVain && clock.monotonicMs() - this.#sinceMs < VAIN_FOR_MS }
   }
 
   note(): void {
     this.#sinceMs = this.#deps.clock.monotonicMs()
+    this.#removedByThen = this.#deps.leaving.removed
   }
 }

@@ -57,7 +57,9 @@ export class Leaving {
   readonly #unannounced = new Set<number>()
   #lastAtMs = 0
   readonly #stuck = new Set<Digest>()
+  /** The last pass could not remove all that it should have. */
   #isBehind = false
+  #removed = 0
   #running: Promise<Left> | undefined
   #next: Promise<Left> | undefined
 
@@ -195,15 +197,12 @@ export class Leaving {
     return this.#next
   }
 
-  /** The last pass could not remove all that it should have. */
-  get isBehind(): boolean {
-    return this.#isBehind
+  /** Files, in all. */
+  get removed(): number {
+    return this.#removed
   }
 
-  /**
-   * `finish`, where the last pass had to leave something; else nothing is done. Whoever counts on
-   * what left calls it: a disk that fails for a moment is not to keep what it failed at for good.
-   */
+  /** `finish`, where the last pass had to leave something: a disk may fail for a moment. */
   retry(): Promise<Left> {
     return this.#isBehind ? this.finish() : Promise.resolve(NONE_LEFT)
   }
@@ -283,6 +282,7 @@ export class Leaving {
     try {
       await remove()
       this.#stuck.delete(digest)
+      this.#removed += 1
       return true
     } catch (error) {
       pass.failed += 1

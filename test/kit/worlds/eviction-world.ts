@@ -138,6 +138,7 @@ export async function openEvictionWorld(t: Test, options: EvictionOptions = {}) 
     blob,
     pulled,
     given,
+    leaving,
     /** As a stop does, once nobody needs it. */
     closeCatalog: () => opened.catalog.close(),
     /** What is told of it, and how much became free. */

@@ -405,6 +405,29 @@ t.test('R991: what leaves in vain is tried again before more is let go', async t
   t.match(await world.catalog.totals(), { leavingBlocks: 0 })
 })
 
+t.test('R991: one file that stays stuck does not close a disk that removes the others', async t => {
+  let isBroken = true
+  let stuck: Digest | undefined
+  const world = await openEvictionWorld(t, {
+    store: store => {
+      const remove = store.remove.bind(store)
+      const broken = () => Promise.reject(new StoreError('io', 'the disk is worn out'))
+      return Object.assign(store, {
+        remove: (digest: Digest) => {
+          stuck ??= digest
+          return isBroken || digest === stuck ? broken() : remove(digest)
+        },
+      })
+    },
+  })
+  for (let at = 0; at < 200; at += 1) await world.pulled(APP, imageOf(`${at}`, 4))
+  await world.evict(KiB)
+  isBroken = false
+  // As the look at the room does, beside who needs some.
+  await world.leaving.retry()
+  t.ok((await world.evict(KiB)).freedBytes >= KiB)
+})
+
 t.test('R375: what is passed over is not looked at again and again', async t => {
   let listed = 0
   const world = await openEvictionWorld(t, {
