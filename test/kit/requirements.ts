@@ -575,7 +575,7 @@ const BOUNDS: readonly Row[] = [
     'P1',
     'a list of referrers is whole, or an error, also where the disk fails at one of them',
   ],
-  [809, 'P2', 'a bad place of the disk that is known is not read again before its blob is fetched'],
+  [809, 'P2', 'a place of the disk that failed is read once more before its blob is fetched anew'],
   [804, 'P2', 'a directory that an earlier process made counts once its parent was synced'],
   [272, 'P0', 'one bogus answer in the middle of a download is a failed attempt'],
   [273, 'P0', 'lists of referrers are bounded, and what nobody has leaves nothing behind'],

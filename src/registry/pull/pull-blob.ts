@@ -2,7 +2,6 @@
 // on its way, fetched when it is neither. Knowing a digest is no right to it: the repository must
 // hold it, or its upstream must say so (R96, R179).
 import type { Digest } from '../../oci/digest.ts'
-import { RegistryError } from '../../oci/errors.ts'
 import type { Repository } from '../../oci/reference.ts'
 import type { BlobAnswer, BlobRead } from '../answers.ts'
 import { asking, confirm, type PullBlobDeps, requireUpstream } from './blob-upstream.ts'
@@ -11,7 +10,6 @@ import { runsForAnother, joinFill } from './join-fill.ts'
 import { noteMissingUnlessBack } from '../content/missing-content.ts'
 import { noteUse, openBlob } from './open-blob.ts'
 import { readAs } from './prefetch.ts'
-import { UNKNOWN } from '../ports/blob-store-content.ts'
 import { StoreError } from '../ports/store-error.ts'
 import { isShared, mayGive, shareWith } from '../routing/sharing.ts'
 import { blobNotFound, unlessUnread } from './unread.ts'
@@ -92,31 +90,12 @@ async function readAgain(
   }
   deps.openBlobs.close(digest)
   try {
-    // Where it stays although it fails, each look at a bad place may take the disk seconds.
-    const isFailing = (await deps.store.look(digest)) === UNKNOWN
-    const anew = isFailing ? await fetchAnewIfHad(deps, repository, digest) : undefined
-    if (anew !== undefined) return anew
     const here = await openBlob(deps, repository, { digest, source: 'hit', instead })
     if (here !== undefined) return here.lastAnswer()
   } catch (error) {
     if (!(error instanceof StoreError)) throw error
   }
   return fetchAnew(deps, repository, digest)
-}
-
-/** Undefined where its upstream does not give it now: the disk may do so after all. */
-async function fetchAnewIfHad(
-  deps: PullBlobDeps,
-  repository: Repository,
-  digest: Digest,
-): Promise<BlobAnswer | undefined> {
-  if (deps.namespaces.find(repository.registry) === undefined) return undefined
-  try {
-    return await fetchAnew(deps, repository, digest)
-  } catch (error) {
-    if (error instanceof RegistryError) return undefined
-    throw error
-  }
 }
 
 /** The same by a fill, as if it were not here: where the file could not be moved it still is. */
