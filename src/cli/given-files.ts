@@ -30,13 +30,25 @@ export async function givenArchives(paths: readonly string[]): Promise<readonly 
       const name = stem ?? basename(path)
       const of = parts.get(name) ?? []
       if (of.length === 0) archives.push(name)
-      parts.set(name, [...of, stem === undefined ? firstOf(path) : path])
+      const part = stem === undefined ? firstOf(path) : path
+      requireOne(part, of)
+      parts.set(name, [...of, part])
     }
   }
   const whole: GivenArchive[] = []
   for (const each of archives)
     whole.push(typeof each === 'string' ? await volumesOf(each, parts.get(each) ?? []) : each)
   return whole
+}
+
+/** Volumes of one bundle may lie in several places; two of one name are of two bundles. */
+function requireOne(part: string, others: readonly string[]): void {
+  const other = others.find(each => basename(each) === basename(part) && each !== part)
+  if (other === undefined) return
+  throw new CliError(
+    EXIT_CODES.failed,
+    `${other} and ${part} have one name: import the bundles one after the other`,
+  )
 }
 
 function firstOf(path: string): string {

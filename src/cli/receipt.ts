@@ -1,5 +1,5 @@
 // What a receiver has, written down and signed by it: whoever exports to it sends what is missing.
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { BundleFault } from '../bundle/tar-pieces.ts'
 import { type AdminServer, readAdmin } from './admin-client.ts'
 import { CliError, EXIT_CODES } from './context.ts'
@@ -36,7 +36,10 @@ export function commandFor(images: readonly string[], receipt: string, bundle: s
   if (images.length <= IMAGES_INLINE) return `entrepot export ${images.join(' ')} ${rest}`
   const list = `${receipt}.images`
   try {
-    writeFileSync(list, images.map(each => `${each}\n`).join(''))
+    // Begun anew, so that nothing is written through a link.
+    rmSync(list, { force: true })
+    const text = images.map(each => `${each}\n`).join('')
+    writeFileSync(list, text, { mode: 0o600, flag: 'wx' })
   } catch {
     throw new CliError(EXIT_CODES.failed, `${list} cannot be written: name another --receipt`)
   }

@@ -2,7 +2,15 @@
 // told by its name, and a receiver says what it lacks, so that a delta brings that alone. Method:
 // two edges in process and files between them: volumes that are missing, damaged and mixed up,
 // deltas before their base, and receipts that go back.
-import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import t, { type Test } from 'tap'
 import { makeImage } from '../kit/image.ts'
 import { startTestEdge, type TestEdge } from '../kit/edge.ts'
@@ -93,6 +101,20 @@ t.test('R901: volumes come in any order, and a wrong one is named before anythin
   renameSync(path('away'), three)
   t.match(await at(to)('import', ...volumes.toSorted().toReversed().map(path)), { exitCode: 0 })
   await pulls(t, to, 'library/base', base)
+})
+
+t.test('R901: two bundles of one name are not taken for one', async t => {
+  const { from, to, path } = await start(t)
+  const files: string[] = []
+  for (const [index, directory] of ['a', 'b'].map(path).entries()) {
+    mkdirSync(directory)
+    const file = `${directory}/images.tar`
+    const how = ['-o', file, '--split', '1GiB']
+    t.match(await at(from)('export', NAMES[index] ?? '', ...how), { exitCode: 0 })
+    files.push(`${file}.001`)
+  }
+  const result = await at(to)('import', ...files)
+  t.match(result, { exitCode: 1, stderr: /have one name: import the bundles one after the other/ })
 })
 
 t.test('R902: a receipt brings what is missing, and a delta without its base says so', async t => {

@@ -113,7 +113,8 @@ export class Imports {
       else if (member.kind !== 'inventory') await this.#take(running, member)
       else {
         yield await readInventory(running, member, index)
-        holding.push(...running.plan.digests())
+        // One by one: there may be more than a call takes arguments.
+        for (const digest of running.plan.digests()) holding.push(digest)
         this.#deps.held.hold(holding)
         const lacking = await this.#lacking(running)
         if (lacking.length > 0) {
