@@ -41,6 +41,10 @@ export interface Restoring {
   readonly into: string
   /** Default: all, with the catalog. */
   readonly isWanted?: ((repository: RepositoryKey) => boolean) | undefined
+  /** Content that has a fault: nobody is to be given it under its digest. */
+  readonly leftOut: ReadonlySet<Digest>
+  /** The catalog has one: it is built anew from the facts, as where it is not asked for. */
+  readonly withoutCatalog: boolean
   /** Told of content that was copied. */
   readonly progress: (doneBytes: number) => void
 }
@@ -105,7 +109,7 @@ function place(name: string): number {
 }
 
 async function bringBack(restoring: Restoring, writing: Writing): Promise<Restored> {
-  const { target, path, isWanted, progress } = restoring
+  const { target, path, isWanted, leftOut, progress } = restoring
   const { edge, secrets } = await readBackup(path)
   const facts = join(path, FACTS_NAME)
   const wanted = isWanted && (await wantedBy(restoring, edge))
@@ -118,13 +122,14 @@ async function bringBack(restoring: Restoring, writing: Writing): Promise<Restor
   let contents = 0
   let bytes = 0
   await eachFew(listed(path), AT_ONCE, async ({ content, size, state }) => {
-    if (state !== undefined || wanted?.has(content) === false) return
+    if (state !== undefined || leftOut.has(content) || wanted?.has(content) === false) return
     await writing.blob(content, target.pathOf(content))
     contents += 1
     progress((bytes += size))
   })
   // Of some repositories the facts say all, and another edge's counts and times are none of theirs.
-  if (isWanted === undefined) await writing.catalog(join(path, CATALOG_NAME), path)
+  if (isWanted === undefined && !restoring.withoutCatalog)
+    await writing.catalog(join(path, CATALOG_NAME), path)
   const own = isWanted === undefined ? secrets : []
   for (const { name } of own) await writing.secret(name, join(path, SECRETS_NAME, name))
   return { contents, bytes, facts: counted, secrets: own.map(({ name }) => name) }
@@ -143,7 +148,7 @@ function isOf({ fact }: FactLine, isWanted: (repository: RepositoryKey) => boole
 
 /** What facts of these repositories tell of, and what that lists. */
 async function wantedBy(
-  { target, path, isWanted }: Restoring,
+  { target, path, isWanted, leftOut }: Restoring,
   edge: string,
 ): Promise<ReadonlySet<Digest>> {
   const wanted = new Set<Digest>()
@@ -152,6 +157,7 @@ async function wantedBy(
     if (read.has(digest)) return
     read.add(digest)
     wanted.add(digest)
+    if (leftOut.has(digest)) return
     const bytes = await readFile(target.pathOf(digest)).catch(() => undefined)
     if (bytes === undefined) return
     const { config, layers, manifests, named } = parseManifest(bytes, mediaType)

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { checkSnapshot } from '../catalog/sqlite/snapshot/bring-back.ts'
 import type { BackedUpFile, BackupContent } from '../bundle/backup-list.ts'
+import type { Digest } from '../oci/digest.ts'
 import { StoreError } from '../registry/ports/store-error.ts'
 import { BackupError, whyNot } from './backup-error.ts'
 import { isContent, sumOf } from './files.ts'
@@ -14,9 +15,12 @@ import {
 } from './read-backup.ts'
 import type { BackupTarget } from './target.ts'
 
+/** What has a fault: content, a file beside the list by its name, or the list itself. */
+export type Faulty = { readonly content: Digest } | { readonly file: string } | 'list'
+
 export interface Verifying {
   /** Told of each fault, as it is found. */
-  readonly fault: (message: string) => void
+  readonly fault: (message: string, of: Faulty) => void
   /** Told of content that was read. */
   readonly progress: (doneBytes: number) => void
 }
@@ -35,23 +39,23 @@ export async function verifyBackup(
   try {
     backup = await readBackup(path, async content => {
       const what = await faultOf(target, content)
-      if (what !== undefined) fault(`${content.content} ${what}`)
+      if (what !== undefined) fault(`${content.content} ${what}`, content)
       progress((doneBytes += content.size))
     })
   } catch (error) {
     if (!(error instanceof BackupError)) throw error
-    fault(error.message)
+    fault(error.message, 'list')
     return undefined
   }
   for (const [name, file] of partsOf(backup)) {
     const what = await faultOfFile(join(path, name), file)
-    if (what !== undefined) fault(`${join(path, name)} ${what}`)
+    if (what !== undefined) fault(`${join(path, name)} ${what}`, { file: name })
   }
   try {
     checkSnapshot(join(path, CATALOG_NAME))
   } catch (error) {
     if (!(error instanceof StoreError)) throw error
-    fault(`${join(path, CATALOG_NAME)}: ${error.message}`)
+    fault(`${join(path, CATALOG_NAME)}: ${error.message}`, { file: CATALOG_NAME })
   }
   return backup
 }

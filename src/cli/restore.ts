@@ -1,11 +1,12 @@
 // `restore`: brings a backup back into a data directory that has nothing, before a server runs
 // there.
 import { BackupError } from '../backup/backup-error.ts'
-import { readBackup } from '../backup/read-backup.ts'
+import { CATALOG_NAME, readBackup } from '../backup/read-backup.ts'
 import { assertEmpty, type Restored, restoreBackup } from '../backup/restore.ts'
 import { BackupTarget } from '../backup/target.ts'
 import { verifyBackup } from '../backup/verify.ts'
 import { parseSelector } from '../config/selectors.ts'
+import type { Digest } from '../oci/digest.ts'
 import { RegistryError } from '../oci/errors.ts'
 import type { RepositoryKey } from '../oci/reference.ts'
 import { compileSelector } from '../registry/pins/selectors.ts'
@@ -73,20 +74,21 @@ async function restore(args: readonly string[], context: CliContext): Promise<Ex
   assertEmpty(into)
   const report = new ProgressReport({ json: values.json, context })
   const faults = await verifyFirst({ target, path, report, isPartial: own.has('partial') })
-  const { end } = await readBackup(path)
   const restored = await restoreBackup({
     target,
     path,
     into,
     isWanted,
+    leftOut: faults.contents,
+    withoutCatalog: faults.files.has(CATALOG_NAME),
     progress: doneBytes =>
-      report.progress('restore', { kind: 'copied', doneBytes, totalBytes: end.bytes }),
+      report.progress('restore', { kind: 'copied', doneBytes, totalBytes: faults.totalBytes }),
   })
   report.tell({ kind: 'restored', into, ...restored }, describeRestored(into, restored))
-  if (faults === 0) return EXIT_CODES.ok
+  if (faults.count === 0) return EXIT_CODES.ok
   throw new CliError(
     EXIT_CODES.failed,
-    `not all of it: ${describeCount(faults, 'fault')} are named above`,
+    `not all of it: ${describeCount(faults.count, 'fault')} are named above`,
   )
 }
 
@@ -111,20 +113,38 @@ interface VerifyingFirst {
   readonly isPartial: boolean
 }
 
-/** Returns how many faults it has. @throws CliError where nothing is to be brought back */
-async function verifyFirst({ target, path, report, isPartial }: VerifyingFirst): Promise<number> {
-  let faults = 0
+interface Faults {
+  readonly count: number
+  readonly contents: ReadonlySet<Digest>
+  /** Beside the list, by their names. */
+  readonly files: ReadonlySet<string>
+  readonly totalBytes: number
+}
+
+/** Returns what faults it has. @throws CliError where nothing is to be brought back */
+async function verifyFirst({ target, path, report, isPartial }: VerifyingFirst): Promise<Faults> {
+  let count = 0
+  const contents = new Set<Digest>()
+  const files = new Set<string>()
   const { end } = await readBackup(path)
   const backup = await verifyBackup(target, path, {
-    fault: message => {
-      faults += 1
+    fault: (message, of) => {
+      count += 1
+      if (of !== 'list' && 'content' in of) contents.add(of.content)
+      else if (of !== 'list') files.add(of.file)
       report.tell({ kind: 'fault', message }, `${message}\n`)
     },
     progress: doneBytes =>
       report.progress('verify', { kind: 'read', doneBytes, totalBytes: end.bytes }),
   })
-  if (faults === 0 || (isPartial && backup !== undefined)) return faults
-  const message = `nothing is brought back: ${path} has ${describeCount(faults, 'fault')}; --partial brings back what is right`
+  // Without facts nobody knows what was acknowledged, and a key or an account is right or none.
+  const isToBeHad = backup !== undefined && [...files].every(name => name === CATALOG_NAME)
+  if (count === 0 || (isPartial && isToBeHad))
+    return { count, contents, files, totalBytes: end.bytes }
+  const wayOut = isToBeHad
+    ? '--partial brings back what is right'
+    : `its list, facts and secrets have to be right: move ${path} away, and the backup before it is brought back, where --keep left one`
+  const message = `nothing is brought back: ${path} has ${describeCount(count, 'fault')}; ${wayOut}`
   throw new CliError(EXIT_CODES.failed, message)
 }
 

@@ -139,6 +139,34 @@ t.test('R843: a rotten blob is named, stays out, and the rest is backed up', asy
   t.match(await run('backup', target), { exitCode: 0 }, 'a push mends it')
 })
 
+for (const [how, spoil] of Object.entries({
+  'has rotted': damage,
+  'is not there': (file: string) => rmSync(file),
+}))
+  t.test(`R844: of a backup of which a blob ${how} the rest comes back, and not that`, async t => {
+    const { edge, run, target, bringBack } = await start(t)
+    await pushTo(edge, 'localhost/app', app, 'v1')
+    await pushTo(edge, 'localhost/other', other, 'v1')
+    t.match(await run('backup', target), { exitCode: 0 })
+    const layer = app.layers[0]?.digest as Digest
+    spoil(fileUnder(target, layer))
+    const { restored, start: again } = await bringBack('--partial')
+    t.match(restored, { exitCode: 1, stdout: new RegExp(layer), stderr: /not all of it: 1 fault/ })
+    const back = await again()
+    t.equal(await pulledFrom(back, 'localhost/other', other, 'v1'), 'whole')
+    t.match(await back.get(`/v2/localhost/app/blobs/${layer}`), { status: 404 })
+  })
+
+t.test('R844: a backup whose catalog is damaged comes back by its facts', async t => {
+  const { edge, run, target, bringBack } = await start(t)
+  await pushTo(edge, 'localhost/app', app, 'v1')
+  t.match(await run('backup', target), { exitCode: 0 })
+  writeFileSync(join(target, 'backups', '00000001', 'catalog.db'), 'none')
+  const { restored, start: again } = await bringBack('--partial')
+  t.match(restored, { exitCode: 1, stderr: /not all of it/ })
+  t.equal(await pulledFrom(await again(), 'localhost/app', app, 'v1'), 'whole')
+})
+
 t.test('R844: verify names all that a disk has done to a backup', async t => {
   const { edge, run, target, bringBack } = await start(t)
   await pushTo(edge, 'localhost/app', app, 'v1')
